@@ -1,0 +1,1 @@
+"""The wire contract: requests in, responses out; pure."""

@@ -1,0 +1,204 @@
+"""From fields of the right type to documents and tasks: limits, label hygiene, and names that people can tell apart."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+
+from pinpoint.api.limits import Limits, join
+from pinpoint.api.schema import DocumentFields, JobFields, LabelFields, TaskFields
+from pinpoint.documents.text import (
+    WHOLE_CHARACTERS,
+    Document,
+    RejectedDocument,
+    clean_pages,
+    clean_text,
+    has_surrogate,
+    is_blank,
+)
+from pinpoint.errors import DocumentError, RequestError
+from pinpoint.prompting.taxonomy import Label, Task, find_duplicate, find_look_alikes
+
+MIN_LABELS = 2  # one label is no question
+
+_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")  # the last two are line breaks outside the control characters
+
+
+def build_document(identity: str, index: int, content: str | Sequence[str], field: str) -> Document | RejectedDocument:
+    """Return the document of one text or of pages, or its rejection when its characters cannot be encoded.
+
+    Raises RequestError `empty_text`: that is a mistake of the program that sent the job, not of the document's author.
+    """
+    try:
+        if isinstance(content, str):
+            page, warnings = clean_text(content, field)
+            pages: tuple[str, ...] = (page,)
+        else:
+            pages, warnings = clean_pages(content, field)
+    except DocumentError as error:
+        if error.code == "empty_text":
+            raise RequestError(error.code, error.message, error.field) from None
+        # Its frames hold the text, and the rejection lives as long as the job.
+        return RejectedDocument(identity, index, error.with_traceback(None))
+    return Document(identity, index, pages, "text", tuple(warnings))
+
+
+def build_from_fields(
+    identity: str, index: int, fields: DocumentFields | JobFields, parent: str, limits: Limits
+) -> Document | RejectedDocument:
+    """Return the document whose form, `text` or `pages`, was sent. Raises RequestError."""
+    if "text" in fields.model_fields_set:
+        return build_document(identity, index, fields.text, join(parent, "text"))
+    field = join(parent, "pages")
+    if len(fields.pages) > limits.max_pages:
+        raise _too_many("pages", len(fields.pages), limits.max_pages, field)
+    return build_document(identity, index, fields.pages, field)
+
+
+def build_documents(members: Sequence[DocumentFields], limits: Limits) -> tuple[Document | RejectedDocument, ...]:
+    """Return the members of `documents`, each with an id of its own: the caller's, or its index."""
+    if len(members) > limits.max_documents:
+        raise _too_many("documents", len(members), limits.max_documents, "documents")
+    seen: dict[str, int] = {}
+    documents = []
+    for index, member in enumerate(members):
+        parent = join("documents", index)
+        identity = str(index) if member.id is None else member.id
+        check_name(identity, join(parent, "id"), limits.max_id_chars, kind="id")
+        earlier = seen.setdefault(identity, index)
+        if earlier != index:
+            raise RequestError("duplicate_id", f"documents[{earlier}] has this id already", join(parent, "id"))
+        documents.append(build_from_fields(identity, index, member, parent, limits))
+    return tuple(documents)
+
+
+def build_task(
+    name: str,
+    fields: TaskFields,
+    limits: Limits,
+    *,
+    parent: str = "",
+    labels_field: str = "labels",
+    instructions_field: str = "instructions",
+) -> tuple[Task, list[str]]:
+    """Return the task and warnings about labels that look alike or text that was cleaned.
+
+    `parent` and the two names say where the caller wrote things. Raises RequestError.
+    """
+    where = join(parent, labels_field)
+    if len(fields.labels) < MIN_LABELS:
+        raise RequestError(
+            "too_few_labels", f"{len(fields.labels)} labels, at least {MIN_LABELS} to choose from", where
+        )
+    if len(fields.labels) > limits.max_labels:
+        raise RequestError(
+            "too_many_labels", f"{len(fields.labels)} labels, at most {limits.max_labels} in a task", where
+        )
+    warnings: list[str] = []
+    labels = tuple(_label(label, join(where, index), limits, warnings) for index, label in enumerate(fields.labels))
+    _refuse_duplicates(labels, where)
+    warnings += [
+        f"{join(where, later)} looks like {join(where, earlier)} but has letters of another alphabet"
+        for earlier, later in find_look_alikes([label.name for label in labels])
+    ]
+    task = Task(
+        name=name,
+        labels=labels,
+        multi_label=fields.multi_label,
+        instructions=_prose(
+            fields.instructions, join(parent, instructions_field), limits.max_instructions_chars, warnings
+        ),
+    )
+    offered = _offered(labels, fields.mask, join(parent, "mask"))
+    if fields.prior is not None:
+        _check_prior(fields.prior, labels, offered, fields.multi_label, join(parent, "prior"))
+    return replace(task, mask=frozenset(fields.mask), prior=fields.prior), warnings
+
+
+def check_name(name: str, field: str, max_chars: int, *, kind: str) -> None:
+    """Raise RequestError unless the name can be encoded, shown on one line and seen."""
+    code = "invalid_label" if kind == "label" else "invalid_id"
+    if has_surrogate(name):
+        raise RequestError("invalid_unicode", WHOLE_CHARACTERS, field)
+    if len(name) > max_chars:
+        too_long = "label_too_long" if kind == "label" else "too_large"
+        raise RequestError(too_long, f"{len(name)} characters in a {kind}, at most {max_chars}", field)
+    if _CONTROL.search(name):
+        raise RequestError(code, f"a {kind} has no line breaks and no control characters", field)
+    if is_blank(name):
+        raise RequestError(code, f"a {kind} has at least one visible character", field)
+
+
+def _label(fields: LabelFields, field: str, limits: Limits, warnings: list[str]) -> Label:
+    check_name(fields.name, field, limits.max_label_chars, kind="label")
+    if fields.id is not None:
+        check_name(fields.id, join(field, "id"), limits.max_id_chars, kind="id")
+    description = _prose(fields.description, join(field, "description"), limits.max_description_chars, warnings)
+    return Label(
+        # The id goes back as it came; the name is prompted, where white space around it would be read as a token.
+        id=fields.name if fields.id is None else fields.id,
+        name=fields.name.strip(),
+        # In the prompt a description shares the line of its label.
+        description=None if description is None else " ".join(description.split()),
+    )
+
+
+def _refuse_duplicates(labels: Sequence[Label], where: str) -> None:
+    same = "the same as {} but for case, width, white space or invisible characters"
+    pair = find_duplicate([label.name for label in labels])
+    if pair is not None:
+        raise RequestError("duplicate_label", same.format(join(where, pair[0])), join(where, pair[1]))
+    seen: dict[str, int] = {}
+    for index, label in enumerate(labels):
+        earlier = seen.setdefault(label.id, index)
+        if earlier != index:
+            raise RequestError(
+                "duplicate_label", f"{join(where, earlier)} has this id already", join(where, index, "id")
+            )
+
+
+def _offered(labels: Iterable[Label], mask: Sequence[str], field: str) -> set[str]:
+    """Return the ids that may be answered."""
+    ids = {label.id for label in labels}
+    for index, identity in enumerate(mask):
+        if identity not in ids:
+            raise RequestError("unknown_id", "no label of this task has this id", join(field, index))
+    if ids <= set(mask):
+        raise RequestError("too_few_labels", "the mask excludes every label; leave at least one", field)
+    return ids - set(mask)
+
+
+def _check_prior(
+    prior: Mapping[str, float], labels: Sequence[Label], offered: set[str], multi_label: bool, field: str
+) -> None:
+    """Half a prior has no one meaning (is the rest to share what is left, or to weigh 1?), so it must be whole."""
+    ids = {label.id for label in labels}
+    for identity, weight in prior.items():
+        if identity not in ids:
+            raise RequestError("unknown_id", "no label of this task has this id", join(field, identity))
+        if multi_label and weight >= 1:
+            raise RequestError("out_of_range", "with multi_label a prior is less than 1", join(field, identity))
+    missing = len(offered - prior.keys())
+    if missing:
+        raise RequestError("missing_field", f"labels without a prior: {missing}; give one to each, or to none", field)
+
+
+def _prose(text: str | None, field: str, max_chars: int, warnings: list[str]) -> str | None:
+    """Return clean text for the prompt; null and blank text say nothing and become None."""
+    if text is None:
+        return None
+    if len(text) > max_chars:
+        raise RequestError("too_large", f"{len(text)} characters, at most {max_chars}", field)
+    try:
+        cleaned, found = clean_text(text, field)
+    except DocumentError as error:
+        if error.code == "empty_text":
+            return None
+        raise RequestError(error.code, error.message, error.field) from None
+    warnings += [f"{field}: {warning}" for warning in found]
+    return cleaned.strip()
+
+
+def _too_many(things: str, count: int, most: int, field: str) -> RequestError:
+    return RequestError("too_large", f"{count} {things}, at most {most}; send several requests", field)

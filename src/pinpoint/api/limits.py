@@ -1,0 +1,152 @@
+"""What a request may hold at most, checked on the raw JSON value before anything else looks at it.
+
+`check_bounds` walks the value with a stack of its own, so no depth can exhaust Python's, and stops at the first thing
+over a limit. All code behind it may assume a shallow value of bounded size, string keys and finite, ordinary numbers.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from pinpoint.documents.text import WHOLE_CHARACTERS, has_surrogate
+from pinpoint.errors import RequestError
+
+ROOT = "input"  # how a field path calls the request itself
+MAX_KEY_CHARS = 64  # of a caller's key shown in a field path
+
+_KINDS: dict[type, str] = {
+    dict: "an object",
+    list: "a list",
+    str: "a string",
+    bool: "a boolean",
+    int: "a whole number",
+    float: "a decimal number",
+    type(None): "null",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """The most that one request may hold."""
+
+    max_depth: int = 16  # the deepest contract form (tasks, labels, examples) has 6 levels; children add 1 each
+    max_values: int = 100_000  # values anywhere in a request: walked in 60 ms; 1,000 documents of 90 pages each
+    max_fields: int = 1_100  # in one object: a prior has one per label, everything else has fewer
+    max_text_chars: int = 4_000_000  # of all strings together: about 1 million tokens, and four words of 1 MB
+    max_documents: int = 1_000  # per job: results stay under the platform's 10 MB at 100 labels each
+    max_pages: int = 10_000  # per document: a longer one is many documents
+    max_tasks: int = 64  # each is asked of each document
+    max_labels: int = 1_000  # per task: at 8 tokens each they fill a quarter of a 32k context
+    max_label_chars: int = 200  # a label is a name; what it means belongs into its description
+    max_description_chars: int = 2_000  # a paragraph
+    max_instructions_chars: int = 8_000  # about 2,000 tokens, which every document of the job pays for
+    max_id_chars: int = 200  # ids are echoed in every answer
+    max_echo_bytes: int = 8_000_000  # the zero-shot shape repeats each text, and the platform drops answers over 10 MB
+
+
+def kind_of(value: object) -> str:
+    """Name the JSON kind of a value for an error message."""
+    return _KINDS.get(type(value), "something that JSON does not have")
+
+
+def visible(key: object) -> str:
+    """Return a caller's key fit for an error message: at most 64 characters, unprintable ones escaped."""
+    if not isinstance(key, str):
+        return f"<{kind_of(key)}>"
+    shown = "".join(
+        character if character.isprintable() else character.encode("unicode_escape", "surrogatepass").decode("ascii")
+        for character in key[:MAX_KEY_CHARS]
+    )
+    return shown[:MAX_KEY_CHARS] + ("…" if len(key) > MAX_KEY_CHARS or len(shown) > MAX_KEY_CHARS else "")
+
+
+def join(parent: str, *steps: object) -> str:
+    """Extend a field path: ``join("documents", 1, "text")`` is ``documents[1].text``; "" stands for the root."""
+    path = "" if parent == ROOT else parent
+    for step in steps:
+        if isinstance(step, int):
+            path += f"[{step}]"
+        else:
+            path += f".{visible(step)}" if path else visible(step)
+    return path or ROOT
+
+
+def check_bounds(raw: object, limits: Limits) -> None:
+    """Raise RequestError for the first value that is too deep, too many, too long, not finite or not JSON."""
+    _Bounds(limits).walk(raw)
+
+
+class _Bounds:
+    """One walk, in document order; a class so that the two budgets and the path have a place."""
+
+    def __init__(self, limits: Limits) -> None:
+        self.limits = limits
+        self.values = 0
+        self.chars = 0
+        self.path: list[object] = []
+
+    def walk(self, raw: object) -> None:
+        self._enter(raw)
+        open_items = [_items(raw)]
+        self.path = [None]
+        while open_items:
+            for step, value in open_items[-1]:
+                self.path[-1] = step
+                if isinstance(value, (dict, list)):
+                    self._enter(value)
+                    open_items.append(_items(value))
+                    self.path.append(None)
+                    break
+                self._leaf(value)
+            else:
+                open_items.pop()
+                self.path.pop()
+
+    def _enter(self, value: object) -> None:
+        """Look at the size of a container before its content: a million keys cost nothing."""
+        if not isinstance(value, (dict, list)):
+            return self._leaf(value)
+        if len(self.path) >= self.limits.max_depth:
+            del self.path[1:]  # the name of the field is enough, and all the way down is too much
+            raise self._refuse("too_large", f"nested too deep, at most {self.limits.max_depth} levels")
+        self.values += len(value)
+        if self.values > self.limits.max_values:
+            raise self._refuse("too_large", f"too many values, at most {self.limits.max_values} in a request")
+        if isinstance(value, dict):
+            if len(value) > self.limits.max_fields:
+                raise self._refuse("too_large", f"too many fields, at most {self.limits.max_fields} in an object")
+            for key in value:
+                if not isinstance(key, str):
+                    raise self._refuse("invalid_request", f"the keys of an object are strings, not {kind_of(key)}")
+                if has_surrogate(key):
+                    raise self._refuse("invalid_unicode", WHOLE_CHARACTERS, key)
+                self._spend(len(key))
+
+    def _leaf(self, value: object) -> None:
+        if isinstance(value, str):
+            self._spend(len(value))
+        elif isinstance(value, float) and not math.isfinite(value):
+            raise self._refuse("out_of_range", "NaN and Infinity are not numbers of JSON; send a finite number")
+        elif isinstance(value, int) and value.bit_length() > 63:
+            raise self._refuse("out_of_range", "integers have at most 63 bits")
+        elif type(value) not in _KINDS:
+            raise self._refuse("invalid_request", "not a value of JSON")
+
+    def _spend(self, chars: int) -> None:
+        self.chars += chars
+        if self.chars > self.limits.max_text_chars:
+            raise self._refuse(
+                "too_large",
+                f"more than {self.limits.max_text_chars} characters in one request; send several requests",
+            )
+
+    def _refuse(self, code: str, message: str, *more: object) -> RequestError:
+        return RequestError(code, message, join(ROOT, *self.path, *more))
+
+
+def _items(container: object) -> Iterator[tuple[object, object]]:
+    if isinstance(container, dict):
+        return iter(container.items())
+    return enumerate(container) if isinstance(container, list) else iter(())

@@ -1,0 +1,151 @@
+"""From the raw `input` of a job to documents and tasks, or to one RequestError with a code and a field path.
+
+    raw ── check_bounds ── exactly one form ── schema.validate ── limits and labels ── Request
+           (limits)        (here)              (schema)           (build)
+
+Messages never repeat what the caller sent: it may be confidential, and logs and job lists are not.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from pinpoint.api.adapters import parse_zero_shot
+from pinpoint.api.build import build_documents, build_from_fields, build_task, check_name
+from pinpoint.api.limits import ROOT, Limits, check_bounds, join, kind_of
+from pinpoint.api.schema import JobFields, OptionFields, TaskFields, refuse_unserved_options, validate
+from pinpoint.documents.text import Document, RejectedDocument
+from pinpoint.errors import RequestError
+from pinpoint.prompting.taxonomy import Task
+
+__all__ = ["Limits", "Options", "Request", "parse_request"]
+
+SHORT_FORM_TASK = "category"
+_DOCUMENT_FORMS = ("text", "pages", "url", "base64")
+_DOCUMENTS_FORMS = (*_DOCUMENT_FORMS, "documents")
+_TASKS_FORMS = ("labels", "tasks", "taxonomy")
+_OF_THE_SHORT_FORM = ("multi_label", "instructions")
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """How answers are cut, decided and reported; the same for all documents of a job."""
+
+    top_k: int | None = None
+    threshold: float | None = None
+    long_document: Literal["pages", "head_tail", "error"] = "head_tail"
+    explain: bool = False
+    deterministic: bool = False
+    return_raw: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A job that can be served; documents that cannot stand among the others with their error.
+
+    `single` and `sequences` (the texts as they came) matter to the zero-shot shape alone, which echoes them.
+    """
+
+    documents: tuple[Document | RejectedDocument, ...]
+    tasks: tuple[Task, ...]
+    options: Options = Options()
+    shape: Literal["pinpoint", "zero_shot"] = "pinpoint"
+    single: bool = False
+    warnings: tuple[str, ...] = ()
+    sequences: tuple[str, ...] = ()
+
+
+def parse_request(raw: object, limits: Limits = Limits()) -> Request:  # noqa: B008 - frozen, so safe to share
+    """Return the request that `raw`, the value of a job's `input`, stands for.
+
+    Raises RequestError for the first thing wrong with it.
+    """
+    if not isinstance(raw, dict):
+        raise RequestError("invalid_request", f"must be an object, not {kind_of(raw)}", ROOT)
+    check_bounds(raw, limits)
+    return _parse_zero_shot(raw, limits) if "inputs" in raw else _parse_job(raw, limits)
+
+
+def _parse_zero_shot(raw: dict[str, object], limits: Limits) -> Request:
+    parsed = parse_zero_shot(raw, limits)
+    return Request(
+        documents=parsed.documents,
+        tasks=(parsed.task,),
+        shape="zero_shot",
+        single=parsed.single,
+        warnings=parsed.warnings,
+        sequences=parsed.sequences,
+    )
+
+
+def _parse_job(raw: dict[str, object], limits: Limits) -> Request:
+    _refuse_conflicts(raw)
+    fields = validate(JobFields, raw)
+    _require_one(fields.model_fields_set, _DOCUMENTS_FORMS, ROOT)
+    _require_one(fields.model_fields_set, _TASKS_FORMS, ROOT)
+    documents = _documents(fields, limits)
+    tasks, warnings = _tasks(fields, limits)
+    refuse_unserved_options(fields.options)
+    return Request(documents=documents, tasks=tasks, options=_options(fields.options), warnings=tuple(warnings))
+
+
+def _refuse_conflicts(raw: dict[str, object]) -> None:
+    """Two forms of one thing are a conflict even where one of them is not served yet."""
+    _at_most_one(raw, _DOCUMENTS_FORMS, ROOT)
+    _at_most_one(raw, _TASKS_FORMS, ROOT)
+    members = raw.get("documents")
+    for index, member in enumerate(members if isinstance(members, list) else ()):
+        if isinstance(member, dict):
+            _at_most_one(member, _DOCUMENT_FORMS, join("documents", index))
+    if "tasks" in raw:
+        for field in raw:
+            if field in _OF_THE_SHORT_FORM:
+                raise RequestError(
+                    "conflicting_fields", "goes with `labels`; inside `tasks`, each task has its own", field
+                )
+
+
+def _at_most_one(raw: dict[str, object], forms: tuple[str, ...], parent: str) -> None:
+    given = [field for field in raw if field in forms]
+    if len(given) > 1:
+        raise RequestError("conflicting_fields", f"send either this or `{given[0]}`, not both", join(parent, given[1]))
+
+
+def _require_one(given: set[str], forms: tuple[str, ...], parent: str) -> None:
+    if given.isdisjoint(forms):
+        served = [form for form in forms if form in JobFields.model_fields]
+        raise RequestError("missing_field", f"send one of {', '.join(served)}", join(parent, forms[0]))
+
+
+def _documents(fields: JobFields, limits: Limits) -> tuple[Document | RejectedDocument, ...]:
+    if "documents" not in fields.model_fields_set:
+        return (build_from_fields("0", 0, fields, ROOT, limits),)
+    if not fields.documents:
+        raise RequestError("missing_field", "the list is empty; send at least one document", "documents")
+    for index, member in enumerate(fields.documents):
+        _require_one(member.model_fields_set, _DOCUMENT_FORMS, join("documents", index))
+    return build_documents(fields.documents, limits)
+
+
+def _tasks(fields: JobFields, limits: Limits) -> tuple[tuple[Task, ...], list[str]]:
+    if "tasks" not in fields.model_fields_set:
+        short = TaskFields(labels=fields.labels, multi_label=fields.multi_label, instructions=fields.instructions)
+        task, warnings = build_task(SHORT_FORM_TASK, short, limits)
+        return (task,), warnings
+    if not fields.tasks:
+        raise RequestError("missing_field", "there is no task in it; send at least one", "tasks")
+    if len(fields.tasks) > limits.max_tasks:
+        raise RequestError("too_large", f"{len(fields.tasks)} tasks, at most {limits.max_tasks} in a request", "tasks")
+    tasks, warnings = [], []
+    for name, task_fields in fields.tasks.items():
+        parent = join("tasks", name)
+        check_name(name, parent, limits.max_id_chars, kind="name of a task")
+        task, found = build_task(name, task_fields, limits, parent=parent)
+        tasks.append(task)
+        warnings += found
+    return tuple(tasks), warnings
+
+
+def _options(fields: OptionFields) -> Options:
+    return Options(**fields.model_dump())

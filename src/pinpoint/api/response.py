@@ -1,0 +1,216 @@
+"""The one response shape of the wire contract, from plain values; strict JSON under the platform's size limit.
+
+Rounding happens here and only here: scores to 6 decimals, times to 0.1 ms, memory to 0.001 GB (of 10^9 bytes).
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
+from typing import Literal
+
+from pinpoint.errors import CapacityError, InternalError, PinpointError
+
+MAX_RESPONSE_BYTES = 10_000_000  # the platform's limit for /run; beyond it a result is dropped without a word
+SCORE_DECIMALS = 6
+TIME_DECIMALS = 1
+GB_DECIMALS = 3
+BYTES_PER_GB = 10**9
+
+Decision = Literal["accept", "review", "abstain"]
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """The answer to one task about one document; `labels`, `scores` and `log_probs` are parallel, best first.
+
+    `label` is None when the decision is to abstain. `log_probs`, kept for `return_raw`, are what the engine measured,
+    before prior and calibration (log-odds of yes with multi_label).
+    """
+
+    label: str | None
+    score: float
+    labels: tuple[str, ...]
+    scores: tuple[float, ...]
+    margin: float
+    label_mass: float
+    confidence: float | None = None
+    decision: Decision = "accept"
+    reasons: tuple[str, ...] = ()
+    log_probs: tuple[float, ...] | None = None
+
+    def to_wire(self) -> dict[str, object]:
+        """Return the value of one member of `answers`; `log_probs` is there only when it was asked for."""
+        wire: dict[str, object] = {
+            "label": self.label,
+            "score": round(self.score, SCORE_DECIMALS),
+            "labels": list(self.labels),
+            "scores": round_scores(self.scores),
+            "margin": round(self.margin, SCORE_DECIMALS),
+            "label_mass": round(self.label_mass, SCORE_DECIMALS),
+            "confidence": None if self.confidence is None else round(self.confidence, SCORE_DECIMALS),
+            "decision": self.decision,
+            "reasons": list(self.reasons),
+        }
+        if self.log_probs is not None:
+            # JSON has no infinity: a label that the model rules out has null.
+            wire["log_probs"] = [round(s, SCORE_DECIMALS) if math.isfinite(s) else None for s in self.log_probs]
+        return wire
+
+
+@dataclass(frozen=True, slots=True)
+class DocumentInput:
+    """What the model was shown of a document."""
+
+    pages: int
+    tokens: int
+    tokens_dropped: int
+    extractor: str
+
+
+@dataclass(frozen=True, slots=True)
+class DocumentResult:
+    """A document that was answered; `answers` by the name of the task."""
+
+    id: str
+    answers: Mapping[str, Answer]
+    input: DocumentInput
+    warnings: tuple[str, ...] = ()
+
+    def to_wire(self) -> dict[str, object]:
+        """Return one member of `results`."""
+        return {
+            "id": self.id,
+            "status": "ok",
+            "answers": {name: answer.to_wire() for name, answer in self.answers.items()},
+            "input": asdict(self.input),
+            "warnings": list(self.warnings),
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class DocumentFailure:
+    """A document that could not be answered, and why."""
+
+    id: str
+    error: PinpointError
+
+    def to_wire(self) -> dict[str, object]:
+        """Return one member of `results`."""
+        return {"id": self.id, "status": "error", "error": error_to_wire(self.error)}
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """Tokens of the whole job; `cached_tokens` of the prompt were not computed again."""
+
+    prompt_tokens: int
+    cached_tokens: int
+    completion_tokens: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """Where the job's time went; the total has more in it than its parts."""
+
+    queue_ms: float
+    tokenize_ms: float
+    forward_ms: float
+    total_ms: float
+
+    def to_wire(self) -> dict[str, object]:
+        """Return the value of `timing`."""
+        return {name: round(value, TIME_DECIMALS) for name, value in asdict(self).items()}
+
+
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """Device memory after the job; `baseline` is what the model alone holds."""
+
+    allocated_bytes: int
+    reserved_bytes: int
+    free_bytes: int
+    baseline_bytes: int
+
+    def to_wire(self) -> dict[str, object]:
+        """Return the value of `memory`, in GB."""
+        return {
+            name.replace("_bytes", "_gb"): round(value / BYTES_PER_GB, GB_DECIMALS)
+            for name, value in asdict(self).items()
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class ModelInfo:
+    """What answered; with the same five values the same document gets the same answer."""
+
+    name: str
+    revision: str
+    precision: str
+    prompt_version: int
+    labels_sha: str
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    """The answer to a job; `memory` is None, and null on the wire, where there is no device to measure."""
+
+    results: tuple[DocumentResult | DocumentFailure, ...]
+    usage: Usage
+    timing: Timing
+    memory: Memory | None
+    model: ModelInfo
+
+    def to_wire(self) -> dict[str, object]:
+        """Return a fresh value of `output`: the SDK changes the object that it is given."""
+        return {
+            "results": [result.to_wire() for result in self.results],
+            "usage": asdict(self.usage),
+            "timing": self.timing.to_wire(),
+            "memory": None if self.memory is None else self.memory.to_wire(),
+            "model": asdict(self.model),
+        }
+
+
+def error_envelope(error: PinpointError) -> dict[str, object]:
+    """Return what fails a whole job: a string, since the platform shows a job with any other error as completed."""
+    return {"error": _encodable(error.wire())}
+
+
+def error_to_wire(error: PinpointError) -> dict[str, object]:
+    """Return the error of one document."""
+    return {
+        "code": error.code,
+        "message": _encodable(error.message),
+        "field": None if error.field is None else _encodable(error.field),
+    }
+
+
+def round_scores(scores: Iterable[float]) -> list[float]:
+    """Return scores as the wire has them."""
+    return [round(score, SCORE_DECIMALS) for score in scores]
+
+
+def check_wire(wire: object, max_bytes: int = MAX_RESPONSE_BYTES) -> int:
+    """Return the size in bytes of the JSON that the platform's SDK will post.
+
+    Raises InternalError `not_serialisable` for what strict JSON in UTF-8 cannot hold, which the SDK would post broken
+    or not at all, and CapacityError `response_too_large` over the limit.
+    """
+    try:
+        size_bytes = len(json.dumps(wire, ensure_ascii=False, allow_nan=False).encode("utf-8"))
+    except (TypeError, ValueError, RecursionError) as error:
+        raise InternalError("not_serialisable", f"the response is not JSON ({type(error).__name__})") from None
+    if size_bytes > max_bytes:
+        raise CapacityError(
+            "response_too_large",
+            f"the response has {size_bytes} bytes, at most {max_bytes}; send fewer documents, or set `options.top_k`",
+            "options.top_k",
+        )
+    return size_bytes
+
+
+def _encodable(text: str) -> str:
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")

@@ -1,0 +1,244 @@
+"""The fields of a request, as strict pydantic models, and the one error that a value which does not fit them gets.
+
+Models know names and types only; what needs two fields or a limit is in `request`. Optional text that a caller may
+well send as null is nullable; a document or a list of labels is not. `UNSERVED` lists what the contract promises and
+this version refuses: an entry leaves the table when its field enters a model.
+"""
+
+from __future__ import annotations
+
+import difflib
+from typing import Annotated, Literal, NamedTuple, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic.types import FailFast
+from pydantic_core import ErrorDetails, PydanticCustomError
+
+from pinpoint.api.limits import MAX_KEY_CHARS, ROOT, join, kind_of
+from pinpoint.documents.text import WHOLE_CHARACTERS
+from pinpoint.errors import RequestError
+
+MAX_ERRORS_COMPARED = 100  # each costs a walk; a request with more errors gets an early one, perhaps not the first
+
+ItemT = TypeVar("ItemT")
+ModelT = TypeVar("ModelT", bound="WireModel")
+FastList = Annotated[list[ItemT], FailFast()]  # one error is reported, so the second of a list is not worth finding
+Weight = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+
+
+class WireModel(BaseModel):
+    """No coercion, no unknown fields, no change afterwards."""
+
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
+
+
+class DocumentFields(WireModel):
+    """One member of `documents`; which of its forms was sent is in `model_fields_set`."""
+
+    id: str | None = None
+    text: str = ""
+    pages: FastList[str] = []
+
+
+class LabelFields(WireModel):
+    """One label; a plain string stands for its name."""
+
+    id: str | None = None
+    name: str
+    description: str | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _name_alone(cls, value: object) -> object:
+        if isinstance(value, str):
+            return {"name": value}
+        if not isinstance(value, (dict, LabelFields)):
+            raise PydanticCustomError("label_type", "not a label")
+        return value
+
+
+class TaskFields(WireModel):
+    """One member of `tasks`."""
+
+    labels: FastList[LabelFields]
+    multi_label: bool = False
+    instructions: str | None = None
+    mask: FastList[str] = []
+    prior: dict[str, Weight] | None = None
+
+
+class OptionFields(WireModel):
+    """`options`, each with the default of the contract."""
+
+    top_k: Annotated[int, Field(ge=1)] | None = None
+    threshold: Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)] | None = None
+    long_document: Literal["pages", "head_tail", "error"] = "head_tail"
+    explain: bool = False
+    deterministic: bool = False
+    return_raw: bool = False
+
+
+class JobFields(WireModel):
+    """The value of `input`: one document in short form or several, one task in short form or several."""
+
+    text: str = ""
+    pages: FastList[str] = []
+    documents: FastList[DocumentFields] = []
+    labels: FastList[LabelFields] = []
+    tasks: dict[str, TaskFields] = {}
+    multi_label: bool = False
+    instructions: str | None = None
+    options: OptionFields = OptionFields()
+
+
+class ZeroShotParameters(WireModel):
+    """`parameters` of the Hugging Face zero-shot shape."""
+
+    candidate_labels: FastList[str]
+    multi_label: bool = False
+    hypothesis_template: str | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _labels_in_a_list(cls, value: object) -> object:
+        """Split a comma separated string as that pipeline does, so that one type is left to check."""
+        if isinstance(value, dict) and isinstance(labels := value.get("candidate_labels"), str):
+            return {**value, "candidate_labels": [label.strip() for label in labels.split(",") if label.strip()]}
+        return value
+
+
+class ZeroShotFields(WireModel):
+    """The value of `input` in the Hugging Face zero-shot shape."""
+
+    inputs: FastList[str]
+    parameters: ZeroShotParameters
+
+    @model_validator(mode="before")
+    @classmethod
+    def _inputs_in_a_list(cls, value: object) -> object:
+        if isinstance(value, dict) and isinstance(text := value.get("inputs"), str):
+            return {**value, "inputs": [text]}
+        return value
+
+
+class Unserved(NamedTuple):
+    """A part of the contract that this version refuses: a field, or one value of a field."""
+
+    instead: str
+    value: object = None
+
+
+_EXTRACT = "this version reads plain text only; extract it and send `text` or `pages`"
+
+UNSERVED: dict[tuple[str, str], Unserved] = {
+    **{(place, field): Unserved(_EXTRACT) for place in ("job", "document") for field in ("url", "base64", "mime")},
+    ("job", "taxonomy"): Unserved("this version has no deployed taxonomies; send `labels` or `tasks`"),
+    ("label", "children"): Unserved("this version has flat labels only; send the leaves, named in full"),
+    ("label", "examples"): Unserved("this version has no examples; say it in `description`"),
+    ("task", "other"): Unserved("this version adds no label of its own; name one in `labels`, such as 'none of these'"),
+    ("options", "target_error"): Unserved("this version has no calibration; send `threshold`"),
+    ("options", "explain"): Unserved("this version explains nothing; leave it out, or send false", True),
+    ("options", "long_document"): Unserved("this version cannot vote over pages; send 'head_tail' or 'error'", "pages"),
+}
+
+_EXPECTED = {
+    "string_type": "a string",
+    "bool_type": "true or false",
+    "int_type": "a whole number",
+    "int_from_float": "a whole number",
+    "float_type": "a number",
+    "list_type": "a list",
+    "dict_type": "an object",
+    "model_type": "an object",
+    "label_type": "a string or an object",
+}
+_BOUNDS = {"ge": "at least", "le": "at most", "gt": "greater than"}
+
+_PLACES: dict[str, type[WireModel]] = {
+    "job": JobFields,
+    "document": DocumentFields,
+    "label": LabelFields,
+    "task": TaskFields,
+    "options": OptionFields,
+    "zero_shot": ZeroShotFields,
+    "parameters": ZeroShotParameters,
+}
+
+
+def validate(model: type[ModelT], raw: object) -> ModelT:
+    """Return the raw value as a model, or raise RequestError for the one error worth telling.
+
+    An unknown field comes first, since a typo explains a missing field, then an unserved one, then the order of the
+    caller's own document.
+    """
+    try:
+        return model.model_validate(raw)
+    except ValidationError as caught:
+        errors = caught.errors(include_url=False, include_input=False)
+    root = "job" if model is JobFields else "zero_shot"
+    ranked = [(_rank(error, root), error) for error in errors]
+    best = min(rank for rank, _ in ranked)
+    candidates = [error for rank, error in ranked if rank == best][:MAX_ERRORS_COMPARED]
+    raise _translate(min(candidates, key=lambda error: _locate(error, raw)[0]), raw, root)
+
+
+def refuse_unserved_options(options: OptionFields) -> None:
+    """Raise RequestError for a value of `options` that the contract has and this version has not."""
+    for (place, field), unserved in UNSERVED.items():
+        if place == "options" and unserved.value is not None and getattr(options, field) == unserved.value:
+            raise RequestError("not_supported", unserved.instead, f"options.{field}")
+
+
+def _rank(error: ErrorDetails, root: str) -> int:
+    if error["type"] != "extra_forbidden":
+        return 2
+    return 1 if (_place(error["loc"], root), error["loc"][-1]) in UNSERVED else 0
+
+
+def _place(loc: tuple[int | str, ...], root: str) -> str:
+    """Name the kind of object that the last step of `loc` is a field of."""
+    parent = loc[:-1]
+    if not parent:
+        return root
+    if isinstance(parent[-1], int):
+        return {"documents": "document", "labels": "label"}[str(parent[-2])]
+    return "task" if len(parent) == 2 and parent[0] == "tasks" else str(parent[-1])
+
+
+def _locate(error: ErrorDetails, raw: object) -> tuple[list[int], object]:
+    """Return where the error is, as numbers that compare in reading order, and the value there, if there is one."""
+    position = []
+    for step in error["loc"]:
+        if isinstance(raw, dict):
+            position.append(list(raw).index(step) if step in raw else len(raw))
+            raw = raw.get(step)
+        elif isinstance(raw, list) and isinstance(step, int):
+            position.append(step)
+            raw = raw[step]
+    return position, raw
+
+
+def _translate(error: ErrorDetails, raw: object, root: str) -> RequestError:
+    """Put an error of pydantic into our words: what was expected and what to do, never the value."""
+    loc, kind, context = error["loc"], error["type"], error.get("ctx", {})
+    field = join(ROOT, *loc)
+    if kind == "extra_forbidden":
+        place = _place(loc, root)
+        if (place, loc[-1]) in UNSERVED:
+            return RequestError("not_supported", UNSERVED[place, str(loc[-1])].instead, field)
+        known = list(_PLACES[place].model_fields)
+        nearest = difflib.get_close_matches(str(loc[-1])[:MAX_KEY_CHARS], known, n=1)
+        hint = f"did you mean '{nearest[0]}'?" if nearest else f"known here: {', '.join(known)}"
+        return RequestError("unknown_field", f"unknown field; {hint}", field)
+    if kind == "missing":
+        return RequestError("missing_field", "this field is required", field)
+    if kind in _EXPECTED:
+        return RequestError("wrong_type", f"must be {_EXPECTED[kind]}, not {kind_of(_locate(error, raw)[1])}", field)
+    if kind == "string_unicode":
+        return RequestError("invalid_unicode", WHOLE_CHARACTERS, field)
+    if kind == "literal_error":
+        return RequestError("out_of_range", f"must be {context['expected']}", field)
+    for bound, words in _BOUNDS.items():
+        if bound in context:
+            return RequestError("out_of_range", f"must be {words} {context[bound]:g}", field)
+    return RequestError("invalid_request", f"not valid here ({kind})", field)

@@ -1,0 +1,135 @@
+"""From what the engine measured to an answer: prior and mask, softmax, order, threshold.
+
+One label:     s_k + log p_k over the labels that may be answered, then softmax.
+Many labels:   log-odds of yes + logit p_k, then a sigmoid for each label on its own.
+
+`label_mass` is taken before the prior and without the masked labels: how much the model itself wanted to answer with
+one of the labels that it may answer with.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from pinpoint.api.request import Options
+from pinpoint.api.response import Answer, Decision
+from pinpoint.errors import InternalError
+from pinpoint.prompting.taxonomy import Task
+
+MULTI_LABEL_THRESHOLD = 0.5  # yes is more likely than no
+
+BELOW_THRESHOLD = "below_threshold"
+NO_LABEL_REACHED_THRESHOLD = "no_label_reached_threshold"
+NO_LABEL_MASS = "no_label_mass"
+
+
+# A sum of float32 log-probabilities may end a little above zero; more than this is a mistake in the engine.
+MAX_ROUNDING = 0.01
+
+
+@dataclass(frozen=True, slots=True)
+class _Measured:
+    """One label that may be answered: what the engine measured, that with its prior, and its share or chance."""
+
+    id: str
+    raw: float
+    strength: float
+    score: float
+
+
+def decide(log_probs: Sequence[float], task: Task, options: Options) -> Answer:
+    """Return the answer to a task with one label; `log_probs` has one s for each of its labels, in its order.
+
+    With every s at minus infinity nothing was measured: the scores are those of the prior, and the decision is to
+    review.
+    Raises InternalError for NaN, a log-probability above zero, or another number of values than of labels.
+    """
+    offered = _offered(task, log_probs)
+    raw = [log_probs[k] for k in offered]
+    if not all(s <= MAX_ROUNDING for s in raw):
+        raise InternalError("invalid_measurement", "a log-probability is NaN or above zero")
+    likeliest = max(raw)
+    # Relative to the likeliest first: a prior added to a very negative s would be lost in its rounding.
+    relative = [s - likeliest if likeliest > -math.inf else 0.0 for s in raw]
+    strengths = [s + math.log(p) for s, p in zip(relative, _priors(task, offered, neutral=1.0), strict=True)]
+    label_mass = min(1.0, math.fsum(map(math.exp, raw)))
+    ranked = _rank(task, offered, raw, strengths, _softmax(strengths))
+    reasons = [NO_LABEL_MASS] if likeliest == -math.inf else []
+    if options.threshold is not None and ranked[0].score < options.threshold:
+        reasons.append(BELOW_THRESHOLD)
+    return _answer(ranked, options, label_mass, "review" if reasons else "accept", reasons)
+
+
+def decide_multi(log_odds: Sequence[float], masses: Sequence[float], task: Task, options: Options) -> Answer:
+    """Return the answer to a task with any number of labels; `label` is the likeliest, if it reaches the threshold.
+
+    `log_odds` has yes against no for each label of the task, `masses` how much the model wanted to say either.
+    Raises InternalError for NaN, or another number of values than of labels.
+    """
+    offered = _offered(task, log_odds, masses)
+    raw = [log_odds[k] for k in offered]
+    label_mass = math.fsum(masses[k] for k in offered) / len(offered)
+    if any(math.isnan(value) for value in (*raw, label_mass)):
+        raise InternalError("invalid_measurement", "log-odds or a mass is NaN")
+    priors = _priors(task, offered, neutral=0.5)
+    strengths = [odds + (math.log(p) - math.log1p(-p)) for odds, p in zip(raw, priors, strict=True)]
+    ranked = _rank(task, offered, raw, strengths, [_sigmoid(strength) for strength in strengths])
+    threshold = MULTI_LABEL_THRESHOLD if options.threshold is None else options.threshold
+    if ranked[0].score < threshold:
+        return _answer(ranked, options, label_mass, "abstain", [NO_LABEL_REACHED_THRESHOLD])
+    return _answer(ranked, options, label_mass, "accept", [])
+
+
+def _offered(task: Task, *measured: Sequence[float]) -> list[int]:
+    """Return the indices of the labels that may be answered, after a check that every label was measured."""
+    if any(len(values) != len(task.labels) for values in measured):
+        raise InternalError("invalid_measurement", f"a task of {len(task.labels)} labels needs as many values")
+    offered = [k for k, label in enumerate(task.labels) if label.id not in task.mask]
+    if not offered:
+        raise InternalError("invalid_task", "the task has no label that may be answered")
+    return offered
+
+
+def _priors(task: Task, offered: Sequence[int], neutral: float) -> list[float]:
+    prior = task.prior or {}
+    return [prior.get(task.labels[k].id, neutral) for k in offered]
+
+
+def _softmax(strengths: Sequence[float]) -> list[float]:
+    most = max(strengths)
+    shares = [math.exp(strength - most) for strength in strengths]
+    total = math.fsum(shares)
+    return [share / total for share in shares]
+
+
+def _sigmoid(x: float) -> float:
+    """Both branches keep the exponent at or below zero, where exp cannot overflow."""
+    return 1 / (1 + math.exp(-x)) if x >= 0 else math.exp(x) / (1 + math.exp(x))
+
+
+def _rank(
+    task: Task, offered: Sequence[int], raw: Sequence[float], strengths: Sequence[float], scores: Sequence[float]
+) -> list[_Measured]:
+    """Best first. Scores that rounded to the same number are told apart by strength; ties keep the caller's order."""
+    labels = [_Measured(task.labels[k].id, *values) for k, *values in zip(offered, raw, strengths, scores, strict=True)]
+    return sorted(labels, key=lambda label: (label.score, label.strength), reverse=True)
+
+
+def _answer(
+    ranked: Sequence[_Measured], options: Options, label_mass: float, decision: Decision, reasons: Sequence[str]
+) -> Answer:
+    best = ranked[0]
+    shown = ranked[: options.top_k]  # after scores and margin: a cut list does not change them
+    return Answer(
+        label=None if decision == "abstain" else best.id,
+        score=best.score,
+        labels=tuple(label.id for label in shown),
+        scores=tuple(label.score for label in shown),
+        margin=best.score - (ranked[1].score if len(ranked) > 1 else 0.0),
+        label_mass=label_mass,
+        decision=decision,
+        reasons=tuple(reasons),
+        log_probs=tuple(label.raw for label in shown) if options.return_raw else None,
+    )

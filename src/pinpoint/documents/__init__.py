@@ -1,0 +1,1 @@
+"""From what the caller sent to pages of clean text."""

@@ -1,0 +1,1 @@
+"""The model on its device: the only room that imports torch."""

@@ -1,0 +1,185 @@
+"""Loading a model: one device, all of it, in 8 bits, or a plain refusal.
+
+`MODEL_NAME` is a name on the Hub or a folder; unset means the embedded model. A 16-bit checkpoint is quantised tensor by
+tensor as it streams in; a checkpoint that `pinpoint` quantised before is read as it is. Only safetensors, never code from
+the checkpoint.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+import warnings
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import torch
+from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, PreTrainedModel
+
+from pinpoint.engine import attention, experts, int8
+from pinpoint.errors import ModelError
+from pinpoint.settings import Settings
+
+log = logging.getLogger("pinpoint")
+
+EMBEDDED_NAME = "pinpoint-embedded"
+GB = 1e9
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedModel:
+    """A model that is ready to compute, and what is known of it.
+
+    Attributes:
+        context_tokens: longest prompt with label.
+        weight_bytes: of all parameters and buffers.
+        seconds: that loading took.
+    """
+
+    model: PreTrainedModel
+    tokenizer: Any
+    device: torch.device
+    compute_dtype: torch.dtype
+    name: str
+    revision: str
+    precision: str
+    context_tokens: int
+    weight_bytes: int
+    seconds: float
+
+
+def load(settings: Settings) -> LoadedModel:
+    """Load what `settings` names and log one line that says what came of it.
+
+    Raises:
+        ModelError: the checkpoint cannot be found, read, or held in 8 bits, or there is no GPU where one is needed.
+    """
+    began = time.monotonic()
+    device = choose_device(settings)
+    dtype = choose_dtype(settings, device)
+    embedded = not settings.model_name
+    source = str(embedded_folder()) if embedded else settings.model_name
+    revision = None if embedded or Path(source).is_dir() else settings.model_revision
+    for module in (attention, experts, int8):
+        module.register()
+    model, tokenizer = _from_pretrained(source, revision, device, dtype)
+    weight_bytes = check_placement(model, device)
+    loaded = LoadedModel(
+        model=model,
+        tokenizer=tokenizer,
+        device=device,
+        compute_dtype=dtype,
+        name=EMBEDDED_NAME if embedded else settings.model_name,
+        revision="embedded" if embedded else (getattr(model.config, "_commit_hash", None) or revision or "local"),
+        precision="int8",
+        context_tokens=int(getattr(model.config, "max_position_embeddings", 0) or 2048),
+        weight_bytes=weight_bytes,
+        seconds=time.monotonic() - began,
+    )
+    log.info(
+        "loaded model=%s revision=%s precision=%s compute=%s weights_gb=%.3f device=%s seconds=%.1f context_tokens=%d",
+        loaded.name, loaded.revision, loaded.precision, str(dtype).removeprefix("torch."), weight_bytes / GB, device,
+        loaded.seconds, loaded.context_tokens,
+    )  # fmt: skip
+    return loaded
+
+
+def embedded_folder() -> Path:
+    """Where the embedded model's checkpoint lies."""
+    return Path(str(resources.files("pinpoint") / "embedded"))
+
+
+def choose_device(settings: Settings) -> torch.device:
+    """GPU 0 where there is one; the CPU for the embedded model, or where it was asked for.
+
+    Raises:
+        ModelError: a GPU is needed and there is none.
+    """
+    if settings.device == "cpu":
+        return torch.device("cpu")
+    if torch.cuda.is_available():
+        return torch.device("cuda", 0)
+    if settings.device == "cuda" or settings.model_name:
+        raise ModelError(
+            "no_gpu",
+            "this model needs a GPU and none is visible; run on a GPU worker, unset MODEL_NAME to use the embedded "
+            "model, or set PINPOINT_DEVICE=cpu for a trial on the CPU",
+            "PINPOINT_DEVICE",
+        )
+    return torch.device("cpu")
+
+
+def choose_dtype(settings: Settings, device: torch.device) -> torch.dtype:
+    """What activations are computed in."""
+    if settings.compute_dtype != "auto":
+        return torch.float32 if settings.compute_dtype == "float32" else torch.bfloat16
+    return torch.bfloat16 if device.type == "cuda" else torch.float32
+
+
+def check_placement(model: PreTrainedModel, device: torch.device) -> int:
+    """Bytes of all parameters and buffers, after a check that each is on `device` and each expert weight in 8 bits.
+
+    Raises:
+        ModelError: something lies elsewhere, on no device, or in another precision.
+    """
+    total = 0
+    for name, tensor in [*model.named_parameters(), *model.named_buffers()]:
+        if tensor.device != device:
+            raise ModelError("misplaced_tensor", f"{name} is on {tensor.device}, not on {device}; nothing may be offloaded")
+        total += tensor.numel() * tensor.element_size()
+    for name, module in model.named_modules():
+        for weight in int8.EXPERT_WEIGHTS:
+            tensor = getattr(module, weight, None)
+            if isinstance(tensor, torch.Tensor) and tensor.ndim == 3 and tensor.dtype != torch.int8:
+                raise ModelError("experts_not_int8", f"{name}.{weight} is {tensor.dtype}, not int8")
+    return total
+
+
+def _from_pretrained(
+    source: str, revision: str | None, device: torch.device, dtype: torch.dtype
+) -> tuple[PreTrainedModel, Any]:
+    where = {"revision": revision} if revision else {"local_files_only": True}
+    try:
+        config = AutoConfig.from_pretrained(source, trust_remote_code=False, **where)
+        tokenizer = AutoTokenizer.from_pretrained(source, trust_remote_code=False, **where)
+        quantised = getattr(config, "quantization_config", None)
+        if quantised and quantised.get("quant_method") != int8.METHOD:
+            raise ModelError(
+                "quantised_elsewhere",
+                f"the checkpoint is already quantised ({quantised.get('quant_method')}); use its 16-bit original",
+                "MODEL_NAME",
+            )
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", FutureWarning)
+            model, report = AutoModelForCausalLM.from_pretrained(
+                source,
+                config=config,
+                dtype=dtype,
+                device_map={"": device},
+                attn_implementation=attention.DENSE,
+                quantization_config=None if quantised else int8.Int8Config(),
+                use_safetensors=True,
+                trust_remote_code=False,
+                output_loading_info=True,
+                **where,
+            )
+    except (OSError, ValueError, RuntimeError, KeyError) as error:
+        # The first line says what is wrong; the rest of the Hub's messages is advice for other uses.
+        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise ModelError("model_unreadable", f"cannot load the model: {reason}", "MODEL_NAME") from None
+    wrong = {kind: sorted(report[kind]) for kind in ("missing_keys", "mismatched_keys") if report.get(kind)}
+    if wrong:
+        kind, names = next(iter(wrong.items()))
+        raise ModelError(
+            "checkpoint_incomplete",
+            f"{len(names)} tensors of the checkpoint are {kind.removesuffix('_keys')}, the first is {names[0]}; fetch it again",
+            "MODEL_NAME",
+        )
+    model.set_experts_implementation(experts.NAME) if _has_int8_experts(model) else None
+    return model.eval().requires_grad_(False), tokenizer
+
+
+def _has_int8_experts(model: PreTrainedModel) -> bool:
+    return any(int8.is_int8_experts(module) for module in model.modules())

@@ -1,0 +1,159 @@
+"""A forest of spans laid flat in one row: no token twice, no padding.
+
+The row is in depth-first order, label tries included, so that a span's descendants follow it in one run. With that, every
+attention the forest asks for is between two runs of the row: a span and itself (causal), and a span's descendants and the
+span (full). A trie node joins the run of its parent when it is the parent's only child; where a trie branches, each branch
+is a span of its own, so the one rule covers the tries too.
+
+Axes: T tokens of the row, S spans, R rows whose logits are wanted, L lookups.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pinpoint.prompting.label_trie import LabelTrie
+from pinpoint.prompting.span_tree import NO_PARENT, Forest
+
+Ints = NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class PackedRow:
+    """One forest, flat.
+
+    Attributes:
+        tokens: [T] token ids.
+        positions: [T] position of each token in its own prompt.
+        parents: [S] parent span, −1 for a root; parents precede children.
+        starts: [S] where each span begins in the row.
+        stops: [S] where each span's own tokens end.
+        ends: [S] where its last descendant ends.
+        rows: [R] ascending indices of the tokens whose logits are wanted.
+        lookups: [L, 2] (index into `rows`, target token id).
+        paths: for each ask, in the order of asking, for each label, the lookups whose sum is its log-probability.
+    """
+
+    tokens: Ints
+    positions: Ints
+    parents: Ints
+    starts: Ints
+    stops: Ints
+    ends: Ints
+    rows: Ints
+    lookups: Ints
+    paths: list[tuple[tuple[int, ...], ...]]
+
+    def visible(self) -> NDArray[np.bool_]:
+        """[T, T] whether token i sees token j: the forest's rule as a dense mask."""
+        size = len(self.tokens)
+        seen = np.zeros((size, size), dtype=np.bool_)
+        for start, stop, end in zip(self.starts, self.stops, self.ends, strict=True):
+            seen[start:stop, start:stop] = np.tri(stop - start, dtype=np.bool_)
+            seen[stop:end, start:stop] = True
+        return seen
+
+
+def pack(forest: Forest) -> PackedRow:
+    """Lay `forest` flat."""
+    row = _Row(forest)
+    for span, parent in enumerate(forest.parents):
+        if parent == NO_PARENT:
+            row.lay(span, NO_PARENT, 0)
+    paths: list[tuple[tuple[int, ...], ...]] = []
+    lookups: list[tuple[int, int]] = []
+    for ask, rows in enumerate(row.lookup_rows):
+        trie = forest.asks[ask].trie
+        first = len(lookups)
+        lookups += [(at, target) for at, (_, target) in zip(rows, trie.lookups, strict=True)]
+        paths.append(tuple(tuple(first + lookup for lookup in path) for path in trie.paths))
+    flat = _ints(lookups).reshape(-1, 2)
+    rows, index = np.unique(flat[:, 0], return_inverse=True)
+    return PackedRow(
+        tokens=_ints(row.tokens),
+        positions=_ints(row.positions),
+        parents=_ints(row.parents),
+        starts=_ints(row.starts),
+        stops=_ints(row.stops),
+        ends=_ints(row.ends),
+        rows=rows,
+        lookups=np.stack([index.reshape(-1), flat[:, 1]], axis=1),
+        paths=paths,
+    )
+
+
+class _Row:
+    """The row while it is being laid."""
+
+    def __init__(self, forest: Forest) -> None:
+        self.forest = forest
+        self.tokens: list[int] = []
+        self.positions: list[int] = []
+        self.parents: list[int] = []
+        self.starts: list[int] = []
+        self.stops: list[int] = []
+        self.ends: list[int] = []
+        self.lookup_rows: list[list[int]] = [[] for _ in forest.asks]
+        self._children: list[list[int]] = [[] for _ in forest.tokens]
+        self._asks: list[list[int]] = [[] for _ in forest.tokens]
+        for span, parent in enumerate(forest.parents):
+            if parent != NO_PARENT:
+                self._children[parent].append(span)
+        for index, ask in enumerate(forest.asks):
+            self._asks[ask.span].append(index)
+
+    def lay(self, span: int, parent: int, position: int) -> None:
+        """Lay a span of the forest and all below it. Prompts are at most a handful of spans deep."""
+        tokens = self.forest.tokens[span]
+        laid = self._open(tokens, parent, position)
+        position += len(tokens)
+        last = len(self.tokens) - 1
+        for ask in self._asks[span]:
+            trie = self.forest.asks[ask].trie
+            at = self._trie(trie, laid, position)
+            self.lookup_rows[ask] = [at[node] if node >= 0 else last for node, _ in trie.lookups]
+        for child in self._children[span]:
+            self.lay(child, laid, position)
+        self.ends[laid] = len(self.tokens)
+
+    def _trie(self, trie: LabelTrie, parent: int, position: int) -> list[int]:
+        """Lay a trie below the laid span `parent`; returns where in the row each node lies."""
+        children = Counter(trie.parents)
+        span_of: list[int] = []
+        at: list[int] = []
+        open_spans: list[int] = []
+        for node, (token, above) in enumerate(zip(trie.tokens, trie.parents, strict=True)):
+            here = position if above < 0 else self.positions[at[above]] + 1
+            if above >= 0 and children[above] == 1:
+                span = span_of[above]  # depth-first order: an only child comes right after its parent
+                self.tokens.append(token)
+                self.positions.append(here)
+                self.stops[span] += 1
+            else:
+                holder = parent if above < 0 else span_of[above]
+                while open_spans and open_spans[-1] != holder:
+                    self.ends[open_spans.pop()] = len(self.tokens)
+                span = self._open((token,), holder, here)
+                open_spans.append(span)
+            span_of.append(span)
+            at.append(len(self.tokens) - 1)
+        for span in open_spans:
+            self.ends[span] = len(self.tokens)
+        return at
+
+    def _open(self, tokens: tuple[int, ...], parent: int, position: int) -> int:
+        self.parents.append(parent)
+        self.starts.append(len(self.tokens))
+        self.tokens += tokens
+        self.positions += range(position, position + len(tokens))
+        self.stops.append(len(self.tokens))
+        self.ends.append(len(self.tokens))
+        return len(self.starts) - 1
+
+
+def _ints(values: list[int] | list[tuple[int, int]]) -> Ints:
+    return np.asarray(values, dtype=np.int64)

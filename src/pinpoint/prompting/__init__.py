@@ -1,0 +1,1 @@
+"""From a taxonomy and a document to spans of tokens; pure and free of torch."""

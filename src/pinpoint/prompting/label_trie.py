@@ -1,0 +1,78 @@
+"""The labels of one question as a tree of tokens, each shared beginning held once.
+
+A label's score is the sum of log p over its tokens and over STOP after the last (see `engine/scoring.py`). Every one of
+those terms is one *lookup*: the log-probability of a target token in the row that precedes it. Row −1 is the prompt's
+last token; row i is trie node i::
+
+    labels  "gas", "gas bill"      node 0 = gas (parent −1), node 1 = bill (parent 0)
+    lookups (−1, gas) (0, STOP) (0, bill) (1, STOP)
+    label 0 = lookups 0 + 1        label 1 = lookups 0 + 2 + 3
+
+STOP settles labels that begin other labels.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from pinpoint.errors import RequestError
+
+
+@dataclass(frozen=True, slots=True)
+class LabelTrie:
+    """Nodes in depth-first order, so that a parent precedes its children and a chain lies in one run.
+
+    Attributes:
+        tokens: token id of each node.
+        parents: index of each node's parent, −1 for the prompt's last token.
+        lookups: (row, target token id) pairs, distinct; a row is a node index or −1.
+        paths: for each label, the indices into `lookups` whose sum is its score.
+    """
+
+    tokens: tuple[int, ...]
+    parents: tuple[int, ...]
+    lookups: tuple[tuple[int, int], ...]
+    paths: tuple[tuple[int, ...], ...]
+
+
+def build_trie(labels: Sequence[Sequence[int]], stop: int, field: str = "labels") -> LabelTrie:
+    """Merge label token sequences into a trie.
+
+    Args:
+        labels: the token ids of each label, in the caller's order.
+        stop: id of the token that ends the model's turn.
+        field: where the labels stand in the request, for error messages.
+
+    Raises:
+        RequestError: a label without tokens, or two labels with the same tokens.
+    """
+    tokens: list[int] = []
+    parents: list[int] = []
+    lookups: dict[tuple[int, int], int] = {}
+    nodes: dict[tuple[int, int], int] = {}
+    paths: list[tuple[int, ...]] = [()] * len(labels)
+    owners: dict[tuple[int, ...], int] = {}
+    # Sorted order makes the insertion depth-first: labels that share a beginning are neighbours.
+    for index in sorted(range(len(labels)), key=lambda i: tuple(labels[i])):
+        label = tuple(labels[index])
+        if not label:
+            raise RequestError("invalid_label", "this label has no tokens for the model; reword it", f"{field}[{index}]")
+        twin = owners.setdefault(label, index)
+        if twin != index:
+            raise RequestError(
+                "duplicate_label",
+                f"the model's tokens for this label are those of {field}[{min(twin, index)}]; reword one of them",
+                f"{field}[{max(twin, index)}]",
+            )
+        row, path = -1, []
+        for token in label:
+            path.append(lookups.setdefault((row, token), len(lookups)))
+            node = nodes.setdefault((row, token), len(tokens))
+            if node == len(tokens):
+                tokens.append(token)
+                parents.append(row)
+            row = node
+        path.append(lookups.setdefault((row, stop), len(lookups)))
+        paths[index] = tuple(path)
+    return LabelTrie(tuple(tokens), tuple(parents), tuple(lookups), tuple(paths))

@@ -1,0 +1,103 @@
+"""Labels and tasks: what may be answered, and which labels a person or the model could not tell apart.
+
+Two labels are duplicates when they are equal after NFKC, case folding, removal of invisible characters and collapsing
+of white space. Two labels that differ only by look-alike letters (a Cyrillic and a Latin a) are allowed, since the
+model sees different tokens, but nobody who reads the answer can tell which one it was: that is a warning.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import unicodedata
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from pinpoint.documents.text import INVISIBLE
+
+LABELS_SHA_CHARS = 16  # 64 bits: collisions are out of reach at any number of label sets that a worker sees
+
+_INVISIBLE = re.compile(f"[{INVISIBLE}]")
+
+# Cyrillic and Greek letters that pass for a Latin one in lower or in upper case, in their case-folded form: U+0432
+# looks like nothing Latin, but U+0412, which folds to it, looks like B.
+_LOOK_ALIKES = str.maketrans(
+    "\u0430\u0432\u0441\u0501\u0435\u04bb\u043d\u0456\u0458\u043a\u04cf"
+    "\u043c\u043e\u0440\u051b\u0455\u0442\u0475\u051d\u0445\u0443\u04af"
+    "\u03b1\u03b2\u03b5\u03b7\u03b9\u03f3\u03ba\u03bc\u03bd\u03bf\u03c1\u03c4\u03c5\u03c7\u03b3\u03b6",
+    "abcdehhijklmopqstvwxyyabehijkmvoptuxyz",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Label:
+    """One possible answer: `id` goes over the wire, `name` and `description` go into the prompt."""
+
+    id: str
+    name: str
+    description: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """One question about a document.
+
+    `mask` lists the ids that are excluded from the answer; they stay in the prompt. `prior` gives each label that may
+    be answered a positive weight by id: relative frequencies for a single label, in any unit, or with `multi_label`
+    the probability of yes.
+    """
+
+    name: str
+    labels: tuple[Label, ...]
+    multi_label: bool = False
+    instructions: str | None = None
+    mask: frozenset[str] = frozenset()
+    prior: Mapping[str, float] | None = field(default=None, hash=False)
+
+
+def labels_sha(tasks: Task | Iterable[Task]) -> str:
+    """Return a short stable digest of all that shapes the prompt: order, names, descriptions, instructions, kind.
+
+    Ids, mask and prior act on the answer alone and are left out.
+    """
+    shapes = [
+        {
+            "name": task.name,
+            "labels": [[label.name, label.description] for label in task.labels],
+            "multi_label": task.multi_label,
+            "instructions": task.instructions,
+        }
+        for task in ([tasks] if isinstance(tasks, Task) else tasks)
+    ]
+    canonical = json.dumps(shapes, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(canonical.encode("ascii")).hexdigest()[:LABELS_SHA_CHARS]
+
+
+def duplicate_key(name: str) -> str:
+    """Return what two names share when nobody should have to tell them apart."""
+    folded = unicodedata.normalize("NFKC", _INVISIBLE.sub("", name)).casefold()
+    # Folding can undo the normal form, and compatibility forms can hide invisible characters.
+    return " ".join(_INVISIBLE.sub("", unicodedata.normalize("NFKC", folded)).split())
+
+
+def skeleton(name: str) -> str:
+    """Return the name with Cyrillic and Greek look-alikes replaced by the Latin letters they pass for."""
+    return duplicate_key(name).translate(_LOOK_ALIKES)
+
+
+def find_duplicate(names: Sequence[str]) -> tuple[int, int] | None:
+    """Return the indices (earlier, later) of the first name that repeats an earlier one by duplicate_key."""
+    seen: dict[str, int] = {}
+    for index, name in enumerate(names):
+        earlier = seen.setdefault(duplicate_key(name), index)
+        if earlier != index:
+            return earlier, index
+    return None
+
+
+def find_look_alikes(names: Sequence[str]) -> list[tuple[int, int]]:
+    """Return the indices (earlier, later) of names that are distinct but share a skeleton with an earlier one."""
+    seen: dict[str, int] = {}
+    pairs = ((seen.setdefault(skeleton(name), index), index) for index, name in enumerate(names))
+    return [(earlier, later) for earlier, later in pairs if earlier != later]

@@ -1,0 +1,25 @@
+"""The engine singleton: loaded on first use, exactly once, whoever asks first."""
+
+from __future__ import annotations
+
+import threading
+
+from pinpoint.engine.load import load
+from pinpoint.engine.scorer import Scorer
+from pinpoint.settings import Settings
+
+_lock = threading.Lock()
+_scorer: Scorer | None = None
+
+
+def get_scorer(settings: Settings) -> Scorer:
+    """The one scorer of this process. A failed load is not remembered: the next call tries again.
+
+    Raises:
+        ModelError: the model cannot be loaded.
+    """
+    global _scorer
+    with _lock:
+        if _scorer is None:
+            _scorer = Scorer(load(settings), settings.token_budget)
+        return _scorer

@@ -1,0 +1,114 @@
+"""The worker: takes a job, answers it once, and never lets anything but an answer out.
+
+The handler is async; one thread runs the forward passes, so that the platform's loop goes on taking, pinging and stopping
+jobs meanwhile.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import os
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+from functools import cached_property
+from typing import Any
+
+from pinpoint.api.adapters import zero_shot_answer
+from pinpoint.api.limits import Limits
+from pinpoint.api.request import parse_request
+from pinpoint.api.response import check_wire, error_envelope
+from pinpoint.errors import InternalError, PinpointError, RequestError
+from pinpoint.serving.classify import JobCounts, classify
+from pinpoint.serving.model import get_scorer
+from pinpoint.settings import Settings
+
+log = logging.getLogger("pinpoint")
+
+MAX_ID_CHARS = 64  # of an id in a log line
+
+
+class Worker:
+    """Answers jobs with the engine singleton."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self._limits = Limits()
+        self._forward = ThreadPoolExecutor(max_workers=1, thread_name_prefix="forward")
+
+    async def handle(self, job: dict[str, Any]) -> Any:
+        """Answer one job: the value of `output`, or `{"error": "<code>: <message> (<field>)"}`."""
+        received = time.perf_counter()
+        identity = str(job.get("id", ""))[:MAX_ID_CHARS]
+        try:
+            if job.get("input") is None:
+                raise RequestError("missing_field", "the job has no input", "input")
+            request = parse_request(job["input"], self._limits)
+            loop = asyncio.get_running_loop()
+            wire, counts = await loop.run_in_executor(self._forward, self._answer, request, received)
+            size = check_wire(wire, self.settings.max_response_bytes)
+        except PinpointError as error:
+            log.warning("job=%s status=error code=%s field=%s", identity, error.code, error.field)
+            return error_envelope(error)
+        except Exception as error:  # whatever it is, the SDK would post its traceback to the caller
+            log.error("job=%s status=error code=internal type=%s at=%s", identity, type(error).__name__, _place(error))
+            return error_envelope(InternalError("internal", "the worker failed on this job; its log has the details"))
+        log.info(
+            "job=%s status=ok documents=%d failed=%d tokens_asked=%d tokens_computed=%d batches=%d bytes=%d ms=%.1f",
+            identity, counts.documents, counts.failed, counts.tokens_asked, counts.tokens_computed, counts.batches, size,
+            (time.perf_counter() - received) * 1e3,
+        )  # fmt: skip
+        return wire
+
+    def _answer(self, request: Any, received: float) -> tuple[Any, JobCounts]:
+        scorer = get_scorer(self.settings)
+        response, counts = classify(request, scorer, queue_ms=(time.perf_counter() - received) * 1e3)
+        if request.shape == "zero_shot":
+            return zero_shot_answer(request.sequences, response.results, request.single), counts
+        return response.to_wire(), counts
+
+
+class Entry:
+    """The module-level handler: makes its worker on the first job, so that nothing happens at import."""
+
+    @cached_property
+    def worker(self) -> Worker:
+        """The worker with the settings of this process."""
+        return Worker(Settings())
+
+    async def __call__(self, job: dict[str, Any]) -> Any:
+        """Answer one job."""
+        return await self.worker.handle(job)
+
+
+def start(handler: Any) -> None:
+    """Run the worker the way it was called: on the platform, as a local API, or once on a test input."""
+    settings = Settings()
+    configure_logging(settings)
+    local = "--rp_serve_api" not in sys.argv and "RUNPOD_WEBHOOK_GET_JOB" not in os.environ
+    # The SDK logs whole answers at its default level, DEBUG, and the answer of a local run at INFO, cut and not as JSON.
+    os.environ.setdefault("RUNPOD_LOG_LEVEL", "WARN" if local else "INFO")
+    import runpod  # reads its environment when imported
+
+    async def printing(job: dict[str, Any]) -> Any:
+        result = await handler(job)
+        print(json.dumps(result, indent=2, ensure_ascii=False), flush=True)
+        return result
+
+    runpod.serverless.start({"handler": printing if local else handler})
+
+
+def configure_logging(settings: Settings) -> None:
+    """One line an event, on standard error."""
+    logging.basicConfig(stream=sys.stderr, format="%(asctime)s %(levelname)s %(message)s", level=logging.WARNING)
+    log.setLevel(settings.log_level)
+
+
+def _place(error: BaseException) -> str:
+    """File and line where an error rose: enough to find it, and free of what the job contained."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    return "unknown" if trace is None else f"{trace.tb_frame.f_code.co_filename}:{trace.tb_lineno}"

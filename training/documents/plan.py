@@ -1,0 +1,43 @@
+"""How a document of a kind is put together: a title that may be missing, head blocks in any order, then the body."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass
+
+from .blocks import Block
+from .case import Case
+from .grammar import lines
+from .kind import Kind
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The title (a template of alternatives), the blocks that open a document and those that follow."""
+
+    titles: str
+    top: tuple[Block, ...]
+    body: tuple[Block, ...]
+    untitled: float = 0.2
+    ordered: bool = False
+    services: bool = True
+
+    def __call__(self, rng: random.Random) -> str:
+        case = Case(rng)
+        case.services = self.services
+        case.titled = case.random() >= self.untitled
+        top = list(self.top)
+        if not self.ordered and case.random() < 0.6:
+            case.rng.shuffle(top)
+        parts = [text for block in top if (text := block(case))]
+        parts += [text for block in self.body if (text := block(case))]
+        if case.titled:
+            title = case.style.heading(case.fill(self.titles))
+            parts.insert(0 if self.ordered or case.random() < 0.8 or not parts else 1, title)
+        gap = case.style.gap
+        return gap.join(parts) if gap != "\n" else "\n".join(parts)
+
+
+def kind(key: str, family: str, names: str, descriptions: str, plan: Plan) -> Kind:
+    """A kind from its wordings, one per line; the key is the first name."""
+    return Kind(key, family, (key, *lines(names.replace("|", "\n"))), lines(descriptions), plan)

@@ -1,0 +1,182 @@
+"""Training rows: one packed forest each, with the right label's tokens as targets.
+
+Two layouts, as in the product: one question and many short texts, or one document and many questions. A row holds several
+answers at little more than the price of one.
+"""
+
+from __future__ import annotations
+
+import random
+from dataclasses import replace
+from pathlib import Path
+
+from pinpoint.engine.packing import PackedRow, pack
+from pinpoint.prompting import template
+from pinpoint.prompting.encoder import PromptEncoder
+from pinpoint.prompting.label_trie import build_trie
+from pinpoint.prompting.span_tree import Forest
+from training import messages
+from training.choices import MOST_LABELS, Choice, Concept, concept_choice, mention_choice, yes_no
+from training.sources import document_concepts, intent_concepts, load_intents, message_concept
+
+# (row length, rows a batch, share of the batches): compiled once each, about the same number of tokens.
+SHAPES = ((256, 16, 0.52), (512, 8, 0.42), (1024, 4, 0.06))
+
+
+class RowMaker:
+    """Draws tasks and lays them into rows."""
+
+    def __init__(self, encoder: PromptEncoder, intents_path: Path) -> None:
+        self.encoder = encoder
+        self.intents = intent_concepts(load_intents(intents_path).trained)
+        self.kinds = document_concepts()
+        frame = encoder.frame
+        self.root = encoder.opening() + encoder.pieces(template.root())
+        self.ending = encoder.pieces([*template.ending(), template.Piece(frame.closing, True)])
+
+    def rows(self, rng: random.Random, length: int, count: int) -> list[PackedRow]:
+        """`count` rows of at most `length` tokens."""
+        made: list[PackedRow] = []
+        while len(made) < count:
+            row = self._labels_first(rng, length) if rng.random() < 0.6 else self._document_first(rng, length)
+            if row is not None:
+                made.append(row)
+        return made
+
+    def draw_concepts(self, rng: random.Random, long: bool) -> tuple[list[Concept], list[Concept]]:
+        """Concepts to draw texts of, and wrong ones beside them."""
+        size = rng.choice((2, 3, 4, 5, 5, 6, 8, 8, 10, 10, 12, MOST_LABELS))
+        source = rng.random()
+        if long or source < 0.3:
+            family = rng.choice(self.kinds)[0]
+            near = [c for f, c in self.kinds if f == family]
+            pool = [c for _, c in self.kinds]
+            share = rng.choice((0.0, 0.4, 0.8))
+            picked = {c.key: c for c in rng.sample(near, min(len(near), round(size * share)))}
+            for concept in rng.sample(pool, len(pool)):
+                if len(picked) >= size:
+                    break
+                picked.setdefault(concept.key, concept)
+            concepts = list(picked.values())
+        elif source < 0.66:
+            concepts = rng.sample(self.intents, size)
+        else:
+            intents = [messages.sample_intent(rng)]
+            if rng.random() < 0.6:
+                intents += messages.near_intents(rng, intents[0], max(1, round((size - 1) * rng.choice((0.3, 0.6, 1)))))
+            while len(intents) < size:
+                other = messages.sample_intent(rng)
+                if all(other.key != known.key for known in intents):
+                    intents.append(other)
+            concepts = [message_concept(intent) for intent in intents[:size]]
+        rng.shuffle(concepts)
+        right = max(1, min(len(concepts), rng.randint(1, 6)))
+        return concepts[:right], concepts[right:]
+
+    def _labels_first(self, rng: random.Random, length: int) -> PackedRow | None:
+        texts = 8 if length <= 256 else 6
+        right, wrong = self.draw_concepts(rng, long=length > 256 and rng.random() < 0.85)
+        if rng.random() < 0.22:
+            drawn = [rng.choice(right).text(rng) for _ in range(min(texts, len(right) + 2))]
+            choice = mention_choice(rng, drawn, [c.text(rng) for c in wrong[:8]])
+        else:
+            choice = concept_choice(rng, right, wrong, texts)
+        if choice is None:
+            return None
+        layout = _Layout(self, length)
+        question = layout.question(choice)
+        added = 0
+        for example in choice.examples:
+            document = self._document(example.text, length)
+            added += layout.add([self.root, question, document + self.ending], choice.task.labels[example.answer].name)
+        return layout.row() if added else None
+
+    def _document_first(self, rng: random.Random, length: int) -> PackedRow | None:
+        layout = _Layout(self, length)
+        text, document, added = "", [], 0
+        for _ in range(12 if length <= 512 else 24):
+            if not text:
+                right, wrong = self.draw_concepts(rng, long=length > 256 and rng.random() < 0.9)
+                concept = right[0]
+                wrong = [*right[1:], *wrong]
+                text = concept.text(rng)
+                if length > 512:
+                    text = "\n".join([text, *(concept.text(rng) for _ in range(3))])
+                document = self._document(text, length)
+            if rng.random() < 0.2:
+                mention = mention_choice(rng, [text], [c.text(rng) for c in wrong[:8]])
+                if mention is None:
+                    continue
+                choice = mention
+            else:
+                choice = concept_choice(rng, [replace(concept, text=lambda _: text)], wrong, 1)
+            answer = choice.task.labels[choice.examples[0].answer]
+            if rng.random() < 0.12:
+                asked = answer if rng.random() < 0.5 else rng.choice(choice.task.labels)
+                question = self.encoder.pieces(template.yes_no_question(yes_no(rng, choice).task, asked))
+                target = template.YES if asked is answer else template.NO
+            else:
+                question, target = layout.question(choice), answer.name
+            added += layout.add([self.root, document, question + self.ending], target)
+            right, wrong = self.draw_concepts_around(rng, concept, wrong)
+        return layout.row() if added else None
+
+    def draw_concepts_around(
+        self, rng: random.Random, concept: Concept, wrong: list[Concept]
+    ) -> tuple[list[Concept], list[Concept]]:
+        """Another list for the same text: some of the same wrong labels, in another number."""
+        others = {c.key: c for c in wrong}
+        prefix = concept.key.partition(":")[0]
+        pool = {"document": [c for _, c in self.kinds], "intent": self.intents}.get(prefix)
+        if pool is None:
+            pool = [message_concept(messages.sample_intent(rng)) for _ in range(6)]
+        for other in rng.sample(pool, min(len(pool), 6)):
+            others[other.key] = other
+        others.pop(concept.key, None)
+        picked = list(others.values())
+        rng.shuffle(picked)
+        return [concept], picked[: max(1, rng.choice((1, 2, 3, 4, 4, 6, 9, MOST_LABELS - 1)))]
+
+    def _document(self, text: str, length: int) -> list[int]:
+        opening, body, closing = template.document(text)
+        tokens = self.encoder.text(body.text, trusted=False)[: length // 2 if length > 256 else length * 2 // 3]
+        return self.encoder.pieces([opening]) + tokens + self.encoder.pieces([closing])
+
+
+class _Layout:
+    """A forest that is filled up to a number of tokens."""
+
+    def __init__(self, maker: RowMaker, length: int) -> None:
+        self.maker, self.length = maker, length
+        self.forest = Forest()
+        self.used = 0
+
+    def question(self, choice: Choice) -> list[int]:
+        return self.maker.encoder.pieces(template.choice_question(choice.task))
+
+    def add(self, spans: list[list[int]], answer: str) -> bool:
+        encoder = self.maker.encoder
+        trie = build_trie([encoder.label_tokens(answer)], encoder.stop)
+        before = (len(self.forest.tokens), len(self.forest.asks))
+        # A trial of the size first: a forest has no way back.
+        parent, new, known = -1, len(trie.tokens), True
+        for span in spans:
+            at = self.forest._known.get((parent, tuple(span))) if known else None
+            known = at is not None
+            if at is None:
+                new += len(span)
+            else:
+                parent = at
+        if self.used + new > self.length:
+            return False
+        parent = -1
+        for span in spans:
+            parent = self.forest.add(span, parent)
+        if before[0] == len(self.forest.tokens):
+            return False  # the same text under the same question is there already
+        self.forest.ask(parent, trie)
+        self.used += new
+        return True
+
+    def row(self) -> PackedRow:
+        return pack(self.forest)
