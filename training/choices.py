@@ -111,11 +111,16 @@ def concept_labels(rng: random.Random, concepts: Sequence[Concept]) -> tuple[Lab
     return tuple(Label(str(i), recase(name), description) for i, (name, description) in enumerate(names))
 
 
-def mention_choice(rng: random.Random, texts: Sequence[str], wrong_texts: Sequence[str]) -> Choice | None:
-    """Labels drawn from the texts' own words or their relatives; the right one is the only one that its text mentions."""
+def mention_choice(
+    rng: random.Random, texts: Sequence[str], wrong_texts: Sequence[str], reach: float = 1.0
+) -> Choice | None:
+    """Labels drawn from the texts' own words or their relatives; the right one is the only one that its text mentions.
+
+    `reach` in [0, 1] bounds how far the labels may go from the very words: other forms, words of like meaning.
+    """
     words = [set(map(str.lower, _WORD.findall(text))) - _COMMON for text in texts]
     spread = [set().union(*words[:i], *words[i + 1 :]) for i in range(len(words))]
-    mode = rng.random()
+    mode = rng.random() * reach
     labels: list[str] = []
     for own, others in zip(words, spread, strict=True):
         candidates = sorted(own - others)

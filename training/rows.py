@@ -19,8 +19,9 @@ from training import messages
 from training.choices import MOST_LABELS, Choice, Concept, concept_choice, mention_choice, yes_no
 from training.sources import document_concepts, intent_concepts, load_intents, message_concept
 
-# (row length, rows a batch, share of the batches): compiled once each, about the same number of tokens.
-SHAPES = ((256, 16, 0.52), (512, 8, 0.42), (1024, 4, 0.06))
+# (row length, rows a batch, share of the batches): compiled once each, about the same number of tokens. The longest teaches
+# the far positions of the context.
+SHAPES = ((256, 16, 0.54), (512, 8, 0.42), (2048, 2, 0.04))
 
 
 class RowMaker:
@@ -32,11 +33,17 @@ class RowMaker:
         self.kinds = document_concepts()
         frame = encoder.frame
         self.root = encoder.opening() + encoder.pieces(template.root())
+        self._mention_share, self._mention_reach = 0.0, 0.0
         self.ending = encoder.pieces([*template.ending(), template.Piece(frame.closing, True)])
 
-    def rows(self, rng: random.Random, length: int, count: int) -> list[PackedRow]:
-        """`count` rows of at most `length` tokens."""
+    def rows(self, rng: random.Random, length: int, count: int, *, first_lessons: bool = False) -> list[PackedRow]:
+        """`count` rows of at most `length` tokens.
+
+        The first lessons are almost only lists of words of which one stands in the text: names cannot be learned by heart
+        there, so the model learns to find and copy before it learns what things are called.
+        """
         made: list[PackedRow] = []
+        self._mention_share, self._mention_reach = (0.9, 0.4) if first_lessons else (0.22, 1.0)
         while len(made) < count:
             row = self._labels_first(rng, length) if rng.random() < 0.6 else self._document_first(rng, length)
             if row is not None:
@@ -76,9 +83,9 @@ class RowMaker:
     def _labels_first(self, rng: random.Random, length: int) -> PackedRow | None:
         texts = 8 if length <= 256 else 6
         right, wrong = self.draw_concepts(rng, long=length > 256 and rng.random() < 0.85)
-        if rng.random() < 0.22:
+        if rng.random() < self._mention_share:
             drawn = [rng.choice(right).text(rng) for _ in range(min(texts, len(right) + 2))]
-            choice = mention_choice(rng, drawn, [c.text(rng) for c in wrong[:8]])
+            choice = mention_choice(rng, drawn, [c.text(rng) for c in wrong[:8]], self._mention_reach)
         else:
             choice = concept_choice(rng, right, wrong, texts)
         if choice is None:
@@ -101,10 +108,10 @@ class RowMaker:
                 wrong = [*right[1:], *wrong]
                 text = concept.text(rng)
                 if length > 512:
-                    text = "\n".join([text, *(concept.text(rng) for _ in range(3))])
+                    text = "\n".join([text, *(concept.text(rng) for _ in range(rng.randint(3, 9)))])
                 document = self._document(text, length)
-            if rng.random() < 0.2:
-                mention = mention_choice(rng, [text], [c.text(rng) for c in wrong[:8]])
+            if rng.random() < self._mention_share:
+                mention = mention_choice(rng, [text], [c.text(rng) for c in wrong[:8]], self._mention_reach)
                 if mention is None:
                     continue
                 choice = mention
@@ -139,7 +146,8 @@ class RowMaker:
 
     def _document(self, text: str, length: int) -> list[int]:
         opening, body, closing = template.document(text)
-        tokens = self.encoder.text(body.text, trusted=False)[: length // 2 if length > 256 else length * 2 // 3]
+        share = {256: 0.66, 512: 0.5}.get(length, 0.8)
+        tokens = self.encoder.text(body.text, trusted=False)[: round(length * share)]
         return self.encoder.pieces([opening]) + tokens + self.encoder.pieces([closing])
 
 

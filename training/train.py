@@ -28,17 +28,19 @@ from training.tokenizer import CONTEXT, train_tokenizer
 BALANCE_WEIGHT = 0.01
 NEXT_TOKEN_WEIGHT = 0.3  # plain language modelling beside the answers: it is what makes heads that find and copy
 NEXT_TOKENS = 768  # positions of a batch at which it is measured
-LOOKUPS = {256: 448, 512: 256, 1024: 128}  # room for the answers' tokens in a batch of each shape
+LOOKUPS = {256: 448, 512: 256, 2048: 96}  # room for the answers' tokens in a batch of each shape
 CLIP = 1.0
-SAVE_EVERY = 500
+FIRST_LESSONS = 500  # steps of finding and copying alone
+SAVE_EVERY = 250
 LOG_EVERY = 50
 
 
 def batch(maker: RowMaker, seed: int, step: int) -> list[PackedRow]:
     """Batch number `step`: rows of one of `SHAPES`."""
     rng = random.Random(f"{seed}:{step}")
-    length, count, _ = rng.choices(SHAPES, [share for *_, share in SHAPES])[0]
-    return maker.rows(rng, length, count)
+    first_lessons = step < FIRST_LESSONS
+    length, count, _ = SHAPES[0] if first_lessons else rng.choices(SHAPES, [share for *_, share in SHAPES])[0]
+    return maker.rows(rng, length, count, first_lessons=first_lessons)
 
 
 def collate(rows: list[PackedRow], length: int, rng: np.random.Generator) -> tuple[torch.Tensor, ...]:

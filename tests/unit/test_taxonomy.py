@@ -31,6 +31,7 @@ SAME = [
     ("invoice", "\uff49nvoice"),  # full width
     ("caf\u00e9", "cafe\u0301"),
     ("a\u00adb", "ab"),
+    ("s\u015b", "\u00df\u0301"),  # folding undoes the normal form
 ]
 
 

@@ -4,22 +4,54 @@ from __future__ import annotations
 
 import random
 
-from . import accounts, care, correspondence, finance, legal, orders, people, publications, trade
-from .kind import Kind
+from . import (
+    accounts,
+    care,
+    correspondence,
+    feedback,
+    finance,
+    instructions,
+    insurance,
+    legal,
+    meetings,
+    news,
+    orders,
+    people,
+    publications,
+    shipping,
+    trade,
+)
+from .kind import Kind, Label
+from .labels_finance import FINANCE
+from .labels_texts import TEXTS
+from .labels_trade import TRADE
+from .labels_work import WORK
 from .noise import add_noise
+from .plan import Plan
 
 __all__ = ["KINDS", "Kind", "add_noise", "generate"]
 
-KINDS: tuple[Kind, ...] = (
-    trade.KINDS
-    + orders.KINDS
-    + accounts.KINDS
-    + finance.KINDS
-    + people.KINDS
-    + legal.KINDS
-    + care.KINDS
-    + correspondence.KINDS
-    + publications.KINDS
+_LABELS: tuple[Label, ...] = TRADE + FINANCE + WORK + TEXTS
+_PLANS: dict[str, Plan] = {
+    **trade.PLANS,
+    **orders.PLANS,
+    **shipping.PLANS,
+    **accounts.PLANS,
+    **finance.PLANS,
+    **people.PLANS,
+    **meetings.PLANS,
+    **legal.PLANS,
+    **insurance.PLANS,
+    **care.PLANS,
+    **correspondence.PLANS,
+    **feedback.PLANS,
+    **publications.PLANS,
+    **news.PLANS,
+    **instructions.PLANS,
+}
+
+KINDS: tuple[Kind, ...] = tuple(
+    Kind(label.key, label.family, label.names, label.descriptions, _PLANS[label.key]) for label in _LABELS
 )
 
 

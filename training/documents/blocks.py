@@ -1,6 +1,7 @@
 """The composable pieces of documents: field groups, parties, prose, lists and headings, each a function of the case.
 
-A block returns its text, or nothing when the case leaves it out; the kinds differ in the data they give to these blocks.
+A block returns its text, or nothing when the case leaves it out; the kinds differ in the data they give to these \
+  blocks.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from .case import Case
-from .grammar import lines
+from .grammar import alternatives, lines
 
 Block: TypeAlias = Callable[[Case], str]
 Pair: TypeAlias = tuple[str, str]
@@ -18,16 +19,23 @@ Pair: TypeAlias = tuple[str, str]
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """A labelled fact: synonyms of the label and the value, both templates."""
+    """A labelled fact: synonyms of the label and forms of the value; as many forms as synonyms belong one to one."""
 
-    label: str
-    value: str
+    labels: tuple[str, ...]
+    values: tuple[str, ...]
+
+    def draw(self, case: Case) -> Pair:
+        """A label and the template of its value."""
+        labels, values = self.labels, self.values
+        at = int(case.random() * len(labels))
+        value = values[at] if len(values) == len(labels) else values[int(case.random() * len(values))]
+        return case.fill(labels[at]), value
 
 
 def fields(text: str) -> tuple[Field, ...]:
-    """Fields from lines ``label|synonym = value template``."""
+    """Fields from lines ``label|synonym = value template|other form``."""
     split = (line.split(" = ", 1) for line in lines(text))
-    return tuple(Field(label.strip(), value.strip()) for label, value in split)
+    return tuple(Field(alternatives(label.strip()), alternatives(value.strip())) for label, value in split)
 
 
 def arrange(case: Case, pairs: list[Pair]) -> str:
@@ -51,7 +59,13 @@ def arrange(case: Case, pairs: list[Pair]) -> str:
     return "\n".join(texts)
 
 
-def form(marks: tuple[Field, ...], others: tuple[Field, ...] = (), low: int = 2, high: int = 8) -> Block:
+def form(
+    marks: tuple[Field, ...],
+    others: tuple[Field, ...] = (),
+    low: int = 2,
+    high: int = 8,
+    headings: tuple[str, ...] = ("details", "general information", "summary", "information", "data", "general"),
+) -> Block:
     """A group of fields: some that tell the kind (more when there is no title to tell it) and some of the others.
 
     The first three marks are the strongest ones; an untitled document has at least one of these.
@@ -69,7 +83,11 @@ def form(marks: tuple[Field, ...], others: tuple[Field, ...] = (), low: int = 2,
         chosen += case.some(others, min(1, max(0, wanted)), max(0, wanted))
         if case.random() < 0.6:
             case.rng.shuffle(chosen)
-        return arrange(case, [(case.fill(field.label), case.fill(field.value)) for field in chosen])
+        pairs = [(label, case.fill(value)) for label, value in (field.draw(case) for field in chosen)]
+        text = arrange(case, pairs)
+        if text and case.random() < 0.15:
+            text = case.style.heading(case.pick(headings)) + case.pick((":\n", "\n", ": ", "\n---\n")) + text
+        return text
 
     return block
 
@@ -100,7 +118,11 @@ def party(heads: str, prefix: str, who: str, chance: float = 0.8) -> Block:
             ]
             keep = [pair for pair in pairs[1:6] if case.random() < 0.7]
             keep += [pair for pair in pairs[6:] if case.random() < 0.25]
-            return arrange(case, [pairs[0], *keep])
+            text = arrange(case, [pairs[0], *keep])
+            if case.random() < 0.3 and (head := case.fill(heads)):
+                head = head + case.fill(" details| details| information|| data")
+                text = case.style.heading(head) + case.pick((":\n", "\n", ": ", "\n\n")) + text
+            return text
         parts = [name, street, town]
         if case.random() < 0.3:
             parts.insert(1, case.fill("[Attn: |c/o |FAO |]") + case.slot("person"))
@@ -142,13 +164,20 @@ def say(pool: str, low: int = 1, high: int = 3, chance: float = 1.0, mark: bool 
 
 
 def tell(pools: tuple[str, ...], joint: str = " ") -> Block:
-    """Prose that follows an order: one sentence from each of the pools, long documents with all, short ones with few."""
+    """Prose that follows an order: sentences from each of the pools in turn, few in short documents, many in long ones."""
     stages = tuple(lines(pool) for pool in pools)
 
     def block(case: Case) -> str:
-        share = min(1.0, 0.45 + case.size)
-        texts = [case.sentence(case.pick(stage)) for at, stage in enumerate(stages) if at == 0 or case.random() < share]
-        return joint.join(texts)
+        share = min(1.0, 0.4 + case.size)
+        texts: list[str] = []
+        for at, stage in enumerate(stages):
+            if at and case.random() > share:
+                continue
+            count = 1 + int(case.size * case.random() * 3.5)
+            chosen = case.rng.sample(stage, min(count, len(stage))) if count > 1 else [case.pick(stage)]
+            texts.append(" ".join(case.sentence(template) for template in chosen))
+        joints = (joint, "\n", "\n\n") if len(texts) > 2 and case.size > 0.5 else (joint,)
+        return case.pick(joints).join(texts)
 
     return block
 

@@ -6,13 +6,14 @@ A document is only believable when its parts agree, so every fact that may appea
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import date, timedelta
 from typing import TypeVar
 
-from . import vocabulary as vocab
+from .facts import FRESH, STABLE
 from .grammar import expand, parse
 from .lexicon import KEPT, LEXICON
+from .places import COUNTRIES
 from .products import TRADES, Trade
 from .style import Style
 
@@ -29,14 +30,14 @@ class Case:
         self.rng = rng
         self.random = rng.random
         self.memo: dict[str, str] = {}
-        self.today = _FIRST_DAY + timedelta(days=int(self.random() * _DAYS))
-        self.style = Style(rng)
+        self.today: date = _FIRST_DAY + timedelta(days=int(self.random() * _DAYS))
+        self.style: Style = Style(rng)
         draw = self.random()
-        self.size = 0.12 if draw < 0.15 else 0.35 + 0.4 * self.random() if draw < 0.8 else 0.75 + 0.25 * self.random()
+        self.size = 0.12 if draw < 0.12 else 0.45 + 0.45 * self.random() if draw < 0.7 else 0.9 + 0.6 * self.random()
         self.titled = True
         self.sparse = self.random() < 0.2
         self.services = True
-        self.cents = 0
+        self.cents: int = 0
         self._trade: Trade | None = None
 
     # -- draws ---------------------------------------------------------------------------------------------------
@@ -70,7 +71,7 @@ class Case:
 
     def sentence(self, template: str) -> str:
         """The filled template with a capital first letter."""
-        text = self.fill(template)
+        text = self.fill(template).replace("  ", " ").replace(" .", ".").replace(" ,", ",")
         return text[:1].upper() + text[1:]
 
     def slot(self, name: str) -> str:
@@ -130,134 +131,49 @@ class Case:
 
     def address(self) -> tuple[str, str, str, str, str, str]:
         """Street, town line, city, region, postal code and country of one address, which agree with each other."""
-        country = self.pick(vocab.COUNTRIES)
+        country = self.pick(COUNTRIES)
         parts = {"city": self.pick(country.cities), "region": self.pick(country.regions)}
         parts["postal"] = self.digits(self.fill(country.postal))
         resolve = self.slot
         town = expand(parse(country.town_line), lambda name: parts.get(name) or resolve(name), self.random)
-        return self.fill(country.streets), town, parts["city"], parts["region"], parts["postal"], self.fill(country.name)
+        return (
+            self.fill(country.streets),
+            town,
+            parts["city"],
+            parts["region"],
+            parts["postal"],
+            self.fill(country.name),
+        )
 
     def phone(self) -> str:
         """A telephone number in one of many shapes."""
         shape = self.pick(_PHONES)
-        return self.digits(shape.replace("+", self.pick(vocab.COUNTRIES).dial) if shape[0] == "+" else shape)
+        return self.digits(shape.replace("+", self.pick(COUNTRIES).dial) if shape[0] == "+" else shape)
 
 
 _IDS = (
-    "#####", "1####", "####", "######", "#######", "########", "L-####", "LL-#####", "LLL####", "LL######", "##-####",
-    "20##-####", "20##/###", "#####-##", "LL/##/###", "###-###-###", "L####L", "0000####", "##########", "LLL-##-####",
+    "#####",
+    "1####",
+    "####",
+    "######",
+    "#######",
+    "########",
+    "L-####",
+    "LL-#####",
+    "LLL####",
+    "LL######",
+    "##-####",
+    "20##-####",
+    "20##/###",
+    "#####-##",
+    "LL/##/###",
+    "###-###-###",
+    "L####L",
+    "0000####",
+    "##########",
+    "LLL-##-####",
 )
 _PHONES = (
     "(###) ###-####", "###-###-####", "+ ## ### ####", "+ (0)## ### ## ##", "0## #### ####", "0###/#####", "(0#) ####-####",
     "+-##-#######", "0##-### ## ##", "+#########", "0#### ######", "##.##.##.##",
 )  # fmt: skip
-
-
-def _coined(case: Case) -> str:
-    name = case.pick(vocab.SYLLABLE_STARTS) + (case.pick(vocab.SYLLABLE_ENDS) if case.chance(0.9) else "")
-    return name.capitalize()
-
-
-def _person(case: Case) -> str:
-    first, last = case.pick(vocab.FIRST_NAMES), case.pick(vocab.LAST_NAMES)
-    form = case.random()
-    if form < 0.78:
-        return f"{first} {last}"
-    if form < 0.86:
-        return f"{first[0]}. {last}"
-    if form < 0.92:
-        return f"{last}, {first}"
-    return f"{case.fill('[Mr|Mrs|Ms|Dr|Mr.|Ms.]')} {first} {last}" if form < 0.97 else f"{first} {last[0]}. {last}"
-
-
-def _address(case: Case) -> str:
-    street, town, _, _, _, country = case.address()
-    return f"{street}, {town}, {country}" if case.chance(0.6) else f"{street}, {town}"
-
-
-def _mail(case: Case) -> str:
-    first, last = case.pick(vocab.FIRST_NAMES).lower(), case.pick(vocab.LAST_NAMES).lower().replace("'", "")
-    box = case.pick((f"{first}.{last}", f"{first}", f"{first[0]}{last}", "info", "sales", "accounts", "office"))
-    return f"{box}@{_coined(case).lower()}.{case.pick(('com', 'co.uk', 'de', 'org', 'net', 'fr', 'in', 'example'))}"
-
-
-def _from_pool(pool: Sequence[str]) -> Callable[[Case], str]:
-    return lambda case: case.pick(pool)
-
-
-FRESH: dict[str, Callable[[Case], str]] = {
-    "first": _from_pool(vocab.FIRST_NAMES),
-    "last": _from_pool(vocab.LAST_NAMES),
-    "ctrade": _from_pool(vocab.COMPANY_TRADES),
-    "cend": _from_pool(vocab.COMPANY_ENDS),
-    "cadj": _from_pool(vocab.COMPANY_ADJECTIVES),
-    "cnoun": _from_pool(vocab.COMPANY_NOUNS),
-    "street": _from_pool(vocab.STREETS),
-    "coined": _coined,
-    "person": _person,
-    "company": lambda case: case.fill(case.pick(vocab.COMPANY_FORMS)),
-    "city": lambda case: case.pick(case.pick(vocab.COUNTRIES).cities),
-    "country": lambda case: case.fill(case.pick(vocab.COUNTRIES).name),
-    "address": _address,
-    "house": lambda case: str(case.between(1, 260)),
-    "ordinal": lambda case: f"{case.between(4, 99)}th",
-    "id": Case.identifier,
-    "code": lambda case: case.digits(case.pick(("LLLLL", "LLLL", "L###", "LL##", "####", "#####", "C-####", "LLL##"))),
-    "digits4": lambda case: case.digits("####"),
-    "phone": Case.phone,
-    "mail": _mail,
-    "web": lambda case: f"www.{_coined(case).lower()}.{case.pick(('com', 'co.uk', 'net', 'org', 'de', 'com.au'))}",
-    "iban": lambda case: case.digits(case.pick(("LL## #### #### #### ####", "LL##LLLL##############", "##-##-## ########", "### ### ###"))),
-    "vatid": lambda case: case.digits(case.pick(("LL#########", "GB ### #### ##", "DE#########", "##-#######", "##LLLLL####L#L#"))),
-    "sku": lambda case: case.digits(case.pick(("##", "###", "####", "LL-###", "LLL-####", "#####", "L##-##", "########"))),
-    "product": Case.product,
-    "category": lambda case: case.pick(case.trade.categories),
-    "digit": lambda case: str(case.between(1, 9)),
-    "n": lambda case: str(case.between(2, 20)),
-    "nn": lambda case: str(case.between(11, 99)),
-    "nnn": lambda case: str(case.between(100, 999)),
-    "nnnn": lambda case: str(case.between(1000, 9999)),
-    "qty": lambda case: str(case.between(1, 120)),
-    "decimal": lambda case: f"{case.random() * 100:.{case.between(1, 2)}f}",
-    "pct": lambda case: f"{case.between(1, 60)}%" if case.chance(0.6) else f"{case.random() * 30:.1f}%",
-    "money": lambda case: case.money(1500, 900000),
-    "small": lambda case: case.money(100, 15000),
-    "big": lambda case: case.money(500000, 90000000),
-    "weight": lambda case: f"{case.random() * 900 + 1:.{case.between(0, 2)}f} {case.pick(('kg', 'kgs', 'lbs', 'KG'))}",
-    "hours": lambda case: case.pick(("7.5", "8", "8.0", "6", "4", "7", "7:30", "9", "3.5", "10")),
-    "time": lambda case: case.fill("{hour}:[00|15|30|45|05|10|20|40|50][|| am| pm| h]"),
-    "hour": lambda case: str(case.between(6, 22)),
-    "day": lambda case: case.day(-60, 60),
-    "earlier": lambda case: case.day(-50, -1),
-    "later": lambda case: case.day(3, 60),
-    "expiry": lambda case: case.day(180, 1800),
-    "started": lambda case: case.day(-2500, -100),
-    "born": lambda case: case.day(-28000, -7000),
-    "someyear": lambda case: str(case.today.year - case.between(0, 15)),
-    "lastyear": lambda case: str(case.today.year - 1),
-    "month": lambda case: (case.today + timedelta(days=case.between(-120, 120))).strftime("%B"),
-    "weekday": lambda case: case.pick(("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")),
-}  # fmt: skip
-
-STABLE: dict[str, Callable[[Case], str]] = {
-    "seller": FRESH["company"],
-    "buyer": FRESH["company"],
-    "third": FRESH["company"],
-    "me": _person,
-    "you": _person,
-    "they": _person,
-    "town": FRESH["city"],
-    "land": FRESH["country"],
-    "goods": Case.product,
-    "docid": Case.identifier,
-    "orderid": Case.identifier,
-    "account": FRESH["id"],
-    "date": lambda case: case.style.date(case.today),
-    "due": lambda case: case.day(7, 60),
-    "year": lambda case: str(case.today.year),
-    "period": lambda case: case.style.period(case.today),
-    "total": lambda case: case.money(2000, 2000000),
-    "cur": lambda case: case.style.currency,
-    "myfirst": FRESH["first"],
-    "yourfirst": FRESH["first"],
-}

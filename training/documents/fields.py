@@ -19,7 +19,8 @@ PEOPLE = fields("""
 employee|employee name|handled by|prepared by|issued by|clerk|your contact|processed by = {me}
 salesperson|sales rep|account manager|sales representative|sold by = {me}
 contact|contact person|contact name|attention|attn = {you}
-contact title|position|job title = [sales|purchasing|accounting|marketing|office] [manager|agent|representative|assistant]
+contact title|position|job title = [sales|purchasing|accounting|marketing|office] \
+  [manager|agent|representative|assistant]
 phone|tel|telephone|phone number = {phone}
 email|e-mail = {mail}
 """)
@@ -30,7 +31,8 @@ your order no.|your purchase order|customer po|po number|purchase order ref|your
 
 TERMS = fields("""
 delivery terms|incoterms|terms of delivery = [EXW|FOB|CIF|DAP|DDP|FCA|CPT] {town}
-terms|payment terms|terms of payment = [net {nn}|{nn} days net|30 days|14 days net|2% 10, net 30|on receipt|end of month]
+terms|payment terms|terms of payment = [net {nn}|{nn} days net|30 days|14 days net|2% 10, net 30|on receipt|end of \
+  month]
 project|cost centre|department|job no. = [{code}|{department}]
 """)
 
@@ -50,3 +52,13 @@ ship name|recipient|receiver|deliver to = {buyer}
 """)
 
 COMMON = REFERENCES + PEOPLE
+ORDER_HEADINGS = (
+    "order details",
+    "order information",
+    "details",
+    "order",
+    "order data",
+    "general",
+    "header",
+    "employee and order details",
+)

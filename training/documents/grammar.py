@@ -1,6 +1,7 @@
 """A small template language: the generator's whole variety is written as data, so the expander must be fast and plain.
 
-``a [quick|slow] {animal}`` picks one alternative per bracket (brackets nest, a ``|`` outside all brackets splits the whole
+``a [quick|slow] {animal}`` picks one alternative per bracket (brackets nest, a ``|`` outside all brackets splits \
+  the whole
 template) and asks a resolver for each ``{slot}``.  Templates are parsed once and kept.
 """
 
@@ -9,9 +10,10 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache
 from typing import TypeAlias
 
+_SPACES = re.compile(r"  +")
 _TOKEN = re.compile(r"\{\w+\}|[\[\]|]|[^\[\]|{}]+")
 
 
@@ -44,8 +46,23 @@ def phrases(text: str) -> tuple[str, ...]:
 
 
 def lines(text: str) -> tuple[str, ...]:
-    """The non-empty lines of a literal, stripped."""
-    return tuple(line.strip() for line in text.splitlines() if line.strip())
+    """The non-empty lines of a literal, stripped; runs of spaces, as continued lines leave them, become one."""
+    return tuple(_SPACES.sub(" ", line.strip()) for line in text.splitlines() if line.strip())
+
+
+def alternatives(template: str) -> tuple[str, ...]:
+    """The templates between the bars that stand outside all brackets."""
+    found: list[str] = []
+    depth = start = 0
+    for at, char in enumerate(template):
+        if char == "[":
+            depth += 1
+        elif char == "]":
+            depth -= 1
+        elif char == "|" and depth == 0:
+            found.append(template[start:at])
+            start = at + 1
+    return (*found, template[start:])
 
 
 def _parse(tokens: list[str], depth: int) -> tuple[Part, ...]:
@@ -70,7 +87,7 @@ def _parse(tokens: list[str], depth: int) -> tuple[Part, ...]:
     return options[0] if len(options) == 1 else (Choice(tuple(options)),)
 
 
-@lru_cache(maxsize=None)
+@cache
 def parse(template: str) -> tuple[Part, ...]:
     """The parsed form of a template."""
     if template.count("[") != template.count("]"):

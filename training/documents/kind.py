@@ -6,6 +6,8 @@ import random
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from .grammar import lines, phrases
+
 
 @dataclass(frozen=True)
 class Kind:
@@ -16,3 +18,18 @@ class Kind:
     names: tuple[str, ...]
     descriptions: tuple[str, ...]
     render: Callable[[random.Random], str]
+
+
+@dataclass(frozen=True)
+class Label:
+    """The wordings of one kind, apart from how its documents are written."""
+
+    key: str
+    family: str
+    names: tuple[str, ...]
+    descriptions: tuple[str, ...]
+
+
+def label(key: str, family: str, names: str, descriptions: str) -> Label:
+    """A label whose first name is its key; names are separated by semicolons, descriptions stand on lines."""
+    return Label(key, family, (key, *phrases(names)), lines(descriptions))

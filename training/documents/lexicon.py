@@ -12,31 +12,46 @@ KEPT = frozenset(
 
 _BUSINESS: dict[str, tuple[str, ...]] = {
     "department": phrases("""
-    accounts; finance; human resources; marketing; sales; purchasing; logistics; production; IT; legal; research; quality
-    customer service; facilities; operations; engineering; maintenance; training; compliance; planning; warehouse; payroll
+    accounts; finance; human resources; marketing; sales; purchasing; logistics; production; IT; legal; research
+    quality
+    customer service; facilities; operations; engineering; maintenance; training; compliance; planning; warehouse
+    payroll
     """),
     "jobtitle": phrases("""
-    accountant; nurse; software developer; sales manager; warehouse clerk; teacher; electrician; project manager; receptionist
-    mechanical engineer; chef; truck driver; data analyst; graphic designer; pharmacist; buyer; translator; lawyer; bookkeeper
-    office administrator; security guard; marketing assistant; production planner; laboratory technician; social worker; welder
-    store manager; gardener; quality inspector; civil engineer; dental assistant; HR officer; web developer; physiotherapist
-    export coordinator; machine operator; research assistant; tax adviser; flight attendant; hairdresser; plumber; journalist
+    accountant; nurse; software developer; sales manager; warehouse clerk; teacher; electrician; project manager
+    receptionist
+    mechanical engineer; chef; truck driver; data analyst; graphic designer; pharmacist; buyer; translator; lawyer
+    bookkeeper
+    office administrator; security guard; marketing assistant; production planner; laboratory technician
+    social worker; welder
+    store manager; gardener; quality inspector; civil engineer; dental assistant; HR officer; web developer
+    physiotherapist
+    export coordinator; machine operator; research assistant; tax adviser; flight attendant; hairdresser; plumber
+    journalist
     """),
     "wanted": lines("[senior |junior |lead |deputy |trainee |||]{jobtitle}"),
     "industry": phrases("""
-    logistics; retail; health care; food processing; renewable energy; construction; tourism; banking; insurance; education
-    automotive; textiles; software; telecommunications; publishing; agriculture; aerospace; chemicals; packaging; public administration
+    logistics; retail; health care; food processing; renewable energy; construction; tourism; banking; insurance
+    education
+    automotive; textiles; software; telecommunications; publishing; agriculture; aerospace; chemicals; packaging
+    public administration
     hospitality; real estate; biotechnology; furniture making; electronics; mining; shipping; advertising
     """),
     "skill": phrases("""
-    Excel; SAP; Python; SQL; accounting; negotiation; customer service; team leadership; project management; public speaking
-    AutoCAD; Photoshop; forklift operation; first aid; data analysis; budgeting; Java; copywriting; event planning; welding; CRM
-    inventory control; process improvement; teaching; bookkeeping; social media; Linux; risk assessment; sewing; cooking; statistics
-    report writing; purchasing; MS Office; quality assurance; recruitment; JavaScript; time management; conflict resolution
+    Excel; SAP; Python; SQL; accounting; negotiation; customer service; team leadership; project management
+    public speaking
+    AutoCAD; Photoshop; forklift operation; first aid; data analysis; budgeting; Java; copywriting; event planning
+    welding; CRM
+    inventory control; process improvement; teaching; bookkeeping; social media; Linux; risk assessment; sewing
+    cooking; statistics
+    report writing; purchasing; MS Office; quality assurance; recruitment; JavaScript; time management
+    conflict resolution
     """),
     "degree": lines("""
-    [Bachelor|Master|Diploma|B.Sc.|M.Sc.|B.A.|M.A.] [of|in] [business administration|economics|mechanical engineering|computer science|biology|history|nursing|law|chemistry|design|accounting|education]
-    [certificate|diploma|apprenticeship|vocational training] [in|as] [bookkeeping|electrician|logistics|hotel management|carpentry|retail]
+    [Bachelor|Master|Diploma|B.Sc.|M.Sc.|B.A.|M.A.] [of|in] [business administration|economics|mechanical \
+      engineering|computer science|biology|history|nursing|law|chemistry|design|accounting|education]
+    [certificate|diploma|apprenticeship|vocational training] [in|as] [bookkeeping|electrician|logistics|hotel \
+      management|carpentry|retail]
     [A-levels|secondary school certificate|high school diploma|Abitur|MBA|PhD in physics|teaching diploma]
     """),
     "university": lines("""
@@ -66,7 +81,8 @@ _BUSINESS: dict[str, tuple[str, ...]] = {
     [flexible|regular] working hours
     {nn} days of [holiday|annual leave]
     [a company car|a company pension|free parking|free coffee and fruit|private health insurance|a laptop]
-    [further training|career opportunities|a secure job|a friendly team|a competitive salary|remote work|staff discounts]
+    [further training|career opportunities|a secure job|a friendly team|a competitive salary|remote work|staff \
+      discounts]
     """),
     "project": lines("""
     the [new|planned|ongoing] {projectnoun}
@@ -75,11 +91,16 @@ _BUSINESS: dict[str, tuple[str, ...]] = {
     [the |{year} |]{projectnoun}
     """),
     "projectnoun": phrases("""
-    warehouse move; website relaunch; budget; payroll system; staff survey; summer party; office renovation; sales training
-    product launch; stock take; recruitment campaign; safety inspection; trade fair; customer portal; fleet renewal; merger
-    roof repair; playground project; annual report; data protection audit; energy saving plan; parking scheme; fundraising drive
-    supplier evaluation; packaging redesign; training programme; anniversary; pension plan; machine upgrade; price revision
-    school exchange; library extension; delivery service; quality certification; solar installation; bus connection; canteen
+    warehouse move; website relaunch; budget; payroll system; staff survey; summer party; office renovation
+    sales training
+    product launch; stock take; recruitment campaign; safety inspection; trade fair; customer portal; fleet renewal
+    merger
+    roof repair; playground project; annual report; data protection audit; energy saving plan; parking scheme
+    fundraising drive
+    supplier evaluation; packaging redesign; training programme; anniversary; pension plan; machine upgrade
+    price revision
+    school exchange; library extension; delivery service; quality certification; solar installation; bus connection
+    canteen
     """),
     "report": lines("""
     [sales|quarterly|annual|progress|travel|audit|financial|inspection|treasurer's|stock] report
@@ -135,37 +156,52 @@ _BUSINESS: dict[str, tuple[str, ...]] = {
     """),
     "rule": lines("""
     [visitors|contractors|guests] must [sign in at reception|wear a badge|be accompanied]
-    all [expense claims|holiday requests|purchase orders|sick notes] must be [submitted online|approved by {department}|handed in by the {n}th]
+    all [expense claims|holiday requests|purchase orders|sick notes] must be [submitted online|approved by \
+      {department}|handed in by the {n}th]
     [smoking|parking|eating] is [only allowed|not permitted] [behind the building|in the yard|at desks|in marked areas]
     the [office|canteen|reception|gym|workshop] [opens|closes] at {time}
     [passwords|access codes|locker keys] [will be changed|must be renewed] every {n} weeks
     [overtime|home working|private use of company cars] [needs approval|is limited to {n} hours|must be recorded]
     """),
     "service": lines("""
-    [maintenance|cleaning|consulting|transport|design|bookkeeping|security|catering|translation|training|software development] services
+    [maintenance|cleaning|consulting|transport|design|bookkeeping|security|catering|translation|training|software \
+      development] services
     [the supply|the delivery|the distribution] of {product}
     [support for|implementation of|advice on] {project}
     """),
     "task": phrases("""
-    installation; design; customer visit; bug fixing; documentation; meeting; testing; painting; night shift; deliveries; filing
+    installation; design; customer visit; bug fixing; documentation; meeting; testing; painting; night shift
+    deliveries; filing
     assembly; training; inventory; programming; travel; research; cleaning; reception; site supervision; wiring; support
     """),
     "venue": lines("""
     [room|meeting room|conference room] {n}[{digit}|]
-    [the town hall|the canteen|the {cadj} {cnoun} Hotel|the community centre|the library|online|the main hall|the boardroom|{city} office]
+    [the town hall|the canteen|the {cadj} {cnoun} Hotel|the community centre|the library|online|the main hall|the \
+      boardroom|{city} office]
     """),
-    "recommendation": phrases("recommendation; resignation; thanks; application; motivation; intent; reference; invitation; apology; condolence"),
-    "membership": phrases("membership; subscription; insurance; savings account; gym contract; magazine subscription; season ticket"),
-    "goodtrait": phrases("reliable and punctual; well liked by colleagues; an excellent organiser; honest and hard-working; creative; a great help"),
+    "recommendation": phrases(
+        "recommendation; resignation; thanks; application; motivation; intent; reference; invitation; apology; "
+        "condolence"
+    ),
+    "membership": phrases(
+        "membership; subscription; insurance; savings account; gym contract; magazine subscription; season ticket"
+    ),
+    "goodtrait": phrases(
+        "reliable and punctual; well liked by colleagues; an excellent organiser; honest and hard-working; "
+        "creative; a great help"
+    ),
     "fault": lines("""
     [the [poor|terrible|appalling] [quality|condition|service] of|the delay in delivering] [the|my] {product}
-    [the behaviour of your staff|the rude treatment I received|the noise|the dirty room|the cancelled train] [at|in] {city} on {earlier}
+    [the behaviour of your staff|the rude treatment I received|the noise|the dirty room|the cancelled train] [at|in] \
+      {city} on {earlier}
     [the wrong|a broken|a faulty|a damaged] {product} [I received|you sent me|I bought] on {earlier}
     [a bill that is far too high|an unjustified charge of {small}|a repair that did not last|the loss of my luggage]
     """),
     "audited": phrases("""
-    cash handling; supplier payments; payroll; access rights; stock counts; expense claims; travel bookings; purchase approvals
-    fixed assets; data backups; calibration records; training records; revenue recognition; petty cash; contract awards; inventory valuation
+    cash handling; supplier payments; payroll; access rights; stock counts; expense claims; travel bookings
+    purchase approvals
+    fixed assets; data backups; calibration records; training records; revenue recognition; petty cash
+    contract awards; inventory valuation
     """),
     "announces": lines("""
     [launches|introduces|presents|recalls] [its new|a new|the first] {product}
@@ -197,21 +233,32 @@ _BUSINESS: dict[str, tuple[str, ...]] = {
     [freight|handling|storage|re-inspection] [costs|charges] not [invoiced|included]
     [late delivery penalty|bank charges|customs duty paid on your behalf]
     """),
-    "bankname": lines("[Bank of {city}|{coined} Bank|{city} Savings Bank|{last} & {last} Bank|{coined} Credit Union|First {cnoun} Bank]"),
+    "bankname": lines(
+        "[Bank of {city}|{coined} Bank|{city} Savings Bank|{last} & {last} Bank|{coined} Credit Union|First "
+        "{cnoun} Bank]"
+    ),
     "clinic": lines("""
-    [{city} [General|University|Children's|District] Hospital|St {first}'s [Hospital|Clinic]|{last} Medical [Centre|Practice]]
+    [{city} [General|University|Children's|District] Hospital|St {first}'s [Hospital|Clinic]|{last} Medical \
+      [Centre|Practice]]
     Dr {person}, [general practice|cardiology|dermatology|orthopaedics]
     """),
     "legalmatter": lines("""
     [the estate of {person}|the property at {address}|the dissolution of {third}|custody of the children]
-    [unpaid rent for {address}|goods delivered on {earlier}|a road accident on {earlier}|the trade mark "{coined}"|the contract of {earlier}]
+    [unpaid rent for {address}|goods delivered on {earlier}|a road accident on {earlier}|the trade mark \
+      "{coined}"|the contract of {earlier}]
     """),
     "peril": phrases("""
-    fire; theft; burglary; storm; hail; water damage; a burst pipe; flood; lightning; vandalism; collision; a falling tree; ice; smoke
+    fire; theft; burglary; storm; hail; water damage; a burst pipe; flood; lightning; vandalism; collision
+    a falling tree; ice; smoke
     an electrical fault; a rear-end collision; accidental breakage; illness; explosion; earthquake
     """),
-    "misuse": phrases("cosmetic damage; damage by pets; power surges; commercial use; consumables; water ingress; overloading"),
-    "asked": phrases("service; website; staff; opening hours; food; delivery; range of products; course; cleanliness; prices; app; waiting time; event; training; doctor; room"),
+    "misuse": phrases(
+        "cosmetic damage; damage by pets; power surges; commercial use; consumables; water ingress; overloading"
+    ),
+    "asked": phrases(
+        "service; website; staff; opening hours; food; delivery; range of products; course; cleanliness; prices; "
+        "app; waiting time; event; training; doctor; room"
+    ),
 }
 
 LEXICON: dict[str, tuple[str, ...]] = {**WORLD, **_BUSINESS}

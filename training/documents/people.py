@@ -2,83 +2,114 @@
 
 from __future__ import annotations
 
-from .blocks import both, either, fields, form, listing, maybe, party, say, tell, under
+from .blocks import either, fields, form, listing, maybe, party, say, tell, under
 from .fields import REFERENCES
-from .plan import Plan, kind
+from .plan import Plan
 from .tables import table
 
-PAYSLIP = kind("payslip", "hr", """
-pay stub|salary slip|wage slip|pay statement|paycheck stub|salary statement
-""", """
-shows an employee's gross pay, deductions and net pay
-what a worker earned in a period and what was withheld
-monthly statement of wages with tax and insurance contributions
-issued by the payroll office to each employee
-""", Plan(
-    "pay[slip| slip| stub| advice|roll statement][|| {period}| for {period}]|[salary|wage] [slip|statement][| {period}]|earnings statement|payslip for {month}",
-    (party("employer|company||", "employer|company", "seller", 0.6), form(fields("""
+PAYSLIP = Plan(
+    "pay[slip| slip| stub| advice|roll statement][|| {period}| for {period}]|[salary|wage] [slip|statement][| "
+    "{period}]|earnings statement|payslip for {month}",
+    (
+        party("employer|company||", "employer|company", "seller", 0.6),
+        form(
+            fields("""
         net pay|net salary|take home pay|net wages|amount paid to bank = {money}
         gross pay|gross salary|gross wages|total earnings = {money}
         total deductions|deductions|total deduction = {money}
         employee|employee name|name = {you}
         employee no.|employee id|staff no.|payroll no = {id}
-        pay period|salary month|pay date|period ending = {period}|{date}
+        pay period|salary month|pay date|period ending = {period}|{month}|{date}|{date}
         tax code|ni number|social security no.|pan = {vatid}
-        department|designation|position = {department}|{jobtitle}
-        hours worked|days worked|paid days = {nnn}|{nn}
-        """), REFERENCES[3:4], 4, 10)),
+        department|designation|position = {department}|{jobtitle}|{jobtitle}
+        hours worked|days worked|paid days = {nnn}|{n}|{n}
+        """),
+            REFERENCES[3:4],
+            4,
+            10,
+        ),
+    ),
     (
-        table(fields("""
-        description|earnings|pay element|component|earnings and deductions = [basic pay|basic salary|overtime|bonus|house rent allowance|shift allowance|income tax|paye|pension|national insurance|health insurance|provident fund|union dues|commission|holiday pay|student loan|meal allowance|social security]
+        table(
+            fields("""
+        description|earnings|pay element|component|earnings and deductions = [basic pay|basic \
+          salary|overtime|bonus|house rent allowance|shift allowance|income tax|paye|pension|national \
+          insurance|health insurance|provident fund|union dues|commission|holiday pay|student loan|meal \
+          allowance|social security]
         amount|this period|current|{cur} = {money}
         year to date|ytd|cumulative = {money}
         hours|units|days = {hours}|{nn}
         rate = {small}
         deductions|deduction = {small}
-        """), 3, 9, 2, 2),
-        say("""
+        """),
+            3,
+            9,
+            2,
+            2,
+        ),
+        say(
+            """
         [Your salary|Net pay] [has been|was|will be] [transferred|paid] to [your bank account|account {iban}] on {date}.
         [Remaining leave|Leave balance|Holiday entitlement left]: {n} days. [Sick leave taken: {digit} days.|]
         [This payslip is confidential.|Keep this payslip; no duplicates are issued.|Queries to payroll: {mail}.]
-        """, 1, 2, 0.5, True),
+        """,
+            1,
+            2,
+            0.5,
+            True,
+        ),
     ),
-))  # fmt: skip
+)
 
-TIMESHEET = kind("timesheet", "hr", """
-time sheet|record of hours worked|work time record|weekly hours log|attendance record
-""", """
-records the hours an employee worked on each day or project
-start, end and break times per day of a week
-signed list of working hours used for pay or billing
-tracks time spent on tasks by a worker
-""", Plan(
-    "[weekly|monthly|employee|project|] time[sheet| sheet| record|card][|| {period}| week ending {date}]|[record of hours|hours worked|attendance record]",
-    (form(fields("""
+TIMESHEET = Plan(
+    "[weekly|monthly|employee|project|] time[sheet| sheet| record|card][|| {period}| week ending {date}]|[record "
+    "of hours|hours worked|attendance record]",
+    (
+        form(
+            fields("""
         total hours|hours this week|hours worked|weekly total = {nn}[.5|.0|]
-        week ending|week commencing|week no.|period = {date}|{nn}
-        overtime hours|overtime|regular hours = {n}
+        week ending|week commencing|week no.|period = {date}|{date}|{n}|{period}
+        overtime hours|overtime|regular hours = {n}|{n}|{nn}
         employee|worker|name|consultant = {you}
         supervisor|approved by|manager|line manager = {they}
-        project|client|job = {buyer}|{project}
-        """), REFERENCES[6:7], 3, 6), maybe(0.25, party("agency|client|employer", "client|employer", "seller", 0.7))),
+        project|client|job = {project}|{buyer}|{project}
+        """),
+            REFERENCES[6:7],
+            3,
+            6,
+        ),
+        maybe(0.25, party("agency|client|employer", "client|employer", "seller", 0.7)),
+    ),
     (
-        table(fields("""
-        day|date|weekday = {weekday}|{earlier}
+        table(
+            fields("""
+        day|date|weekday = {weekday}|{earlier}|{weekday}
         hours|total|hrs|hours worked|daily total = {hours}
         start|in|time in|clock in|from = [07|08|09|06]:[00|30|15]
         end|out|time out|finish|to = [15|16|17|18]:[00|30|45]
         break|lunch|pause = [30 min|0:30|45|1h|0.5]
-        project|task|activity|job|description = {task}|{project}
+        project|task|activity|job|description = [{task}|{project}]
         overtime|ot = [0|0|1|2|1.5]
-        """), 3, 7, 4, 2),
-        say("""
+        """),
+            3,
+            7,
+            4,
+            2,
+        ),
+        say(
+            """
         I [certify|confirm] that the hours [above|stated] are [correct|a true record].
         [Employee|Worker] signature [________|{you}] [supervisor|manager] signature [________|{they}]
         [Sick on|Public holiday on|Leave taken on|Worked from home on] {weekday}. [Overtime approved by {they}.|]
         [Return|Submit] to [payroll|{mail}] by {weekday} {time}.
-        """, 1, 2, 0.55, True),
+        """,
+            1,
+            2,
+            0.55,
+            True,
+        ),
     ),
-))  # fmt: skip
+)
 
 _JOB = """
 {someyear} - [present|{year}|{someyear}] {jobtitle}, {company}, {city}
@@ -86,59 +117,106 @@ _JOB = """
 {company}, {city} - {jobtitle}, {month} {someyear} to [date|{month} {year}]. {achievement}.
 {achievement}
 """
-RESUME = kind("résumé", "hr", """
-resume|CV|curriculum vitae|applicant's career summary|candidate profile
-""", """
-a person's education, work experience and skills for applying to jobs
-career history of a job seeker
-summary of qualifications of a candidate
-lists employers, degrees, languages and abilities of one person
-""", Plan(
+
+RESUME = Plan(
     "curriculum vitae|résumé|CV|resume|curriculum vitae of {me}|{me}|{me} - {jobtitle}",
-    (form(fields("""
-        nationality|citizenship|marital status = {country}|single|married
+    (
+        form(
+            fields("""
+        nationality|citizenship|marital status = {country}|{country}|[single|married]
         date of birth|born = {born}
         linkedin|portfolio|website = {web}
         name = {me}
         address = {address}
         email|e-mail = {mail}
         phone|mobile|tel = {phone}
-        """), (), 2, 5), under("[profile|summary|objective|about me|personal statement]", say("""
-        [Experienced|Motivated|Reliable|Versatile|Results-driven] {jobtitle} with [over |]{n} years [of experience |]in {industry}.
+        """),
+            (),
+            2,
+            5,
+        ),
+        under(
+            "[profile|summary|objective|about me|personal statement]",
+            say(
+                """
+        [Experienced|Motivated|Reliable|Versatile|Results-driven] {jobtitle} with [over |]{n} years [of experience \
+          |]in {industry}.
         [Seeking|Looking for] a [position|role] as {jobtitle} [in {industry}|where I can use my {skill} skills].
         [Skilled|Strong|Competent] in {skill}, {skill} and {skill}.
         I am [a team player|hard-working|used to working under pressure] and [enjoy|have a passion for] {skill}.
-        """, 1, 3, 0.8))),
+        """,
+                1,
+                3,
+                0.8,
+            ),
+        ),
+    ),
     (
-        under("[work experience|professional experience|employment history|career|experience]", listing(_JOB, 1, 5, 1.0, True), 0.9),
-        under("[education|education and training|qualifications|academic background]", listing("""
+        under(
+            "[work experience|professional experience|employment history|career|experience]",
+            listing(_JOB, 1, 5, 1.0, True),
+            0.9,
+        ),
+        under(
+            "[education|education and training|qualifications|academic background]",
+            listing(
+                """
         {degree}, {university}, {someyear}
         {someyear} {degree} ([{university}|{city}])
         {degree} - {university} - grade: [distinction|2:1|3.{n}|first class|good]
-        """, 1, 3, 0.9, True), 0.9),
-        under("[skills|key skills|competences|languages|additional skills]", listing("""
+        """,
+                1,
+                3,
+                0.9,
+                True,
+            ),
+            0.9,
+        ),
+        under(
+            "[skills|key skills|competences|languages|additional skills]",
+            listing(
+                """
         {skill}; {skill}, {skill}
         {skill}
         [English|German|Spanish|French|Mandarin|Hindi|Arabic|Portuguese] ([native|fluent|basic|B2|C1])
         driving licence [class B|]
-        """, 1, 5, 0.85, True), 0.9),
-        maybe(0.4, under("[interests|hobbies|references|volunteering]", either(listing("{hobby}\n{hobby} and {hobby}", 1, 3, 1.0, True), say("""
+        """,
+                1,
+                5,
+                0.85,
+                True,
+            ),
+            0.9,
+        ),
+        maybe(
+            0.4,
+            under(
+                "[interests|hobbies|references|volunteering]",
+                either(
+                    listing("{hobby}\n{hobby} and {hobby}", 1, 3, 1.0, True),
+                    say(
+                        """
         References [are |]available [up|]on request.
         {person}, {jobtitle}, {company}, {phone}
-        """, 1, 1)), 0.9)),
+        """,
+                        1,
+                        1,
+                    ),
+                ),
+                0.9,
+            ),
+        ),
     ),
-))  # fmt: skip
+)
 
-JOB_POSTING = kind("job posting", "hr", """
-job advertisement|vacancy notice|job offer announcement|recruitment ad|position opening|job description
-""", """
-an employer looks for people to fill a position
-describes duties, requirements and benefits of an open role
-invites candidates to apply for work
-advert for a vacancy with salary and deadline
-""", Plan(
-    "[we are hiring|job vacancy|vacancy|now hiring|join our team|job opening|position available][|: {wanted}]|{wanted}|{wanted} ([m/f/d|full-time|part-time|remote])|job description: {wanted}",
-    (maybe(0.5, form(fields("""
+JOB_POSTING = Plan(
+    "[we are hiring|job vacancy|vacancy|now hiring|join our team|job opening|position available][|: "
+    "{wanted}]|{wanted}|{wanted} ([m/f/d|full-time|part-time|remote])|job description: {wanted}",
+    (
+        maybe(
+            0.5,
+            form(
+                fields("""
         job title|position|role|vacancy = {wanted}
         salary|pay|compensation = {money} [per year|p.a.|per month|depending on experience]
         apply by|closing date|application deadline = {later}
@@ -146,117 +224,74 @@ advert for a vacancy with salary and deadline
         contract|employment type|hours = [permanent|full-time|part-time|fixed-term, {n} months|{nn} hours per week]
         department|reports to = {department}|head of {department}
         job ref|reference = {id}
-        """), (), 2, 5)), tell(("""
-        {seller} [is looking for|is seeking|is hiring|needs|wishes to recruit] [a|an experienced|a motivated|an enthusiastic] {wanted} [to join our {department} team|in {town}|with immediate effect|for our {department} department].
-        Are you [an experienced|a passionate|a reliable] {wanted}? [Then join {seller}!|We want to hear from you.|Come and work with us in {town}.]
-        [Our client|A leading company in {industry}|A growing family firm] in {town} has an [opening|exciting opportunity] for a {wanted}.
-        """, """
+        """),
+                (),
+                2,
+                5,
+            ),
+        ),
+        tell(
+            (
+                """
+        {seller} [is looking for|is seeking|is hiring|needs|wishes to recruit] [a|an experienced|a motivated|an \
+          enthusiastic] {wanted} [to join our {department} team|in {town}|with immediate effect|for our {department} \
+          department].
+        Are you [an experienced|a passionate|a reliable] {wanted}? [Then join {seller}!|We want to hear from \
+          you.|Come and work with us in {town}.]
+        [Our client|A leading company in {industry}|A growing family firm] in {town} has an [opening|exciting \
+          opportunity] for a {wanted}.
+        """,
+                """
         You will be responsible for {duty}.
         [In this role|As a {wanted}] you will [mainly |]take care of {duty} and {duty}.
-        """))),
+        """,
+            )
+        ),
+    ),
     (
-        under("[your tasks|responsibilities|duties|what you will do|main duties]", listing("{duty}\n{duty} and {duty}\n{duty} together with {department}", 2, 5, 0.85, True), 0.9),
-        under("[requirements|your profile|what you bring|qualifications|who you are]", listing("""
+        under(
+            "[your tasks|responsibilities|duties|what you will do|main duties]",
+            listing("{duty}\n{duty} and {duty}\n{duty} together with {department}", 2, 5, 0.85, True),
+            0.9,
+        ),
+        under(
+            "[requirements|your profile|what you bring|qualifications|who you are]",
+            listing(
+                """
         [at least|minimum|over] {n} years of experience [in {industry}|as {jobtitle}|]
         [degree|qualification|training] in {industry} or [similar|equivalent]
         [good|excellent|sound] knowledge of {skill}
         {skill} [and|,] {skill}
-        [fluent|good] [English|German|Spanish|French], [spoken and written|both spoken and written|a second language is a plus]
+        [fluent|good] [English|German|Spanish|French], [spoken and written|both spoken and written|a second language \
+          is a plus]
         [driving licence|willingness to travel|shift work|own car] [required|an advantage]
-        """, 2, 5, 0.85), 0.9),
-        say("""
+        """,
+                2,
+                5,
+                0.85,
+            ),
+            0.9,
+        ),
+        say(
+            """
         We offer {benefit}, {benefit} and {benefit}.
-        [Please send|Send|E-mail] your [CV|application|résumé and cover letter] to {mail} [by {later}|stating your salary expectations|].
+        [Please send|Send|E-mail] your [CV|application|résumé and cover letter] to {mail} [by {later}|stating your \
+          salary expectations|].
         [Apply|Applications] [online at {web}|by {later}|to {they}, {department}].
         [The salary is|We pay] {money} [per year|a month|plus bonus].
         {seller} is an equal opportunity employer.
-        """, 1, 4, 0.9, True),
+        """,
+            1,
+            4,
+            0.9,
+            True,
+        ),
     ),
-))  # fmt: skip
+)
 
-MINUTES = kind("meeting minutes", "meetings", """
-minutes of a meeting|meeting notes|record of proceedings|protocol of a session|board minutes
-""", """
-records what was discussed and decided at a meeting
-who attended, what was resolved and who does what
-written account of a past session with action items
-notes on discussions, votes and next steps
-""", Plan(
-    "[minutes|minutes|meeting notes|protocol] [of|from] [the |][{department} |board |weekly |annual general |project |committee ]meeting[|| {date}| held on {date}]|[meeting|board] minutes|minutes - {project}",
-    (form(fields("""
-        present|attendees|attended by|in attendance|members present = {person}, {person}, {person}[, {person}|]
-        apologies|absent|apologies for absence = {person}[, {person}|]
-        minutes taken by|secretary|minute taker|note-taker = {me}
-        chair|chaired by|chairperson = {they}
-        date|held on|meeting date = {date}
-        place|venue|location = {venue}
-        time|opened at|start = {time}
-        """), (), 2, 6),),
-    (
-        under("[discussion|items discussed|proceedings|agenda items|1. opening|]", listing("""
-        {they} [opened the meeting at {time}|welcomed those present|called the meeting to order at {time}].
-        The minutes of the [last|previous] meeting were [approved|accepted|read and approved].
-        {person} [reported|gave an update] on {project}[: {progress}|]. [{progress}.|]
-        {person} [asked|raised the question] whether {project} [could be postponed|was within budget|affected {department}].
-        It was [agreed|decided|resolved] to {action}[ by {later}|].
-        [The motion|A proposal] to {action} was [carried|adopted|rejected|approved] [unanimously|by {n} votes to {digit}|with one abstention].
-        [After some discussion|Following a debate], the [board|committee|team] [agreed|decided] to {action}.
-        {person} [presented|explained] the {report}; [questions were raised about {issue}|the figures were noted].
-        [There was concern|Members expressed concern] about {issue}.
-        """, 3, 9), 0.7),
-        maybe(0.6, under("[action items|actions|to do|next steps|decisions]", listing("""
-        {person}: {action} [by|until|before] {later}
-        {person} to {action}
-        Action: {action} - owner {person} - due {later}
-        """, 1, 4, 1.0, True), 0.9)),
-        say("""
-        [The meeting|There being no further business, the meeting] [closed|ended|was adjourned] at {time}.
-        [Next meeting|The next meeting will be held on|Date of next meeting]: {later}[, {time}|, {venue}|].
-        Signed as a true record: {they}
-        """, 1, 2, 0.8, True),
-    ),
-))  # fmt: skip
-
-AGENDA = kind("agenda", "meetings", """
-meeting agenda|order of business|programme of a meeting|invitation with agenda|list of topics to discuss
-""", """
-lists topics planned for a coming meeting with times
-programme of an upcoming session or conference
-what will be discussed, in which order and by whom
-sent before a meeting so that people can prepare
-""", Plan(
-    "[agenda|agenda|draft agenda|meeting agenda|order of business|programme][|| for {date}|: {project}| - {department} meeting| {date}]|notice of meeting and agenda",
-    (form(fields("""
-        topics|items to discuss|points = {project}; {project}; any other business
-        invited|participants|invitees|to attend = {person}, {person}, {person}
-        please prepare|please bring|preparation|documents = {report}
-        meeting|event|session = {department} meeting|{project}
-        date|when|date and time = {later}, {time}
-        place|where|venue|room = {venue}
-        chair|facilitator|host = {they}
-        """), (), 2, 6),),
-    (
-        maybe(0.4, say("""
-        [You are invited|Members are invited|Please come] to [the|our] [next |]meeting on {later} [at {time} |]in {venue}.
-        Please [send|submit] [further items|additions to the agenda] to {mail} [before|by] {day}.
-        """, 1, 2)),
-        listing("""
-        [Welcome|Opening|Opening remarks|Welcome and introductions][ ({they})| - {time}|]
-        [Approval|Confirmation|Review] of [the minutes of |]the [last|previous] [meeting|minutes]
-        {time} {project} ({person})
-        [Update|Report|Presentation] [on|about] {project}[ - {person}|, {nn} min|]
-        [Discussion|Discussion and vote|Decision needed]: {issue}
-        {time} - {time} {project}
-        [Coffee|Lunch|Tea] break[ {time}|, 15 min|]
-        {report} [- {person}|({nn} minutes)|]
-        [Any other business|AOB|Questions|Open floor|Miscellaneous]
-        [Date of next meeting|Closing|Close of meeting {time}|Wrap-up and next steps]
-        [Budget|Staffing|Proposal] for {project}
-        [Workshop|Group work|Keynote]: {issue}
-        """, 5, 11),
-        maybe(0.2, both(say("[Minutes will be taken by|Questions to] {person}.", 1, 1))),
-    ),
-    untitled=0.12,
-))  # fmt: skip
-
-KINDS = (PAYSLIP, TIMESHEET, RESUME, JOB_POSTING, MINUTES, AGENDA)
+PLANS: dict[str, Plan] = {
+    "payslip": PAYSLIP,
+    "timesheet": TIMESHEET,
+    "résumé": RESUME,
+    "job posting": JOB_POSTING,
+}

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from .blocks import Block
 from .case import Case
-from .grammar import lines
-from .kind import Kind
+
+_TOO_SHORT = 110  # characters: less than that says too little to tell a kind
 
 
 @dataclass(frozen=True)
@@ -23,6 +23,12 @@ class Plan:
     services: bool = True
 
     def __call__(self, rng: random.Random) -> str:
+        text = self._write(rng)
+        while len(text) < _TOO_SHORT:
+            text = self._write(rng)
+        return text
+
+    def _write(self, rng: random.Random) -> str:
         case = Case(rng)
         case.services = self.services
         case.titled = case.random() >= self.untitled
@@ -36,8 +42,3 @@ class Plan:
             parts.insert(0 if self.ordered or case.random() < 0.8 or not parts else 1, title)
         gap = case.style.gap
         return gap.join(parts) if gap != "\n" else "\n".join(parts)
-
-
-def kind(key: str, family: str, names: str, descriptions: str, plan: Plan) -> Kind:
-    """A kind from its wordings, one per line; the key is the first name."""
-    return Kind(key, family, (key, *lines(names.replace("|", "\n"))), lines(descriptions), plan)

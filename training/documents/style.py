@@ -6,7 +6,20 @@ import random
 from collections.abc import Callable
 from datetime import date
 
-_MONTHS = ("January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November", "December")
+_MONTHS = (
+    "January",
+    "February",
+    "March",
+    "April",
+    "May",
+    "June",
+    "July",
+    "August",
+    "September",
+    "October",
+    "November",
+    "December",
+)
 
 
 def _ordinal(day: int) -> str:
@@ -73,6 +86,7 @@ class Style:
         self.currency, self._sign, self._sign_first = _CURRENCIES[one(len(_CURRENCIES))]
         self._thousands, self._point = ((",", "."), ("", "."), (".", ","), (" ", ","), ("", "."))[one(5)]
         self._short = rng.random() < 0.15
+        self._raw = rng.random() < 0.1
         self.signs_in_tables = rng.random() < 0.4
         self.label = _LABEL_CASES[one(len(_LABEL_CASES))]
         self.separator = _SEPARATORS[one(len(_SEPARATORS))]
@@ -87,6 +101,8 @@ class Style:
 
     def amount(self, cents: int) -> str:
         """A sum without currency sign."""
+        if self._raw:
+            return f"{cents / 100}"
         whole, rest = divmod(abs(cents), 100)
         text = f"{whole:,}".replace(",", self._thousands) if whole > 999 else str(whole)
         if self._short:

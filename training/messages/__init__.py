@@ -1,11 +1,12 @@
 """Synthetic messages: what a person might write to a company or an assistant, with labels for what was meant.
 
-An intent is an action on a thing ("book:flight"), or a whole subject ("mood:angry", "topic:politics").  Its message, its
-label wording and its description are drawn independently from the tables in ``data/``, so that message and label often
-share no word, sometimes a stem, sometimes the very words; a model trained on them has to read both.
+An intent is an action on a thing ("book:flight") or a whole subject ("subject:angry").  Its message, its label wording
+and its description are drawn independently from the tables in ``data/``, so that message and label often share no word,
+sometimes a stem, sometimes the very words; a model trained on them has to read both.
 """
 
 import random
+import re
 from dataclasses import dataclass
 
 from . import lexicon, noise
@@ -18,12 +19,28 @@ SUBJECT_SHARE = 0.12  # of the sampled intents; their messages vary less than th
 SCENE_SHARE = 0.38  # of the messages tell something around the thing
 PRONOUN_SHARE = 0.3  # of those with a scene do not name the thing again
 WORDS_LIMIT = 40
+DESCRIPTION_WORDS_LIMIT = 14
 _SUBJECT = "subject"
+_VOWEL_SOUNDS = (
+    "hour",
+    "x-ray",
+    "sms",
+    "mot",
+    "atm",
+    "etf",
+)  # "an hour", "an sms" -- though they start with a consonant
+_PARTICLE_VERB = re.compile(  # "call off it" is put right
+    r"\b(bring|bump|call|crank|cut|dig|give|power|pull|push|put|set|shut|switch|turn) "
+    r"(back|down|off|on|out|up) (it|them)\b"
+)
+_PERSON = frozenset("X")
+_ADDRESSED = frozenset({"urgency", "team"})  # groups of subjects whose messages may greet and thank
+_WITHOUT_ONE = frozenset("HKFT")  # kinds of thing that are "it" and never "one": an illness, a dish, a fee, a transfer
 
 
 @dataclass(frozen=True)
 class Intent:
-    """What a message wants; a key is "action:thing" or "group:subject"."""
+    """What a message wants; a key is "action:thing" or "subject:name"."""
 
     key: str
     domain: str
@@ -67,18 +84,25 @@ def name(rng: random.Random, intent: Intent) -> str:
         text = render(rng, compile_template(rng.choice(lexicon.subjects()[action].labels)), _values(rng))
     else:
         source = rng.choice(lexicon.actions()[action].labels)
-        form = _form(rng, thing, compact="{n}" in source, canonical=0.5)
+        form = _form(rng, thing, action, source, canonical=0.5)
         text = render(rng, compile_template(source), _words(rng, thing, form))
     return noise.label_style(rng, text)
 
 
 def description(rng: random.Random, intent: Intent) -> str:
     """A longer label for `intent`, 4 to 14 words."""
+    while True:
+        text = _description(rng, intent)
+        if 4 <= len(text.split()) <= DESCRIPTION_WORDS_LIMIT:
+            return text
+
+
+def _description(rng: random.Random, intent: Intent) -> str:
     action, thing = _split(intent)
     if thing is None:
         return render(rng, compile_template(rng.choice(lexicon.subjects()[action].descriptions)), _values(rng))
-    template = compile_template(rng.choice(lexicon.actions()[action].descriptions))
-    return render(rng, template, _words(rng, thing, _form(rng, thing, canonical=0.5)))
+    source = rng.choice(lexicon.actions()[action].descriptions)
+    return render(rng, compile_template(source), _words(rng, thing, _form(rng, thing, action, source, canonical=0.5)))
 
 
 def _intent(action: str, thing: str) -> Intent:
@@ -123,29 +147,36 @@ def _same(left: Intent, right: Intent) -> bool:
     return lexicon.actions_clash(action, other_action) and lexicon.things_clash(thing.key, other_thing.key)
 
 
-def _form(rng: random.Random, thing: Thing, compact: bool = False, canonical: float = 0.3) -> Form:
-    first = thing.forms[0]
-    if rng.random() < canonical:
-        return first
-    fitting = [form for form in thing.forms if form.compact and form.number != "p"] if compact else thing.forms
-    return rng.choice(fitting or [first])
+def _form(rng: random.Random, thing: Thing, action: str, source: str, canonical: float) -> Form:
+    """A way to name `thing` that fits the slots of `source`, a template of the action."""
+    forms = thing.forms
+    if lexicon.actions()[action].kinds == _PERSON:  # one becomes a plumber, not plumbing
+        forms = tuple(form for form in forms if form.number != "m")
+    if "{o}" in source:  # things in general: "smoking", "black holes"
+        forms = tuple(form for form in forms if form.number != "s") or forms
+    elif "{n}" in source:  # before another noun: "car" repair
+        forms = tuple(form for form in forms if form.compact and form.number != "p") or forms
+    elif "{x}" in source:  # its verb is in the singular
+        forms = tuple(form for form in forms if form.number != "p") or forms
+    return forms[0] if rng.random() < canonical else rng.choice(forms)
 
 
 def _message(rng: random.Random, intent: Intent) -> str:
     action, thing = _split(intent)
     if thing is None:
         text = render(rng, compile_template(rng.choice(lexicon.subjects()[action].messages)), _values(rng))
-        return noise.message_style(rng, text, wrap=intent.domain == "request")
-    fill = _words(rng, thing, _form(rng, thing))
+        return noise.message_style(rng, text, wrap=intent.domain in _ADDRESSED)
     source = rng.choice(lexicon.actions()[action].messages)
+    fill = _words(rng, thing, _form(rng, thing, action, source, canonical=0.3))
     if not thing.scenes or rng.random() > SCENE_SHARE:
         return noise.message_style(rng, render(rng, compile_template(source), fill))
     scene = render(rng, rng.choice(thing.scenes), _values(rng))
     if rng.random() < PRONOUN_SHARE and "{n}" not in source and "{o}" not in source:
-        fill = _pronouns(rng, thing, fill)
-        return noise.message_style(rng, noise.join(rng, scene, render(rng, compile_template(source), fill)))
+        text = _PARTICLE_VERB.sub(r"\1 \3 \2", render(rng, compile_template(source), _pronouns(rng, thing, fill)))
+        return noise.message_style(rng, noise.join(rng, scene, text))
     text = render(rng, compile_template(source), fill)
-    return noise.message_style(rng, noise.join(rng, scene, text) if rng.random() < 0.6 else noise.join(rng, text, scene))
+    first, second = (scene, text) if rng.random() < 0.6 else (text, scene)
+    return noise.message_style(rng, noise.join(rng, first, second))
 
 
 def _values(rng: random.Random) -> Fill:
@@ -163,11 +194,12 @@ def _words(rng: random.Random, thing: Thing, form: Form) -> Fill:
             case "a":
                 return _indefinite(form)
             case "my":
-                if thing.owned:
-                    return f"{'our' if rng.random() < 0.08 else 'the' if rng.random() < 0.2 else 'my'} {text}"
-                return f"the {text}" if form.number == "s" else text
+                if not thing.owned:
+                    return _definite(form) if form.number == "s" else text
+                draw = rng.random()
+                return _definite(form) if draw < 0.2 else f"{'our' if draw < 0.28 else 'my'} {text}"
             case "the":
-                return f"the {text}" if form.number == "s" or thing.owned else text
+                return _definite(form) if form.number == "s" or thing.owned else text
             case "x":
                 return _indefinite(form) if rng.random() < 0.5 else thing.gloss
             case "it":
@@ -198,7 +230,7 @@ def _pronouns(rng: random.Random, thing: Thing, fill: Fill) -> Fill:
 
     def without_name(slot: str) -> str:
         match slot:
-            case "a" if not plural and thing.forms[0].number == "s":
+            case "a" if thing.forms[0].number == "s" and not thing.kinds & _WITHOUT_ONE:
                 return "one"
             case "my" | "the" | "a" | "o" | "n":
                 return "them" if plural else "it"
@@ -210,8 +242,12 @@ def _pronouns(rng: random.Random, thing: Thing, fill: Fill) -> Fill:
     return without_name
 
 
+def _definite(form: Form) -> str:
+    return form.text if form.text.startswith(("the ", "my ")) else f"the {form.text}"
+
+
 def _indefinite(form: Form) -> str:
     if form.number != "s":
         return form.text
     vowel = form.text[0] in "aeiou" and not form.text.startswith(("uni", "use", "eu", "one", "uti"))
-    return f"{'an' if vowel or form.text.startswith(('hour', 'honest', 'mri', 'x-ray', 'rsv')) else 'a'} {form.text}"
+    return f"{'an' if vowel or form.text.startswith(_VOWEL_SOUNDS) else 'a'} {form.text}"

@@ -1,12 +1,13 @@
 """What people write about: things, actions and whole subjects, read from the text files in ``data/``.
 
-``objects.txt`` lists things by domain: surface forms, a gloss, kinds and scenes (what people say around such a thing).
+``objects*.txt`` list things by domain: surface forms, a gloss, kinds and scenes (what people say around such a thing).
 ``actions.txt`` lists actions: the kinds of thing that they suit, label wordings (L), descriptions (D), messages (M).
 ``subjects.txt`` lists whole intents without an object: topics of a sentence, moods, small talk.
 An action suits a thing when they share a kind; this product gives some thousands of intents.
 """
 
 import functools
+import itertools
 from collections import defaultdict
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,17 +16,19 @@ from .templates import Template, compile_template
 
 DATA = Path(__file__).parent / "data"
 _PREPOSITIONS = frozenset({"of", "for", "by", "to", "in", "on", "with", "at", "from", "about", "that", "the"})
-_ACTIONS_TOO_CLOSE = (
-    {"price", "amount", "fee_size"}, {"track", "late", "duration", "pending"}, {"availability", "stock", "book"},
-    {"cancel", "reschedule_no"}, {"end", "pause"}, {"refund", "return"}, {"dispute", "unrecognised", "why_charged"},
-    {"broken", "repair", "damaged"}, {"howto", "setup"}, {"lost", "stolen"}, {"recommend", "compare", "reviews"},
-    {"define", "explain"}, {"directions", "location"}, {"update_details", "correct"}, {"ingredients", "recipe"},
-    {"renew", "expiry"}, {"crash", "update_app"}, {"relief", "serious"}, {"time", "sport_schedule"},
-    {"limit", "allowed"}, {"buy", "book", "price"}, {"sick", "care"}, {"feed", "care"}, {"requirements", "apply"},
-    {"edit", "correct"}, {"increase", "set_goal"}, {"raise", "lower_no"}, {"failed", "pending"}, {"locked", "failed"},
-    {"list_add", "create"}, {"permissions", "share"}, {"waive", "dispute", "refund"}, {"end", "cancel"},
-    {"history", "origin"}, {"buy", "list_add"}, {"cause", "explain"}, {"copy", "print"}, {"quiet", "switch_off"},
-)  # pairs that a reader could take for one another on the same object, so never each other's distractors
+_TOO_CLOSE = """
+price amount; price discount; track late duration pending; availability stock book; end pause downgrade
+refund return; dispute unrecognised why_charged waive; broken repair damaged; howto setup; lost stolen
+recommend compare reviews; define explain unit_meaning; directions location; update_details correct edit
+ingredients recipe; renew expiry apply; crash update_app; relief serious; time sport_schedule tickets
+limit allowed; buy book price tickets; sick care feed; requirements apply allowed; increase set_goal raise
+failed pending; locked failed; list_add create ingredients; end cancel; permissions share; waive refund
+history origin; buy list_add stock; cause explain; copy print; copy backup; like reviews; recommend play
+stop_media dislike; apply open_account; balance amount level history; praise like; damaged dislike return
+complain_about dislike report_behaviour; delete end uninstall; damaged wrong_item; connect setup
+broken locked crash; dearer amount history; learn recommend; buy recommend; search location; convert unit_meaning
+limit requirements
+"""  # actions that a reader could take for one another on the same thing: never each other's distractors
 
 
 @dataclass(frozen=True)
@@ -97,7 +100,7 @@ def things() -> dict[str, Thing]:
     """All things by key; a key is the first form."""
     found: dict[str, Thing] = {}
     domain = ""
-    for line in _lines("objects.txt"):
+    for line in itertools.chain(*map(_lines, sorted(source.name for source in DATA.glob("objects*.txt")))):
         if line.startswith("=="):
             domain = line[2:].strip()
             continue
@@ -117,9 +120,7 @@ def things() -> dict[str, Thing]:
 @functools.cache
 def actions() -> dict[str, Action]:
     """All actions by key."""
-    return {
-        key: Action(key, frozenset(head.split()), *wording) for key, head, wording in _blocks("actions.txt")
-    }
+    return {key: Action(key, frozenset(head.split()), *wording) for key, head, wording in _blocks("actions.txt")}
 
 
 @functools.cache
@@ -177,12 +178,17 @@ def things_in(domain: str) -> tuple[str, ...]:
 @functools.cache
 def actions_clash(left: str, right: str) -> bool:
     """Whether two actions on one thing could be taken for one another."""
-    return left == right or any(left in group and right in group for group in _ACTIONS_TOO_CLOSE)
+    return left == right or any(left in group and right in group for group in _close_groups())
+
+
+@functools.cache
+def _close_groups() -> tuple[frozenset[str], ...]:
+    return tuple(frozenset(group.split()) for group in _TOO_CLOSE.replace("\n", ";").split(";") if group)
 
 
 @functools.cache
 def things_clash(left: str, right: str) -> bool:
-    """Whether two things could be taken for one another: one has a form whose words all stand in a form of the other."""
+    """Whether two things could be taken for one another: all words of a form of one stand in a form of the other."""
     if left == right:
         return True
     ours = [_stems(form.text) for form in things()[left].forms]

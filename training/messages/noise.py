@@ -1,59 +1,68 @@
-"""What makes a rendered sentence look typed: fillers, greetings, joined clauses, lost punctuation, typos, label styles."""
+"""What makes a rendered sentence look typed: greetings, joined clauses, lost punctuation, typos, label styles."""
 
+import functools
 import random
 
-_VALUES: dict[str, tuple[str, ...]] = {
+_VALUES = {
     "when": (
-        "tomorrow", "on friday", "next week", "this weekend", "tonight", "on monday morning", "for the 14th", "later today",
-        "next month", "in two weeks", "on june 3rd", "this afternoon", "for sunday", "on the 2nd", "before noon", "by thursday",
+        "tomorrow|on friday|next week|this weekend|tonight|on monday morning|for the 14th|later today|"
+        "next month|in two weeks|on june 3rd|this afternoon|for sunday|on the 2nd|before noon|by thursday"
     ),
     "ago": (
-        "yesterday", "last week", "two days ago", "this morning", "on monday", "a month ago", "last friday", "an hour ago",
-        "over the weekend", "three weeks ago", "last night", "on the 5th", "in march", "ten minutes ago",
+        "yesterday|last week|two days ago|this morning|on monday|a month ago|last friday|an hour ago|"
+        "over the weekend|three weeks ago|last night|on the 5th|in march|ten minutes ago"
     ),
-    "since": ("since monday", "since yesterday", "for days", "for two weeks now", "since the weekend", "all morning", "since may"),
+    "since": "since monday|since yesterday|for days|for two weeks now|since the weekend|all morning|since may",
     "city": (
-        "rome", "dallas", "leeds", "oslo", "madrid", "toronto", "boston", "vienna", "lagos", "osaka", "perth", "bristol",
-        "lyon", "tampa", "dublin", "munich", "seattle", "cape town", "mumbai", "lisbon",
+        "rome|dallas|leeds|oslo|madrid|toronto|boston|vienna|lagos|osaka|perth|bristol|lyon|tampa|dublin|"
+        "munich|seattle|cape town|mumbai|lisbon"
     ),
     "name": (
-        "anna", "mark", "my sister", "lucy", "my boss", "tom", "priya", "my husband", "omar", "grandma", "carlos", "jen",
-        "my flatmate", "mr lee", "my wife", "dave", "my mom", "yuki", "sam", "the team",
+        "anna|mark|my sister|lucy|my boss|tom|priya|my husband|omar|grandma|carlos|jen|my flatmate|mr lee|"
+        "my wife|dave|my mom|yuki|sam|the team"
     ),
-    "num": ("2", "3", "4", "5", "six", "ten", "12", "20", "50", "100", "two", "three", "7", "15"),
-    "amount": ("$40", "20 euros", "£15", "$300", "1,200 dollars", "75 bucks", "£9.99", "$5", "80 euros", "two hundred dollars"),
-    "clock": ("8", "7 am", "noon", "half past nine", "3 pm", "6:30", "10 tonight", "sunrise", "five o'clock", "21:00"),
-}
+    "num": "2|3|4|5|six|ten|12|20|50|100|two|three|7|15",
+    "amount": "$40|20 euros|£15|$300|1,200 dollars|75 bucks|£9.99|$5|80 euros|two hundred dollars",
+    "clock": "8|7 am|noon|half past nine|3 pm|6:30|10 tonight|sunrise|five o'clock|21:00",
+}  # options, separated by bars
 
 _OPENERS = (
-    "hi, ", "hello, ", "hey, ", "hi there, ", "good morning, ", "hey there ", "hello there. ", "good evening, ", "ok so ", "so ",
-    "um, ", "well, ", "right, ", "quick question, ", "quick one: ", "sorry to bother you but ", "just wondering, ", "ok ",
-    "excuse me, ", "listen, ", "please help, ", "dear team, ", "morning! ", "hi guys, ", "another thing: ", "one more thing, ",
-    "hope you can help. ", "i need some help. ", "not sure who to ask but ", "tell me, ", "question: ",
+    "hi, |hello, |hey, |hi there, |good morning, |hey there |hello there. |good evening, |ok so |so |"
+    "um, |well, |right, |quick question, |quick one: |sorry to bother you but |just wondering, |ok |"
+    "excuse me, |listen, |please help, |dear team, |morning! |hi guys, |another thing: |one more thing, |"
+    "hope you can help. |i need some help. |not sure who to ask but |tell me, |question: "
 )
 _CLOSERS = (
-    " thanks", " thank you", " please", " pls", " thx", " cheers", " many thanks", ", thank you very much", " thanks in advance",
-    " - can you help", ", any idea", ". please let me know", ". let me know asap", ". please advise", ". any help appreciated",
-    ", if that's ok", " if possible", " right now", ", i'm in a hurry", " lol", ". appreciate it",
+    " thanks| thank you| please| pls| thx| cheers| many thanks|, thank you very much| thanks in advance|"
+    " - can you help|, any idea|. please let me know|. let me know asap|. please advise|"
+    ". any help appreciated|, if that's ok| if possible| right now|, i'm in a hurry| lol|. appreciate it"
 )
-_JOINS = (". ", ", ", " and ", ", so ", " - ", "; ", "... ", " so ", ". so ", ". now ")
-_KEYS = {"a": "s", "e": "r", "i": "o", "o": "p", "t": "y", "n": "m", "s": "d", "r": "t", "l": "k", "c": "v", "u": "i", "d": "f"}
-_SHORTHAND = {"you": "u", "are": "r", "please": "pls", "because": "cuz", "want to": "wanna", "going to": "gonna", "thanks": "thx"}
+_JOINS = ". |. |. |, |, | - |; |... | and "
+_KEYS = dict(zip("aeiotnsrlcud", "sropymdtkvif", strict=True))  # the neighbour on the keyboard
+_SHORTHAND = (("you", "u"), ("are", "r"), ("please", "pls"), ("because", "cuz"), ("thanks", "thx"), ("your", "ur"))
 
 TYPO_SHARE = 0.06
 
 
 def value(rng: random.Random, slot: str) -> str:
     """A filler for a slot that is not about the thing; KeyError for an unknown slot."""
-    options = _VALUES[slot]
-    return options[int(rng.random() * len(options))]
+    return _pick(rng, _VALUES[slot])
+
+
+def _pick(rng: random.Random, options: str) -> str:
+    return rng.choice(_split(options))
+
+
+@functools.cache
+def _split(options: str) -> tuple[str, ...]:
+    return tuple(options.split("|"))
 
 
 def join(rng: random.Random, first: str, second: str) -> str:
     """Two clauses in one utterance."""
     if first[-1] in "?!.":
         return f"{first} {second}"
-    return f"{first}{rng.choice(_JOINS)}{second}"
+    return f"{first}{_pick(rng, _JOINS)}{second}"
 
 
 def message_style(rng: random.Random, text: str, wrap: bool = True) -> str:
@@ -61,14 +70,14 @@ def message_style(rng: random.Random, text: str, wrap: bool = True) -> str:
     draw = rng.random()
     question = text.endswith("?")
     if wrap and draw < 0.17:
-        text = rng.choice(_OPENERS) + text
+        text = _pick(rng, _OPENERS) + text
     elif wrap and draw < 0.29:
-        text = text.rstrip("?.!") + rng.choice(_CLOSERS) + ("?" if question and rng.random() < 0.3 else "")
+        text = text.rstrip("?.!") + _pick(rng, _CLOSERS) + ("?" if question and rng.random() < 0.3 else "")
     text = _case_and_stops(rng, text)
     if rng.random() < TYPO_SHARE:
         text = _typo(rng, text)
     if rng.random() < 0.03:
-        plain, short = rng.choice(list(_SHORTHAND.items()))
+        plain, short = rng.choice(_SHORTHAND)
         text = " ".join(short if word == plain else word for word in text.split(" "))
     return text
 

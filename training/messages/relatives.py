@@ -7,11 +7,13 @@ or another form of it ("payments" for "pay").  The groups lie in ``data/relative
 
 import functools
 import random
+import re
 from pathlib import Path
 
 _DATA = Path(__file__).parent / "data"
 _VOWELS = "aeiou"
-_NO_DOUBLING = ("er", "en", "on", "el", "it", "or", "ow", "ew", "aw", "ay", "ey", "oy", "et", "in", "ot")
+_NOUN_ENDINGS = ("ty", "ness", "ment", "tion", "sion", "ance", "ence", "ism", "ist", "age", "case", "logy", "ship")
+_ONE_SHORT_SYLLABLE = re.compile(r"(?:qu|[^aeiou])*[aeiou][^aeiouwxy]")
 
 RELATIVES: tuple[tuple[str, ...], ...]
 
@@ -50,15 +52,14 @@ def inflect(word: str, rng: random.Random) -> str:
     if known and rng.random() < 0.75:
         form = rng.choice(known)
     else:
-        form = rng.choice((_plural, _ing, _past, _plural, _ing))(last) if len(last) > 2 else last
+        rules = (_plural,) if last.endswith(_NOUN_ENDINGS) else (_plural, _plural, _ing, _past)
+        form = rng.choice(rules)(last) if len(last) > 2 else last
     return f"{head} {form}" if head else form
 
 
 def _ends_in_short_vowel(word: str) -> bool:
     """Whether the last consonant doubles before -ing and -ed (stop, plan; not open, wait, show)."""
-    if len(word) < 3 or word[-1] in _VOWELS + "wxy" or word[-2] not in _VOWELS or word[-3] in _VOWELS:
-        return False
-    return len(word) <= 4 or not word.endswith(_NO_DOUBLING)
+    return _ONE_SHORT_SYLLABLE.fullmatch(word) is not None
 
 
 def _plural(word: str) -> str:

@@ -38,7 +38,7 @@ _SPACE_BEFORE = re.compile(r" +([,.?!])")
 @functools.cache
 def compile_template(text: str) -> Template:
     """The parsed form of `text`; ValueError when its brackets do not balance."""
-    options, position = _options(_TOKEN.findall(text), 0, depth=0)
+    options, _ = _options(_TOKEN.findall(text), 0, depth=0)
     if len(options) != 1:
         raise ValueError(f"template {text!r}: a bar outside brackets")
     return options[0]

@@ -2,22 +2,27 @@
 
 The rule of the forest (a span sees itself causally and its ancestors fully) is computed in two ways from the same table:
 
-* `DENSE`: one mask of T × T. Any device, any model, obviously right; memory and time grow with the square of the row.
-* `SPANS`: never a mask of the whole row. The row is depth-first, so all that a span's descendants attend to is runs of the
-  row: each run gives a partial attention with its log-sum-exp, and partial results merge exactly::
+* `DENSE`: one mask of rows × columns. Any device, any model, obviously right; memory and time grow with the square.
+* `SPANS`: never a mask of the whole row. The row is depth-first, so all that is attended to is runs of it: a span's
+  descendants see the span's own run. Each pair of runs gives a partial attention with its log-sum-exp, and partial results
+  merge exactly::
 
-      m = max(a.lse, b.lse);  w_a = exp(a.lse − m);  w_b = exp(b.lse − m)
-      out = (w_a · a.out + w_b · b.out) / (w_a + w_b)
+      lse = log(exp(a.lse) + exp(b.lse));  out = exp(a.lse − lse) · a.out + exp(b.lse − lse) · b.out
+
+  On a CPU, small subtrees (a document with its label trie) are one *block* with a small mask of its own, since many tiny
+  products cost more than a few masked entries. On CUDA every span is a block and a level of the forest is one call of
+  `varlen_attn`.
 
 The table reaches the functions as the keyword argument `spans` of the model's call. Without it (plain generation, say) they
 hand over to transformers' own scaled-dot-product attention.
 
-Axes: H query heads, G key-value heads, T row tokens, K past tokens, D head size.
+Axes: H query heads, G key-value heads, R = H / G, T row tokens, P tokens kept from an earlier pass, D head size.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -31,30 +36,87 @@ from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 from pinpoint.engine.packing import PackedRow
 
 DENSE = "pinpoint_dense"
+SPANS = "pinpoint_spans"
+
+# A subtree of up to so many tokens is one block on a CPU. Measured on 2 cores: below 256 the many small products cost more
+# than they save, above 1,024 the masked entries do.
+CPU_BLOCK_TOKENS = 512
+# Query rows of one partial product on a CPU: bounds the scores held at a time to this many rows × the keys of one run.
+CPU_QUERY_ROWS = 1024
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
+class Run:
+    """A stretch of the row, `start` to `stop`, that queries or keys come from."""
+
+    start: int
+    stop: int
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """Rows that see each other by `mask` [n, n], or causally where it is None."""
+
+    run: Run
+    mask: Tensor | None
+
+
+@dataclass(frozen=True)
 class SpanTable:
     """Which tokens of a packed row see which, for the attention functions.
 
     Attributes:
         row: the packed forest.
-        device: where the masks are needed.
+        device: where the masks and offsets are needed.
     """
 
     row: PackedRow
     device: torch.device
-    _masks: dict[int | None, Tensor] = field(default_factory=dict)
 
-    def mask(self, window: int | None) -> Tensor:
-        """[1, 1, T, T] bool: whether token i sees token j, no more than `window` positions back."""
-        if window not in self._masks:
-            seen = self.row.visible()
-            if window is not None:
-                positions = self.row.positions
-                seen &= positions[:, None] - positions[None, :] < np.int64(window)
-            self._masks[window] = torch.from_numpy(seen)[None, None].to(self.device)
-        return self._masks[window]
+    @cached_property
+    def dense_mask(self) -> Tensor:
+        """[1, 1, T, P + T] bool: whether token i sees token j."""
+        return torch.from_numpy(self.row.visible())[None, None].to(self.device)
+
+    @cached_property
+    def blocks(self) -> list[Block]:
+        """The row cut into blocks: whole small subtrees, and single spans where a subtree is too large."""
+        limit = 0 if self.device.type == "cuda" else CPU_BLOCK_TOKENS
+        row, blocks, covered = self.row, [], 0
+        for start, stop, end in zip(row.starts, row.stops, row.ends, strict=True):
+            if start < covered:
+                continue  # inside a block already
+            if end - start <= limit and end > stop:
+                mask = torch.from_numpy(row.visible_within(int(start), int(end))).to(self.device)
+                blocks.append(Block(Run(int(start), int(end)), mask))
+                covered = end
+            else:
+                blocks.append(Block(Run(int(start), int(stop)), None))
+                covered = stop
+        return blocks
+
+    @cached_property
+    def crossings(self) -> list[list[tuple[Run, Run]]]:
+        """By level of the forest: (descendants in the row, keys of the span they see), disjoint within a level.
+
+        Keys count from the kept tokens: row token i is key P + i.
+        """
+        row = self.row
+        heads = {block.run.start for block in self.blocks if block.mask is not None}
+        levels: list[list[tuple[Run, Run]]] = []
+        depth: list[int] = []
+        inside = 0
+        for start, stop, end, parent in zip(row.starts, row.stops, row.ends, row.parents, strict=True):
+            level = depth[parent] + 1 if parent >= 0 else 0
+            depth.append(level)
+            if start in heads:
+                inside = end
+            if end > stop and start >= inside:
+                levels += [[] for _ in range(level + 1 - len(levels))]
+                keys = Run(int(start) + row.kept_tokens, int(stop) + row.kept_tokens)
+                levels[level].append((Run(int(stop), int(end)), keys))
+        kept = [(Run(*queries), Run(*keys)) for queries, keys in row.kept_crossings]
+        return [level for level in ([[pair] for pair in kept] + levels) if level]
 
 
 def dense_attention(
@@ -65,20 +127,134 @@ def dense_attention(
     attention_mask: Tensor | None,
     scaling: float | None = None,
     spans: SpanTable | None = None,
-    sliding_window: int | None = None,
     **kwargs: Any,
 ) -> tuple[Tensor, None]:
-    """query [1, H, T, D], key and value [1, G, T, D] → [1, T, H, D]."""
+    """query [1, H, T, D], key and value [1, G, P + T, D] → [1, T, H, D], by one mask."""
     if spans is None:
-        out, _ = sdpa_attention_forward(module, query, key, value, attention_mask, scaling=scaling, **kwargs)
-        return out, None
+        return _plain(module, query, key, value, attention_mask, scaling=scaling, **kwargs)
     out = F.scaled_dot_product_attention(
-        query, key, value, attn_mask=spans.mask(sliding_window), scale=scaling, enable_gqa=True
+        query, key, value, attn_mask=spans.dense_mask, scale=scaling, enable_gqa=True
     )
     return out.transpose(1, 2).contiguous(), None
 
 
+def span_attention(
+    module: nn.Module,
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    attention_mask: Tensor | None,
+    scaling: float | None = None,
+    spans: SpanTable | None = None,
+    **kwargs: Any,
+) -> tuple[Tensor, None]:
+    """query [1, H, T, D], key and value [1, G, P + T, D] → [1, T, H, D], run by run."""
+    if spans is None:
+        return _plain(module, query, key, value, attention_mask, scaling=scaling, **kwargs)
+    scale = query.shape[-1] ** -0.5 if scaling is None else scaling
+    attend = _attend_cuda if query.is_cuda else _attend_cpu
+    return attend(query[0], key[0], value[0], scale, spans)[None], None
+
+
 def register() -> None:
     """Make transformers know the functions; does nothing the second time."""
-    if DENSE not in ALL_ATTENTION_FUNCTIONS:
-        AttentionInterface.register(DENSE, dense_attention)
+    for name, function in ((DENSE, dense_attention), (SPANS, span_attention)):
+        if name not in ALL_ATTENTION_FUNCTIONS:
+            AttentionInterface.register(name, function)
+
+
+def _plain(module: nn.Module, *args: Any, **kwargs: Any) -> tuple[Tensor, None]:
+    out, _ = sdpa_attention_forward(module, *args, **kwargs)
+    return out, None
+
+
+def _attend_cpu(query: Tensor, key: Tensor, value: Tensor, scale: float, spans: SpanTable) -> Tensor:
+    """[H, T, D] against [G, P + T, D] → [T, H, D]. Sums and exponentials in float32."""
+    heads, tokens, size = query.shape
+    groups = key.shape[0]
+    queries = query.reshape(groups, heads // groups, tokens, size)
+    out = torch.zeros(groups, heads // groups, tokens, size, dtype=torch.float32)
+    lse = torch.full((groups, heads // groups, tokens, 1), -torch.inf, dtype=torch.float32)
+
+    def merge(rows: Run, keys: Run, mask: Tensor | None) -> None:
+        part, part_lse = _partial(queries[:, :, rows.start : rows.stop], key[:, keys.start : keys.stop],
+                                  value[:, keys.start : keys.stop], scale, mask)  # fmt: skip
+        here = slice(rows.start, rows.stop)
+        total = torch.logaddexp(lse[:, :, here], part_lse)
+        out[:, :, here] = out[:, :, here] * (lse[:, :, here] - total).exp() + part * (part_lse - total).exp()
+        lse[:, :, here] = total
+
+    kept = spans.row.kept_tokens
+    for block in spans.blocks:
+        for start in range(block.run.start, block.run.stop, CPU_QUERY_ROWS):
+            stop = min(start + CPU_QUERY_ROWS, block.run.stop)
+            first, last = start - block.run.start, stop - block.run.start
+            mask = torch.ones(last - first, last, dtype=torch.bool).tril(first) if block.mask is None else block.mask[
+                first:last, :last
+            ]
+            merge(Run(start, stop), Run(kept + block.run.start, kept + stop), mask)
+    for level in spans.crossings:
+        for rows, keys in level:
+            for start in range(rows.start, rows.stop, CPU_QUERY_ROWS):
+                merge(Run(start, min(start + CPU_QUERY_ROWS, rows.stop)), keys, None)
+    return out.to(query.dtype).permute(2, 0, 1, 3).reshape(tokens, heads, size)
+
+
+def _partial(query: Tensor, key: Tensor, value: Tensor, scale: float, mask: Tensor | None) -> tuple[Tensor, Tensor]:
+    """query [G, R, n, D] against one run key, value [G, m, D] → out [G, R, n, D] and log-sum-exp [G, R, n, 1]."""
+    groups, repeats, rows, size = query.shape
+    scores = torch.matmul(query.reshape(groups, repeats * rows, size), key.transpose(-1, -2)).float()
+    scores = (scores * scale).view(groups, repeats, rows, -1)
+    if mask is not None:
+        scores = scores.masked_fill(~mask, -torch.inf)
+    lse = torch.logsumexp(scores, dim=-1, keepdim=True)
+    weights = (scores - lse).exp().to(value.dtype).view(groups, repeats * rows, -1)
+    return torch.matmul(weights, value).float().view(groups, repeats, rows, size), lse
+
+
+def _attend_cuda(query: Tensor, key: Tensor, value: Tensor, scale: float, spans: SpanTable) -> Tensor:
+    """[H, T, D] against [G, P + T, D] → [T, H, D], a level of the forest a call."""
+    rows, keys, values = (x.transpose(0, 1).contiguous() for x in (query, key, value))  # [tokens, heads, D]
+    kept = spans.row.kept_tokens
+    own = [(block.run, Run(block.run.start + kept, block.run.stop + kept)) for block in spans.blocks]
+    out, lse = varlen_partial(rows, keys, values, own, scale, causal=True)
+    out = out.float()
+    for level in spans.crossings:
+        part, part_lse = varlen_partial(rows, keys, values, level, scale, causal=False)
+        at = _indices([queries for queries, _ in level], query.device)
+        total = torch.logaddexp(lse[at], part_lse)
+        out[at] = out[at] * (lse[at] - total).exp()[..., None] + part.float() * (part_lse - total).exp()[..., None]
+        lse[at] = total
+    return out.to(query.dtype)
+
+
+def varlen_partial(
+    query: Tensor, key: Tensor, value: Tensor, pairs: list[tuple[Run, Run]], scale: float, causal: bool
+) -> tuple[Tensor, Tensor]:
+    """Attention of each run of queries over its run of keys, all in one call.
+
+    query [T, H, D], key and value [P + T, G, D] → out [n, H, D] and log-sum-exp [n, H], n the queries of all pairs in order.
+    """
+    from torch.nn.attention.varlen import AuxRequest, varlen_attn
+
+    query_at = _indices([queries for queries, _ in pairs], query.device)
+    key_at = _indices([keys for _, keys in pairs], query.device)
+    query_lengths = [queries.stop - queries.start for queries, _ in pairs]
+    key_lengths = [keys.stop - keys.start for _, keys in pairs]
+    out, lse = varlen_attn(
+        query[query_at], key[key_at], value[key_at],
+        _offsets(query_lengths, query.device), _offsets(key_lengths, query.device),
+        max(query_lengths), max(key_lengths),
+        scale=scale, window_size=(-1, 0) if causal else (-1, -1), enable_gqa=query.shape[1] != key.shape[1],
+        return_aux=AuxRequest(lse=True),
+    )  # fmt: skip
+    # The kernel's own layout is [H, n], the documentation's [n, H]; the two differ but for n = H.
+    return out, (lse.transpose(0, 1) if lse.shape[0] == query.shape[1] else lse).float()
+
+
+def _indices(runs: list[Run], device: torch.device) -> Tensor:
+    return torch.from_numpy(np.concatenate([np.arange(run.start, run.stop) for run in runs])).to(device)
+
+
+def _offsets(lengths: list[int], device: torch.device) -> Tensor:
+    return torch.from_numpy(np.cumsum([0, *lengths], dtype=np.int32)).to(device)

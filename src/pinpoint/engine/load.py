@@ -158,7 +158,7 @@ def _from_pretrained(
                 config=config,
                 dtype=dtype,
                 device_map={"": device},
-                attn_implementation=attention.DENSE,
+                attn_implementation=attention.SPANS,
                 quantization_config=None if quantised else int8.Int8Config(),
                 use_safetensors=True,
                 trust_remote_code=False,

@@ -5,12 +5,16 @@ attention the forest asks for is between two runs of the row: a span and itself 
 span (full). A trie node joins the run of its parent when it is the parent's only child; where a trie branches, each branch
 is a span of its own, so the one rule covers the tries too.
 
-Axes: T tokens of the row, S spans, R rows whose logits are wanted, L lookups.
+Spans whose keys and values are kept from an earlier pass are not laid again: they stand before the row, so to speak, and
+their descendants see them there.
+
+Axes: T tokens of the row, P kept tokens, S laid spans, R rows whose logits are wanted, L lookups.
 """
 
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -29,13 +33,16 @@ class PackedRow:
     Attributes:
         tokens: [T] token ids.
         positions: [T] position of each token in its own prompt.
-        parents: [S] parent span, −1 for a root; parents precede children.
+        parents: [S] parent among the laid spans, −1 where there is none; parents precede children.
         starts: [S] where each span begins in the row.
         stops: [S] where each span's own tokens end.
         ends: [S] where its last descendant ends.
         rows: [R] ascending indices of the tokens whose logits are wanted.
         lookups: [L, 2] (index into `rows`, target token id).
         paths: for each ask, in the order of asking, for each label, the lookups whose sum is its log-probability.
+        span_starts: where in the row each span of the forest that was laid begins.
+        kept_tokens: P.
+        kept_crossings: (start and stop of descendants in the row, start and stop among the kept tokens that they see).
     """
 
     tokens: Ints
@@ -47,20 +54,38 @@ class PackedRow:
     rows: Ints
     lookups: Ints
     paths: list[tuple[tuple[int, ...], ...]]
+    span_starts: dict[int, int]
+    kept_tokens: int
+    kept_crossings: list[tuple[tuple[int, int], tuple[int, int]]]
 
     def visible(self) -> NDArray[np.bool_]:
-        """[T, T] whether token i sees token j: the forest's rule as a dense mask."""
-        size = len(self.tokens)
-        seen = np.zeros((size, size), dtype=np.bool_)
-        for start, stop, end in zip(self.starts, self.stops, self.ends, strict=True):
+        """[T, P + T] whether token i sees token j: the forest's rule as a dense mask, the kept tokens first."""
+        seen = np.zeros((len(self.tokens), self.kept_tokens + len(self.tokens)), dtype=np.bool_)
+        for (first, last), (start, stop) in self.kept_crossings:
+            seen[first:last, start:stop] = True
+        seen[:, self.kept_tokens :] = self.visible_within(0, len(self.tokens))
+        return seen
+
+    def visible_within(self, first: int, last: int) -> NDArray[np.bool_]:
+        """[last − first] square: who sees whom among the row's tokens from `first` to `last`, a run of whole spans."""
+        seen = np.zeros((last - first, last - first), dtype=np.bool_)
+        spans = slice(*np.searchsorted(self.starts, (first, last)))
+        for start, stop, end in zip(self.starts[spans], self.stops[spans], self.ends[spans], strict=True):
+            start, stop, end = start - first, stop - first, end - first
             seen[start:stop, start:stop] = np.tri(stop - start, dtype=np.bool_)
             seen[stop:end, start:stop] = True
         return seen
 
 
-def pack(forest: Forest) -> PackedRow:
-    """Lay `forest` flat."""
-    row = _Row(forest)
+def pack(forest: Forest, kept: Mapping[int, int] | None = None) -> PackedRow:
+    """Lay `forest` flat.
+
+    Args:
+        forest: what to lay.
+        kept: spans whose keys and values are at hand, and where among the kept tokens each begins. With a span, all its
+            ancestors are kept; no ask hangs on a kept span.
+    """
+    row = _Row(forest, kept or {})
     for span, parent in enumerate(forest.parents):
         if parent == NO_PARENT:
             row.lay(span, NO_PARENT, 0)
@@ -83,14 +108,19 @@ def pack(forest: Forest) -> PackedRow:
         rows=rows,
         lookups=np.stack([index.reshape(-1), flat[:, 1]], axis=1),
         paths=paths,
+        span_starts=row.span_starts,
+        kept_tokens=sum(len(forest.tokens[span]) for span in row.kept),
+        kept_crossings=row.kept_crossings,
     )
 
 
 class _Row:
     """The row while it is being laid."""
 
-    def __init__(self, forest: Forest) -> None:
-        self.forest = forest
+    def __init__(self, forest: Forest, kept: Mapping[int, int]) -> None:
+        self.forest, self.kept = forest, kept
+        self.span_starts: dict[int, int] = {}
+        self.kept_crossings: list[tuple[tuple[int, int], tuple[int, int]]] = []
         self.tokens: list[int] = []
         self.positions: list[int] = []
         self.parents: list[int] = []
@@ -109,6 +139,15 @@ class _Row:
     def lay(self, span: int, parent: int, position: int) -> None:
         """Lay a span of the forest and all below it. Prompts are at most a handful of spans deep."""
         tokens = self.forest.tokens[span]
+        if span in self.kept:
+            first = len(self.tokens)
+            for child in self._children[span]:
+                self.lay(child, NO_PARENT, position + len(tokens))
+            here = self.kept[span]
+            if first < len(self.tokens):
+                self.kept_crossings.append(((first, len(self.tokens)), (here, here + len(tokens))))
+            return
+        self.span_starts[span] = len(self.tokens)
         laid = self._open(tokens, parent, position)
         position += len(tokens)
         last = len(self.tokens) - 1
