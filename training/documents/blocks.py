@@ -147,7 +147,7 @@ def party(heads: str, prefix: str, who: str, chance: float = 0.8) -> Block:
 
 
 def say(pool: str, low: int = 1, high: int = 3, chance: float = 1.0, mark: bool = False) -> Block:
-    """A paragraph of sentences drawn from the pool; one that marks the kind is never left out of an untitled document."""
+    """A paragraph of sentences from the pool; one that marks the kind is never left out of an untitled document."""
     templates = lines(pool)
 
     def block(case: Case) -> str:
@@ -164,7 +164,7 @@ def say(pool: str, low: int = 1, high: int = 3, chance: float = 1.0, mark: bool 
 
 
 def tell(pools: tuple[str, ...], joint: str = " ") -> Block:
-    """Prose that follows an order: sentences from each of the pools in turn, few in short documents, many in long ones."""
+    """Prose that follows an order: sentences from each of the pools in turn, more of them in longer documents."""
     stages = tuple(lines(pool) for pool in pools)
 
     def block(case: Case) -> str:

@@ -6,12 +6,12 @@ A document is only believable when its parts agree, so every fact that may appea
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import date, timedelta
 from typing import TypeVar
 
 from .facts import FRESH, STABLE
-from .grammar import expand, parse
+from .grammar import expand, parse, phrases
 from .lexicon import KEPT, LEXICON
 from .places import COUNTRIES
 from .products import TRADES, Trade
@@ -28,7 +28,7 @@ class Case:
 
     def __init__(self, rng: random.Random) -> None:
         self.rng = rng
-        self.random = rng.random
+        self.random: Callable[[], float] = rng.random
         self.memo: dict[str, str] = {}
         self.today: date = _FIRST_DAY + timedelta(days=int(self.random() * _DAYS))
         self.style: Style = Style(rng)
@@ -173,7 +173,7 @@ _IDS = (
     "##########",
     "LLL-##-####",
 )
-_PHONES = (
-    "(###) ###-####", "###-###-####", "+ ## ### ####", "+ (0)## ### ## ##", "0## #### ####", "0###/#####", "(0#) ####-####",
-    "+-##-#######", "0##-### ## ##", "+#########", "0#### ######", "##.##.##.##",
-)  # fmt: skip
+_PHONES = phrases("""
+(###) ###-####; ###-###-####; + ## ### ####; + (0)## ### ## ##; 0## #### ####; 0###/#####; (0#) ####-####; +-##-#######
+0##-### ## ##; +#########; 0#### ######; ##.##.##.##
+""")

@@ -7,15 +7,19 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from . import vocabulary as vocab
+from .grammar import phrases
 from .places import COUNTRIES, STREETS
 
 if TYPE_CHECKING:
     from .case import Case
 
-_ROLES = (
-    ("Provider", "Client"), ("Supplier", "Customer"), ("Contractor", "Client"), ("Employer", "Employee"), ("Seller", "Buyer"),
-    ("Licensor", "Licensee"), ("Consultant", "Company"), ("Company", "Distributor"), ("Party A", "Party B"),
-)  # fmt: skip
+_ROLES = tuple(
+    pair.split("/")
+    for pair in phrases("""
+    Provider/Client; Supplier/Customer; Contractor/Client; Employer/Employee; Seller/Buyer; Licensor/Licensee
+    Consultant/Company; Company/Distributor; Party A/Party B; Lender/Borrower; Agent/Principal; Artist/Organiser
+    """)
+)
 
 
 def _coined(case: Case) -> str:
@@ -69,6 +73,10 @@ def _from_pool(pool: Sequence[str]) -> Callable[[Case], str]:
     return lambda case: case.pick(pool)
 
 
+_ACCOUNTS = ("LL## #### #### #### ####", "LL##LLLL##############", "##-##-## ########", "### ### ###")
+_TAX_IDS = ("LL#########", "GB ### #### ##", "DE#########", "##-#######", "##LLLLL####L#L#")
+_SKUS = ("##", "##", "###", "####", "LL-###", "LLL-####", "#####", "L##-##", "########")
+
 FRESH: dict[str, Callable[[Case], str]] = {
     "first": _from_pool(vocab.FIRST_NAMES),
     "last": _from_pool(vocab.LAST_NAMES),
@@ -91,9 +99,9 @@ FRESH: dict[str, Callable[[Case], str]] = {
     "phone": lambda case: case.phone(),
     "mail": _mail,
     "web": lambda case: f"www.{_coined(case).lower()}.{case.pick(('com', 'co.uk', 'net', 'org', 'de', 'com.au'))}",
-    "iban": lambda case: case.digits(case.pick(("LL## #### #### #### ####", "LL##LLLL##############", "##-##-## ########", "### ### ###"))),
-    "vatid": lambda case: case.digits(case.pick(("LL#########", "GB ### #### ##", "DE#########", "##-#######", "##LLLLL####L#L#"))),
-    "sku": lambda case: case.digits(case.pick(("##", "###", "####", "LL-###", "LLL-####", "#####", "L##-##", "########"))),
+    "iban": lambda case: case.digits(case.pick(_ACCOUNTS)),
+    "vatid": lambda case: case.digits(case.pick(_TAX_IDS)),
+    "sku": lambda case: case.digits(case.pick(_SKUS)),
     "product": lambda case: case.product(),
     "category": lambda case: case.pick(case.trade.categories),
     "digit": lambda case: str(case.between(1, 9)),

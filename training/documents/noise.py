@@ -11,6 +11,8 @@ import re
 import unicodedata
 from collections.abc import Callable
 
+from .grammar import phrases
+
 _CLEAN = 0.3
 _LOST_SIGNS = str.maketrans(dict.fromkeys("$£€¥₹"))
 _LOST_MARKS = str.maketrans(dict.fromkeys(":;,()[]\"'•*#|=_"))
@@ -20,17 +22,24 @@ _DECIMALS = re.compile(r"(?<=\d)[.,](?=\d)")
 _COLUMN_GAP = re.compile(r"(?<=[A-Za-z]) (?=[A-Za-z])")
 _LINES = re.compile(r"\n+")
 _LONG_WORD = re.compile(r"\w{7,}")
-_SLIPS = (
-    ("l", "1"), ("1", "l"), ("o", "0"), ("0", "O"), ("O", "0"), ("rn", "m"), ("m", "rn"), ("i", "l"), ("I", "l"), ("S", "5"),
-    ("5", "S"), ("e", "c"), ("B", "8"), ("8", "B"), ("cl", "d"), ("d", "cl"), ("h", "b"), ("t", "f"), ("u", "ii"), ("g", "q"),
-)  # fmt: skip
+_SLIPS = tuple(
+    (slip[0], slip[1])
+    for slip in map(
+        str.split,
+        phrases("""
+        l 1; 1 l; o 0; 0 O; O 0; rn m; m rn; i l; I l; S 5; 5 S; e c; B 8; 8 B; cl d; d cl; h b; t f; u ii
+        g q
+        """),
+    )
+)
 _STRAYS = ("~", "|", "^", "`", "\u00a0", "\ufffd", "\x0c", "·", "_", "«", "¬", "''", ". .", "]", "'", "*")
-_FURNITURE = (
-    "page {a}", "page {a} of {b}", "Page {a} of {b}", "Page: {a}", "- {a} -", "{a}/{b}", "{a}", "confidential", "CONFIDENTIAL", "copy",
-    "printed on {d}.{m}.20{y}", "--- ---", "______________", "= = = = =", "* * *", "continued", "continued overleaf", "ORIGINAL",
-    "DUPLICATE", "scan_{a}{b}{y}.pdf", "internal use only", "draft", "document {a}{b}{y}{d}", "p. {a}", "Seite {a} von {b}", "printed by {y}{m}",
-    "registered office", "all rights reserved", "www", "fax {y}{d}{m}{a}", "tel", "20{y}", "void if altered", "[logo]", "",
-)  # fmt: skip
+_FURNITURE = phrases("""
+page {a}; page {a} of {b}; Page {a} of {b}; Page: {a}; - {a} -; {a}/{b}; {a}; confidential; CONFIDENTIAL; copy
+printed on {d}.{m}.20{y}; --- ---; ______________; = = = = =; * * *; continued; continued overleaf; ORIGINAL
+DUPLICATE; scan_{a}{b}{y}.pdf; internal use only; draft; document {a}{b}{y}{d}; p. {a}; Seite {a} von {b}
+printed by {y}{m}; registered office; all rights reserved; www; fax {y}{d}{m}{a}; tel; 20{y}; void if altered
+[logo]
+""")
 
 
 def _furniture(rng: random.Random) -> str:
@@ -128,7 +137,7 @@ def lose_punctuation(text: str, rng: random.Random) -> str:
 
 def glue(text: str, rng: random.Random) -> str:
     """Words run together, a few of them or most."""
-    share = rng.choice((0.03, 0.05, 0.1, 0.2, 0.5))
+    share = rng.choice((0.02, 0.03, 0.05, 0.1, 0.3))
     if rng.random() < 0.3:
         text = re.sub(r" ?[:|\t] ?", "", text)
     draw = rng.random

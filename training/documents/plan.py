@@ -23,6 +23,7 @@ class Plan:
     services: bool = True
 
     def __call__(self, rng: random.Random) -> str:
+        """Write one document."""
         text = self._write(rng)
         while len(text) < _TOO_SHORT:
             text = self._write(rng)

@@ -6,6 +6,8 @@ import random
 from collections.abc import Callable
 from datetime import date
 
+from .grammar import phrases
+
 _MONTHS = (
     "January",
     "February",
@@ -55,12 +57,10 @@ _PERIODS: tuple[Callable[[date], str], ...] = (
     lambda d: f"the month of {_MONTHS[d.month - 1]}",
     lambda d: f"{d.year}",
 )
-_CURRENCIES = (
-    ("USD", "$", True), ("USD", "$", True), ("GBP", "£", True), ("EUR", "€", True), ("EUR", " €", False), ("INR", "Rs. ", True),
-    ("JPY", "¥", True), ("CHF", "CHF ", True), ("SEK", " kr", False), ("PLN", " zł", False), ("BRL", "R$ ", True), ("AUD", "A$", True),
-    ("ZAR", "R ", True), ("AED", "AED ", True), ("NOK", "NOK ", True), ("EUR", "EUR ", True), ("USD", "US$ ", True), ("USD", " USD", False),
-    ("USD", "", True), ("EUR", "", True), ("GBP", "", True),
-)  # fmt: skip
+_CURRENCIES = phrases("""
+USD $#; USD $#; GBP £#; EUR €#; EUR # €; INR Rs. #; JPY ¥#; CHF CHF #; SEK # kr; PLN # zł; BRL R$ #; AUD A$#
+ZAR R #; AED AED #; NOK NOK #; EUR EUR #; USD US$ #; USD # USD; USD #; EUR #; GBP #
+""")  # code and form of a sum, # standing for the number
 _LABEL_CASES: tuple[Callable[[str], str], ...] = (
     str.title, str.title, str.title, str.capitalize, str.capitalize, str.upper, str.lower, lambda s: s,
     lambda s: s.title().replace(" ", ""), lambda s: s.replace(" ", "_").lower(),
@@ -83,7 +83,7 @@ class Style:
         self._rng = rng
         self.date = _DATES[one(len(_DATES))]
         self.period = _PERIODS[one(len(_PERIODS))]
-        self.currency, self._sign, self._sign_first = _CURRENCIES[one(len(_CURRENCIES))]
+        self.currency, _, self._sum = _CURRENCIES[one(len(_CURRENCIES))].partition(" ")
         self._thousands, self._point = ((",", "."), ("", "."), (".", ","), (" ", ","), ("", "."))[one(5)]
         self._short = rng.random() < 0.15
         self._raw = rng.random() < 0.1
@@ -113,7 +113,7 @@ class Style:
 
     def money(self, cents: int) -> str:
         """A sum with its currency sign."""
-        return self._sign + self.amount(cents) if self._sign_first else self.amount(cents) + self._sign
+        return self._sum.replace("#", self.amount(cents))
 
     def cell_money(self, cents: int) -> str:
         """A sum as it stands in a table, with or without sign."""

@@ -1,4 +1,4 @@
-"""Line items and other tables: columns drawn at random, set by row, by column, by cell or as lists of labelled values."""
+"""Line items and other tables: columns drawn at random, set by row, by column, by cell or as labelled values."""
 
 from __future__ import annotations
 
@@ -27,14 +27,23 @@ class Item:
         return self.quantity * self.price * (100 - self.discount) // 100
 
 
+_QUANTITIES = (1, 2, 3, 4, 5, 6, 8, 10, 12, 15, 20, 24, 30, 40, 50, 60, 100)
+_DISCOUNTS = (0, 0, 0, 0, 5, 10, 15, 20, 25)
+
+
 def _draw_item(case: Case, number: int) -> Item:
     low, high = case.trade.prices
     price = low + int((high - low) * case.random() ** 3)
     price -= price % case.pick((1, 5, 10, 50, 100))
     return Item(
-        number, case.product(), case.slot("sku"), case.pick((1, 2, 3, 4, 5, 6, 8, 10, 12, 15, 20, 24, 30, 40, 50, 60, 100)),
-        case.pick(case.trade.units), max(price, 5), case.pick((0, 0, 0, 0, 5, 10, 15, 20, 25)),
-    )  # fmt: skip
+        number,
+        case.product(),
+        case.slot("sku"),
+        case.pick(_QUANTITIES),
+        case.pick(case.trade.units),
+        max(price, 5),
+        case.pick(_DISCOUNTS),
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,7 +172,7 @@ def _columns(case: Case, needed: str, optional: str) -> list[Column]:
     if case.random() < 0.25:
         case.rng.shuffle(names)
     if case.size < 0.2 and len(names) > 4:
-        names = [name for name in names if name in needed.split()] + names[:0]
+        names = [name for name in names if name in needed.split()]
     return [COLUMNS[name] for name in names]
 
 
@@ -202,14 +211,12 @@ def _by_category(case: Case, labels: list[str], rows: list[list[str]], how: floa
     style = case.style
     word = style.label(case.fill("category|category|category|group|section|department|product group"))
     parts: list[str] = []
-    while rows:
+    plain = case.random() < 0.35
+    for name in case.some(case.trade.categories, 2, 4):
+        if not rows:
+            break
         count = case.between(1, 4)
-        name = case.slot("category")
-        head = (
-            word + style.separator + name
-            if case.memo.setdefault("grouping", case.fill("a|a|b")) == "a"
-            else style.heading(name)
-        )
+        head = style.heading(name) if plain else word + style.separator + name
         parts.append(head + "\n" + lay_out(case, labels, rows[:count], how))
         rows = rows[count:]
     return case.pick(("\n", "\n\n")).join(parts)
@@ -235,7 +242,7 @@ def items(
         case.cents = sum(item.total for item in goods)
         rows = [[column.cell(case, item) for column in columns] for item in goods]
         how = case.random()
-        if grouped and len(rows) > 2 and case.random() < 0.4:
+        if grouped and len(rows) > 2 and COLUMNS["category"] not in columns and case.random() < 0.5:
             return _by_category(case, labels, rows, how)
         text = lay_out(case, labels, rows, how)
         if heads and case.random() < 0.45:
@@ -267,7 +274,7 @@ _DEFAULT_TOTAL = "total|total|grand total|total amount|total price|sum total|tot
 
 
 def totals(total: str = _DEFAULT_TOTAL, chance: float = 0.85) -> Block:
-    """The sums below a table: subtotal, discount, tax and carriage as it happens, then the total in the kind's own words."""
+    """The sums below a table: subtotal, discount, tax and carriage as it happens, then the kind's own total."""
 
     def block(case: Case) -> str:
         if case.random() > chance:

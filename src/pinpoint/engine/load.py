@@ -26,6 +26,7 @@ log = logging.getLogger("pinpoint")
 
 EMBEDDED_NAME = "pinpoint-embedded"
 GB = 1e9
+DEFAULT_CONTEXT_TOKENS = 2048  # for the rare configuration that does not name its own
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +75,7 @@ def load(settings: Settings) -> LoadedModel:
         name=EMBEDDED_NAME if embedded else settings.model_name,
         revision="embedded" if embedded else (getattr(model.config, "_commit_hash", None) or revision or "local"),
         precision="int8",
-        context_tokens=int(getattr(model.config, "max_position_embeddings", 0) or 2048),
+        context_tokens=context_tokens(model.config),
         weight_bytes=weight_bytes,
         seconds=time.monotonic() - began,
     )
@@ -116,6 +117,20 @@ def choose_dtype(settings: Settings, device: torch.device) -> torch.dtype:
     if settings.compute_dtype != "auto":
         return torch.float32 if settings.compute_dtype == "float32" else torch.bfloat16
     return torch.bfloat16 if device.type == "cuda" else torch.float32
+
+
+def context_tokens(config: Any) -> int:
+    """Longest prompt that the model is read with: its positions, or its sliding window where that is shorter.
+
+    Within the window, windowed and full attention are the same, so one rule of who sees whom serves all models. A longer
+    document is treated as one beyond the context.
+    """
+    positions = int(getattr(config, "max_position_embeddings", None) or DEFAULT_CONTEXT_TOKENS)
+    window = getattr(config, "sliding_window", None) if getattr(config, "use_sliding_window", True) else None
+    if window is not None and window < positions:
+        log.info("context_tokens=%d, the sliding window; the model's positions would be %d", window, positions)
+        return int(window)
+    return positions
 
 
 def check_placement(model: PreTrainedModel, device: torch.device) -> int:
