@@ -14,7 +14,7 @@ from pinpoint.engine.packing import PackedRow, pack
 from pinpoint.prompting import template
 from pinpoint.prompting.encoder import PromptEncoder
 from pinpoint.prompting.label_trie import build_trie
-from pinpoint.prompting.span_tree import Forest
+from pinpoint.prompting.span_tree import NO_PARENT, Forest
 from training import messages
 from training.choices import MOST_LABELS, Choice, Concept, concept_choice, mention_choice, yes_no
 from training.sources import document_concepts, intent_concepts, load_intents, message_concept
@@ -165,25 +165,14 @@ class _Layout:
     def add(self, spans: list[list[int]], answer: str) -> bool:
         encoder = self.maker.encoder
         trie = build_trie([encoder.label_tokens(answer)], encoder.stop)
-        before = (len(self.forest.tokens), len(self.forest.asks))
-        # A trial of the size first: a forest has no way back.
-        parent, new, known = -1, len(trie.tokens), True
-        for span in spans:
-            at = self.forest._known.get((parent, tuple(span))) if known else None
-            known = at is not None
-            if at is None:
-                new += len(span)
-            else:
-                parent = at
-        if self.used + new > self.length:
-            return False
-        parent = -1
+        new = self.forest.new_tokens(spans)
+        if new == 0 or self.used + new + len(trie.tokens) > self.length:
+            return False  # the same text under the same question is there already, or there is no room
+        parent = NO_PARENT
         for span in spans:
             parent = self.forest.add(span, parent)
-        if before[0] == len(self.forest.tokens):
-            return False  # the same text under the same question is there already
         self.forest.ask(parent, trie)
-        self.used += new
+        self.used += new + len(trie.tokens)
         return True
 
     def row(self) -> PackedRow:

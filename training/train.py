@@ -30,7 +30,7 @@ NEXT_TOKEN_WEIGHT = 0.3  # plain language modelling beside the answers: it is wh
 NEXT_TOKENS = 768  # positions of a batch at which it is measured
 LOOKUPS = {256: 448, 512: 256, 2048: 96}  # room for the answers' tokens in a batch of each shape
 CLIP = 1.0
-FIRST_LESSONS = 500  # steps of finding and copying alone
+FIRST_LESSONS = 1400  # steps of finding and copying alone
 SAVE_EVERY = 250
 LOG_EVERY = 50
 

@@ -38,7 +38,7 @@ _FORMAL = tell(
 [I should like to|I wish to|We would like to] [apply for|enquire about|draw your attention to|ask about] {subject}.
 It is with [great pleasure|regret] that [I|we] [announce|inform you of] {news}.
 [On behalf of {seller}|On behalf of the board], [I thank you|we thank you] for your [support|letter|interest] \
-  [concerning|in] {subject}.
+  [concerning|regarding] {subject}.
 I [hereby|would like to] [resign from my position as {jobtitle}|recommend {they} for the post of {jobtitle}|cancel \
   my {membership}|accept your offer of the post of {jobtitle}].
 """,

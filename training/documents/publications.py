@@ -45,7 +45,7 @@ PRESS = Plan(
                 """
         About {seller}: [Founded|Established] in {someyear}, {seller} [employs {nnn} people|serves customers in {n} \
           countries|is based in {town}][ and is active in {industry}|].
-        {seller} is [a leading|one of the largest] [provider|supplier|manufacturer]s [in|of] {industry}[ with {nnn} \
+        {seller} is one of the [leading|largest] [provider|supplier|manufacturer]s [in|of] {industry}[ with {nnn} \
           employees|].
         """,
                 """

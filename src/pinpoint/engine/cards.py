@@ -1,8 +1,8 @@
 """The cards that RunPod lends, with the bytes that their drivers report, and how a user's words are matched to one.
 
 Two figures per card, both needed: what `nvidia-smi` calls total, which is what people compare, and what CUDA hands out
-(`torch.cuda.get_device_properties(0).total_memory`), which is a little less: the driver keeps the difference. A name on the
-box says neither: a "48 GB" card with error correction has 44.3 GiB.
+(`torch.cuda.get_device_properties(0).total_memory`), which is a little less: the driver keeps the difference. A name on
+the box says neither: a "48 GB" card with error correction has 44.3 GiB.
 
 Torch-free, and no I/O: the table is knowledge, not a probe.
 """
@@ -19,8 +19,8 @@ GB = 10**9
 MIB = 2**20
 GIB = 2**30
 
-# Share of its total that the driver keeps on a card that is not in the table: the largest share in the table, rounded up.
-UNKNOWN_DRIVER_SHARE = 0.04
+# What the driver keeps of a card that is not in the table: the largest share in the table (RTX A4000), rounded up.
+UNKNOWN_DRIVER_SHARE = 0.03
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,10 +49,11 @@ def _card(name: str, pool: str, total_mib: int, cuda_gib: float) -> Card:
     return Card(name, pool, total_mib * MIB, round(cuda_gib * GIB))
 
 
-# Totals: `nvidia-smi` tables in public logs. CUDA's figure: "GPU 0 has a total capacity of … GiB" in public out-of-memory
-# reports, the lowest of those that were found, since it differs by up to 0.2 GiB between drivers. Where one was found for
-# a card's twin only (A5000 as 3090, SXM as PCIe, L40S as L40) the twin's is used. Pools: docs.runpod.io/flash/configuration
-# /gpu-types. RTX A6000 and RTX 6000 Ada are listed with error correction off, as they are delivered; with it on they are 46,068 MiB.
+# Totals: `nvidia-smi` tables in public logs. CUDA's figure: "GPU 0 has a total capacity of … GiB" in public reports of
+# out-of-memory errors, the lowest of those that were found, since it differs by up to 0.2 GiB between drivers. Where
+# one was found for a card's twin only (A5000 for 3090, SXM for PCIe, L40S for L40), the twin's is used. Pools:
+# docs.runpod.io/flash/configuration/gpu-types. RTX A6000 and RTX 6000 Ada are listed with error correction off, as they
+# are delivered; with it on they have 46,068 MiB like the others of 48 GB.
 CARDS: tuple[Card, ...] = (
     _card("RTX A4000", "AMPERE_16", 16376, 15.61),
     _card("L4", "ADA_24", 23034, 22.03),
@@ -84,12 +85,12 @@ def find_card(words: str) -> Card:
     Raises:
         CapacityError: no card or more than one kind is meant; the message names the nearest.
     """
-    size = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*(gb|gib)?\s*", words, re.IGNORECASE)
-    # A bare number is a size only where no card is called so: "4090" is a card.
-    wanted = _tokens(words)
-    if size and not (size[2] is None and any(wanted <= _tokens(card.name) for card in CARDS)):
-        total_bytes = round(float(size[1]) * (GIB if (size[2] or "").lower() == "gib" else GB))
+    # A size needs its unit: a bare number is part of a card's name ("4090").
+    size = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*(gb|gib)\s*", words, re.IGNORECASE)
+    if size:
+        total_bytes = round(float(size[1]) * (GIB if size[2].lower() == "gib" else GB))
         return Card(f"a card of {words.strip()}", "", total_bytes, round(total_bytes * (1 - UNKNOWN_DRIVER_SHARE)))
+    wanted = _tokens(words)
     in_pool = [card for card in CARDS if card.pool == words.strip().upper()]
     if in_pool:
         return min(in_pool, key=lambda card: card.cuda_bytes)
@@ -98,7 +99,7 @@ def find_card(words: str) -> Card:
     if len({(card.total_bytes, card.cuda_bytes) for card in meant}) == 1:
         return meant[0]
     if meant:
-        raise CapacityError("unknown_card", f"{words!r} may be {_either(card.name for card in meant)}; say which")
+        raise CapacityError("unknown_card", f"{words!r} may be {_either([card.name for card in meant])}; say which")
     by_key = {card.name.lower(): card.name for card in CARDS}
     near = [by_key[key] for key in difflib.get_close_matches(words.lower().strip(), by_key, n=3, cutoff=0.5)]
     hint = f"did you mean {_either(near)}?" if near else f"known: {', '.join(card.name for card in CARDS)}."
@@ -110,6 +111,5 @@ def _tokens(name: str) -> frozenset[str]:
     return frozenset(re.findall(r"[a-z0-9]+", name.lower())) - {"nvidia", "geforce", "tesla"}
 
 
-def _either(names: object) -> str:
-    listed = list(names)  # type: ignore[call-overload]
-    return listed[0] if len(listed) == 1 else f"{', '.join(listed[:-1])} or {listed[-1]}"
+def _either(names: list[str]) -> str:
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} or {names[-1]}"

@@ -1,25 +1,20 @@
 """What a model's config.json says of its size: every weight matrix and every parameter, without loading anything.
 
-The list of matrices is the one place that knows how each family is built; parameters, bytes by precision and the
-activations' terms all follow from it. It mirrors transformers' own modelling files, where a mixture's experts are two fused
-tensors per layer, and routers are bare parameters rather than linear layers.
+The list of matrices is the one place that knows how each family is built; parameters and bytes by precision follow from
+it. It mirrors transformers' own modelling files, where a mixture's experts are two fused tensors per layer, and routers
+are bare parameters rather than linear layers.
 
-Torch-free. Axes: H hidden, A query width (heads x head size), G key or value width, F feed-forward width, E experts, V vocabulary.
+Torch-free.
 """
 
 from __future__ import annotations
 
-import difflib
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from importlib import resources
-from pathlib import Path
 from typing import Any
 
 from pinpoint.errors import ModelError
 
-EMBEDDED_NAME = "pinpoint-embedded"
 MIXTURES = ("mixtral", "qwen2_moe", "qwen3_moe")
 FAMILIES = ("llama", "mistral", *MIXTURES, "qwen2", "qwen3")
 # Layers' query-key norms came with Qwen 3; its class also fixes the head size where the file names none.
@@ -54,11 +49,12 @@ class ModelShape:
     """The sizes of a causal language model.
 
     Attributes:
-        dense_width: F of layers with one feed-forward network, 0 where every layer has experts.
+        dense_width: of layers with one feed-forward network, 0 where every layer has experts.
         expert_layers: how many layers have experts.
-        shared_width: F of the expert that every token passes, 0 where there is none.
-        sliding_window: tokens that a token sees at most; told to people, it makes no plan smaller.
-        context_tokens: longest prompt, 0 where the file does not say.
+        expert_width: of one expert.
+        shared_width: of the expert that every token passes, 0 where there is none.
+        sliding_window: tokens that a token sees at most, None where it sees all.
+        positions: longest prompt that the model was made for, 0 where the file does not say.
     """
 
     name: str
@@ -80,16 +76,21 @@ class ModelShape:
     output_bias: bool
     mlp_bias: bool
     sliding_window: int | None
-    context_tokens: int
+    positions: int
+
+    @property
+    def context_tokens(self) -> int:
+        """Longest prompt that the worker reads: within the window, where there is one (as engine/load.py has it)."""
+        return min(self.positions, self.sliding_window or self.positions)
 
     @property
     def query_width(self) -> int:
-        """A."""
+        """Channels of all query heads."""
         return self.heads * self.head_size
 
     @property
     def kv_width(self) -> int:
-        """G."""
+        """Channels of all key heads, or of all value heads."""
         return self.kv_heads * self.head_size
 
     @property
@@ -105,7 +106,9 @@ class ModelShape:
             found.append(Matrix("gate_proj and up_proj", self.dense_width, hidden, 1, 2 * dense_layers))
             found.append(Matrix("down_proj", hidden, self.dense_width, 1, dense_layers))
         if self.expert_layers:
-            found.append(Matrix("experts' gate_up_proj", 2 * self.expert_width, hidden, self.experts, self.expert_layers))
+            found.append(
+                Matrix("experts' gate_up_proj", 2 * self.expert_width, hidden, self.experts, self.expert_layers)
+            )
             found.append(Matrix("experts' down_proj", hidden, self.expert_width, self.experts, self.expert_layers))
         if self.shared_width:
             found.append(Matrix("shared gate_proj and up_proj", self.shared_width, hidden, 1, 2 * self.expert_layers))
@@ -150,11 +153,15 @@ def shape_from_config(config: Mapping[str, Any], name: str) -> ModelShape:
     needed += [experts_field, "num_experts_per_tok"] if mixture else []
     needed += ["moe_intermediate_size"] if mixture and family != "mixtral" else []
     needed += ["shared_expert_intermediate_size"] if family == "qwen2_moe" else []
+    optional = ("num_key_value_heads", "head_dim", "max_position_embeddings", "decoder_sparse_step")
+    needed += [field for field in optional if config.get(field) is not None and field not in needed]
     wrong = [field for field in needed if not _is_count(config.get(field))]
     if family not in FAMILIES:
         lacks = f"; its config.json also lacks {', '.join(wrong)}" if wrong else ""
         raise ModelError(
-            "unsupported_family", f"{name}: model_type {family!r} is not one of {', '.join(FAMILIES)}{lacks}", "MODEL_NAME"
+            "unsupported_family",
+            f"{name}: model_type {family!r} is not one of {', '.join(FAMILIES)}{lacks}",
+            "MODEL_NAME",
         )
     if wrong:
         raise ModelError(
@@ -165,7 +172,10 @@ def shape_from_config(config: Mapping[str, Any], name: str) -> ModelShape:
     layers, heads, hidden = config["num_hidden_layers"], config["num_attention_heads"], config["hidden_size"]
     dense_layers = _dense_layers(config, family) if mixture else layers
     attention_bias = bool(config.get("attention_bias", False)) and family in ("llama", *_QK_NORM)
-    own_window = family in ("mistral", "mixtral") or config.get("use_sliding_window", False)
+    # Qwen's files name a window even where it is not used, or 0.
+    windowed = config.get("use_sliding_window", family in ("mistral", "mixtral")) and _is_count(
+        config.get("sliding_window")
+    )
     return ModelShape(
         name=name,
         family=family,
@@ -185,8 +195,8 @@ def shape_from_config(config: Mapping[str, Any], name: str) -> ModelShape:
         qkv_bias=family == "qwen2" or (family == "qwen2_moe" and config.get("qkv_bias", True)) or attention_bias,
         output_bias=attention_bias,
         mlp_bias=family == "llama" and bool(config.get("mlp_bias", False)),
-        sliding_window=config.get("sliding_window") if own_window else None,
-        context_tokens=config.get("max_position_embeddings") or 0,
+        sliding_window=config["sliding_window"] if windowed else None,
+        positions=config.get("max_position_embeddings") or 0,
     )
 
 
@@ -198,66 +208,6 @@ def _dense_layers(config: Mapping[str, Any], family: str) -> int:
     """How many layers of a mixture have no experts (Qwen's `mlp_only_layers` and `decoder_sparse_step`)."""
     if family == "mixtral":
         return 0
-    only, step = config.get("mlp_only_layers") or [], config.get("decoder_sparse_step") or 1
+    only, step = config.get("mlp_only_layers"), config.get("decoder_sparse_step") or 1
+    only = only if isinstance(only, list) else []
     return sum(layer in only or (layer + 1) % step != 0 for layer in range(config["num_hidden_layers"]))
-
-
-def _config(family: str, sizes: str, **more: Any) -> dict[str, Any]:
-    fields = ("hidden_size", "num_hidden_layers", "num_attention_heads", "num_key_value_heads", "intermediate_size")
-    fields = (*fields, "vocab_size", "max_position_embeddings")
-    return {"model_type": family, **dict(zip(fields, map(int, sizes.split()), strict=True)), **more}
-
-
-# The sizes in each model's config.json on the Hub: hidden, layers, heads, KV heads, width, vocabulary, context.
-_PUBLISHED: dict[str, dict[str, Any]] = {
-    "mistralai/Mixtral-8x7B-Instruct-v0.1": _config(
-        "mixtral", "4096 32 32 8 14336 32000 32768", num_local_experts=8, num_experts_per_tok=2
-    ),
-    "mistralai/Mistral-7B-Instruct-v0.2": _config("mistral", "4096 32 32 8 14336 32000 32768"),
-    "mistralai/Mistral-7B-Instruct-v0.3": _config("mistral", "4096 32 32 8 14336 32768 32768"),
-    "meta-llama/Llama-3.1-8B-Instruct": _config("llama", "4096 32 32 8 14336 128256 131072"),
-    "Qwen/Qwen2.5-7B-Instruct": _config("qwen2", "3584 28 28 4 18944 152064 32768"),
-    "Qwen/Qwen2.5-14B-Instruct": _config("qwen2", "5120 48 40 8 13824 152064 32768"),
-}
-
-
-def known_shapes() -> dict[str, ModelShape]:
-    """The models that need neither network nor folder, by name; the embedded one when it is installed."""
-    shapes = {name: shape_from_config(config, name) for name, config in _PUBLISHED.items()}
-    embedded = Path(str(resources.files("pinpoint") / "embedded"))
-    if (embedded / "config.json").is_file():
-        shapes[EMBEDDED_NAME] = _shape_of_folder(embedded, EMBEDDED_NAME)
-    return shapes
-
-
-def find_shape(model: str) -> ModelShape:
-    """The shape of a known model (its name, with or without the owner) or of a folder that holds a config.json.
-
-    Raises:
-        ModelError: it is neither; or the file cannot be read, or is not of a supported family.
-    """
-    shapes = known_shapes()
-    by_name = {key: shape for name, shape in shapes.items() for key in (name.lower(), name.lower().split("/")[-1])}
-    if model.lower() in by_name:
-        return by_name[model.lower()]
-    folder = Path(model)
-    if (folder / "config.json").is_file():
-        return _shape_of_folder(folder, model)
-    near = difflib.get_close_matches(model.lower(), by_name, n=1, cutoff=0.7)
-    hint = f"did you mean {by_name[near[0]].name}? " if near else ""
-    raise ModelError(
-        "unknown_model",
-        f"{model!r} is neither a known model nor a folder with a config.json; {hint}known: {', '.join(shapes)}. "
-        "For any other, download its config.json alone and give the folder that holds it",
-        "MODEL_NAME",
-    )
-
-
-def _shape_of_folder(folder: Path, name: str) -> ModelShape:
-    try:
-        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise ModelError("model_unreadable", f"cannot read {folder / 'config.json'}: {error}", "MODEL_NAME") from None
-    if not isinstance(config, dict):
-        raise ModelError("model_unreadable", f"{folder / 'config.json'} does not hold an object", "MODEL_NAME")
-    return shape_from_config(config, name)

@@ -14,7 +14,7 @@ Axes: T tokens of the row, P kept tokens, S laid spans, R rows whose logits are 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from dataclasses import dataclass
 
 import numpy as np
@@ -77,17 +77,18 @@ class PackedRow:
         return seen
 
 
-def pack(forest: Forest, kept: Mapping[int, int] | None = None) -> PackedRow:
+def pack(forest: Forest, kept: Mapping[int, int] | None = None, only: Set[int] | None = None) -> PackedRow:
     """Lay `forest` flat.
 
     Args:
         forest: what to lay.
         kept: spans whose keys and values are at hand, and where among the kept tokens each begins. With a span, all its
-            ancestors are kept; no ask hangs on a kept span.
+            ancestors are kept; a trie that hangs on a kept span has no lookup at the prompt's last token.
+        only: the spans to lay, with all their ancestors; None for all.
     """
-    row = _Row(forest, kept or {})
+    row = _Row(forest, kept or {}, only)
     for span, parent in enumerate(forest.parents):
-        if parent == NO_PARENT:
+        if parent == NO_PARENT and (only is None or span in only):
             row.lay(span, NO_PARENT, 0)
     paths: list[tuple[tuple[int, ...], ...]] = []
     lookups: list[tuple[int, int]] = []
@@ -117,7 +118,7 @@ def pack(forest: Forest, kept: Mapping[int, int] | None = None) -> PackedRow:
 class _Row:
     """The row while it is being laid."""
 
-    def __init__(self, forest: Forest, kept: Mapping[int, int]) -> None:
+    def __init__(self, forest: Forest, kept: Mapping[int, int], only: Set[int] | None) -> None:
         self.forest, self.kept = forest, kept
         self.span_starts: dict[int, int] = {}
         self.kept_crossings: list[tuple[tuple[int, int], tuple[int, int]]] = []
@@ -131,7 +132,7 @@ class _Row:
         self._children: list[list[int]] = [[] for _ in forest.tokens]
         self._asks: list[list[int]] = [[] for _ in forest.tokens]
         for span, parent in enumerate(forest.parents):
-            if parent != NO_PARENT:
+            if parent != NO_PARENT and (only is None or span in only):
                 self._children[parent].append(span)
         for index, ask in enumerate(forest.asks):
             self._asks[ask.span].append(index)
@@ -141,6 +142,10 @@ class _Row:
         tokens = self.forest.tokens[span]
         if span in self.kept:
             first = len(self.tokens)
+            for ask in self._asks[span]:
+                trie = self.forest.asks[ask].trie
+                at = self._trie(trie, NO_PARENT, position + len(tokens))
+                self.lookup_rows[ask] = [at[node] for node, _ in trie.lookups]
             for child in self._children[span]:
                 self.lay(child, NO_PARENT, position + len(tokens))
             here = self.kept[span]

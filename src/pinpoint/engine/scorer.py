@@ -2,17 +2,64 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+
 import psutil
 import torch
 
 from pinpoint.api.response import Memory, ModelInfo
+from pinpoint.engine import generate
 from pinpoint.engine.load import LoadedModel
 from pinpoint.engine.packing import pack
+from pinpoint.engine.prefix_cache import Layers, PassCache, PrefixStore
 from pinpoint.engine.scoring import score
 from pinpoint.prompting.encoder import PromptEncoder
+from pinpoint.prompting.label_bounds import undecided
 from pinpoint.prompting.prompts import PromptBuilder
-from pinpoint.prompting.span_tree import Forest
+from pinpoint.prompting.span_tree import NO_PARENT, Forest
 from pinpoint.prompting.template import PROMPT_VERSION
+
+# A trie of more nodes than this is first bounded by its first tokens. Below, a second pass costs more than the nodes.
+TRIE_TOKENS_AT_ONCE = 64
+
+
+@dataclass(frozen=True, slots=True)
+class AskScores:
+    """What was measured of one ask: log-probabilities by label, and which of them are upper bounds only."""
+
+    log_probs: list[float]
+    bounded: frozenset[int] = frozenset()
+
+
+@dataclass(slots=True)
+class ForestPass:
+    """The outcome of scoring a forest, and for as long as it is open, what explanations need of it.
+
+    Attributes:
+        scores: one for each ask.
+        computed_tokens: tokens that went through the model.
+        stored_tokens: tokens whose keys and values came from the prefix store.
+    """
+
+    scores: list[AskScores]
+    computed_tokens: int
+    stored_tokens: int
+    _scorer: Scorer
+    _forest: Forest
+    _layers: dict[int, Layers]
+
+    def explain(self, ask: int, label: str) -> tuple[str, int]:
+        """A rationale for having answered `label`, greedy, and its number of tokens."""
+        scorer, span = self._scorer, self._forest.asks[ask].span
+        encoder = scorer.prompts.encoder
+        answer = [*encoder.label_tokens(label), *encoder.pieces(generate.reason_opening())]
+        tokens = generate.continue_greedily(
+            scorer.loaded.model, self._forest.prompt(span), answer, encoder.stop,
+            [self._layers[s] for s in self._forest.ancestry(span) if s in self._layers],
+        )  # fmt: skip
+        return encoder.decode(tokens), len(tokens)
 
 
 class Scorer:
@@ -21,12 +68,14 @@ class Scorer:
     Attributes:
         prompts: lays documents and tasks into forests for this model.
         token_budget: most tokens of one forward pass.
+        store: keys and values of shared prompt beginnings.
     """
 
-    def __init__(self, loaded: LoadedModel, token_budget: int) -> None:
+    def __init__(self, loaded: LoadedModel, token_budget: int, prefix_store_bytes: int = 0) -> None:
         self.loaded = loaded
         self.token_budget = token_budget
         self.prompts = PromptBuilder(PromptEncoder(loaded.tokenizer))
+        self.store = PrefixStore(prefix_store_bytes)
         self._baseline_bytes = 0
         self._baseline_bytes = self.memory().allocated_bytes
 
@@ -35,9 +84,93 @@ class Scorer:
         """Longest prompt with its label."""
         return self.loaded.context_tokens
 
-    def score(self, forest: Forest) -> list[list[float]]:
-        """Log-probability of every label of every ask of `forest`, in their order, from one forward pass."""
-        return score(self.loaded.model, pack(forest))
+    @contextmanager
+    def run(self, forest: Forest, *, explain: bool = False) -> Iterator[ForestPass]:
+        """Score every ask of `forest`; the keys and values of the pass live until the end of the `with` block.
+
+        Labels are exact, but for those that an ask allows to be bounded (`Ask.exact_best`) and that cannot matter.
+        """
+        kept = self._stored(forest)
+        long = [
+            index
+            for index, ask in enumerate(forest.asks)
+            if ask.exact_best is not None and len(ask.trie.tokens) > TRIE_TOKENS_AT_ONCE
+        ]
+        asks = list(forest.asks)
+        for index in long:
+            asks[index] = replace(asks[index], trie=asks[index].trie.first_tokens())
+        needed = range(len(forest.asks)) if explain else long
+        wanted = {span for index in needed for span in forest.ancestry(forest.asks[index].span)} - kept.keys()
+        shared = {span for span, is_shared in enumerate(forest.shared) if is_shared and span not in kept}
+        sums, layers, computed = self._pass(replace(forest, asks=asks), kept, wanted | shared)
+        stored = sum(len(forest.tokens[span]) for span in kept)
+        for span in shared & layers.keys():
+            self.store.put(tuple(forest.prompt(span)), layers[span])
+        layers = {**kept, **layers}
+        exact: list[dict[int, float]] = [
+            {} if index in set(long) else dict(enumerate(values)) for index, values in enumerate(sums)
+        ]
+        computed += self._settle(forest, long, sums, exact, layers)
+        scores = [
+            AskScores([known.get(k, bound) for k, bound in enumerate(bounds)], frozenset(range(len(bounds))) - known.keys())
+            for bounds, known in zip(sums, exact, strict=True)
+        ]
+        try:
+            yield ForestPass(scores, computed, stored, self, forest, layers if explain else {})
+        finally:
+            layers.clear()
+
+    def _settle(
+        self, forest: Forest, asks: list[int], bounds: list[list[float]], exact: list[dict[int, float]],
+        layers: dict[int, Layers],
+    ) -> int:  # fmt: skip
+        """Compute the labels of `asks` that their first tokens do not settle; returns the tokens that it took."""
+        computed = rounds = 0
+        while True:
+            todo = {
+                index: labels
+                for index in asks
+                if (labels := undecided(bounds[index], exact[index], forest.asks[index].exact_best or 1, rounds))
+            }
+            if not todo:
+                return computed
+            chosen = [
+                replace(forest.asks[index], trie=forest.asks[index].trie.subset(labels).after_first())
+                for index, labels in todo.items()
+            ]
+            spans = {span for ask in chosen for span in forest.ancestry(ask.span)}
+            sums, _, tokens = self._pass(replace(forest, asks=chosen), {s: layers[s] for s in sorted(spans)}, set(), spans)
+            for (index, labels), values in zip(todo.items(), sums, strict=True):
+                exact[index] |= {k: bounds[index][k] + rest for k, rest in zip(labels, values, strict=True)}
+            computed, rounds = computed + tokens, rounds + 1
+
+    def _stored(self, forest: Forest) -> dict[int, Layers]:
+        """The forest's spans that need not be computed, ancestors first."""
+        kept: dict[int, Layers] = {}
+        if self.store.max_bytes:
+            for span, shared in enumerate(forest.shared):
+                parent = forest.parents[span]
+                if shared and (parent == NO_PARENT or parent in kept):
+                    layers = self.store.get(tuple(forest.prompt(span)))
+                    if layers is not None:
+                        kept[span] = layers
+        return kept
+
+    def _pass(
+        self, forest: Forest, kept: dict[int, Layers], wanted: set[int], only: set[int] | None = None
+    ) -> tuple[list[list[float]], dict[int, Layers], int]:
+        """One forward pass: sums by ask and label, copies of the `wanted` spans, tokens computed."""
+        offsets, offset = {}, 0
+        for span in kept:
+            offsets[span] = offset
+            offset += len(forest.tokens[span])
+        row = pack(forest, offsets, only)
+        lengths = forest.tokens
+        cache = PassCache(
+            list(kept.values()),
+            {s: (row.span_starts[s], row.span_starts[s] + len(lengths[s])) for s in sorted(wanted) if s in row.span_starts},
+        )
+        return score(self.loaded.model, row, cache), cache.taken, len(row.tokens)
 
     def info(self, labels_sha: str) -> ModelInfo:
         """What answers, for the response."""

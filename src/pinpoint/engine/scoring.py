@@ -1,4 +1,4 @@
-"""Exact scores: the log-probability of every label of every question, from one forward pass over a packed forest.
+"""Exact scores: the log-probability of every label of every question, from a forward pass over a packed forest.
 
 For label k with tokens y_k1…y_kn after prompt x::
 
@@ -18,33 +18,34 @@ from transformers import PreTrainedModel
 
 from pinpoint.engine.attention import SpanTable
 from pinpoint.engine.packing import PackedRow
+from pinpoint.engine.prefix_cache import PassCache
 
 # Rows of float32 logits held at a time: 64 MB for Mixtral's 32,000 tokens, 300 MB for the widest vocabularies in use.
 LOGIT_ROWS = 512
 
 
 @torch.inference_mode()
-def score(model: PreTrainedModel, row: PackedRow) -> list[list[float]]:
-    """Log-probabilities s_k of every label of every ask of a packed forest, in their order.
+def score(model: PreTrainedModel, row: PackedRow, cache: PassCache | None = None) -> list[list[float]]:
+    """Sums of log-probabilities along every path of every ask of a packed forest, in their order.
 
-    Float32 from the logits on, summed in float64. Raises what the device raises.
+    Float32 from the logits on, summed in float64. `cache` shows the row's kept tokens to the layers and takes copies for
+    a later pass. Raises what the device raises.
     """
     device = model.device
-    base = model.base_model
-    hidden = base(
+    hidden = model.base_model(
         input_ids=torch.from_numpy(row.tokens)[None].to(device),
         position_ids=torch.from_numpy(row.positions)[None].to(device),
+        past_key_values=cache,
         spans=SpanTable(row, device),
         use_cache=False,
     ).last_hidden_state[0]  # [T, hidden]
-    terms = lookup_log_probs(
-        model, hidden[torch.from_numpy(row.rows).to(device)], torch.from_numpy(row.lookups).to(device)
-    ).tolist()
+    wanted = hidden[torch.from_numpy(row.rows).to(device)]
+    terms = lookup_log_probs(model, wanted, torch.from_numpy(row.lookups).to(device)).tolist()
     return [[sum(terms[lookup] for lookup in path) for path in labels] for labels in row.paths]
 
 
 def lookup_log_probs(model: PreTrainedModel, hidden: Tensor, lookups: Tensor) -> Tensor:
-    """[L] log p(target | row) for hidden states [R, hidden] and lookups [L, 2] (row, target), rows ascending or not."""
+    """[L] log p(target | row) for hidden states [R, hidden] and lookups [L, 2] (row, target)."""
     head = model.get_output_embeddings()
     result = torch.empty(len(lookups), dtype=torch.float32, device=hidden.device)
     for start in range(0, len(hidden), LOGIT_ROWS):
@@ -53,3 +54,16 @@ def lookup_log_probs(model: PreTrainedModel, hidden: Tensor, lookups: Tensor) ->
         rows, targets = lookups[here, 0] - start, lookups[here, 1]
         result[here] = logits[rows, targets] - torch.logsumexp(logits, dim=-1)[rows]
     return result
+
+
+@torch.inference_mode()
+def check_head(model: PreTrainedModel, tokens: list[int]) -> float:
+    """Largest difference between the model's own log-probabilities and those of its head on its hidden states.
+
+    Zero but for rounding, unless the model does something to its logits (a cap, a scale) that `lookup_log_probs` does not.
+    """
+    ids = torch.tensor([tokens], device=model.device)
+    hidden = model.base_model(input_ids=ids, use_cache=False).last_hidden_state[0]
+    lookups = torch.stack([torch.arange(len(tokens)), torch.tensor(tokens)], dim=1).to(model.device)
+    own = torch.log_softmax(model(input_ids=ids, use_cache=False).logits[0].float(), dim=-1)
+    return float((lookup_log_probs(model, hidden, lookups) - own[lookups[:, 0], lookups[:, 1]]).abs().max())

@@ -102,6 +102,11 @@ class PromptEncoder:
             return ids[len(anchor) :]
         return self._encode(text, trusted=trusted)
 
+    def decode(self, tokens: Sequence[int]) -> str:
+        """Text of token ids that the model wrote, without control tokens."""
+        text: str = self._trusted.decode(tokens, skip_special_tokens=True)
+        return text.strip()
+
     def opening(self) -> list[int]:
         """Token ids of what the chat template puts before the user's text."""
         return self._encode(self.frame.opening, trusted=True)

@@ -14,7 +14,7 @@ STOP settles labels that begin other labels.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from pinpoint.errors import RequestError
 
@@ -24,16 +24,43 @@ class LabelTrie:
     """Nodes in depth-first order, so that a parent precedes its children and a chain lies in one run.
 
     Attributes:
+        labels: the token ids of each label, in the caller's order.
+        stop: id of the token that ends the model's turn.
         tokens: token id of each node.
         parents: index of each node's parent, −1 for the prompt's last token.
         lookups: (row, target token id) pairs, distinct; a row is a node index or −1.
         paths: for each label, the indices into `lookups` whose sum is its score.
     """
 
+    labels: tuple[tuple[int, ...], ...]
+    stop: int
     tokens: tuple[int, ...]
     parents: tuple[int, ...]
     lookups: tuple[tuple[int, int], ...]
     paths: tuple[tuple[int, ...], ...]
+
+    def subset(self, indices: Sequence[int]) -> LabelTrie:
+        """The trie of some of the labels, in the order of `indices`."""
+        return build_trie([self.labels[index] for index in indices], self.stop)
+
+    def first_tokens(self) -> LabelTrie:
+        """A trie without nodes whose paths give each label's first token alone: an upper bound of its score."""
+        targets = list(dict.fromkeys(label[0] for label in self.labels))
+        places = {token: place for place, token in enumerate(targets)}
+        return LabelTrie(
+            self.labels, self.stop, (), (), tuple((-1, token) for token in targets),
+            tuple((places[label[0]],) for label in self.labels),
+        )  # fmt: skip
+
+    def after_first(self) -> LabelTrie:
+        """The same nodes without the lookups of the first tokens: what `first_tokens` leaves open."""
+        open_lookups = [i for i, (row, _) in enumerate(self.lookups) if row >= 0]
+        places = {old: new for new, old in enumerate(open_lookups)}
+        return replace(
+            self,
+            lookups=tuple(self.lookups[i] for i in open_lookups),
+            paths=tuple(tuple(places[i] for i in path if i in places) for path in self.paths),
+        )
 
 
 def build_trie(labels: Sequence[Sequence[int]], stop: int, field: str = "labels") -> LabelTrie:
@@ -75,4 +102,6 @@ def build_trie(labels: Sequence[Sequence[int]], stop: int, field: str = "labels"
             row = node
         path.append(lookups.setdefault((row, stop), len(lookups)))
         paths[index] = tuple(path)
-    return LabelTrie(tuple(tokens), tuple(parents), tuple(lookups), tuple(paths))
+    return LabelTrie(
+        tuple(map(tuple, labels)), stop, tuple(tokens), tuple(parents), tuple(lookups), tuple(paths)
+    )  # fmt: skip

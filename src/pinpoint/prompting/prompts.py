@@ -13,6 +13,7 @@ from pinpoint.prompting.span_tree import Forest
 from pinpoint.prompting.taxonomy import Task
 
 _TASK_CACHE_ENTRIES = 1024
+SHORT_FORM_TASK = "category"
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,58 +32,55 @@ class PromptBuilder:
         self._root = tuple(encoder.opening() + encoder.pieces(template.root()))
         closing = template.Piece(encoder.frame.closing, True)
         self._ending = tuple(encoder.pieces([*template.ending(), closing]))
-        self._document_open, self._document_close = self._fence()
+        fence_open, _, fence_close = template.document("")
+        self._document_open = tuple(encoder.pieces([fence_open]))
+        self._document_close = tuple(encoder.pieces([fence_close]))
         self.questions = lru_cache(maxsize=_TASK_CACHE_ENTRIES)(self._questions)
 
     def document(self, text: str) -> list[int]:
         """Token ids of a document's own text."""
         return self.encoder.text(text, trusted=False)
 
-    def add(self, forest: Forest, task: Task, document: Sequence[int]) -> list[int]:
-        """Ask `task` about a document; returns the asks' indices, one for a choice, one a label for `multi_label`."""
-        asks = []
+    def paths(self, task: Task, document: Sequence[int]) -> list[list[tuple[int, ...]]]:
+        """The spans, root first, of each prompt that asks `task` about a document: one for a choice, one a label else."""
+        fenced = (*self._document_open, *document, *self._document_close)
+        paths = []
         for question in self.questions(task):
-            if self._document_first(task, len(document), len(question.tokens)):
-                span = forest.add(self._fenced(document), forest.add(self._root))
-                span = forest.add(question.tokens + self._ending, span)
+            # The questions of a multi-label task only ever share the document.
+            if task.multi_label or template.document_first(len(document), len(question.tokens)):
+                paths.append([self._root, fenced, question.tokens + self._ending])
             else:
-                span = forest.add(question.tokens, forest.add(self._root))
-                span = forest.add(self._fenced(document) + self._ending, span)
-            asks.append(forest.ask(span, question.trie))
+                paths.append([self._root, question.tokens, fenced + self._ending])
+        return paths
+
+    def add(self, forest: Forest, task: Task, document: Sequence[int], exact_best: int | None = None) -> list[int]:
+        """Ask `task` about a document; returns the indices of its asks, in the order of `paths`."""
+        asks = []
+        for question, (root, middle, last) in zip(self.questions(task), self.paths(task, document), strict=True):
+            above = forest.add(middle, forest.add(root, shared=True), shared=middle == question.tokens)
+            asks.append(forest.ask(forest.add(last, above), question.trie, exact_best))
         return asks
+
+    def new_tokens(self, forest: Forest, task: Task, document: Sequence[int]) -> int:
+        """At most how many tokens `add` would add to `forest`, tries included."""
+        tries = sum(len(question.trie.tokens) for question in self.questions(task))
+        return tries + sum(forest.new_tokens(path) for path in self.paths(task, document))
 
     def overhead(self, task: Task) -> int:
         """Tokens of the longest prompt of `task`, its longest label included, without the document."""
         fixed = len(self._root) + len(self._document_open) + len(self._document_close) + len(self._ending)
         return fixed + max(
-            len(question.tokens) + max(map(len, question.trie.paths)) - 1 for question in self.questions(task)
+            len(question.tokens) + max(map(len, question.trie.labels)) for question in self.questions(task)
         )
 
-    def _document_first(self, task: Task, document_tokens: int, question_tokens: int) -> bool:
-        # The questions of a multi-label task only ever share the document.
-        return task.multi_label or template.document_first(document_tokens, question_tokens)
-
     def _questions(self, task: Task) -> tuple[Question, ...]:
+        encoder = self.encoder
         if task.multi_label:
-            answers = build_trie([self.encoder.label_tokens(answer) for answer in (template.YES, template.NO)],
-                                 self.encoder.stop)
+            answers = build_trie([encoder.label_tokens(word) for word in (template.YES, template.NO)], encoder.stop)
             return tuple(
-                Question(tuple(self.encoder.pieces(template.yes_no_question(task, label))), answers)
+                Question(tuple(encoder.pieces(template.yes_no_question(task, label))), answers)
                 for label in task.labels
             )
-        trie = build_trie([self.encoder.label_tokens(label.name) for label in task.labels], self.encoder.stop,
-                          _field(task))
-        return (Question(tuple(self.encoder.pieces(template.choice_question(task))), trie),)
-
-    def _fenced(self, document: Sequence[int]) -> tuple[int, ...]:
-        return (*self._document_open, *document, *self._document_close)
-
-    def _fence(self) -> tuple[tuple[int, ...], tuple[int, ...]]:
-        opening, _, closing = template.document("")
-        return tuple(self.encoder.pieces([opening])), tuple(self.encoder.pieces([closing]))
-
-
-def _field(task: Task) -> str:
-    return "labels" if task.name == "category" else f"tasks.{task.name}.labels"
-
-
+        field = "labels" if task.name == SHORT_FORM_TASK else f"tasks.{task.name}.labels"
+        trie = build_trie([encoder.label_tokens(label.name) for label in task.labels], encoder.stop, field)
+        return (Question(tuple(encoder.pieces(template.choice_question(task))), trie),)

@@ -23,10 +23,18 @@ NO_PARENT = -1
 
 @dataclass(frozen=True, slots=True)
 class Ask:
-    """One question about one document: its trie hangs on the last token of span `span`."""
+    """One question about one document: its trie hangs on the last token of span `span`.
+
+    Attributes:
+        span: index of the span at whose end the answer stands.
+        trie: the labels.
+        exact_best: how many of the best labels must be exact; the others may be bounded where they cannot matter. None:
+            all are computed.
+    """
 
     span: int
     trie: LabelTrie
+    exact_best: int | None = None
 
 
 @dataclass(slots=True)
@@ -36,15 +44,19 @@ class Forest:
     Attributes:
         tokens: token ids of each span; no span is empty.
         parents: index of each span's parent, `NO_PARENT` for a root.
+        shared: whether other forests are likely to hold the span too, so that its keys and values are worth keeping.
         asks: in the order in which they were added; scores come back in that order.
+        total_tokens: tokens of all spans and tries.
     """
 
     tokens: list[tuple[int, ...]] = field(default_factory=list)
     parents: list[int] = field(default_factory=list)
+    shared: list[bool] = field(default_factory=list)
     asks: list[Ask] = field(default_factory=list)
+    total_tokens: int = 0
     _known: dict[tuple[int, tuple[int, ...]], int] = field(default_factory=dict)
 
-    def add(self, tokens: Sequence[int], parent: int = NO_PARENT) -> int:
+    def add(self, tokens: Sequence[int], parent: int = NO_PARENT, *, shared: bool = False) -> int:
         """Add a span under `parent` and return its index; an equal span there is reused.
 
         Raises:
@@ -57,12 +69,25 @@ class Forest:
         if span == len(self.tokens):
             self.tokens.append(ids)
             self.parents.append(parent)
+            self.shared.append(shared)
+            self.total_tokens += len(ids)
         return span
 
-    def ask(self, span: int, trie: LabelTrie) -> int:
+    def ask(self, span: int, trie: LabelTrie, exact_best: int | None = None) -> int:
         """Hang a label trie on the last token of `span`; returns the index of the ask."""
-        self.asks.append(Ask(span, trie))
+        self.asks.append(Ask(span, trie, exact_best))
+        self.total_tokens += len(trie.tokens)
         return len(self.asks) - 1
+
+    def new_tokens(self, path: Sequence[Sequence[int]]) -> int:
+        """Tokens that adding the spans of `path`, one under the other from a root, would add."""
+        parent = NO_PARENT
+        for position, tokens in enumerate(path):
+            known = self._known.get((parent, tuple(tokens)))
+            if known is None:
+                return sum(map(len, path[position:]))
+            parent = known
+        return 0
 
     def ancestry(self, span: int) -> list[int]:
         """The spans from the root down to `span`, itself included."""
@@ -75,7 +100,6 @@ class Forest:
         """All token ids from the root to the end of `span`: the prompt as a plain model would be given it."""
         return [token for s in self.ancestry(span) for token in self.tokens[s]]
 
-    @property
-    def total_tokens(self) -> int:
-        """Tokens that a forward pass over this forest computes, tries included."""
-        return sum(map(len, self.tokens)) + sum(len(ask.trie.tokens) for ask in self.asks)
+    def prompt_tokens(self, span: int) -> int:
+        """Length of `prompt(span)`."""
+        return sum(len(self.tokens[s]) for s in self.ancestry(span))

@@ -1,0 +1,33 @@
+"""The command line: `python -m pinpoint COMMAND`, a file per command.
+
+A command `name` is a function `name` in `cli/name.py`; `COMMANDS` lists them in the order of the help. All these files
+are imported to know their options, so they import typer, rich and torch-free modules at their head, and whatever is
+heavy (torch, transformers, the worker) inside the function: `plan` answers in well under a second.
+"""
+
+from __future__ import annotations
+
+import typer
+
+from pinpoint.cli.plan import plan
+
+COMMANDS = (plan,)
+
+app = typer.Typer(
+    name="pinpoint",
+    help="Classify documents by scoring every label exactly, with a language model held in 8 bits on one GPU.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode="rich",
+    # A local variable of a traceback may hold a document.
+    pretty_exceptions_enable=False,
+)
+
+
+@app.callback()
+def _root() -> None:
+    """Keep commands named while there is only one."""
+
+
+for command in COMMANDS:
+    app.command(command.__name__)(command)

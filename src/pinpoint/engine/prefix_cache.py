@@ -1,0 +1,88 @@
+"""Keys and values that outlive a layer: those of shared prompt beginnings between passes, and of a pass for its next.
+
+The store is bounded in bytes and drops what was used longest ago. Its key is the whole token path from the root, beside the
+model and the prompt version: nothing that a tenant sent is ever shared but by equality of all of it. What is stored is a
+copy, so that a pass's own tensors can go.
+
+Axes: G key-value heads, T row tokens, P kept tokens, n tokens of a span, D head size.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+Layers = list[tuple[Tensor, Tensor]]  # of each layer: keys and values, [G, n, D] each
+Key = tuple[int, ...]
+
+
+@dataclass(slots=True)
+class PrefixStore:
+    """Spans' keys and values by token path, least recently used out first.
+
+    Attributes:
+        max_bytes: what all entries may take; 0 keeps nothing.
+        hits, misses: spans found and not found since the start.
+    """
+
+    max_bytes: int
+    hits: int = 0
+    misses: int = 0
+    bytes: int = 0
+    _entries: OrderedDict[Key, Layers] = field(default_factory=OrderedDict)
+
+    def get(self, path: Key) -> Layers | None:
+        """The layers of the span at the end of `path`, or None."""
+        layers = self._entries.get(path)
+        if layers is None:
+            self.misses += 1
+            return None
+        self.hits += 1
+        self._entries.move_to_end(path)
+        return layers
+
+    def put(self, path: Key, layers: Layers) -> None:
+        """Keep a span, at the price of those used longest ago; one that is larger than the store is not kept."""
+        size = sum(tensor.numel() * tensor.element_size() for pair in layers for tensor in pair)
+        if size > self.max_bytes or path in self._entries:
+            return
+        while self.bytes + size > self.max_bytes:
+            _, old = self._entries.popitem(last=False)
+            self.bytes -= sum(tensor.numel() * tensor.element_size() for pair in old for tensor in pair)
+        self._entries[path] = layers
+        self.bytes += size
+
+    def clear(self) -> None:
+        """Forget everything."""
+        self._entries.clear()
+        self.bytes = 0
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+
+class PassCache:
+    """What a model's layers call in place of transformers' cache: shows kept tokens to a layer, and takes copies of spans.
+
+    It holds nothing else of the pass, so the keys and values of all other tokens go with their layer.
+    """
+
+    def __init__(self, kept: Sequence[Layers], wanted: Mapping[int, tuple[int, int]]) -> None:
+        """Take the kept spans in the order of their offsets, and start and stop in the row of each span to copy."""
+        self._kept = kept
+        self._wanted = wanted
+        self.taken: dict[int, Layers] = {span: [] for span in wanted}
+
+    def update(self, keys: Tensor, values: Tensor, layer: int, *_: object, **__: object) -> tuple[Tensor, Tensor]:
+        """keys and values [1, G, T, D] of the row → [1, G, P + T, D] with the kept tokens before them."""
+        for span, (start, stop) in self._wanted.items():
+            self.taken[span].append((keys[0, :, start:stop].clone(), values[0, :, start:stop].clone()))
+        if not self._kept:
+            return keys, values
+        kept_keys = [span[layer][0][None] for span in self._kept]
+        kept_values = [span[layer][1][None] for span in self._kept]
+        return torch.cat([*kept_keys, keys], dim=2), torch.cat([*kept_values, values], dim=2)

@@ -1,0 +1,46 @@
+"""Bytes of a model's weights, and of its kept keys and values, at each precision.
+
+The precisions differ over the same tensors (all linear layers and fused experts; routers, norms, biases,
+embeddings and head stay in 16 bits):
+
+* `bf16`: 2 bytes an element.
+* `int8`: 1 byte, and one float32 scale per output channel (engine/int8.py).
+* `nf4`: half a byte; per block of 64 one scale in 8 bits; per 256 scales one more in float32; per tensor, two code
+  books and an offset (bitsandbytes' double quantisation).
+
+Torch-free.
+"""
+
+from __future__ import annotations
+
+from math import ceil
+
+from pinpoint.engine.activations import HALF, Precision
+from pinpoint.engine.model_shapes import Matrix, ModelShape
+
+SCALE_BYTES = 4  # float32
+NF4_BLOCK, NF4_GROUP = 64, 256  # bitsandbytes' defaults for weights and for the scales of double quantisation
+NF4_TENSOR_BYTES = (16 + 256 + 1) * SCALE_BYTES  # 4-bit code book, 8-bit code book, offset of the scales
+
+
+def weight_bytes_of(shape: ModelShape, precision: Precision) -> int:
+    """Bytes of all parameters and buffers."""
+    # Rotary frequencies, float32, half a head's size, kept twice by transformers.
+    buffers = 2 * 4 * (shape.head_size // 2)
+    quantised = sum(_matrix_bytes(matrix, precision) * matrix.count for matrix in shape.matrices)
+    return quantised + HALF * shape.kept_parameters + buffers
+
+
+def kv_bytes_per_token(shape: ModelShape) -> int:
+    """Keys and values of all layers, 16-bit."""
+    return 2 * HALF * shape.kv_width * shape.layers
+
+
+def _matrix_bytes(matrix: Matrix, precision: Precision) -> int:
+    elements = matrix.tensor_elements
+    if precision == "bf16":
+        return HALF * elements
+    if precision == "int8":
+        return elements + SCALE_BYTES * matrix.stack * matrix.outputs
+    blocks = ceil(elements / NF4_BLOCK)
+    return ceil(elements / 2) + blocks + SCALE_BYTES * ceil(blocks / NF4_GROUP) + NF4_TENSOR_BYTES

@@ -1,0 +1,69 @@
+"""Putting the guards around the SDK, in order, each only where the SDK is what it was written for."""
+
+from __future__ import annotations
+
+import logging
+from typing import Protocol
+
+from pinpoint.serving.sdk_guards.drain import DrainGuard
+from pinpoint.serving.sdk_guards.ping import PingGuard
+from pinpoint.serving.sdk_guards.probe import SDK_VERSION, Target, differences
+from pinpoint.serving.sdk_guards.replacement import ReplacementGuard
+from pinpoint.serving.sdk_guards.results import ResultsGuard
+from pinpoint.serving.sdk_guards.runtime import Runtime
+from pinpoint.serving.sdk_guards.settings import GuardSettings
+from pinpoint.serving.sdk_guards.take import TakeGuard
+from pinpoint.serving.sdk_guards.watchdog import WatchdogGuard
+
+log = logging.getLogger("pinpoint.sdk")
+
+
+class Guard(Protocol):
+    """What all guards have; `difference` too where there is more to check than the SDK."""
+
+    @property
+    def name(self) -> str:
+        """In the log and in what `install` returns."""
+
+    @property
+    def targets(self) -> tuple[Target, ...]:
+        """What it relies on."""
+
+    def apply(self) -> None:
+        """Put it around the SDK."""
+
+
+class Installation:
+    """The guards of this process."""
+
+    def __init__(self, settings: GuardSettings) -> None:
+        runtime = Runtime()
+        take = TakeGuard(runtime)
+        drain = DrainGuard(settings.late_take_s, runtime, lambda: take.reading)
+        results = ResultsGuard(settings.post_attempt_s, settings.post_deadline_s, int(settings.kept_results_bytes))
+        self.watchdog = WatchdogGuard(settings.hang_s, runtime)
+        self.replacement = ReplacementGuard(settings.last_result_s, runtime, drain, results)
+        self.names: list[str] = []
+        # `drain` wraps what `take` put in place; `replacement` stands on both `drain` and `results`.
+        self._put(results)
+        self._put(PingGuard())
+        if self._put(runtime):
+            self._put(take)
+            self._put(drain)
+            self._put(self.watchdog)
+            if {drain.name, results.name} <= set(self.names):
+                self._put(self.replacement)
+        self.names = [name for name in self.names if name != runtime.name]
+        log.info("sdk guards in force: %s", " ".join(self.names) or "none")
+
+    def _put(self, guard: Guard) -> bool:
+        found = differences(guard.targets)
+        own = getattr(guard, "difference", None)
+        if own is not None and (reason := own()) is not None:
+            found.append(reason)
+        if found:
+            log.warning("sdk guard %s (SDK %s) steps aside: %s", guard.name, SDK_VERSION, "; ".join(found))
+            return False
+        guard.apply()
+        self.names.append(guard.name)
+        return True

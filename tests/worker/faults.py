@@ -1,0 +1,98 @@
+"""Faults of the platform, switched on by the test.
+
+Scripted faults say what happens to the next posts of a job or the next takes; random ones follow from the seed and
+from what they hit (kind, job, number of the attempt), never from the order in which threads got there, so that a
+printed seed brings the same faults back.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections import defaultdict, deque
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from enum import Enum
+
+
+class PostFault(Enum):
+    """What happens to one result post."""
+
+    NONE = "none"
+    ERROR_500 = "500"
+    BUSY_429 = "429"
+    REFUSED_400 = "400"
+    RESET = "reset"  # the connection is reset before the platform kept anything
+    RESET_AFTER = "reset_after"  # … after it kept the result: the worker cannot know
+    NEVER = "never"  # no answer until the worker gives up
+
+    @property
+    def status(self) -> int | None:
+        """The HTTP status it answers with, where it answers."""
+        return int(self.value) if self.value.isdigit() else None
+
+
+class TakeFault(Enum):
+    """What happens to one take."""
+
+    NONE = "none"
+    ERROR_500 = "500"
+    BUSY_429 = "429"
+    FLASHBOOT_400 = "400"
+    SLOW = "slow"  # the body arrives in two halves, `slow_s` apart
+    CUT = "cut"  # half of the body, then a reset; the platform notices and queues the jobs again
+
+
+# What a post can suffer and still be delivered by a worker that tries again.
+TRANSIENT = (PostFault.ERROR_500, PostFault.BUSY_429, PostFault.REFUSED_400, PostFault.RESET, PostFault.NEVER)
+
+
+@dataclass
+class Faults:
+    """The faults in force. Scripts first, then chance; nothing by default."""
+
+    seed: int = 0
+    post_chance: float = 0.0  # of each attempt at a post
+    post_kinds: tuple[PostFault, ...] = TRANSIENT
+    post_attempts_spared: int = 3  # from this attempt on chance spares a job's posts, so that every run ends
+    take_chance: float = 0.0
+    take_kinds: tuple[TakeFault, ...] = (TakeFault.ERROR_500, TakeFault.SLOW, TakeFault.CUT)
+    slow_s: float = 0.1
+    stop_pod_kills: bool = False  # a post with stopPod ends the worker's process at once, as a pod reset does
+    _posts: dict[str, deque[PostFault]] = field(default_factory=lambda: defaultdict(deque))
+    _always: dict[str, PostFault] = field(default_factory=dict)
+    _takes: deque[TakeFault] = field(default_factory=deque)
+    _attempts: dict[str, int] = field(default_factory=lambda: defaultdict(int))
+    closing: asyncio.Event | None = None  # set when the platform stops: hanging answers end then
+
+    def script_posts(self, job_id: str, *kinds: PostFault) -> None:
+        """Fate of the next posts of a job, one each."""
+        self._posts[job_id].extend(kinds)
+
+    def always(self, job_id: str, kind: PostFault) -> None:
+        """Fate of every post of a job."""
+        self._always[job_id] = kind
+
+    def script_takes(self, kinds: Iterable[TakeFault]) -> None:
+        """Fate of the next takes, one each."""
+        self._takes.extend(kinds)
+
+    def post(self, job_id: str) -> PostFault:
+        """Fate of the post that has just come in."""
+        self._attempts[job_id] += 1
+        attempt = self._attempts[job_id]
+        if self._posts[job_id]:
+            return self._posts[job_id].popleft()
+        if job_id in self._always:
+            return self._always[job_id]
+        chance = random.Random(f"{self.seed}/post/{job_id}/{attempt}")
+        if attempt > self.post_attempts_spared or chance.random() >= self.post_chance:
+            return PostFault.NONE
+        return chance.choice(self.post_kinds)
+
+    def take(self, number: int) -> TakeFault:
+        """Fate of the take that is about to be answered."""
+        if self._takes:
+            return self._takes.popleft()
+        chance = random.Random(f"{self.seed}/take/{number}")
+        return chance.choice(self.take_kinds) if chance.random() < self.take_chance else TakeFault.NONE

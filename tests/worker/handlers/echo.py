@@ -1,0 +1,135 @@
+"""A stub worker on the real SDK: does what a job's input says, with or without the guards.
+
+Input, all optional: `echo` (returned), `sleep_s` (awaited), `block_s` (blocks the event loop), `forward_s` (blocks a
+thread inside the guarded forward pass), `hold_interpreter_s` (stops every thread), `fail` (a way to fail, below),
+`returns` (returned as it is), `swallow` (survive a cancel), `progress` (updates sent before the answer), `replace`
+(ask for a new worker, by this worker's own means).
+
+Environment: ECHO_GUARDS=1 installs the guards; ECHO_MODE picks the shape of the handler; ECHO_CONCURRENCY a constant
+number of jobs at once; ECHO_SCALE a list of numbers to go through, one a poll; ECHO_FITNESS=fail fails before the first
+take; ECHO_REPLACE=sdk asks by `refresh_worker`; ECHO_<SETTING> sets a guard setting.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ctypes
+import dataclasses
+import logging
+import math
+import os
+import sys
+import time
+from collections.abc import Iterator
+from typing import Any
+
+from pinpoint.serving import sdk_guards
+
+MODE = os.environ.get("ECHO_MODE", "async")
+SCALE = [int(step) for step in os.environ.get("ECHO_SCALE", "").split(",") if step]
+ran: dict[str, int] = {}
+
+
+def fail(how: str) -> Any:
+    """Fail, or return what cannot be posted."""
+    if how == "raise":
+        raise ValueError("canary-of-the-exception")
+    if how == "system_exit":
+        raise SystemExit(3)
+    if how == "unserialisable":
+        return {"thing": object()}
+    if how == "surrogate":
+        return {"text": "\ud800"}
+    if how == "generator":
+        return (chunk for chunk in "ab")
+    if how == "nan":
+        return {"score": math.nan}
+    raise KeyError(how)
+
+
+def forward(seconds: float) -> None:
+    """What a forward pass is to the watchdog; a negative time hangs."""
+    with sdk_guards.forward():
+        time.sleep(seconds if seconds >= 0 else 3600)
+
+
+async def answer(job: dict[str, Any]) -> Any:
+    """Do what the input says."""
+    job_id, told = job["id"], job.get("input")
+    told = told if isinstance(told, dict) else {"echo": told}
+    ran[job_id] = ran.get(job_id, 0) + 1
+    print(f"echo begins {job_id} run {ran[job_id]}", flush=True)
+    for step in told.get("progress", []):
+        import runpod
+
+        runpod.serverless.progress_update(job, step)
+    try:
+        await asyncio.sleep(told.get("sleep_s", 0))
+    except asyncio.CancelledError:
+        print(f"echo cancelled {job_id}", flush=True)
+        if not told.get("swallow"):
+            raise
+    if "block_s" in told:
+        time.sleep(told["block_s"])
+    if "hold_interpreter_s" in told:
+        ctypes.PyDLL(None).sleep(told["hold_interpreter_s"])  # PyDLL keeps the interpreter lock
+    if "forward_s" in told:
+        await asyncio.get_running_loop().run_in_executor(None, forward, told["forward_s"])
+    if "fail" in told:
+        return fail(told["fail"])
+    if "returns" in told:
+        return told["returns"]
+    out = {"echo": told.get("echo"), "id": job_id, "run": ran[job_id], "pad": "x" * told.get("pad", 0)}
+    if told.get("replace"):
+        if os.environ.get("ECHO_REPLACE") == "sdk":
+            return {**out, "refresh_worker": True}
+        sdk_guards.request_replacement("the job asked for it")
+    return out
+
+
+def answer_blocking(job: dict[str, Any]) -> Any:
+    """The same from a plain function, which holds the loop while it runs."""
+    time.sleep(job["input"].get("block_s", 0))
+    return {"echo": job["input"].get("echo"), "id": job["id"]}
+
+
+def generated(job: dict[str, Any]) -> Iterator[Any]:
+    """Chunks."""
+    yield from job["input"]["chunks"]
+
+
+def scale(current: int) -> int:
+    """The next number of the list, then the last for ever."""
+    return SCALE.pop(0) if len(SCALE) > 1 else SCALE[0]
+
+
+def main() -> None:
+    """Start, with or without the guards."""
+    logging.basicConfig(stream=sys.stderr, format="%(levelname)s %(name)s %(message)s", level=logging.INFO)
+    if os.environ.get("ECHO_GUARDS") == "1":
+        told = {
+            field.name: float(os.environ[f"ECHO_{field.name.upper()}"])
+            for field in dataclasses.fields(sdk_guards.GuardDefaults)
+            if f"ECHO_{field.name.upper()}" in os.environ
+        }
+        print("guards", *sdk_guards.install(sdk_guards.GuardDefaults(**told)), flush=True)
+    import runpod
+
+    if os.environ.get("ECHO_FITNESS") == "fail":
+
+        def engine_loads() -> None:
+            raise RuntimeError("no such model")
+
+        runpod.serverless.register_fitness_check(engine_loads)
+    shapes = {"async": answer, "sync": answer_blocking, "generator": generated}
+    config: dict[str, Any] = {"handler": shapes[MODE]}
+    if SCALE:
+        config["concurrency_modifier"] = scale
+    elif "ECHO_CONCURRENCY" in os.environ:
+        config["concurrency_modifier"] = lambda current: int(os.environ["ECHO_CONCURRENCY"])
+    runpod.serverless.start(config)
+    print("echo leaves", flush=True)
+
+
+if __name__ == "__main__":
+    main()
