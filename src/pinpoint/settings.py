@@ -26,6 +26,8 @@ class Settings(BaseSettings):
     compute_dtype: Literal["auto", "float32", "bfloat16"] = "auto"
     # Tokens of one forward pass. Set from the memory plan on a GPU; on a CPU, enough to keep the matrix products busy.
     token_budget: int = Field(8192, ge=256)
+    # Keys and values of shared prompt beginnings that outlive their pass, bytes. 256 MB is 2,000 tokens of Mixtral's.
+    prefix_store_bytes: int = Field(256_000_000, ge=0)
     # Serialised answer, bytes: the platform takes 10 MB from /run.
     max_response_bytes: int = Field(10_000_000, ge=1000)
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"

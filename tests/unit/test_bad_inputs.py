@@ -225,8 +225,7 @@ REFUSED: dict[str, tuple[object, str, str]] = {
     ),
     "other": (task(other=CANARY), "not_supported", "tasks.q.other"),
     "target_error": (options(target_error=0.01), "not_supported", "options.target_error"),
-    "explain": (options(explain=True), "not_supported", "options.explain"),
-    "long_document pages": (options(long_document="pages"), "not_supported", "options.long_document"),
+    "explain over pages": (options(explain=True, long_document="pages"), "conflicting_fields", "options.explain"),
 }
 
 

@@ -47,8 +47,9 @@ def start_worker(platform: Platform, tmp_path: Path) -> Iterator[StartWorker]:
 def echo_worker(platform: Platform, folder: Path, name: str, guards: bool, **options: Any) -> WorkerProcess:
     """A worker that runs handlers/echo.py; `echo_…` options become its environment."""
     env = {key.upper(): str(options.pop(key)) for key in list(options) if key.startswith(("echo_", "runpod_"))}
-    if guards and os.environ.get("PINPOINT_TEST_WITHOUT_GUARDS") != "1":  # to see that a test fails without them
-        env["ECHO_GUARDS"] = "1"
+    without = os.environ.get("PINPOINT_TEST_WITHOUT_GUARDS", "")  # "all", or names: to see which tests then fail
+    if guards and without != "all":
+        env.update({"ECHO_GUARDS": "1", "ECHO_WITHOUT": without})
     return WorkerProcess(platform, folder, name, env={**env, **options.pop("env", {})}, **options)
 
 

@@ -14,7 +14,7 @@ from typing import Literal
 from pinpoint.api.adapters import parse_zero_shot
 from pinpoint.api.build import build_documents, build_from_fields, build_task, check_name
 from pinpoint.api.limits import ROOT, Limits, check_bounds, join, kind_of
-from pinpoint.api.schema import JobFields, OptionFields, TaskFields, refuse_unserved_options, validate
+from pinpoint.api.schema import JobFields, OptionFields, TaskFields, validate
 from pinpoint.documents.text import Document, RejectedDocument
 from pinpoint.errors import RequestError
 from pinpoint.prompting.taxonomy import Task
@@ -86,7 +86,12 @@ def _parse_job(raw: dict[str, object], limits: Limits) -> Request:
     _require_one(fields.model_fields_set, _TASKS_FORMS, ROOT)
     documents = _documents(fields, limits)
     tasks, warnings = _tasks(fields, limits)
-    refuse_unserved_options(fields.options)
+    if fields.options.explain and fields.options.long_document == "pages":
+        raise RequestError(
+            "conflicting_fields",
+            "a reason is given for one reading of the document; with `explain`, set `long_document` to 'head_tail' or 'error'",
+            "options.explain",
+        )
     return Request(documents=documents, tasks=tasks, options=_options(fields.options), warnings=tuple(warnings))
 
 

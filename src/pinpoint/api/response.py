@@ -23,11 +23,26 @@ Decision = Literal["accept", "review", "abstain"]
 
 
 @dataclass(frozen=True, slots=True)
+class PageAnswer:
+    """The answer that one page, or a part of a long page, would have had alone; `page` counts from 0."""
+
+    page: int
+    tokens: int
+    label: str | None
+    score: float
+
+    def to_wire(self) -> dict[str, object]:
+        """Return one member of an answer's `pages`."""
+        return {**asdict(self), "score": round(self.score, SCORE_DECIMALS)}
+
+
+@dataclass(frozen=True, slots=True)
 class Answer:
     """The answer to one task about one document; `labels`, `scores` and `log_probs` are parallel, best first.
 
     `label` is None when the decision is to abstain. `log_probs`, kept for `return_raw`, are what the engine measured,
-    before prior and calibration (log-odds of yes with multi_label).
+    before prior and calibration (log-odds of yes with multi_label). `bounded_labels` says how many scores are upper bounds
+    that round to zero; `explanation` and `pages` are there where they were asked for.
     """
 
     label: str | None
@@ -40,9 +55,12 @@ class Answer:
     decision: Decision = "accept"
     reasons: tuple[str, ...] = ()
     log_probs: tuple[float, ...] | None = None
+    bounded_labels: int = 0
+    explanation: str | None = None
+    pages: tuple[PageAnswer, ...] = ()
 
     def to_wire(self) -> dict[str, object]:
-        """Return the value of one member of `answers`; `log_probs` is there only when it was asked for."""
+        """Return the value of one member of `answers`; the last four fields are there only where they say something."""
         wire: dict[str, object] = {
             "label": self.label,
             "score": round(self.score, SCORE_DECIMALS),
@@ -57,6 +75,12 @@ class Answer:
         if self.log_probs is not None:
             # JSON has no infinity: a label that the model rules out has null.
             wire["log_probs"] = [round(s, SCORE_DECIMALS) if math.isfinite(s) else None for s in self.log_probs]
+        if self.bounded_labels:
+            wire["bounded_labels"] = self.bounded_labels
+        if self.explanation is not None:
+            wire["explanation"] = _encodable(self.explanation)
+        if self.pages:
+            wire["pages"] = [page.to_wire() for page in self.pages]
         return wire
 
 

@@ -8,7 +8,7 @@ this version refuses: an entry leaves the table when its field enters a model.
 from __future__ import annotations
 
 import difflib
-from typing import Annotated, Literal, NamedTuple, TypeVar
+from typing import Annotated, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 from pydantic.types import FailFast
@@ -121,24 +121,16 @@ class ZeroShotFields(WireModel):
         return value
 
 
-class Unserved(NamedTuple):
-    """A part of the contract that this version refuses: a field, or one value of a field."""
-
-    instead: str
-    value: object = None
-
-
 _EXTRACT = "this version reads plain text only; extract it and send `text` or `pages`"
 
-UNSERVED: dict[tuple[str, str], Unserved] = {
-    **{(place, field): Unserved(_EXTRACT) for place in ("job", "document") for field in ("url", "base64", "mime")},
-    ("job", "taxonomy"): Unserved("this version has no deployed taxonomies; send `labels` or `tasks`"),
-    ("label", "children"): Unserved("this version has flat labels only; send the leaves, named in full"),
-    ("label", "examples"): Unserved("this version has no examples; say it in `description`"),
-    ("task", "other"): Unserved("this version adds no label of its own; name one in `labels`, such as 'none of these'"),
-    ("options", "target_error"): Unserved("this version has no calibration; send `threshold`"),
-    ("options", "explain"): Unserved("this version explains nothing; leave it out, or send false", True),
-    ("options", "long_document"): Unserved("this version cannot vote over pages; send 'head_tail' or 'error'", "pages"),
+# Fields of the contract that this version refuses, by place and name, and what to do instead.
+UNSERVED: dict[tuple[str, str], str] = {
+    **{(place, field): _EXTRACT for place in ("job", "document") for field in ("url", "base64", "mime")},
+    ("job", "taxonomy"): "this version has no deployed taxonomies; send `labels` or `tasks`",
+    ("label", "children"): "this version has flat labels only; send the leaves, named in full",
+    ("label", "examples"): "this version has no examples; say it in `description`",
+    ("task", "other"): "this version adds no label of its own; name one in `labels`, such as 'none of these'",
+    ("options", "target_error"): "this version has no calibration; send `threshold`",
 }
 
 _EXPECTED = {
@@ -182,13 +174,6 @@ def validate(model: type[ModelT], raw: object) -> ModelT:
     raise _translate(min(candidates, key=lambda error: _locate(error, raw)[0]), raw, root)
 
 
-def refuse_unserved_options(options: OptionFields) -> None:
-    """Raise RequestError for a value of `options` that the contract has and this version has not."""
-    for (place, field), unserved in UNSERVED.items():
-        if place == "options" and unserved.value is not None and getattr(options, field) == unserved.value:
-            raise RequestError("not_supported", unserved.instead, f"options.{field}")
-
-
 def _rank(error: ErrorDetails, root: str) -> int:
     if error["type"] != "extra_forbidden":
         return 2
@@ -225,7 +210,7 @@ def _translate(error: ErrorDetails, raw: object, root: str) -> RequestError:
     if kind == "extra_forbidden":
         place = _place(loc, root)
         if (place, loc[-1]) in UNSERVED:
-            return RequestError("not_supported", UNSERVED[place, str(loc[-1])].instead, field)
+            return RequestError("not_supported", UNSERVED[place, str(loc[-1])], field)
         known = list(_PLACES[place].model_fields)
         nearest = difflib.get_close_matches(str(loc[-1])[:MAX_KEY_CHARS], known, n=1)
         hint = f"did you mean '{nearest[0]}'?" if nearest else f"known here: {', '.join(known)}"

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import typer
 
+from pinpoint.cli.evaluate import evaluate
 from pinpoint.cli.plan import plan
 
-COMMANDS = (plan,)
+COMMANDS = (plan, evaluate)
 
 app = typer.Typer(
     name="pinpoint",

@@ -42,9 +42,8 @@ def continue_greedily(
     )
     with plain_attention(model):
         out = model.generate(
-            ids, attention_mask=torch.ones_like(ids), past_key_values=cache, generation_config=config,
-            use_model_defaults=False,
-        )  # fmt: skip
+            ids, attention_mask=torch.ones_like(ids), past_key_values=cache, generation_config=config
+        )
     tokens: list[int] = out[0, ids.shape[1] :].tolist()
     return tokens[: tokens.index(stop)] if stop in tokens else tokens
 

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, PreTrainedModel
+from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, GenerationConfig, PreTrainedModel
 
 from pinpoint.engine import attention, experts, int8
 from pinpoint.errors import ModelError
@@ -192,9 +192,8 @@ def _from_pretrained(
             f"{len(names)} tensors of the checkpoint are {kind.removesuffix('_keys')}, the first is {names[0]}; fetch it again",
             "MODEL_NAME",
         )
-    model.set_experts_implementation(experts.NAME) if _has_int8_experts(model) else None
+    if any(int8.is_int8_experts(module) for module in model.modules()):
+        model.set_experts_implementation(experts.NAME)
+    # What a checkpoint says of sampling would leak into every call of `generate`.
+    model.generation_config = GenerationConfig()
     return model.eval().requires_grad_(False), tokenizer
-
-
-def _has_int8_experts(model: PreTrainedModel) -> bool:
-    return any(int8.is_int8_experts(module) for module in model.modules())

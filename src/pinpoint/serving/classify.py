@@ -1,9 +1,9 @@
 """One job: a request in, its response out.
 
-    documents → tokens that fit → forests within the token budget → scores → answers
+    documents → parts that fit → forests within the token budget → log-probabilities → answers
 
-A job is one packed forward pass unless it exceeds the token budget; then it is as few as the budget allows, whole
-documents at a time.
+A job is one packed forward pass unless it exceeds the token budget; then it is as few as the budget allows, a question about
+a part of a document being the smallest unit.
 """
 
 from __future__ import annotations
@@ -11,7 +11,8 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from pinpoint.api.request import Options, Request
@@ -22,6 +23,7 @@ from pinpoint.api.response import (
     DocumentResult,
     Memory,
     ModelInfo,
+    PageAnswer,
     Response,
     Timing,
     Usage,
@@ -29,12 +31,37 @@ from pinpoint.api.response import (
 from pinpoint.decide.decision import decide, decide_multi
 from pinpoint.documents.text import Document, RejectedDocument
 from pinpoint.errors import DocumentError, RequestError
-from pinpoint.prompting.long_document import fit
+from pinpoint.prompting.long_document import Fitted, fit
 from pinpoint.prompting.prompts import PromptBuilder
 from pinpoint.prompting.span_tree import Forest
 from pinpoint.prompting.taxonomy import Task, labels_sha
 
 PAGE_BREAK = "\n\n"
+
+
+class Scores(Protocol):
+    """Log-probabilities of an ask's labels; those of `bounded` ones are upper bounds."""
+
+    @property
+    def log_probs(self) -> list[float]:
+        """By label."""
+
+    @property
+    def bounded(self) -> frozenset[int]:
+        """Labels that were not computed."""
+
+
+class Pass(Protocol):
+    """An open pass of the engine."""
+
+    @property
+    def scores(self) -> Sequence[Scores]:
+        """One for each ask."""
+
+    computed_tokens: int
+
+    def explain(self, ask: int, label: str) -> tuple[str, int]:
+        """A rationale for an answer and its number of tokens."""
 
 
 class Engine(Protocol):
@@ -47,8 +74,8 @@ class Engine(Protocol):
     def context_tokens(self) -> int:
         """Longest prompt with its label."""
 
-    def score(self, forest: Forest) -> list[list[float]]:
-        """Log-probabilities of the labels of each ask."""
+    def run(self, forest: Forest, *, explain: bool = False) -> AbstractContextManager[Pass]:
+        """Score the asks of a forest."""
 
     def memory(self) -> Memory:
         """What the device holds now."""
@@ -59,23 +86,24 @@ class Engine(Protocol):
 
 @dataclass(slots=True)
 class _Work:
-    """A document on its way through the engine."""
+    """A document on its way through the engine; measured values by (task, part), rationales by task."""
 
     document: Document
-    tokens: Sequence[int]
-    dropped: int
-    asks: dict[str, list[int]] = field(default_factory=dict)
+    fitted: Fitted
+    measured: dict[tuple[str, int], list[Scores]] = field(default_factory=dict)
+    rationales: dict[str, str] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class JobCounts:
     """What a job took, for its log line."""
 
     documents: int
-    failed: int
-    tokens_asked: int
-    tokens_computed: int
-    batches: int
+    failed: int = 0
+    tokens_asked: int = 0
+    tokens_computed: int = 0
+    tokens_written: int = 0
+    batches: int = 0
 
 
 def classify(request: Request, engine: Engine, queue_ms: float = 0.0) -> tuple[Response, JobCounts]:
@@ -86,26 +114,30 @@ def classify(request: Request, engine: Engine, queue_ms: float = 0.0) -> tuple[R
     """
     began = time.perf_counter()
     room = _room(request.tasks, engine)
-    outcomes: list[_Work | DocumentFailure] = [
-        _prepare(document, request.options, room, engine) for document in request.documents
-    ]
+    outcomes = [_prepare(document, request.options, room, engine) for document in request.documents]
     tokenized = time.perf_counter()
-    results: dict[str, DocumentResult] = {}
-    asked = computed = batches = 0
-    for forest, works in _forests([w for w in outcomes if isinstance(w, _Work)], request.tasks, engine):
-        scores = engine.score(forest)
-        batches += 1
-        asked += sum(len(forest.prompt(ask.span)) for ask in forest.asks)
-        computed += forest.total_tokens
-        for work in works:
-            results[work.document.id] = _result(work, request, scores)
+    counts = JobCounts(documents=len(outcomes))
+    for forest, placed in _forests(outcomes, request, engine):
+        with engine.run(forest, explain=request.options.explain) as done:
+            counts.batches += 1
+            counts.tokens_computed += done.computed_tokens
+            counts.tokens_asked += sum(
+                forest.prompt_tokens(ask.span) + len(ask.trie.tokens) for ask in forest.asks
+            )
+            for work, task, part, asks in placed:
+                work.measured[task.name, part] = [done.scores[ask] for ask in asks]
+                if request.options.explain:
+                    counts.tokens_written += _explain(work, task, asks, done, request.options)
     finished = time.perf_counter()
-    answered = tuple(
-        results[outcome.document.id] if isinstance(outcome, _Work) else outcome for outcome in outcomes
-    )
+    results = tuple(_result(outcome, request) if isinstance(outcome, _Work) else outcome for outcome in outcomes)
+    counts.failed = sum(isinstance(result, DocumentFailure) for result in results)
     response = Response(
-        results=answered,
-        usage=Usage(prompt_tokens=asked, cached_tokens=max(0, asked - computed)),
+        results=results,
+        usage=Usage(
+            prompt_tokens=counts.tokens_asked,
+            cached_tokens=max(0, counts.tokens_asked - counts.tokens_computed),
+            completion_tokens=counts.tokens_written,
+        ),
         timing=Timing(
             queue_ms=queue_ms,
             tokenize_ms=(tokenized - began) * 1e3,
@@ -115,19 +147,19 @@ def classify(request: Request, engine: Engine, queue_ms: float = 0.0) -> tuple[R
         memory=engine.memory(),
         model=engine.info(labels_sha(request.tasks)),
     )
-    failed = sum(isinstance(result, DocumentFailure) for result in answered)
-    return response, JobCounts(len(answered), failed, asked, computed, batches)
+    return response, counts
 
 
 def _room(tasks: Sequence[Task], engine: Engine) -> int:
     """Tokens that the tasks' prompts leave for a document: the same for every task, so that they can share it."""
-    room = engine.context_tokens - max(engine.prompts.overhead(task) for task in tasks)
+    limit = min(engine.context_tokens, engine.token_budget)
+    room = limit - max(engine.prompts.overhead(task) for task in tasks)
     if room < 1:
         raise RequestError(
             "labels_too_long",
-            f"labels and instructions take {engine.context_tokens - room + 1} tokens with their prompt and the model "
-            f"reads {engine.context_tokens}; shorten or split the list",
-            "labels",
+            f"the prompt takes {limit - room} tokens with its labels and without a document, and {limit} can be read; "
+            "shorten or split the list of labels",
+            "labels" if len(tasks) == 1 else "tasks",
         )
     return room
 
@@ -137,52 +169,116 @@ def _prepare(
 ) -> _Work | DocumentFailure:
     if isinstance(document, RejectedDocument):
         return DocumentFailure(document.id, document.error)
-    tokens = engine.prompts.document(PAGE_BREAK.join(document.pages))
-    mode = "error" if options.long_document == "error" else "head_tail"
+    encode = engine.prompts.document
+    in_pages = options.long_document == "pages"
+    whole = [] if in_pages else encode(PAGE_BREAK.join(document.pages))
+    pages = [encode(page) for page in document.pages if page.strip()] if in_pages else []
     try:
-        shown, dropped = fit(tokens, room, mode, f"documents[{document.index}]")
+        return _Work(document, fit(whole, pages, room, options.long_document, f"documents[{document.index}]"))
     except DocumentError as error:
         return DocumentFailure(document.id, error.with_traceback(None))
-    return _Work(document, shown, dropped)
+
+
+_Placed = list[tuple[_Work, Task, int, list[int]]]
 
 
 def _forests(
-    works: Sequence[_Work], tasks: Sequence[Task], engine: Engine
-) -> Iterator[tuple[Forest, list[_Work]]]:
-    """Forests of whole documents, each within the token budget or of a single document."""
-    forest, held = Forest(), list[_Work]()
-    for work in works:
-        overhead = sum(engine.prompts.overhead(task) for task in tasks)
-        if held and forest.total_tokens + len(work.tokens) * len(tasks) + overhead > engine.token_budget:
-            yield forest, held
-            forest, held = Forest(), []
-        for task in tasks:
-            work.asks[task.name] = engine.prompts.add(forest, task, work.tokens)
-        held.append(work)
-    if held:
-        yield forest, held
+    outcomes: Sequence[_Work | DocumentFailure], request: Request, engine: Engine
+) -> Iterator[tuple[Forest, _Placed]]:
+    """Forests within the token budget, and whose asks they hold."""
+    forest, placed = Forest(), _Placed()
+    for work in (outcome for outcome in outcomes if isinstance(outcome, _Work)):
+        for part, tokens in enumerate(work.fitted.parts):
+            for task in request.tasks:
+                if placed and forest.total_tokens + engine.prompts.new_tokens(forest, task, tokens) > engine.token_budget:
+                    yield forest, placed
+                    forest, placed = Forest(), []
+                asks = engine.prompts.add(forest, task, tokens, _exact_best(task, request.options))
+                placed.append((work, task, part, asks))
+    if placed:
+        yield forest, placed
 
 
-def _result(work: _Work, request: Request, scores: Sequence[Sequence[float]]) -> DocumentResult:
+def _exact_best(task: Task, options: Options) -> int | None:
+    """How many of a task's best labels must be exact; None for all.
+
+    A prior can lift any label, and with pages a label's scores are summed, so there every one counts. Otherwise the margin
+    needs two.
+    """
+    if options.deterministic or task.prior is not None or options.return_raw or options.long_document == "pages":
+        return None
+    return max(2, options.top_k or 0) + len(task.mask)
+
+
+def _explain(work: _Work, task: Task, asks: list[int], done: Pass, options: Options) -> int:
+    """Write down why; with reasons asked for, a document has one part."""
+    answer = _answer(task, options, work.measured[task.name, 0])
+    if task.multi_label or answer.label is None:
+        return 0  # yes or no needs no reason, and where there is no answer there is none
+    name = next(label.name for label in task.labels if label.id == answer.label)
+    text, tokens = done.explain(asks[0], name)
+    work.rationales[task.name] = text
+    return tokens
+
+
+def _result(work: _Work, request: Request) -> DocumentResult:
+    fitted = work.fitted
     warnings = [*work.document.warnings, *request.warnings]
-    if work.dropped:
-        warnings.append(f"the document was cut: {work.dropped} tokens from its middle were not read")
+    if fitted.dropped:
+        warnings.append(f"the document was cut: {fitted.dropped} tokens from its middle were not read")
     return DocumentResult(
         id=work.document.id,
-        answers={
-            task.name: _answer(task, request.options, [scores[ask] for ask in work.asks[task.name]])
-            for task in request.tasks
-        },
-        input=DocumentInput(len(work.document.pages), len(work.tokens), work.dropped, work.document.extractor),
+        answers={task.name: _document_answer(work, task, request.options) for task in request.tasks},
+        input=DocumentInput(len(work.document.pages), fitted.tokens, fitted.dropped, work.document.extractor),
         warnings=tuple(warnings),
     )
 
 
-def _answer(task: Task, options: Options, scores: Sequence[Sequence[float]]) -> Answer:
-    if not task.multi_label:
-        return decide(scores[0], task, options)
-    # Asks of a multi-label task are answered yes or no, in that order.
-    return decide_multi(
-        [yes - no for yes, no in scores], [math.exp(yes) + math.exp(no) for yes, no in scores], task, options
-    )
+def _document_answer(work: _Work, task: Task, options: Options) -> Answer:
+    parts = [work.measured[task.name, part] for part in range(len(work.fitted.parts))]
+    weights = [len(tokens) / work.fitted.tokens for tokens in work.fitted.parts]
+    answer = _answer(task, options, _weighted(parts, weights))
+    if options.explain:
+        answer = replace(answer, explanation=work.rationales.get(task.name))
+    if options.long_document == "pages":
+        shown = [_answer(task, options, part) for part in parts]
+        answer = replace(
+            answer,
+            pages=tuple(
+                PageAnswer(page, len(tokens), one.label, one.score)
+                for page, tokens, one in zip(work.fitted.pages, work.fitted.parts, shown, strict=True)
+            ),
+        )
+    return answer
 
+
+@dataclass(frozen=True, slots=True)
+class _Summed:
+    log_probs: list[float]
+    bounded: frozenset[int]
+
+
+def _weighted(parts: Sequence[Sequence[Scores]], weights: Sequence[float]) -> list[Scores]:
+    """The parts' log-probabilities, weighted by their tokens and summed; a single part stays as it is."""
+    if len(parts) == 1:
+        return list(parts[0])
+    return [
+        _Summed(
+            [
+                math.fsum(weight * s for weight, s in zip(weights, values, strict=True))
+                for values in zip(*(scores.log_probs for scores in asks), strict=True)
+            ],
+            frozenset().union(*(scores.bounded for scores in asks)),
+        )
+        for asks in zip(*parts, strict=True)
+    ]
+
+
+def _answer(task: Task, options: Options, scores: Sequence[Scores]) -> Answer:
+    if task.multi_label:
+        # The asks of a multi-label task are answered yes or no, in that order.
+        pairs = [one.log_probs for one in scores]
+        return decide_multi(
+            [yes - no for yes, no in pairs], [math.exp(yes) + math.exp(no) for yes, no in pairs], task, options
+        )
+    return replace(decide(scores[0].log_probs, task, options), bounded_labels=len(scores[0].bounded))

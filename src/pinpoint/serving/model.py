@@ -21,5 +21,5 @@ def get_scorer(settings: Settings) -> Scorer:
     global _scorer
     with _lock:
         if _scorer is None:
-            _scorer = Scorer(load(settings), settings.token_budget)
+            _scorer = Scorer(load(settings), settings.token_budget, settings.prefix_store_bytes)
         return _scorer

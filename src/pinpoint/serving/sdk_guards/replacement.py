@@ -87,8 +87,10 @@ class ReplacementGuard:
         me = id(job)
         if asked:
             self.request("the handler returned refresh_worker")
-        if self.reason is None or me not in self._running:
-            self._posting.add(me) if me in self._running else None
+        if me not in self._running:  # a refusal of the guard `take`: no job of the SDK's
+            return False
+        if self.reason is None:
+            self._posting.add(me)
             return False
         until_s = time.monotonic() + self._last_result_s
         while time.monotonic() < until_s:

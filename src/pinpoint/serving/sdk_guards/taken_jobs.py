@@ -15,8 +15,9 @@ from dataclasses import dataclass
 from typing import Any
 
 MAX_ID_CHARS = 256  # the platform's are about 40
-# A string, or one of the characters that give JSON its shape.
-_TOKEN = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"|[\[\]{},:]', re.DOTALL)
+# A string, or one of the characters that give JSON its shape. A string that never ends takes the rest of the text:
+# trying again at each quote inside it would take quadratic time.
+_TOKEN = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*(?:"|\\?\Z)|[\[\]{},:]', re.DOTALL)
 _CLOSES = {"[": "]", "{": "}"}
 # What arrived as bytes that are not UTF-8, after decoding with surrogateescape.
 _NOT_UTF8 = re.compile("[\udc80-\udcff]")

@@ -36,49 +36,51 @@ class WatchdogGuard:
     def __init__(self, hang_s: float, runtime: Runtime) -> None:
         self._hang_s = hang_s
         self._runtime = runtime
-        self._forwards: dict[int, float] = {}  # thread → when its forward pass began
+        self._forwards: dict[object, float] = {}  # token → when its forward pass began
         self._answered_s = 0.0
-        self._over = threading.Event()
+        self._loop_ended = False
 
     def difference(self) -> str | None:
         """Off where told so."""
         return None if self._hang_s > 0 else "hang_s is 0"
 
     def apply(self) -> None:
-        """Watch from the start of the worker's loop to its end."""
+        """Watch from the start of the worker's loop."""
         self._runtime.on_start.append(self._start)
-        self._runtime.on_end.append(self._stop)
+        self._runtime.on_end.append(self._end)
 
     @contextlib.contextmanager
     def forward(self) -> Iterator[None]:
         """A forward pass runs in this thread."""
-        me = threading.get_ident()
-        self._forwards[me] = time.monotonic()
+        token = object()
+        self._forwards[token] = time.monotonic()
         try:
             yield
         finally:
-            self._forwards.pop(me, None)
+            del self._forwards[token]
 
     def _start(self) -> None:
         self._answered_s = time.monotonic()
         threading.Thread(target=self._watch, name="watchdog", daemon=True).start()
 
-    def _stop(self) -> None:
-        self._over.set()
-        faulthandler.cancel_dump_traceback_later()
+    def _end(self) -> None:
+        # Forward passes are still watched: leaving waits for their threads.
+        self._loop_ended = True
 
     def _beat(self) -> None:
         self._answered_s = time.monotonic()
 
     def _watch(self) -> None:
-        while not self._over.wait(min(1.0, self._hang_s / 4)):
+        pause_s = min(1.0, self._hang_s / 4)
+        while True:
+            time.sleep(pause_s)
             faulthandler.dump_traceback_later(2 * self._hang_s, exit=True, file=sys.__stderr__ or 2)
             self._runtime.call_in_loop(self._beat)
             now_s = time.monotonic()
             oldest_s = min(list(self._forwards.values()), default=now_s)
             if now_s - oldest_s > self._hang_s:
                 self._leave("forward", now_s - oldest_s)
-            if now_s - self._answered_s > self._hang_s:
+            if not self._loop_ended and now_s - self._answered_s > self._hang_s:
                 self._leave("event_loop", now_s - self._answered_s)
 
     def _leave(self, what: str, stood_s: float) -> None:

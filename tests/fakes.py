@@ -1,0 +1,159 @@
+"""What tests use in place of a model: small tokenizers, and an engine whose scores are hashes. Free of torch."""
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import cache
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+from transformers import PreTrainedTokenizerFast
+
+from pinpoint.api.response import Memory, ModelInfo
+from pinpoint.prompting.encoder import PromptEncoder
+from pinpoint.prompting.prompts import PromptBuilder
+from pinpoint.prompting.span_tree import Ask, Forest
+from pinpoint.prompting.template import PROMPT_VERSION
+
+CHATML = (
+    "{% for m in messages %}<|im_start|>{{ m['role'] }}\n{{ m['content'] }}<|im_end|>\n{% endfor %}"
+    "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
+)
+MIXTRAL_CHAT = (
+    "{{ bos_token }}{% for m in messages %}{% if m['role'] == 'user' %}{{ ' [INST] ' + m['content'] + ' [/INST]' }}"
+    "{% else %}{{ ' ' + m['content'] + eos_token }}{% endif %}{% endfor %}"
+)
+VOCABULARY_TOKENS = 600
+# Fixed, so that the tokens of a test change with its own text alone.
+CORPUS = (
+    "Answer the question about the document with one of the given labels and nothing else.\n"
+    "Question: Which label fits the document best? Does this label fit the document?\nLabels:\n- yes\n- no\n"
+    "Document:\nInvoice no. 4711, dated 14 March 2025, payable within 30 days. Total due: 99.50 EUR, VAT included.\n"
+    "Receipt for three filing cabinets, paid by card; keep it for the warranty. Thank you for your business.\n"
+    "The parties agree that this contract ends when either of them gives notice in writing six months before.\n"
+    "Purchase order for office chairs and desks, deliver to the back door, ask for the manager, mind the dog.\n"
+    "Gas bill and gas bill reminder: your meter was read, the standing charge and the units used are below.\n"
+    "Bank statement: opening balance, transfers in and out, closing balance, interest and fees of the quarter.\n"
+    "Dear customer, we could not deliver your parcel; please choose another day or collect it at our depot.\n"
+    "The patient reports a mild headache since yesterday and was advised to rest and to drink enough water.\n"
+    "End of document.\nLabel: invoice receipt contract purchase order gas bill bank statement\nReason: it says so.\n"
+)
+
+
+def chatml_tokenizer() -> PreTrainedTokenizerFast:
+    """A byte-level tokenizer with Qwen's chat format, whose answer follows a line break and no space."""
+    tokenizer = Tokenizer(models.BPE())
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = decoders.ByteLevel()
+    trainer = trainers.BpeTrainer(
+        vocab_size=VOCABULARY_TOKENS,
+        special_tokens=["<|endoftext|>", "<|im_start|>", "<|im_end|>"],
+        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+        show_progress=False,
+    )
+    tokenizer.train_from_iterator([CORPUS], trainer)
+    fast = PreTrainedTokenizerFast(tokenizer_object=tokenizer, eos_token="<|im_end|>", pad_token="<|endoftext|>")
+    fast.chat_template = CHATML
+    return fast
+
+
+def mixtral_tokenizer(folder: Path) -> Any:
+    """The real 32,000-token Mixtral tokenizer, out of the package that its makers publish."""
+    from transformers import AutoTokenizer  # imports torch
+
+    source = resources.files("mistral_common") / "data" / "tokenizer.model.v1"
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "tokenizer.model").write_bytes(source.read_bytes())
+    (folder / "tokenizer_config.json").write_text('{"tokenizer_class": "LlamaTokenizer"}', encoding="utf-8")
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    tokenizer.chat_template = MIXTRAL_CHAT
+    return tokenizer
+
+
+@cache
+def chatml_prompts() -> PromptBuilder:
+    """Prompts of the small tokenizer, made once: neither the tokenizer nor the builder is changed by use."""
+    return PromptBuilder(PromptEncoder(chatml_tokenizer()))
+
+
+def log_prob(prompt: Sequence[int], label: Sequence[int]) -> float:
+    """The fake log-probability of a label after a prompt, from −10 to −1: a hash of both."""
+    digest = hashlib.sha256(repr((tuple(prompt), tuple(label))).encode("ascii")).digest()
+    return -1 - 9 * int.from_bytes(digest[:8], "big") / 2**64
+
+
+@dataclass(frozen=True, slots=True)
+class FakeScores:
+    """Scores of one ask."""
+
+    log_probs: list[float]
+    bounded: frozenset[int] = frozenset()
+
+
+@dataclass(slots=True)
+class FakePass:
+    """An open pass; `closed` says that its `with` block was left."""
+
+    scores: list[FakeScores]
+    computed_tokens: int
+    may_explain: bool
+    closed: bool = False
+
+    def explain(self, ask: int, label: str) -> tuple[str, int]:
+        """A rationale that repeats what it was asked for, three tokens long."""
+        assert self.may_explain and not self.closed, "explain needs an open pass that was run with explain=True"
+        return f"ask {ask} is {label}", 3
+
+
+@dataclass(slots=True)
+class FakeEngine:
+    """An engine without a model.
+
+    Attributes:
+        stored_tokens: of each pass, how many tokens are taken from a pretended prefix store.
+        bounds: leave all but the best `Ask.exact_best` labels at a bound, where an ask allows it.
+        fails: raised by the next passes, one after the other, in place of running.
+        forests: what was run.
+        passes: what came of it.
+    """
+
+    token_budget: int = 1_000_000
+    context_tokens: int = 1_000_000
+    stored_tokens: int = 0
+    bounds: bool = False
+    prompts: PromptBuilder = field(default_factory=chatml_prompts)
+    fails: list[Exception] = field(default_factory=list)
+    forests: list[Forest] = field(default_factory=list)
+    passes: list[FakePass] = field(default_factory=list)
+
+    @contextmanager
+    def run(self, forest: Forest, *, explain: bool = False) -> Iterator[FakePass]:
+        """Score a forest."""
+        self.forests.append(forest)
+        if self.fails:
+            raise self.fails.pop(0)
+        scores = [self._scores(forest, ask) for ask in forest.asks]
+        done = FakePass(scores, forest.total_tokens - self.stored_tokens, explain)
+        self.passes.append(done)
+        try:
+            yield done
+        finally:
+            done.closed = True
+
+    def memory(self) -> Memory:
+        """Always the same."""
+        return Memory(allocated_bytes=2, reserved_bytes=3, free_bytes=5, baseline_bytes=1)
+
+    def info(self, labels_sha: str) -> ModelInfo:
+        """What answers."""
+        return ModelInfo("fake", "local", "int8", PROMPT_VERSION, labels_sha)
+
+    def _scores(self, forest: Forest, ask: Ask) -> FakeScores:
+        prompt = forest.prompt(ask.span)
+        values = [log_prob(prompt, label) for label in ask.trie.labels]
+        best_first = sorted(range(len(values)), key=lambda k: -values[k])
+        bounded = best_first[ask.exact_best :] if self.bounds and ask.exact_best is not None else []
+        return FakeScores(values, frozenset(bounded))

@@ -1,0 +1,174 @@
+"""The guards' inner parts, without a platform: cutting a batch, keeping results, noticing a changed SDK."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from contextlib import asynccontextmanager
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pinpoint.serving import sdk_guards
+from pinpoint.serving.sdk_guards.kept_results import KeptResults, Result
+from pinpoint.serving.sdk_guards.probe import Target, differences
+from pinpoint.serving.sdk_guards.results import ResultsGuard
+from pinpoint.serving.sdk_guards.taken_jobs import Refused, elements, find_id, read_jobs, usable_id
+from tests.worker.processes import ROOT
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+)
+UNREADABLE = st.sampled_from(["1" * 5000, "[" * 50_000 + "]" * 50_000, "}", "nul", "\udc80"])
+
+
+@given(st.lists(JSON | st.tuples(UNREADABLE), min_size=1), st.booleans())
+def test_a_list_is_cut_into_its_elements(values: list[Any], spaced: bool) -> None:
+    texts = [value[0] if isinstance(value, tuple) else json.dumps(value) for value in values]
+    cut = list(elements("[" + (" , " if spaced else ",").join(texts) + "]"))
+    assert [text.strip() for text in cut] == texts
+
+
+@given(st.binary())
+def test_no_body_can_make_reading_fail(body: bytes) -> None:
+    read_jobs(body)
+    read_jobs(b"[" + body)
+
+
+@given(st.lists(st.booleans(), min_size=1, max_size=8), st.randoms())
+def test_good_jobs_are_all_that_is_left(goods: list[bool], chance: Any) -> None:
+    bad = [b'{"id": "bad", "input": %s}' % (b"1" * 5000), b"{}", b"7", b'{"id": "\xff", "input": 1}', b'{"id": "x"}']
+    parts = [b'{"id": "%d", "input": {}}' % n if good else chance.choice(bad) for n, good in enumerate(goods)]
+    jobs, refused = read_jobs(b"[" + b",".join(parts) + b"]")
+    assert [job["id"] for job in jobs] == [str(n) for n, good in enumerate(goods) if good]
+    assert len(jobs) + len(refused) == len(goods)
+
+
+def test_the_id_of_an_unreadable_job_is_found_at_its_top_level_alone() -> None:
+    huge = "1" * 5000
+    assert find_id(f'{{"input": {{"id": "inner", "n": {huge}}}, "id": "outer"}}') == "outer"
+    assert find_id(f'{{"input": {{"id": "inner", "n": {huge}}}}}') is None
+    assert find_id(f'{{"webhook": "id", "id": 5, "n": {huge}}}') is None
+    assert read_jobs(f'{{"id": "single", "input": {huge}}}'.encode())[1] == [
+        Refused("single", "invalid_json: the job is not JSON that can be read")
+    ]
+
+
+def test_an_endless_string_is_read_in_linear_time() -> None:
+    began_s = time.process_time()
+    jobs, refused = read_jobs(b'[{"id": "first", "input": 1}, {"id": "cut", "input": "' + b'\\"' * 500_000 + b"\\")
+    assert ([job["id"] for job in jobs], [bad.id for bad in refused]) == (["first"], ["cut"])
+    assert time.process_time() - began_s < 1
+
+
+@pytest.mark.parametrize("job_id", ["", ".", "..", "a\nb", "a\x00", "a\ud800", " a", "x" * 257, 7, None, ["a"], True])
+def test_unusable_ids(job_id: object) -> None:
+    assert not usable_id(job_id)
+
+
+class FakeSession:
+    """Answers posts with the statuses told, then 200."""
+
+    def __init__(self, statuses: list[int]) -> None:
+        self.statuses = statuses
+        self.posted: list[tuple[str, bytes]] = []
+
+    @asynccontextmanager
+    async def post(self, url: str, data: bytes, headers: dict[str, str], timeout: Any) -> Any:
+        self.posted.append((headers["X-Request-ID"], data))
+
+        async def read() -> bytes:
+            return b""
+
+        yield SimpleNamespace(status=self.statuses.pop(0) if self.statuses else 200, read=read)
+
+
+async def _post(guard: ResultsGuard, session: FakeSession, job_id: str) -> None:
+    url = "http://127.0.0.1/$ID?x=1"
+    await guard._deliver_final(session, Result(job_id, url.replace("$ID", job_id), job_id.encode()))
+
+
+async def test_a_result_given_up_is_kept_and_posted_once_the_platform_accepts_again() -> None:
+    guard = ResultsGuard(attempt_s=1, deadline_s=0, kept_bytes=100)
+    session = FakeSession([503, 503])
+    await _post(guard, session, "a")
+    await _post(guard, session, "b")
+    assert (len(guard.kept), guard.kept.bytes) == (2, 2)
+    await _post(guard, session, "c")
+    assert [name for name, _ in session.posted] == ["a", "b", "c", "a", "b"]
+    assert (len(guard.kept), guard.kept.bytes) == (0, 0)
+
+
+async def test_a_kept_result_that_fails_again_stays_kept() -> None:
+    guard = ResultsGuard(attempt_s=1, deadline_s=0, kept_bytes=100)
+    session = FakeSession([503, 200, 503])
+    await _post(guard, session, "a")
+    await _post(guard, session, "b")
+    assert [name for name, _ in session.posted] == ["a", "b", "a"]
+    assert len(guard.kept) == 1
+
+
+@given(st.lists(st.tuples(st.sampled_from("abcde"), st.binary(max_size=9))), st.integers(0, 20))
+def test_kept_results_never_exceed_their_bound(puts: list[tuple[str, bytes]], limit_bytes: int) -> None:
+    kept = KeptResults(limit_bytes)
+    for job_id, body in puts:
+        kept.put(Result(job_id, "", body))
+        assert kept.bytes <= limit_bytes
+    held_bytes = kept.bytes
+    emptied_bytes = 0
+    while (result := kept.take_oldest()) is not None:
+        emptied_bytes += len(result.body)
+    assert emptied_bytes == held_bytes
+    assert kept.bytes == 0 == len(kept)
+
+
+def test_a_changed_or_missing_function_is_noticed() -> None:
+    assert differences((Target("rp_http", "send_result", "0" * 16),))[0].endswith(f"not {'0' * 16}")
+    assert differences((Target("rp_http", "no_such", "0" * 16),)) == ["rp_http.no_such is gone"]
+    assert differences((Target("no_such", "x", "0" * 16),)) == ["no_such.x is gone"]
+    assert differences((Target("rp_http", "JOB_DONE_URL", "0" * 16),)) == [
+        "rp_http.JOB_DONE_URL has no source to compare"
+    ]
+
+
+CHANGED = """
+import logging, runpod
+from runpod.serverless.modules import rp_http, rp_scale
+logging.basicConfig(format="%(message)s")
+async def _handle_result(session, job_data, job, url_template, log_message, is_stream=False): pass
+rp_http._handle_result = _handle_result
+kept = rp_scale.get_job
+from pinpoint.serving import sdk_guards
+print(*sdk_guards.install(sdk_guards.GuardDefaults(hang_s=0)))
+assert rp_http._handle_result is _handle_result and rp_scale.get_job is not kept
+assert sdk_guards.install(sdk_guards.GuardDefaults()) == ["ping", "take", "drain"]
+assert not sdk_guards.request_replacement("x")
+"""
+
+
+def test_a_guard_whose_function_changed_steps_aside_and_says_so() -> None:
+    env = {**os.environ, "PYTHONPATH": f"{ROOT / 'src'}{os.pathsep}{ROOT}", "RUNPOD_LOG_LEVEL": "INFO"}
+    done = subprocess.run([sys.executable, "-"], input=CHANGED, env=env, text=True, capture_output=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip() == "ping take drain"  # replacement stands on results
+    assert "sdk guard results (SDK 1.12.0) steps aside: rp_http._handle_result" in done.stderr
+    assert "sdk guard watchdog (SDK 1.12.0) steps aside: hang_s is 0" in done.stderr
+
+
+def test_without_installation_nothing_happens() -> None:
+    with sdk_guards.forward():
+        assert sdk_guards.replacement_reason() is None
+    assert not sdk_guards.request_replacement("nobody listens")
+
+
+def test_neither_the_sdk_nor_torch_is_imported_with_the_guards() -> None:
+    code = "import sys, pinpoint.serving.sdk_guards; assert not {'torch', 'runpod', 'aiohttp'} & set(sys.modules)"
+    env = {**os.environ, "PYTHONPATH": str(ROOT / "src")}
+    subprocess.run([sys.executable, "-c", code], check=True, env=env, timeout=60)
