@@ -3,11 +3,12 @@
 # make check  the gate without the tests
 # make venv   only install
 # make bench  measure; figures go to bench/results/
+# make embedded  train the embedded model anew
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: run test check venv bench clean
+.PHONY: run test check venv bench embedded clean
 .DELETE_ON_ERROR:
 
 run: $(VENV)/.run
@@ -25,6 +26,13 @@ venv: $(VENV)/.run
 
 bench: $(VENV)/.dev
 	$(BIN)/python bench/peers.py --json
+
+# Re-makes the embedded model: some 90 minutes on 2 cores. INTENTS is support-intents/train.jsonl.
+INTENTS ?= ../shared/data/support-intents/train.jsonl
+embedded: $(VENV)/.dev
+	$(BIN)/python -m training.train --intents $(INTENTS) --out runs/embedded
+	$(BIN)/python -m pinpoint quantize runs/embedded/checkpoint src/pinpoint/embedded
+	$(BIN)/python -m training.measure --intents $(INTENTS)
 
 clean:
 	rm -rf $(VENV) build .mypy_cache .ruff_cache .pytest_cache

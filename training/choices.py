@@ -19,7 +19,7 @@ from training.messages.relatives import RELATIVES, inflect
 MOST_LABELS = 16
 INVENTED_SHARE = 0.07  # of the lists: names that mean nothing, told apart by their descriptions alone
 DESCRIBED_SHARE = 0.17  # of the lists: all labels have descriptions beside their names
-CANONICAL_SHARE = 0.45  # of the labels: the name under which the concept is usually known
+CANONICAL_SHARE = 0.55  # of the labels: the name under which the concept is usually known
 INSTRUCTION_SHARE = 0.2
 INJECTION_SHARE = 0.02
 

@@ -43,7 +43,7 @@ class RowMaker:
         there, so the model learns to find and copy before it learns what things are called.
         """
         made: list[PackedRow] = []
-        self._mention_share, self._mention_reach = (0.9, 0.4) if first_lessons else (0.22, 1.0)
+        self._mention_share, self._mention_reach = (0.9, 0.4) if first_lessons else (0.12, 1.0)
         while len(made) < count:
             row = self._labels_first(rng, length) if rng.random() < 0.6 else self._document_first(rng, length)
             if row is not None:
@@ -54,7 +54,7 @@ class RowMaker:
         """Concepts to draw texts of, and wrong ones beside them."""
         size = rng.choice((2, 3, 4, 5, 5, 6, 8, 8, 10, 10, 12, MOST_LABELS))
         source = rng.random()
-        if long or source < 0.3:
+        if long or source < 0.25:
             family = rng.choice(self.kinds)[0]
             near = [c for f, c in self.kinds if f == family]
             pool = [c for _, c in self.kinds]
@@ -65,7 +65,7 @@ class RowMaker:
                     break
                 picked.setdefault(concept.key, concept)
             concepts = list(picked.values())
-        elif source < 0.66:
+        elif source < 0.72:
             concepts = rng.sample(self.intents, size)
         else:
             intents = [messages.sample_intent(rng)]

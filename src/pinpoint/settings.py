@@ -7,14 +7,16 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import AliasChoices, Field
+from pydantic import AliasChoices, Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from pinpoint.errors import ModelError
 
 
 class Settings(BaseSettings):
     """All that an operator can set, by environment variable `PINPOINT_<FIELD>` unless another name is given."""
 
-    model_config = SettingsConfigDict(env_prefix="PINPOINT_", frozen=True, extra="ignore", populate_by_name=True)
+    model_config = SettingsConfigDict(env_prefix="PINPOINT_", frozen=True, extra="ignore", populate_by_name=True, env_ignore_empty=True)
 
     # RunPod's templates and the usual workers call it MODEL_NAME; empty means the embedded model.
     model_name: str = Field("", validation_alias=AliasChoices("MODEL_NAME", "PINPOINT_MODEL_NAME"))
@@ -31,3 +33,18 @@ class Settings(BaseSettings):
     # Serialised answer, bytes: the platform takes 10 MB from /run.
     max_response_bytes: int = Field(10_000_000, ge=1000)
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+
+
+def read_settings() -> Settings:
+    """The settings of this process's environment.
+
+    Raises:
+        ModelError: a variable has a value that it cannot have; the message names it and what it takes.
+    """
+    try:
+        return Settings()
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        name = "_".join(str(part) for part in first["loc"]).upper()
+        variable = name if name.startswith(("MODEL_", "PINPOINT_")) else f"PINPOINT_{name}"
+        raise ModelError("invalid_setting", str(first["msg"]), variable) from None

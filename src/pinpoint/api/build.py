@@ -41,7 +41,7 @@ def build_document(identity: str, index: int, content: str | Sequence[str], fiel
             raise RequestError(error.code, error.message, error.field) from None
         # Its frames hold the text, and the rejection lives as long as the job.
         return RejectedDocument(identity, index, error.with_traceback(None))
-    return Document(identity, index, pages, "text", tuple(warnings))
+    return Document(identity, index, pages, "text", tuple(warnings), field)
 
 
 def build_from_fields(

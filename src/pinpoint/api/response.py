@@ -151,7 +151,7 @@ class Timing:
 
 @dataclass(frozen=True, slots=True)
 class Memory:
-    """Device memory after the job; `baseline` is what the model alone holds."""
+    """Device memory after the job, without a GPU the process's; `baseline` is what the model alone holds."""
 
     allocated_bytes: int
     reserved_bytes: int
@@ -179,12 +179,12 @@ class ModelInfo:
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """The answer to a job; `memory` is None, and null on the wire, where there is no device to measure."""
+    """The answer to a job."""
 
     results: tuple[DocumentResult | DocumentFailure, ...]
     usage: Usage
     timing: Timing
-    memory: Memory | None
+    memory: Memory
     model: ModelInfo
 
     def to_wire(self) -> dict[str, object]:
@@ -193,7 +193,7 @@ class Response:
             "results": [result.to_wire() for result in self.results],
             "usage": asdict(self.usage),
             "timing": self.timing.to_wire(),
-            "memory": None if self.memory is None else self.memory.to_wire(),
+            "memory": self.memory.to_wire(),
             "model": asdict(self.model),
         }
 

@@ -11,8 +11,9 @@ import typer
 
 from pinpoint.cli.evaluate import evaluate
 from pinpoint.cli.plan import plan
+from pinpoint.cli.quantize import quantize
 
-COMMANDS = (plan, evaluate)
+COMMANDS = (plan, quantize, evaluate)
 
 app = typer.Typer(
     name="pinpoint",

@@ -93,9 +93,9 @@ def _answers(lines: Sequence[Line], instructions: str | None, *, progress: bool)
     from pinpoint.api.response import DocumentResult
     from pinpoint.serving.classify import classify
     from pinpoint.serving.model import get_scorer
-    from pinpoint.settings import Settings
+    from pinpoint.settings import read_settings
 
-    scorer = get_scorer(Settings())
+    scorer = get_scorer(read_settings())
     columns = (TextColumn("classifying"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=Console(stderr=True), disable=not progress) as bar:
         task = bar.add_task("classifying", total=len(lines))

@@ -41,13 +41,14 @@ _REMOVED = {
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """A document ready to be prompted: its pages of clean text, in order."""
+    """A document ready to be prompted: its pages of clean text, in order; `field` is where it stood in the request."""
 
     id: str
     index: int
     pages: tuple[str, ...]
     extractor: str
     warnings: tuple[str, ...] = ()
+    field: str = "text"
 
 
 @dataclass(frozen=True, slots=True)

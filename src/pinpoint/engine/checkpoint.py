@@ -23,6 +23,7 @@ def save_quantised(loaded: LoadedModel, folder: Path) -> int:
     model = loaded.model
     tied = set(model.all_tied_weights_keys) if model.config.tie_word_embeddings else set()
     tensors = {name: value.contiguous().cpu() for name, value in sorted(model.state_dict().items()) if name not in tied}
+    # Deterministic names only: where the source lay and how this process computes is no property of the weights.
     config = model.config.to_dict() | {"quantization_config": Int8Config().to_dict(), "dtype": "bfloat16"}
     for runtime in ("_name_or_path", "_attn_implementation", "_experts_implementation"):
         config.pop(runtime, None)

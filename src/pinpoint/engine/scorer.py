@@ -14,7 +14,8 @@ from pinpoint.engine import generate
 from pinpoint.engine.load import LoadedModel
 from pinpoint.engine.packing import pack
 from pinpoint.engine.prefix_cache import Layers, PassCache, PrefixStore
-from pinpoint.engine.scoring import score
+from pinpoint.engine.scoring import check_head, score
+from pinpoint.errors import ModelError
 from pinpoint.prompting.encoder import PromptEncoder
 from pinpoint.prompting.label_bounds import undecided
 from pinpoint.prompting.prompts import PromptBuilder
@@ -23,6 +24,8 @@ from pinpoint.prompting.template import PROMPT_VERSION
 
 # A trie of more nodes than this is first bounded by its first tokens. Below, a second pass costs more than the nodes.
 TRIE_TOKENS_AT_ONCE = 64
+# Two ways through the same head differ by the rounding of one matrix product.
+HEAD_TOLERANCE = {torch.float32: 1e-3, torch.bfloat16: 0.25}
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +79,14 @@ class Scorer:
         self.token_budget = token_budget
         self.prompts = PromptBuilder(PromptEncoder(loaded.tokenizer))
         self.store = PrefixStore(prefix_store_bytes)
+        apart = check_head(loaded.model, self.prompts.encoder.opening() or [self.prompts.encoder.stop])
+        if apart > HEAD_TOLERANCE[loaded.compute_dtype]:
+            raise ModelError(
+                "unsupported_head",
+                f"this model changes its logits after the head (by {apart:.2g} in log-probability), which exact scoring does "
+                "not cover; use another model",
+                "MODEL_NAME",
+            )
         self._baseline_bytes = 0
         self._baseline_bytes = self.memory().allocated_bytes
 

@@ -35,6 +35,7 @@ class PromptBuilder:
         fence_open, _, fence_close = template.document("")
         self._document_open = tuple(encoder.pieces([fence_open]))
         self._document_close = tuple(encoder.pieces([fence_close]))
+        self._fixed = len(self._root) + len(self._document_open) + len(self._document_close) + len(self._ending)
         self.questions = lru_cache(maxsize=_TASK_CACHE_ENTRIES)(self._questions)
 
     def document(self, text: str) -> list[int]:
@@ -68,10 +69,13 @@ class PromptBuilder:
 
     def overhead(self, task: Task) -> int:
         """Tokens of the longest prompt of `task`, its longest label included, without the document."""
-        fixed = len(self._root) + len(self._document_open) + len(self._document_close) + len(self._ending)
-        return fixed + max(
+        return self._fixed + max(
             len(question.tokens) + max(map(len, question.trie.labels)) for question in self.questions(task)
         )
+
+    def row_overhead(self, task: Task) -> int:
+        """Tokens of a row that asks one question of `task`, all its labels included, without the document."""
+        return self._fixed + max(len(question.tokens) + len(question.trie.tokens) for question in self.questions(task))
 
     def _questions(self, task: Task) -> tuple[Question, ...]:
         encoder = self.encoder

@@ -32,11 +32,12 @@ from pinpoint.decide.decision import decide, decide_multi
 from pinpoint.documents.text import Document, RejectedDocument
 from pinpoint.errors import DocumentError, RequestError
 from pinpoint.prompting.long_document import Fitted, fit
-from pinpoint.prompting.prompts import PromptBuilder
+from pinpoint.prompting.prompts import SHORT_FORM_TASK, PromptBuilder
 from pinpoint.prompting.span_tree import Forest
 from pinpoint.prompting.taxonomy import Task, labels_sha
 
 PAGE_BREAK = "\n\n"
+ROOM_STEP_TOKENS = 128
 
 
 class Scores(Protocol):
@@ -86,10 +87,10 @@ class Engine(Protocol):
 
 @dataclass(slots=True)
 class _Work:
-    """A document on its way through the engine; measured values by (task, part), rationales by task."""
+    """A document on its way through the engine; all by task, measured values by part too."""
 
     document: Document
-    fitted: Fitted
+    fitted: dict[str, Fitted]
     measured: dict[tuple[str, int], list[Scores]] = field(default_factory=dict)
     rationales: dict[str, str] = field(default_factory=dict)
 
@@ -113,8 +114,8 @@ def classify(request: Request, engine: Engine, queue_ms: float = 0.0) -> tuple[R
         RequestError: the labels do not fit the model's context, or the model cannot tell two of them apart.
     """
     began = time.perf_counter()
-    room = _room(request.tasks, engine)
-    outcomes = [_prepare(document, request.options, room, engine) for document in request.documents]
+    rooms = {task.name: _room(task, engine) for task in request.tasks}
+    outcomes = [_prepare(document, request.options, rooms, engine) for document in request.documents]
     tokenized = time.perf_counter()
     counts = JobCounts(documents=len(outcomes))
     for forest, placed in _forests(outcomes, request, engine):
@@ -150,22 +151,28 @@ def classify(request: Request, engine: Engine, queue_ms: float = 0.0) -> tuple[R
     return response, counts
 
 
-def _room(tasks: Sequence[Task], engine: Engine) -> int:
-    """Tokens that the tasks' prompts leave for a document: the same for every task, so that they can share it."""
-    limit = min(engine.context_tokens, engine.token_budget)
-    room = limit - max(engine.prompts.overhead(task) for task in tasks)
+def _room(task: Task, engine: Engine) -> int:
+    """Tokens that a task's prompt leaves for a document.
+
+    It depends on the task alone, so that an answer never depends on what else is asked; in steps, so that tasks of about the
+    same length cut a long document alike and can share it.
+    """
+    prompts = engine.prompts
+    taken = max(prompts.overhead(task), engine.context_tokens - engine.token_budget + prompts.row_overhead(task))
+    room = engine.context_tokens - taken
     if room < 1:
         raise RequestError(
             "labels_too_long",
-            f"the prompt takes {limit - room} tokens with its labels and without a document, and {limit} can be read; "
-            "shorten or split the list of labels",
-            "labels" if len(tasks) == 1 else "tasks",
+            f"the prompt takes {taken} tokens with its labels and without a document, and {engine.context_tokens} can be "
+            "read; shorten or split the list of labels",
+            "labels" if task.name == SHORT_FORM_TASK else f"tasks.{task.name}.labels",
         )
-    return room
+    stepped = engine.context_tokens - math.ceil(taken / ROOM_STEP_TOKENS) * ROOM_STEP_TOKENS
+    return stepped if stepped > 0 else room
 
 
 def _prepare(
-    document: Document | RejectedDocument, options: Options, room: int, engine: Engine
+    document: Document | RejectedDocument, options: Options, rooms: dict[str, int], engine: Engine
 ) -> _Work | DocumentFailure:
     if isinstance(document, RejectedDocument):
         return DocumentFailure(document.id, document.error)
@@ -174,9 +181,14 @@ def _prepare(
     whole = [] if in_pages else encode(PAGE_BREAK.join(document.pages))
     pages = [encode(page) for page in document.pages if page.strip()] if in_pages else []
     try:
-        return _Work(document, fit(whole, pages, room, options.long_document, f"documents[{document.index}]"))
+        if not any((whole, *pages)):
+            raise DocumentError("empty_text", "nothing in this text has a token for the model", document.field)
+        fits = {
+            room: fit(whole, pages, room, options.long_document, document.field) for room in set(rooms.values())
+        }
     except DocumentError as error:
         return DocumentFailure(document.id, error.with_traceback(None))
+    return _Work(document, {name: fits[room] for name, room in rooms.items()})
 
 
 _Placed = list[tuple[_Work, Task, int, list[int]]]
@@ -188,8 +200,8 @@ def _forests(
     """Forests within the token budget, and whose asks they hold."""
     forest, placed = Forest(), _Placed()
     for work in (outcome for outcome in outcomes if isinstance(outcome, _Work)):
-        for part, tokens in enumerate(work.fitted.parts):
-            for task in request.tasks:
+        for task in request.tasks:
+            for part, tokens in enumerate(work.fitted[task.name].parts):
                 if placed and forest.total_tokens + engine.prompts.new_tokens(forest, task, tokens) > engine.token_budget:
                     yield forest, placed
                     forest, placed = Forest(), []
@@ -202,12 +214,12 @@ def _forests(
 def _exact_best(task: Task, options: Options) -> int | None:
     """How many of a task's best labels must be exact; None for all.
 
-    A prior can lift any label, and with pages a label's scores are summed, so there every one counts. Otherwise the margin
-    needs two.
+    A prior can lift any label, without the masked ones the others are the whole, and with pages a label's log-probabilities
+    are summed: there every one counts. Otherwise the margin needs two.
     """
-    if options.deterministic or task.prior is not None or options.return_raw or options.long_document == "pages":
+    if options.deterministic or options.return_raw or options.long_document == "pages" or task.prior or task.mask:
         return None
-    return max(2, options.top_k or 0) + len(task.mask)
+    return max(2, options.top_k or 0)
 
 
 def _explain(work: _Work, task: Task, asks: list[int], done: Pass, options: Options) -> int:
@@ -222,22 +234,22 @@ def _explain(work: _Work, task: Task, asks: list[int], done: Pass, options: Opti
 
 
 def _result(work: _Work, request: Request) -> DocumentResult:
-    fitted = work.fitted
+    most_cut = max(work.fitted.values(), key=lambda fitted: fitted.dropped)
     warnings = [*work.document.warnings, *request.warnings]
-    if fitted.dropped:
-        warnings.append(f"the document was cut: {fitted.dropped} tokens from its middle were not read")
+    if most_cut.dropped:
+        warnings.append(f"the document was cut: {most_cut.dropped} tokens from its middle were not read")
     return DocumentResult(
         id=work.document.id,
         answers={task.name: _document_answer(work, task, request.options) for task in request.tasks},
-        input=DocumentInput(len(work.document.pages), fitted.tokens, fitted.dropped, work.document.extractor),
+        input=DocumentInput(len(work.document.pages), most_cut.tokens, most_cut.dropped, work.document.extractor),
         warnings=tuple(warnings),
     )
 
 
 def _document_answer(work: _Work, task: Task, options: Options) -> Answer:
-    parts = [work.measured[task.name, part] for part in range(len(work.fitted.parts))]
-    weights = [len(tokens) / work.fitted.tokens for tokens in work.fitted.parts]
-    answer = _answer(task, options, _weighted(parts, weights))
+    fitted = work.fitted[task.name]
+    parts = [work.measured[task.name, part] for part in range(len(fitted.parts))]
+    answer = _answer(task, options, _weighted(parts, [len(tokens) / fitted.tokens for tokens in fitted.parts]))
     if options.explain:
         answer = replace(answer, explanation=work.rationales.get(task.name))
     if options.long_document == "pages":
@@ -246,7 +258,7 @@ def _document_answer(work: _Work, task: Task, options: Options) -> Answer:
             answer,
             pages=tuple(
                 PageAnswer(page, len(tokens), one.label, one.score)
-                for page, tokens, one in zip(work.fitted.pages, work.fitted.parts, shown, strict=True)
+                for page, tokens, one in zip(fitted.pages, fitted.parts, shown, strict=True)
             ),
         )
     return answer

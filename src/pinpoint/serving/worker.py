@@ -23,7 +23,7 @@ from pinpoint.api.response import check_wire, error_envelope
 from pinpoint.errors import InternalError, PinpointError, RequestError
 from pinpoint.serving.classify import JobCounts, classify
 from pinpoint.serving.model import get_scorer
-from pinpoint.settings import Settings
+from pinpoint.settings import Settings, read_settings
 
 log = logging.getLogger("pinpoint")
 
@@ -76,7 +76,7 @@ class Entry:
     @cached_property
     def worker(self) -> Worker:
         """The worker with the settings of this process."""
-        return Worker(Settings())
+        return Worker(read_settings())
 
     async def __call__(self, job: dict[str, Any]) -> Any:
         """Answer one job."""
@@ -85,7 +85,10 @@ class Entry:
 
 def start(handler: Any) -> None:
     """Run the worker the way it was called: on the platform, as a local API, or once on a test input."""
-    settings = Settings()
+    try:
+        settings = read_settings()
+    except PinpointError as error:
+        sys.exit(error.wire())
     configure_logging(settings)
     local = "--rp_serve_api" not in sys.argv and "RUNPOD_WEBHOOK_GET_JOB" not in os.environ
     # The SDK logs whole answers at its default level, DEBUG, and the answer of a local run at INFO, cut and not as JSON.
