@@ -1,8 +1,8 @@
 """Pinpoint's RunPod entry: `python handler.py` answers test_input.json; on the platform it serves jobs.
 
-    python handler.py                                           the job in test_input.json
-    python handler.py --test_input '{"input": {…}}'             the job given
-    python handler.py --rp_serve_api --rp_api_port 8123         the platform's calls on this machine
+python handler.py                                           the job in test_input.json
+python handler.py --test_input '{"input": {…}}'             the job given
+python handler.py --rp_serve_api --rp_api_port 8123         the platform's calls on this machine
 """
 
 from pinpoint.serving.worker import Entry, start

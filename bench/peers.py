@@ -48,7 +48,10 @@ def packed(scorer: Scorer, task: Task, job: list[list[int]]) -> list[list[float]
     scores: list[list[float]] = []
     forest = Forest()
     for document in job:
-        if forest.asks and forest.total_tokens + scorer.prompts.new_tokens(forest, task, document) > scorer.token_budget:
+        if (
+            forest.asks
+            and forest.total_tokens + scorer.prompts.new_tokens(forest, task, document) > scorer.token_budget
+        ):
             with scorer.run(forest) as done:
                 scores += [ask.log_probs for ask in done.scores]
             forest = Forest()

@@ -1,9 +1,9 @@
 """The plain ways of doing the same in transformers, on the same loaded model: what Pinpoint is measured against.
 
 * `generate_and_parse`: the usual classifier. One `generate` a document, the text parsed for a label.
-* `score_by_rows`: the best plain way, the algorithm of CAPPr (which itself does not run on transformers 5). The keys and
-  values of the shared beginning are computed once and expanded; documents are padded into a batch; then each document's
-  cache is expanded again and every label is a row of its own.
+* `score_by_rows`: the best plain way, the algorithm of CAPPr (which itself does not run on transformers 5). The keys
+  and values of the shared beginning are computed once and expanded; documents are padded into a batch; then each
+  document's cache is expanded again and every label is a row of its own.
 
 Axes: N documents of a batch, L labels.
 """
@@ -39,9 +39,7 @@ def generate_and_parse(scorer: Scorer, task: Task, documents: Sequence[Sequence[
         for document in documents:
             (path,) = scorer.prompts.paths(task, document)
             ids = torch.tensor([[token for span in path for token in span]])
-            out = model.generate(
-                ids, attention_mask=torch.ones_like(ids), generation_config=config
-            )
+            out = model.generate(ids, attention_mask=torch.ones_like(ids), generation_config=config)
             answers.append(names.get(encoder.decode(out[0, ids.shape[1] :].tolist())))
     return answers
 

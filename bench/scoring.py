@@ -1,8 +1,9 @@
 """Sweeps documents × lengths × labels × questions: `python bench/scoring.py [--json]`.
 
-For each job: tokens asked for (what one prompt after another would compute), tokens computed, seconds, and the ceiling: the
-matrix products of the computed tokens alone, by torch, in the same dtype and the same run. Two models: the embedded one, and
-4 layers of hidden size 1,024 with random weights, whose flat scores make every label of a long list count.
+For each job: tokens asked for (what one prompt after another would compute), tokens computed, seconds, and the
+ceiling: the matrix products of the computed tokens alone, by torch, in the same dtype and the same run. Two models:
+the embedded one, and 4 layers of hidden size 1,024 with random weights, whose flat scores make every label of a long
+list count.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from statistics import median
 from typing import Annotated, Any
@@ -76,7 +78,10 @@ def run(scorer: Scorer, tasks: list[Task], documents: list[list[int]]) -> tuple[
 
     for document in documents:
         for task in tasks:
-            if forest.asks and forest.total_tokens + scorer.prompts.new_tokens(forest, task, document) > scorer.token_budget:
+            if (
+                forest.asks
+                and forest.total_tokens + scorer.prompts.new_tokens(forest, task, document) > scorer.token_budget
+            ):
                 flush()
             scorer.prompts.add(forest, task, document, exact_best=2)
     flush()
@@ -99,7 +104,7 @@ def ceiling_seconds(scorer: Scorer, tokens: int) -> float:
                 sizes[size] = sizes.get(size, 0) + experts
     for (rows, inputs, outputs), count in sizes.items():
         x, weight = torch.randn(rows, inputs, dtype=dtype), torch.randn(outputs, inputs, dtype=dtype)
-        total += count * median(in_turn({"product": lambda x=x, weight=weight: F.linear(x, weight)}, 5)["product"])
+        total += count * median(in_turn({"product": partial(F.linear, x, weight)}, 5)["product"])
     return total
 
 
@@ -142,7 +147,7 @@ def sweep(scorer: Scorer, rounds: int) -> list[dict[str, Any]]:
         tasks = [task_of(job["labels"], number * 8) for number in range(job["questions"])]
         documents = texts(scorer, job["documents"], job["tokens"])
         asked, computed = run(scorer, tasks, documents)
-        seconds = median(in_turn({"job": lambda t=tasks, d=documents: run(scorer, t, d)}, rounds)["job"])
+        seconds = median(in_turn({"job": partial(run, scorer, tasks, documents)}, rounds)["job"])
         ceiling = ceiling_seconds(scorer, computed)
         rows.append({
             **job, "tokens_asked": asked, "tokens_computed": computed, "seconds": round(seconds, 4),

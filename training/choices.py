@@ -1,9 +1,9 @@
 """Training tasks: a question with a list of labels, and texts whose right label is on it.
 
-What the model must learn is to *read the labels it is given*. A list is therefore never a fixed set of classes: it is drawn
-anew each time, from concepts (kinds of documents, intents) whose names are paraphrased, described, abbreviated or replaced
-by an invented word with a description, or from the very words of the texts and their relatives, so that knowing the names
-by heart helps little and comparing label and text helps always.
+What the model must learn is to *read the labels it is given*. A list is therefore never a fixed set of classes: it is
+drawn anew each time, from concepts (kinds of documents, intents) whose names are paraphrased, described, abbreviated
+or replaced by an invented word with a description, or from the very words of the texts and their relatives, so that
+knowing the names by heart helps little and comparing label and text helps always.
 """
 
 from __future__ import annotations
@@ -25,10 +25,11 @@ INJECTION_SHARE = 0.02
 
 _SYLLABLES = ("ba", "zo", "ki", "ru", "fen", "lor", "tam", "vi", "dex", "pol", "ga", "mu", "shi", "nar", "quo", "tel")
 _WORD = re.compile(r"[^\W\d_]{4,14}")
-_COMMON = frozenset(
-    "this that with from have your what when where which would could should about there their them then than been will "
-    "they please need want like just some does also into only more most other tell help know make".split()
-)
+_COMMON = frozenset((
+    "this", "that", "with", "from", "have", "your", "what", "when", "where", "which", "would", "could", "should",
+    "about", "there", "their", "them", "then", "than", "been", "will", "they", "please", "need", "want", "like",
+    "just", "some", "does", "also", "into", "only", "more", "most", "other", "tell", "help", "know", "make",
+))  # fmt: skip
 _INSTRUCTIONS = (
     "Choose the kind of document.", "Decide what the customer wants.", "Sort the mail.", "Pick the right category.",
     "Look at the whole text.", "The labels are those of our filing system.", "Read the descriptions of the labels.",
@@ -93,7 +94,8 @@ def concept_labels(rng: random.Random, concepts: Sequence[Concept]) -> tuple[Lab
     for concept in concepts:
         for _ in range(8):
             if style < INVENTED_SHARE:
-                name, description = invented_name(rng), concept.description(rng)
+                name = invented_name(rng)
+                description: str | None = concept.description(rng)
             else:
                 draw = concept.name if rng.random() < CANONICAL_SHARE else concept.alias
                 name = draw(rng)
@@ -107,7 +109,8 @@ def concept_labels(rng: random.Random, concepts: Sequence[Concept]) -> tuple[Lab
             name = f"{name} {len(seen) + 1}"
         seen.add(normal(name))
         names.append((name, description))
-    recase = rng.choice((str, str, str.lower, str.upper, str.title, _snake))
+    recases: tuple[Callable[[str], str], ...] = (str, str, str.lower, str.upper, str.title, _snake)
+    recase = rng.choice(recases)
     return tuple(Label(str(i), recase(name), description) for i, (name, description) in enumerate(names))
 
 
@@ -173,7 +176,9 @@ def invented_name(rng: random.Random) -> str:
     """A word or code that says nothing."""
     if rng.random() < 0.4:
         return rng.choice(("class {}", "type {}", "{}", "group {}", "option {}")).format(
-            rng.choice((str(rng.randint(1, 99)), chr(rng.randint(65, 90)), f"{chr(rng.randint(65, 90))}{rng.randint(1, 9)}"))
+            rng.choice(
+                (str(rng.randint(1, 99)), chr(rng.randint(65, 90)), f"{chr(rng.randint(65, 90))}{rng.randint(1, 9)}")
+            )
         )
     return "".join(rng.choices(_SYLLABLES, k=rng.randint(2, 3)))
 

@@ -1,9 +1,9 @@
 """The embedded model as plain functions, made to train fast on a CPU, and its export to transformers' Mixtral.
 
-The architecture is Mixtral's, exactly: RMSNorm, rotary positions, grouped-query attention, a softmax router of which the two
-best experts count, SwiGLU experts, tied embeddings. What differs is how it is computed: all experts of a layer as one dense
-product whose unchosen parts are multiplied by zero. For four small experts that is twice the arithmetic and a third of the
-time, since nothing is gathered or scattered.
+The architecture is Mixtral's, exactly: RMSNorm, rotary positions, grouped-query attention, a softmax router of which
+the two best experts count, SwiGLU experts, tied embeddings. What differs is how it is computed: all experts of a layer
+as one dense product whose unchosen parts are multiplied by zero. For four small experts that is twice the arithmetic
+and a third of the time, since nothing is gathered or scattered.
 
 Axes: B rows, T tokens of a row, H hidden, E experts, F expert width, N lookups.
 """
@@ -40,11 +40,11 @@ def config(vocabulary: int, context: int, bos: int, eos: int, pad: int) -> Mixtr
 def init(vocabulary: int, seed: int) -> Params:
     """Fresh float32 weights, set so that copying is near at hand.
 
-    A model that chooses among given labels must compare tokens and copy one of them. Every head's output projection starts
-    as the transpose of its values' (attending to a token then raises that token's logit), every second head's queries start
-    as its keys (tokens attend to their like), and the experts start silent, so that the embeddings reach the end of the
-    network. The idea is mimetic initialisation (Trockman & Kolter, 2023); with a plain start the model had not begun to
-    copy after 900,000 tokens.
+    A model that chooses among given labels must compare tokens and copy one of them. Every head's output projection
+    starts as the transpose of its values' (attending to a token then raises that token's logit), every second head's
+    queries start as its keys (tokens attend to their like), and the experts start silent, so that the embeddings reach
+    the end of the network. The idea is mimetic initialisation (Trockman & Kolter, 2023); with a plain start the model
+    had not begun to copy after 900,000 tokens.
     """
     generator = torch.Generator().manual_seed(seed)
 
@@ -52,7 +52,8 @@ def init(vocabulary: int, seed: int) -> Params:
         return torch.randn(*shape, generator=generator) * std
 
     def orthonormal() -> Tensor:
-        return torch.linalg.qr(normal(HIDDEN, HEAD_DIM, std=1.0)).Q.T.contiguous()  # [HEAD_DIM, HIDDEN]
+        q: Tensor = torch.linalg.qr(normal(HIDDEN, HEAD_DIM, std=1.0)).Q
+        return q.T.contiguous()  # [HEAD_DIM, HIDDEN]
 
     params = {"emb": normal(vocabulary, HIDDEN, std=0.06), "norm": torch.ones(HIDDEN)}
     for i in range(LAYERS):
@@ -81,7 +82,10 @@ def rotary(positions: Tensor, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
 
 
 def hidden_states(p: Params, ids: Tensor, cos: Tensor, sin: Tensor, bias: Tensor) -> tuple[Tensor, Tensor]:
-    """Last hidden states [B, T, H] and the router's balance loss; `bias` [B, 1, 1, T, T] is 0 where i sees j, else −inf."""
+    """Last hidden states [B, T, H] and the router's balance loss.
+
+    `bias` [B, 1, 1, T, T] is 0 where token i sees token j and −inf elsewhere.
+    """
     x = F.embedding(ids, p["emb"])
     balance = torch.zeros(())
     for i in range(LAYERS):
@@ -105,7 +109,7 @@ def export(p: Params, cfg: MixtralConfig, folder: Path) -> None:
     state = {"model.embed_tokens.weight": p["emb"], "lm_head.weight": p["emb"], "model.norm.weight": p["norm"]}
     for i in range(LAYERS):
         at = f"model.layers.{i}"
-        q, k, v = p[f"{i}.qkv"].split((HEADS * HEAD_DIM, KV_HEADS * HEAD_DIM, KV_HEADS * HEAD_DIM))
+        q, k, v = torch.split(p[f"{i}.qkv"], [HEADS * HEAD_DIM, KV_HEADS * HEAD_DIM, KV_HEADS * HEAD_DIM])
         state |= {
             f"{at}.self_attn.q_proj.weight": q,
             f"{at}.self_attn.k_proj.weight": k,
@@ -136,7 +140,7 @@ def _layer(
     qkv: Tensor, o: Tensor, gate: Tensor, up: Tensor, down: Tensor, n1: Tensor, n2: Tensor,
 ) -> tuple[Tensor, Tensor]:  # fmt: skip
     b, t, _ = x.shape
-    q, k, v = F.linear(_norm(x, n1), qkv).split((HEADS * HEAD_DIM, KV_HEADS * HEAD_DIM, KV_HEADS * HEAD_DIM), -1)
+    q, k, v = torch.split(F.linear(_norm(x, n1), qkv), [HEADS * HEAD_DIM, KV_HEADS * HEAD_DIM, KV_HEADS * HEAD_DIM], -1)
     q = _turn(q.view(b, t, HEADS, HEAD_DIM), cos, sin).transpose(1, 2).reshape(b, KV_HEADS, GROUPS * t, HEAD_DIM)
     k = _turn(k.view(b, t, KV_HEADS, HEAD_DIM), cos, sin).transpose(1, 2)
     v = v.view(b, t, KV_HEADS, HEAD_DIM).transpose(1, 2)

@@ -1,13 +1,14 @@
 """Training rows: one packed forest each, with the right label's tokens as targets.
 
-Two layouts, as in the product: one question and many short texts, or one document and many questions. A row holds several
-answers at little more than the price of one.
+Two layouts, as in the product: one question and many short texts, or one document and many questions. A row holds
+several answers at little more than the price of one.
 """
 
 from __future__ import annotations
 
 import random
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from pinpoint.engine.packing import PackedRow, pack
@@ -19,8 +20,8 @@ from training import messages
 from training.choices import MOST_LABELS, Choice, Concept, concept_choice, mention_choice, yes_no
 from training.sources import document_concepts, intent_concepts, load_intents, message_concept
 
-# (row length, rows a batch, share of the batches): compiled once each, about the same number of tokens. The longest teaches
-# the far positions of the context.
+# (row length, rows a batch, share of the batches): compiled once each, about the same number of tokens. The longest
+# teaches the far positions of the context.
 SHAPES = ((256, 16, 0.54), (512, 8, 0.42), (2048, 2, 0.04))
 
 
@@ -39,8 +40,8 @@ class RowMaker:
     def rows(self, rng: random.Random, length: int, count: int, *, first_lessons: bool = False) -> list[PackedRow]:
         """`count` rows of at most `length` tokens.
 
-        The first lessons are almost only lists of words of which one stands in the text: names cannot be learned by heart
-        there, so the model learns to find and copy before it learns what things are called.
+        The first lessons are almost only lists of words of which one stands in the text: names cannot be learned by
+        heart there, so the model learns to find and copy before it learns what things are called.
         """
         made: list[PackedRow] = []
         self._mention_share, self._mention_reach = (0.9, 0.4) if first_lessons else (0.12, 1.0)
@@ -116,7 +117,7 @@ class RowMaker:
                     continue
                 choice = mention
             else:
-                choice = concept_choice(rng, [replace(concept, text=lambda _: text)], wrong, 1)
+                choice = concept_choice(rng, [replace(concept, text=partial(_given, text))], wrong, 1)
             answer = choice.task.labels[choice.examples[0].answer]
             if rng.random() < 0.12:
                 asked = answer if rng.random() < 0.5 else rng.choice(choice.task.labels)
@@ -149,6 +150,11 @@ class RowMaker:
         share = {256: 0.66, 512: 0.5}.get(length, 0.8)
         tokens = self.encoder.text(body.text, trusted=False)[: round(length * share)]
         return self.encoder.pieces([opening]) + tokens + self.encoder.pieces([closing])
+
+
+def _given(text: str, rng: random.Random) -> str:
+    """Draw always the same text."""
+    return text
 
 
 class _Layout:

@@ -1,7 +1,7 @@
 """Where concepts come from: generated business documents, generated messages, and the support intents.
 
-`held_out_intents` and every message whose hash falls into `HELD_OUT_MESSAGES` are never trained on; the model card's figures
-are measured on them.
+`held_out_intents` and every message whose hash falls into `HELD_OUT_MESSAGES` are never trained on; the model card's
+figures are measured on them.
 """
 
 from __future__ import annotations

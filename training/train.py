@@ -1,7 +1,7 @@
 """Train the embedded model: `python -m training.train --intents FILE --out DIR`.
 
-Deterministic but for the last bits of parallel sums: the seeds are fixed, and batch n depends on n alone, so a run that was
-stopped goes on from its checkpoint with the batches that it had not seen.
+Deterministic but for the last bits of parallel sums: the seeds are fixed, and batch n depends on n alone, so a run
+that was stopped goes on from its checkpoint with the batches that it had not seen.
 """
 
 from __future__ import annotations
@@ -78,7 +78,7 @@ def collate(rows: list[PackedRow], length: int, rng: np.random.Generator) -> tup
     return (torch.from_numpy(ids), cos, sin, bias, *(torch.from_numpy(a) for a in (at, targets, weights)))
 
 
-def _produce(tokenizer: Path, intents: Path, seed: int, steps: range, queue: mp.Queue) -> None:
+def _produce(tokenizer: Path, intents: Path, seed: int, steps: range, queue: mp.Queue[list[PackedRow]]) -> None:
     torch.set_num_threads(1)
     maker = RowMaker(PromptEncoder(AutoTokenizer.from_pretrained(tokenizer)), intents)
     for step in steps:
@@ -118,7 +118,7 @@ def train(
             optimizer.load_state_dict(kept)
         step0, spent = state["step"], state["seconds"]
     context = mp.get_context("spawn")
-    queue: mp.Queue = context.Queue(maxsize=24)
+    queue: mp.Queue[list[PackedRow]] = context.Queue(maxsize=24)
     producer = context.Process(
         target=_produce, args=(tokenizer_folder, intents, seed, range(step0, 10**9), queue), daemon=True
     )
@@ -175,9 +175,7 @@ def schedule(done: float) -> float:
     return 0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * (done - flat) / (1 - flat)))
 
 
-def save(
-    path: Path, params: model.Params, optimizers: list[torch.optim.Optimizer], step: int, seconds: float
-) -> None:
+def save(path: Path, params: model.Params, optimizers: list[torch.optim.Optimizer], step: int, seconds: float) -> None:
     """Write a checkpoint so that a crash leaves the old one or the new one."""
     state = {
         "params": params, "optimizers": [o.state_dict() for o in optimizers], "step": step, "seconds": seconds,

@@ -16,22 +16,26 @@ from pinpoint.errors import ModelError
 class Settings(BaseSettings):
     """All that an operator can set, by environment variable `PINPOINT_<FIELD>` unless another name is given."""
 
-    model_config = SettingsConfigDict(env_prefix="PINPOINT_", frozen=True, extra="ignore", populate_by_name=True, env_ignore_empty=True)
+    model_config = SettingsConfigDict(
+        env_prefix="PINPOINT_", frozen=True, extra="ignore", populate_by_name=True, env_ignore_empty=True
+    )
 
     # RunPod's templates and the usual workers call it MODEL_NAME; empty means the embedded model.
-    model_name: str = Field("", validation_alias=AliasChoices("MODEL_NAME", "PINPOINT_MODEL_NAME"))
+    model_name: str = Field(default="", validation_alias=AliasChoices("MODEL_NAME", "PINPOINT_MODEL_NAME"))
     # A branch, tag or commit; pin a commit in production, so that a restart never changes the answers.
-    model_revision: str = Field("main", validation_alias=AliasChoices("MODEL_REVISION", "PINPOINT_MODEL_REVISION"))
+    model_revision: str = Field(
+        default="main", validation_alias=AliasChoices("MODEL_REVISION", "PINPOINT_MODEL_REVISION")
+    )
     # "auto" is the GPU where there is one. Only the embedded model runs on a CPU without being told to.
     device: Literal["auto", "cuda", "cpu"] = "auto"
     # What activations are computed in. "auto" is bfloat16 on a GPU; float32 on a CPU, where it is exact and portable.
     compute_dtype: Literal["auto", "float32", "bfloat16"] = "auto"
     # Tokens of one forward pass. Set from the memory plan on a GPU; on a CPU, enough to keep the matrix products busy.
-    token_budget: int = Field(8192, ge=256)
+    token_budget: int = Field(default=8192, ge=256)
     # Keys and values of shared prompt beginnings that outlive their pass, bytes. 256 MB is 2,000 tokens of Mixtral's.
-    prefix_store_bytes: int = Field(256_000_000, ge=0)
+    prefix_store_bytes: int = Field(default=256_000_000, ge=0)
     # Serialised answer, bytes: the platform takes 10 MB from /run.
-    max_response_bytes: int = Field(10_000_000, ge=1000)
+    max_response_bytes: int = Field(default=10_000_000, ge=1000)
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
 
 

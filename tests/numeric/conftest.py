@@ -3,11 +3,11 @@
 from pathlib import Path
 
 import pytest
-from tests.models import chatml_tokenizer, configurations, embedded, load_cpu, mixtral_tokenizer, save_random
-from tests.reference.scoring import plain_model
 from transformers import PreTrainedModel
 
 from pinpoint.engine.load import LoadedModel
+from tests.models import chatml_tokenizer, configurations, embedded, load_cpu, mixtral_tokenizer, save_random
+from tests.reference.scoring import plain_model
 
 FAMILIES = ("embedded", "mixtral", "mistral", "llama", "qwen2", "qwen3_moe", "mixtral_32k")
 Pair = tuple[LoadedModel, PreTrainedModel]

@@ -5,9 +5,6 @@ import random
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from tests.numeric.conftest import Pair
-from tests.numeric.tolerances import FLOAT32
-from tests.reference.scoring import label_log_prob
 
 from pinpoint.engine import attention
 from pinpoint.engine.packing import pack
@@ -17,6 +14,9 @@ from pinpoint.prompting.label_trie import build_trie
 from pinpoint.prompting.prompts import PromptBuilder
 from pinpoint.prompting.span_tree import Forest
 from pinpoint.prompting.taxonomy import Label, Task
+from tests.numeric.conftest import Pair
+from tests.numeric.tolerances import FLOAT32
+from tests.reference.scoring import label_log_prob
 
 DOCUMENTS = (
     "INVOICE No. 4711\nTotal due: 99.50 EUR, pay within 30 days.",
@@ -73,7 +73,9 @@ def _random_forest(seed: int, vocabulary: int) -> tuple[Forest, list[list[tuple[
         forest.add(tokens(12), rng.randint(-1, len(forest.tokens) - 1))
     for _ in range(rng.randint(1, 5)):
         few = rng.choice((3, vocabulary))  # few tokens: labels that begin other labels
-        labels = sorted({tuple(rng.randrange(few) + 3 for _ in range(rng.randint(1, 4))) for _ in range(rng.randint(1, 7))})
+        labels = sorted(
+            {tuple(rng.randrange(few) + 3 for _ in range(rng.randint(1, 4))) for _ in range(rng.randint(1, 7))}
+        )
         labels = [tuple(token % vocabulary for token in label) for label in labels]
         forest.ask(rng.randrange(len(forest.tokens)), build_trie(labels, STOP))
         labels_of_asks.append(labels)

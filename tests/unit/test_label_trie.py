@@ -1,4 +1,4 @@
-"""Label tries: every label is spelled by its path, shared beginnings are there once, and the parts add up to the whole."""
+"""Label tries: every label is spelled by its path, shared beginnings stand once, and the parts add up."""
 
 import pytest
 from hypothesis import given

@@ -1,4 +1,4 @@
-"""Fitting documents: what fits stays whole, what does not is cut or parted as the mode says, and nothing is lost unsaid."""
+"""Fitting documents: what fits stays whole, the rest is cut or parted as the mode says, nothing is lost unsaid."""
 
 import pytest
 from hypothesis import given

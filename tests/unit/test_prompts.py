@@ -125,7 +125,9 @@ def test_many_questions_share_a_long_document_which_is_not_kept() -> None:
 
 @settings(deadline=None)
 @given(st.lists(st.tuples(tasks(), documents), min_size=1, max_size=4))
-def test_asking_adds_what_was_foretold_and_equal_prompts_nothing_but_their_labels(asked: list[tuple[Task, str]]) -> None:
+def test_asking_adds_what_was_foretold_and_equal_prompts_nothing_but_their_labels(
+    asked: list[tuple[Task, str]],
+) -> None:
     forest = Forest()
     for task, text in asked:
         document = PROMPTS.document(text)

@@ -85,10 +85,6 @@ def test_each_call_gives_a_fresh_object() -> None:
     assert RESPONSE.to_wire()
 
 
-def test_no_device_has_no_memory() -> None:
-    assert replace(RESPONSE, memory=None).to_wire()["memory"] is None
-
-
 def test_raw_log_probabilities_are_there_when_asked_for_and_infinity_is_null() -> None:
     raw = replace(ANSWER, log_probs=(-0.07257123, -2.9957, -float("inf"))).to_wire()["log_probs"]
     assert raw == [-0.072571, -2.9957, None]

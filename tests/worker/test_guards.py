@@ -165,7 +165,7 @@ def test_failed_takes_are_paced(guarded: Guarded) -> None:
 def test_sigterm_runs_what_the_open_poll_brings(platform: Platform, start_worker: StartWorker, number: int) -> None:
     chance = random.Random(f"{seed()}/sigterm/{number}")
     platform.poll_s, platform.faults.slow_s = 20, 1.0
-    worker = start_worker(guards=True, echo_concurrency=4, echo_late_take_s=1.0)
+    worker = start_worker(guards=True, echo_concurrency=8, echo_late_take_s=1.0)
     flying = [platform.submit({"sleep_s": chance.uniform(0.0, 1.5)}) for _ in range(chance.randint(0, 2))]
     for job_id in flying:
         worker.wait_output(f"echo begins {job_id}")

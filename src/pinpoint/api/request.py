@@ -89,7 +89,7 @@ def _parse_job(raw: dict[str, object], limits: Limits) -> Request:
     if fields.options.explain and fields.options.long_document == "pages":
         raise RequestError(
             "conflicting_fields",
-            "a reason is given for one reading of the document; with `explain`, set `long_document` to 'head_tail' or 'error'",
+            "a reason is given for one reading of the document; with it, set `long_document` to 'head_tail' or 'error'",
             "options.explain",
         )
     return Request(documents=documents, tasks=tasks, options=_options(fields.options), warnings=tuple(warnings))

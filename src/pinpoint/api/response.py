@@ -41,8 +41,8 @@ class Answer:
     """The answer to one task about one document; `labels`, `scores` and `log_probs` are parallel, best first.
 
     `label` is None when the decision is to abstain. `log_probs`, kept for `return_raw`, are what the engine measured,
-    before prior and calibration (log-odds of yes with multi_label). `bounded_labels` says how many scores are upper bounds
-    that round to zero; `explanation` and `pages` are there where they were asked for.
+    before prior and calibration (log-odds of yes with multi_label). `bounded_labels` says how many scores are upper
+    bounds that round to zero; `explanation` and `pages` are there where they were asked for.
     """
 
     label: str | None

@@ -33,7 +33,9 @@ class Line:
 
 
 def evaluate(
-    file: Annotated[Path, typer.Argument(help="JSON lines with `text` and `label`, and perhaps `labels`.", exists=True)],
+    file: Annotated[
+        Path, typer.Argument(help="JSON lines with `text` and `label`, and perhaps `labels`.", exists=True)
+    ],
     labels: Annotated[
         str | None, typer.Option(help='The labels to choose from, "invoice,receipt,…"; else each line has its own.')
     ] = None,
@@ -79,7 +81,9 @@ def read_lines(file: Path, labels: str | None) -> list[Line]:
                 raise PinpointError("invalid_line", f"line {number} lacks `text` or `label`", "file")
             if value["label"] not in offered:
                 raise PinpointError(
-                    "unknown_label", f"the label of line {number} is not among the labels offered; see --labels", "labels"
+                    "unknown_label",
+                    f"the label of line {number} is not among the labels offered; see --labels",
+                    "labels",
                 )
             lines.append(Line(number, value["text"], value["label"], offered))
     if not lines:
@@ -108,8 +112,7 @@ def _answers(lines: Sequence[Line], instructions: str | None, *, progress: bool)
                     raw["instructions"] = instructions
                 response, _ = classify(parse_request(raw), scorer)
                 for result in response.results:
-                    answered = isinstance(result, DocumentResult)
-                    yield result.answers["category"].label if answered else None
+                    yield result.answers["category"].label if isinstance(result, DocumentResult) else None
                 bar.advance(task, len(job))
 
 

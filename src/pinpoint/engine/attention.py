@@ -1,20 +1,21 @@
 """Attention over a packed forest, as functions that transformers calls for any causal model.
 
-The rule of the forest (a span sees itself causally and its ancestors fully) is computed in two ways from the same table:
+The rule of the forest (a span sees itself causally and its ancestors fully) is computed in two ways from the same
+table:
 
 * `DENSE`: one mask of rows × columns. Any device, any model, obviously right; memory and time grow with the square.
 * `SPANS`: never a mask of the whole row. The row is depth-first, so all that is attended to is runs of it: a span's
-  descendants see the span's own run. Each pair of runs gives a partial attention with its log-sum-exp, and partial results
-  merge exactly::
+  descendants see the span's own run. Each pair of runs gives a partial attention with its log-sum-exp, and partial
+  results merge exactly::
 
       lse = log(exp(a.lse) + exp(b.lse));  out = exp(a.lse − lse) · a.out + exp(b.lse − lse) · b.out
 
-  On a CPU, small subtrees (a document with its label trie) are one *block* with a small mask of its own, since many tiny
-  products cost more than a few masked entries. On CUDA every span is a block and a level of the forest is one call of
-  `varlen_attn`.
+  On a CPU, small subtrees (a document with its label trie) are one *block* with a small mask of its own, since many
+  tiny products cost more than a few masked entries. On CUDA every span is a block and a level of the forest is one
+  call of `varlen_attn`.
 
-The table reaches the functions as the keyword argument `spans` of the model's call. Without it (plain generation, say) they
-hand over to transformers' own scaled-dot-product attention.
+The table reaches the functions as the keyword argument `spans` of the model's call. Without it (plain generation, say)
+they hand over to transformers' own scaled-dot-product attention.
 
 Axes: H query heads, G key-value heads, R = H / G, T row tokens, P tokens kept from an earlier pass, D head size.
 """
@@ -38,8 +39,8 @@ from pinpoint.engine.packing import PackedRow
 DENSE = "pinpoint_dense"
 SPANS = "pinpoint_spans"
 
-# A subtree of up to so many tokens is one block on a CPU. Measured on 2 cores: below 256 the many small products cost more
-# than they save, above 1,024 the masked entries do.
+# A subtree of up to so many tokens is one block on a CPU. Measured on 2 cores: below 256 the many small products cost
+# more than they save, above 1,024 the masked entries do.
 CPU_BLOCK_TOKENS = 512
 # Query rows of one partial product on a CPU: bounds the scores held at a time to this many rows × the keys of one run.
 CPU_QUERY_ROWS = 1024
@@ -132,9 +133,7 @@ def dense_attention(
     """query [1, H, T, D], key and value [1, G, P + T, D] → [1, T, H, D], by one mask."""
     if spans is None:
         return _plain(module, query, key, value, attention_mask, scaling=scaling, **kwargs)
-    out = F.scaled_dot_product_attention(
-        query, key, value, attn_mask=spans.dense_mask, scale=scaling, enable_gqa=True
-    )
+    out = F.scaled_dot_product_attention(query, key, value, attn_mask=spans.dense_mask, scale=scaling, enable_gqa=True)
     return out.transpose(1, 2).contiguous(), None
 
 
@@ -189,9 +188,11 @@ def _attend_cpu(query: Tensor, key: Tensor, value: Tensor, scale: float, spans: 
         for start in range(block.run.start, block.run.stop, CPU_QUERY_ROWS):
             stop = min(start + CPU_QUERY_ROWS, block.run.stop)
             first, last = start - block.run.start, stop - block.run.start
-            mask = torch.ones(last - first, last, dtype=torch.bool).tril(first) if block.mask is None else block.mask[
-                first:last, :last
-            ]
+            mask = (
+                torch.ones(last - first, last, dtype=torch.bool).tril(first)
+                if block.mask is None
+                else block.mask[first:last, :last]
+            )
             merge(Run(start, stop), Run(kept + block.run.start, kept + stop), mask)
     for level in spans.crossings:
         for rows, keys in level:
@@ -233,7 +234,8 @@ def varlen_partial(
 ) -> tuple[Tensor, Tensor]:
     """Attention of each run of queries over its run of keys, all in one call.
 
-    query [T, H, D], key and value [P + T, G, D] → out [n, H, D] and log-sum-exp [n, H], n the queries of all pairs in order.
+    query [T, H, D], key and value [P + T, G, D] → out [n, H, D] and log-sum-exp [n, H], n the queries of all pairs in
+    order.
     """
     from torch.nn.attention.varlen import AuxRequest, varlen_attn
 

@@ -1,7 +1,7 @@
 """Writing a loaded model as a quantised checkpoint: the integers and scales as they lie in memory, in safetensors.
 
-The names are those of the model's own parameters, so that reading it back needs no conversion, and the bytes depend on the
-weights alone: the same source gives the same files.
+The names are those of the model's own parameters, so that reading it back needs no conversion, and the bytes depend on
+the weights alone: the same source gives the same files.
 """
 
 from __future__ import annotations

@@ -1,15 +1,17 @@
 """The experts of a mixture in 8 bits, as a function that transformers calls for any model with fused experts.
 
-Tokens are sorted by expert once; each expert is then one product over the tokens that chose it. The only wait for the device
-is for the number of tokens of each expert.
+Tokens are sorted by expert once; each expert is then one product over the tokens that chose it. The only wait for the
+device is for the number of tokens of each expert.
 
 Axes: T tokens, K experts chosen for each, E experts, H hidden, P = T·K token-expert pairs.
 """
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from transformers.integrations.moe import ALL_EXPERTS_FUNCTIONS
 
 from pinpoint.engine.int8 import scaled_product
@@ -17,7 +19,7 @@ from pinpoint.engine.int8 import scaled_product
 NAME = "pinpoint_int8"
 
 
-def int8_experts(self: nn.Module, hidden_states: Tensor, top_k_index: Tensor, top_k_weights: Tensor) -> Tensor:
+def int8_experts(self: Any, hidden_states: Tensor, top_k_index: Tensor, top_k_weights: Tensor) -> Tensor:
     """Mix the chosen experts' outputs.
 
     Args:
@@ -30,7 +32,7 @@ def int8_experts(self: nn.Module, hidden_states: Tensor, top_k_index: Tensor, to
         [T, H]. A token's row is computed from that token alone, summed in the order of its choices.
     """
     tokens, choices = top_k_index.shape
-    experts = int(self.gate_up_proj.shape[0])  # type: ignore[union-attr, arg-type]
+    experts = self.gate_up_proj.shape[0]
     chosen = top_k_index.reshape(-1)
     order = torch.argsort(chosen, stable=True)  # [P]
     counts = torch.bincount(chosen, minlength=experts).tolist()
@@ -40,11 +42,11 @@ def int8_experts(self: nn.Module, hidden_states: Tensor, top_k_index: Tensor, to
     for expert, count in enumerate(counts[:experts]):
         if count:
             stop = start + count
-            wide = scaled_product(sorted_states[start:stop], self.gate_up_proj[expert], self.gate_up_proj_scale[expert])  # type: ignore[index]
+            wide = scaled_product(sorted_states[start:stop], self.gate_up_proj[expert], self.gate_up_proj_scale[expert])
             mixed[start:stop] = scaled_product(
-                self._apply_gate(wide),  # type: ignore[operator]
-                self.down_proj[expert],  # type: ignore[index]
-                self.down_proj_scale[expert],  # type: ignore[index]
+                self._apply_gate(wide),
+                self.down_proj[expert],
+                self.down_proj_scale[expert],
             )
             start = stop
     by_choice = torch.empty_like(mixed)

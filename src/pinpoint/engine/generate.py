@@ -41,9 +41,7 @@ def continue_greedily(
         max_new_tokens=MOST_TOKENS, do_sample=False, eos_token_id=stop, pad_token_id=stop, bos_token_id=stop
     )
     with plain_attention(model):
-        out = model.generate(
-            ids, attention_mask=torch.ones_like(ids), past_key_values=cache, generation_config=config
-        )
+        out = model.generate(ids, attention_mask=torch.ones_like(ids), past_key_values=cache, generation_config=config)
     tokens: list[int] = out[0, ids.shape[1] :].tolist()
     return tokens[: tokens.index(stop)] if stop in tokens else tokens
 

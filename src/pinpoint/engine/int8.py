@@ -1,9 +1,11 @@
-"""8-bit weights: one scale per output channel, symmetric, −127…127, quantised with bitsandbytes as the checkpoint streams in.
+"""8-bit weights: one scale per output channel, symmetric, −127…127, quantised with bitsandbytes as the checkpoint
+streams in.
 
-bitsandbytes replaces only `nn.Linear`, and since transformers 5 Mixtral's experts are two fused 3-D parameters, so its own
-recipe leaves 97 % of the model in 16 bits (bitsandbytes issue 1849). This module plugs a quantizer into transformers that
-takes both. Integers up to 127 are exact in bfloat16, so the product is a cast, a plain matrix product and a scale on the
-output: exact up to the product's own rounding, and the answer for a row does not depend on its neighbours in the batch.
+bitsandbytes replaces only `nn.Linear`, and since transformers 5 Mixtral's experts are two fused 3-D parameters, so its
+own recipe leaves 97 % of the model in 16 bits (bitsandbytes issue 1849). This module plugs a quantizer into
+transformers that takes both. Integers up to 127 are exact in bfloat16, so the product is a cast, a plain matrix
+product and a scale on the output: exact up to the product's own rounding, and the answer for a row does not depend on
+its neighbours in the batch.
 
 A quantised weight `w` has its integers under `w` and its scales, float32, under `w_scale` (experts) or `scale` beside
 `weight` (linears), in memory and in a checkpoint alike.
@@ -62,6 +64,7 @@ class Int8Linear(nn.Module):
         self.in_features, self.out_features = inputs, outputs
         self.weight = nn.Parameter(torch.empty(outputs, inputs, dtype=torch.int8, device="meta"), requires_grad=False)
         self.scale = nn.Parameter(torch.empty(outputs, dtype=torch.float32, device="meta"), requires_grad=False)
+        self.bias: nn.Parameter | None
         self.register_parameter("bias", None if bias is None else nn.Parameter(bias, requires_grad=False))
 
     def forward(self, x: Tensor) -> Tensor:
@@ -75,7 +78,7 @@ def scaled_product(x: Tensor, weight: Tensor, scale: Tensor) -> Tensor:
     return (F.linear(x, weight.to(x.dtype)) * scale).to(x.dtype)
 
 
-class Int8Config(QuantizationConfigMixin):  # type: ignore[no-untyped-call]
+class Int8Config(QuantizationConfigMixin):
     """What a quantised checkpoint's config.json says of it."""
 
     def __init__(self, **kwargs: Any) -> None:
@@ -135,9 +138,9 @@ class _QuantizeOnLoad(ConversionOps):
 def register() -> None:
     """Make transformers know the method; does nothing the second time."""
     if METHOD not in AUTO_QUANTIZER_MAPPING:
-        register_quantizer(METHOD)(Int8Quantizer)  # type: ignore[no-untyped-call]
+        register_quantizer(METHOD)(Int8Quantizer)
     if METHOD not in AUTO_QUANTIZATION_CONFIG_MAPPING:
-        register_quantization_config(METHOD)(Int8Config)  # type: ignore[no-untyped-call]
+        register_quantization_config(METHOD)(Int8Config)
 
 
 def is_int8_experts(module: nn.Module) -> bool:

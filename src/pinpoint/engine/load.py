@@ -1,8 +1,8 @@
 """Loading a model: one device, all of it, in 8 bits, or a plain refusal.
 
-`MODEL_NAME` is a name on the Hub or a folder; unset means the embedded model. A 16-bit checkpoint is quantised tensor by
-tensor as it streams in; a checkpoint that `pinpoint` quantised before is read as it is. Only safetensors, never code from
-the checkpoint.
+`MODEL_NAME` is a name on the Hub or a folder; unset means the embedded model. A 16-bit checkpoint is quantised tensor
+by tensor as it streams in; a checkpoint that `pinpoint` quantised before is read as it is. Only safetensors, never
+code from the checkpoint.
 """
 
 from __future__ import annotations
@@ -122,8 +122,8 @@ def choose_dtype(settings: Settings, device: torch.device) -> torch.dtype:
 def context_tokens(config: Any) -> int:
     """Longest prompt that the model is read with: its positions, or its sliding window where that is shorter.
 
-    Within the window, windowed and full attention are the same, so one rule of who sees whom serves all models. A longer
-    document is treated as one beyond the context.
+    Within the window, windowed and full attention are the same, so one rule of who sees whom serves all models. A
+    longer document is treated as one beyond the context.
     """
     positions = int(getattr(config, "max_position_embeddings", None) or DEFAULT_CONTEXT_TOKENS)
     window = getattr(config, "sliding_window", None) if getattr(config, "use_sliding_window", True) else None
@@ -142,7 +142,9 @@ def check_placement(model: PreTrainedModel, device: torch.device) -> int:
     total = 0
     for name, tensor in [*model.named_parameters(), *model.named_buffers()]:
         if tensor.device != device:
-            raise ModelError("misplaced_tensor", f"{name} is on {tensor.device}, not on {device}; nothing may be offloaded")
+            raise ModelError(
+                "misplaced_tensor", f"{name} is on {tensor.device}, not on {device}; nothing may be offloaded"
+            )
         total += tensor.numel() * tensor.element_size()
     for name, module in model.named_modules():
         for weight in int8.EXPERT_WEIGHTS:
@@ -189,7 +191,8 @@ def _from_pretrained(
         kind, names = next(iter(wrong.items()))
         raise ModelError(
             "checkpoint_incomplete",
-            f"{len(names)} tensors of the checkpoint are {kind.removesuffix('_keys')}, the first is {names[0]}; fetch it again",
+            f"{len(names)} tensors of the checkpoint are {kind.removesuffix('_keys')}, the first is {names[0]}; "
+            "fetch it again",
             "MODEL_NAME",
         )
     if any(int8.is_int8_experts(module) for module in model.modules()):

@@ -1,12 +1,12 @@
 """A forest of spans laid flat in one row: no token twice, no padding.
 
-The row is in depth-first order, label tries included, so that a span's descendants follow it in one run. With that, every
-attention the forest asks for is between two runs of the row: a span and itself (causal), and a span's descendants and the
-span (full). A trie node joins the run of its parent when it is the parent's only child; where a trie branches, each branch
-is a span of its own, so the one rule covers the tries too.
+The row is in depth-first order, label tries included, so that a span's descendants follow it in one run. With that,
+every attention the forest asks for is between two runs of the row: a span and itself (causal), and a span's
+descendants and the span (full). A trie node joins the run of its parent when it is the parent's only child; where a
+trie branches, each branch is a span of its own, so the one rule covers the tries too.
 
-Spans whose keys and values are kept from an earlier pass are not laid again: they stand before the row, so to speak, and
-their descendants see them there.
+Spans whose keys and values are kept from an earlier pass are not laid again: they stand before the row, so to speak,
+and their descendants see them there.
 
 Axes: T tokens of the row, P kept tokens, S laid spans, R rows whose logits are wanted, L lookups.
 """
@@ -92,10 +92,10 @@ def pack(forest: Forest, kept: Mapping[int, int] | None = None, only: Set[int] |
             row.lay(span, NO_PARENT, 0)
     paths: list[tuple[tuple[int, ...], ...]] = []
     lookups: list[tuple[int, int]] = []
-    for ask, rows in enumerate(row.lookup_rows):
+    for ask, lookup_rows in enumerate(row.lookup_rows):
         trie = forest.asks[ask].trie
         first = len(lookups)
-        lookups += [(at, target) for at, (_, target) in zip(rows, trie.lookups, strict=True)]
+        lookups += [(at, target) for at, (_, target) in zip(lookup_rows, trie.lookups, strict=True)]
         paths.append(tuple(tuple(first + lookup for lookup in path) for path in trie.paths))
     flat = _ints(lookups).reshape(-1, 2)
     rows, index = np.unique(flat[:, 0], return_inverse=True)
@@ -170,7 +170,7 @@ class _Row:
         span_of: list[int] = []
         at: list[int] = []
         open_spans: list[int] = []
-        for node, (token, above) in enumerate(zip(trie.tokens, trie.parents, strict=True)):
+        for token, above in zip(trie.tokens, trie.parents, strict=True):
             here = position if above < 0 else self.positions[at[above]] + 1
             if above >= 0 and children[above] == 1:
                 span = span_of[above]  # depth-first order: an only child comes right after its parent

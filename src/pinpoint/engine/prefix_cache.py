@@ -1,8 +1,8 @@
 """Keys and values that outlive a layer: those of shared prompt beginnings between passes, and of a pass for its next.
 
-The store is bounded in bytes and drops what was used longest ago. Its key is the whole token path from the root, beside the
-model and the prompt version: nothing that a tenant sent is ever shared but by equality of all of it. What is stored is a
-copy, so that a pass's own tensors can go.
+The store is bounded in bytes and drops what was used longest ago. Its key is the whole token path from the root,
+beside the model and the prompt version: nothing that a tenant sent is ever shared but by equality of all of it. What
+is stored is a copy, so that a pass's own tensors can go.
 
 Axes: G key-value heads, T row tokens, P kept tokens, n tokens of a span, D head size.
 """
@@ -66,7 +66,8 @@ class PrefixStore:
 
 
 class PassCache:
-    """What a model's layers call in place of transformers' cache: shows kept tokens to a layer, and takes copies of spans.
+    """What a model's layers call in place of transformers' cache: shows kept tokens to a layer, and takes copies of
+    spans.
 
     It holds nothing else of the pass, so the keys and values of all other tokens go with their layer.
     """

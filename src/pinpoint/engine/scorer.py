@@ -1,4 +1,4 @@
-"""The room's door: a loaded model that scores forests of spans. Everything outside `engine/` sees this and no tensor."""
+"""The room's door: a loaded model that scores forests of spans. The other rooms see this and no tensor."""
 
 from __future__ import annotations
 
@@ -83,8 +83,8 @@ class Scorer:
         if apart > HEAD_TOLERANCE[loaded.compute_dtype]:
             raise ModelError(
                 "unsupported_head",
-                f"this model changes its logits after the head (by {apart:.2g} in log-probability), which exact scoring does "
-                "not cover; use another model",
+                f"this model changes its logits after the head (by {apart:.2g} in log-probability), which exact "
+                "scoring does not cover; use another model",
                 "MODEL_NAME",
             )
         self._baseline_bytes = 0
@@ -123,7 +123,9 @@ class Scorer:
         ]
         computed += self._settle(forest, long, sums, exact, layers)
         scores = [
-            AskScores([known.get(k, bound) for k, bound in enumerate(bounds)], frozenset(range(len(bounds))) - known.keys())
+            AskScores(
+                [known.get(k, bound) for k, bound in enumerate(bounds)], frozenset(range(len(bounds))) - known.keys()
+            )
             for bounds, known in zip(sums, exact, strict=True)
         ]
         try:
@@ -150,7 +152,9 @@ class Scorer:
                 for index, labels in todo.items()
             ]
             spans = {span for ask in chosen for span in forest.ancestry(ask.span)}
-            sums, _, tokens = self._pass(replace(forest, asks=chosen), {s: layers[s] for s in sorted(spans)}, set(), spans)
+            sums, _, tokens = self._pass(
+                replace(forest, asks=chosen), {s: layers[s] for s in sorted(spans)}, set(), spans
+            )
             for (index, labels), values in zip(todo.items(), sums, strict=True):
                 exact[index] |= {k: bounds[index][k] + rest for k, rest in zip(labels, values, strict=True)}
             computed, rounds = computed + tokens, rounds + 1
@@ -179,7 +183,11 @@ class Scorer:
         lengths = forest.tokens
         cache = PassCache(
             list(kept.values()),
-            {s: (row.span_starts[s], row.span_starts[s] + len(lengths[s])) for s in sorted(wanted) if s in row.span_starts},
+            {
+                s: (row.span_starts[s], row.span_starts[s] + len(lengths[s]))
+                for s in sorted(wanted)
+                if s in row.span_starts
+            },
         )
         return score(self.loaded.model, row, cache), cache.taken, len(row.tokens)
 

@@ -28,8 +28,8 @@ LOGIT_ROWS = 512
 def score(model: PreTrainedModel, row: PackedRow, cache: PassCache | None = None) -> list[list[float]]:
     """Sums of log-probabilities along every path of every ask of a packed forest, in their order.
 
-    Float32 from the logits on, summed in float64. `cache` shows the row's kept tokens to the layers and takes copies for
-    a later pass. Raises what the device raises.
+    Float32 from the logits on, summed in float64. `cache` shows the row's kept tokens to the layers and takes copies
+    for a later pass. Raises what the device raises.
     """
     device = model.device
     hidden = model.base_model(
@@ -60,7 +60,8 @@ def lookup_log_probs(model: PreTrainedModel, hidden: Tensor, lookups: Tensor) ->
 def check_head(model: PreTrainedModel, tokens: list[int]) -> float:
     """Largest difference between the model's own log-probabilities and those of its head on its hidden states.
 
-    Zero but for rounding, unless the model does something to its logits (a cap, a scale) that `lookup_log_probs` does not.
+    Zero but for rounding, unless the model does something to its logits (a cap, a scale) that `lookup_log_probs` does
+    not.
     """
     ids = torch.tensor([tokens], device=model.device)
     hidden = model.base_model(input_ids=ids, use_cache=False).last_hidden_state[0]

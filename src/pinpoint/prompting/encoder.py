@@ -63,10 +63,11 @@ def chat_frame(tokenizer: Any) -> ChatFrame:
 
 
 class PromptEncoder:
-    """Encodes pieces and labels for one model. Not tied to a thread: it holds one tokenizer object for each kind of text.
+    """Encodes pieces and labels for one model. Not tied to a thread: it holds one tokenizer object for each kind of
+    text.
 
-    Setting `split_special_tokens` changes the state of the tokenizer that it is set on, which is not safe when two threads
-    share that object, so text from outside has an object of its own that is never used any other way.
+    Setting `split_special_tokens` changes the state of the tokenizer that it is set on, which is not safe when two
+    threads share that object, so text from outside has an object of its own that is never used any other way.
     """
 
     def __init__(self, tokenizer: Any) -> None:

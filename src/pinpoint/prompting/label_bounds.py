@@ -1,7 +1,7 @@
 """Which labels of a long list need their score computed, and which are settled by a bound.
 
-A label's score is a sum of log-probabilities, none above zero, so the log-probability of its first token alone bounds it from
-above, and that costs nothing: all first tokens are read from one row. A label stays uncomputed when
+A label's score is a sum of log-probabilities, none above zero, so the log-probability of its first token alone bounds
+it from above, and that costs nothing: all first tokens are read from one row. A label stays uncomputed when
 
 * all uncomputed labels together cannot move the sum over all labels by more than `EPSILON` of it, and
 * none of them can be among the best `best`.

@@ -84,7 +84,9 @@ def build_trie(labels: Sequence[Sequence[int]], stop: int, field: str = "labels"
     for index in sorted(range(len(labels)), key=lambda i: tuple(labels[i])):
         label = tuple(labels[index])
         if not label:
-            raise RequestError("invalid_label", "this label has no tokens for the model; reword it", f"{field}[{index}]")
+            raise RequestError(
+                "invalid_label", "this label has no tokens for the model; reword it", f"{field}[{index}]"
+            )
         twin = owners.setdefault(label, index)
         if twin != index:
             raise RequestError(

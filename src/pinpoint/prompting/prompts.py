@@ -43,7 +43,7 @@ class PromptBuilder:
         return self.encoder.text(text, trusted=False)
 
     def paths(self, task: Task, document: Sequence[int]) -> list[list[tuple[int, ...]]]:
-        """The spans, root first, of each prompt that asks `task` about a document: one for a choice, one a label else."""
+        """The spans, root first, of each prompt that asks `task` about a document; one a label with `multi_label`."""
         fenced = (*self._document_open, *document, *self._document_close)
         paths = []
         for question in self.questions(task):
@@ -82,8 +82,7 @@ class PromptBuilder:
         if task.multi_label:
             answers = build_trie([encoder.label_tokens(word) for word in (template.YES, template.NO)], encoder.stop)
             return tuple(
-                Question(tuple(encoder.pieces(template.yes_no_question(task, label))), answers)
-                for label in task.labels
+                Question(tuple(encoder.pieces(template.yes_no_question(task, label))), answers) for label in task.labels
             )
         field = "labels" if task.name == SHORT_FORM_TASK else f"tasks.{task.name}.labels"
         trie = build_trie([encoder.label_tokens(label.name) for label in task.labels], encoder.stop, field)

@@ -1,7 +1,8 @@
 """A batch as a forest of token spans.
 
-A span attends causally to itself and fully to all its ancestors; positions continue from the ancestor. A prompt is a path
-from a root to an *ask*: the place where one question about one document is answered, with the trie of its labels::
+A span attends causally to itself and fully to all its ancestors; positions continue from the ancestor. A prompt is a
+path from a root to an *ask*: the place where one question about one document is answered, with the trie of its
+labels::
 
     root ── question ── document A + ending ── label trie      (labels first)
          │           └─ document B + ending ── label trie

@@ -2,8 +2,8 @@
 
     documents → parts that fit → forests within the token budget → log-probabilities → answers
 
-A job is one packed forward pass unless it exceeds the token budget; then it is as few as the budget allows, a question about
-a part of a document being the smallest unit.
+A job is one packed forward pass unless it exceeds the token budget; then it is as few as the budget allows, a question
+about a part of a document being the smallest unit.
 """
 
 from __future__ import annotations
@@ -122,9 +122,7 @@ def classify(request: Request, engine: Engine, queue_ms: float = 0.0) -> tuple[R
         with engine.run(forest, explain=request.options.explain) as done:
             counts.batches += 1
             counts.tokens_computed += done.computed_tokens
-            counts.tokens_asked += sum(
-                forest.prompt_tokens(ask.span) + len(ask.trie.tokens) for ask in forest.asks
-            )
+            counts.tokens_asked += sum(forest.prompt_tokens(ask.span) + len(ask.trie.tokens) for ask in forest.asks)
             for work, task, part, asks in placed:
                 work.measured[task.name, part] = [done.scores[ask] for ask in asks]
                 if request.options.explain:
@@ -154,8 +152,8 @@ def classify(request: Request, engine: Engine, queue_ms: float = 0.0) -> tuple[R
 def _room(task: Task, engine: Engine) -> int:
     """Tokens that a task's prompt leaves for a document.
 
-    It depends on the task alone, so that an answer never depends on what else is asked; in steps, so that tasks of about the
-    same length cut a long document alike and can share it.
+    It depends on the task alone, so that an answer never depends on what else is asked; in steps, so that tasks of
+    about the same length cut a long document alike and can share it.
     """
     prompts = engine.prompts
     taken = max(prompts.overhead(task), engine.context_tokens - engine.token_budget + prompts.row_overhead(task))
@@ -163,8 +161,8 @@ def _room(task: Task, engine: Engine) -> int:
     if room < 1:
         raise RequestError(
             "labels_too_long",
-            f"the prompt takes {taken} tokens with its labels and without a document, and {engine.context_tokens} can be "
-            "read; shorten or split the list of labels",
+            f"the prompt takes {taken} tokens with its labels and without a document, and {engine.context_tokens} can "
+            "be read; shorten or split the list of labels",
             "labels" if task.name == SHORT_FORM_TASK else f"tasks.{task.name}.labels",
         )
     stepped = engine.context_tokens - math.ceil(taken / ROOM_STEP_TOKENS) * ROOM_STEP_TOKENS
@@ -183,9 +181,7 @@ def _prepare(
     try:
         if not any((whole, *pages)):
             raise DocumentError("empty_text", "nothing in this text has a token for the model", document.field)
-        fits = {
-            room: fit(whole, pages, room, options.long_document, document.field) for room in set(rooms.values())
-        }
+        fits = {room: fit(whole, pages, room, options.long_document, document.field) for room in set(rooms.values())}
     except DocumentError as error:
         return DocumentFailure(document.id, error.with_traceback(None))
     return _Work(document, {name: fits[room] for name, room in rooms.items()})
@@ -202,7 +198,10 @@ def _forests(
     for work in (outcome for outcome in outcomes if isinstance(outcome, _Work)):
         for task in request.tasks:
             for part, tokens in enumerate(work.fitted[task.name].parts):
-                if placed and forest.total_tokens + engine.prompts.new_tokens(forest, task, tokens) > engine.token_budget:
+                if (
+                    placed
+                    and forest.total_tokens + engine.prompts.new_tokens(forest, task, tokens) > engine.token_budget
+                ):
                     yield forest, placed
                     forest, placed = Forest(), []
                 asks = engine.prompts.add(forest, task, tokens, _exact_best(task, request.options))
@@ -214,8 +213,8 @@ def _forests(
 def _exact_best(task: Task, options: Options) -> int | None:
     """How many of a task's best labels must be exact; None for all.
 
-    A prior can lift any label, without the masked ones the others are the whole, and with pages a label's log-probabilities
-    are summed: there every one counts. Otherwise the margin needs two.
+    A prior can lift any label, without the masked ones the others are the whole, and with pages a label's
+    log-probabilities are summed: there every one counts. Otherwise the margin needs two.
     """
     if options.deterministic or options.return_raw or options.long_document == "pages" or task.prior or task.mask:
         return None

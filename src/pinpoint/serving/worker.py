@@ -1,7 +1,7 @@
 """The worker: takes a job, answers it once, and never lets anything but an answer out.
 
-The handler is async; one thread runs the forward passes, so that the platform's loop goes on taking, pinging and stopping
-jobs meanwhile.
+The handler is async; one thread runs the forward passes, so that the platform's loop goes on taking, pinging and
+stopping jobs meanwhile.
 """
 
 from __future__ import annotations
@@ -57,8 +57,8 @@ class Worker:
             return error_envelope(InternalError("internal", "the worker failed on this job; its log has the details"))
         log.info(
             "job=%s status=ok documents=%d failed=%d tokens_asked=%d tokens_computed=%d batches=%d bytes=%d ms=%.1f",
-            identity, counts.documents, counts.failed, counts.tokens_asked, counts.tokens_computed, counts.batches, size,
-            (time.perf_counter() - received) * 1e3,
+            identity, counts.documents, counts.failed, counts.tokens_asked, counts.tokens_computed, counts.batches,
+            size, (time.perf_counter() - received) * 1e3,
         )  # fmt: skip
         return wire
 
@@ -91,7 +91,8 @@ def start(handler: Any) -> None:
         sys.exit(error.wire())
     configure_logging(settings)
     local = "--rp_serve_api" not in sys.argv and "RUNPOD_WEBHOOK_GET_JOB" not in os.environ
-    # The SDK logs whole answers at its default level, DEBUG, and the answer of a local run at INFO, cut and not as JSON.
+    # The SDK logs whole answers at its default level, DEBUG, and the answer of a local run at INFO, cut and not as
+    # JSON.
     os.environ.setdefault("RUNPOD_LOG_LEVEL", "WARN" if local else "INFO")
     import runpod  # reads its environment when imported
 
