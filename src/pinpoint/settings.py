@@ -11,6 +11,9 @@ from pydantic import AliasChoices, Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from pinpoint.errors import ModelError
+from pinpoint.serving.sdk_guards.settings import GuardDefaults
+
+_GUARDS = GuardDefaults()
 
 
 class Settings(BaseSettings):
@@ -36,6 +39,20 @@ class Settings(BaseSettings):
     prefix_store_bytes: int = Field(default=256_000_000, ge=0)
     # Serialised answer, bytes: the platform takes 10 MB from /run.
     max_response_bytes: int = Field(default=10_000_000, ge=1000)
+    # How many jobs the platform may have in flight here. Constant: the SDK waits for an empty worker to change it.
+    max_concurrency: int = Field(default=4, ge=1, le=64)
+    # The next six are of the guards around the platform's SDK; `serving/sdk_guards/settings.py` has their reasons.
+    # Seconds that the poll which is open at SIGTERM may still bring jobs.
+    late_take_s: float = Field(default=_GUARDS.late_take_s, ge=0)
+    # Seconds of one attempt to post a result, and of all attempts together.
+    post_attempt_s: float = Field(default=_GUARDS.post_attempt_s, gt=0)
+    post_deadline_s: float = Field(default=_GUARDS.post_deadline_s, gt=0)
+    # Bytes of results that were not accepted in time and are kept for another try.
+    kept_results_bytes: float = Field(default=_GUARDS.kept_results_bytes, ge=0)
+    # Seconds without progress after which the worker leaves as hung; 0 watches nothing.
+    hang_s: float = Field(default=_GUARDS.hang_s, ge=0)
+    # Seconds that the last result of a worker to be replaced waits for the others.
+    last_result_s: float = Field(default=_GUARDS.last_result_s, ge=0)
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
 
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import threading
+from typing import TYPE_CHECKING
 
-from pinpoint.engine.load import load
-from pinpoint.engine.scorer import Scorer
 from pinpoint.settings import Settings
+
+if TYPE_CHECKING:
+    from pinpoint.engine.scorer import Scorer
 
 _lock = threading.Lock()
 _scorer: Scorer | None = None
@@ -21,5 +23,9 @@ def get_scorer(settings: Settings) -> Scorer:
     global _scorer
     with _lock:
         if _scorer is None:
+            # Imported here, so that a bad setting or a refusal answers before torch takes its seconds.
+            from pinpoint.engine.load import load
+            from pinpoint.engine.scorer import Scorer
+
             _scorer = Scorer(load(settings), settings.token_budget, settings.prefix_store_bytes)
         return _scorer

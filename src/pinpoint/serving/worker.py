@@ -21,6 +21,7 @@ from pinpoint.api.limits import Limits
 from pinpoint.api.request import parse_request
 from pinpoint.api.response import check_wire, error_envelope
 from pinpoint.errors import InternalError, PinpointError, RequestError
+from pinpoint.serving import sdk_guards
 from pinpoint.serving.classify import JobCounts, classify
 from pinpoint.serving.model import get_scorer
 from pinpoint.settings import Settings, read_settings
@@ -64,7 +65,8 @@ class Worker:
 
     def _answer(self, request: Any, received: float) -> tuple[Any, JobCounts]:
         scorer = get_scorer(self.settings)
-        response, counts = classify(request, scorer, queue_ms=(time.perf_counter() - received) * 1e3)
+        with sdk_guards.forward():
+            response, counts = classify(request, scorer, queue_ms=(time.perf_counter() - received) * 1e3)
         if request.shape == "zero_shot":
             return zero_shot_answer(request.sequences, response.results, request.single), counts
         return response.to_wire(), counts
@@ -96,18 +98,34 @@ def start(handler: Any) -> None:
     os.environ.setdefault("RUNPOD_LOG_LEVEL", "WARN" if local else "INFO")
     import runpod  # reads its environment when imported
 
+    if not local:
+        sdk_guards.install(settings)
+
+        def engine_loads() -> None:
+            get_scorer(settings)
+
+        # A failed check is reported as unhealthy and the worker is replaced, before it was given a job.
+        runpod.serverless.register_fitness_check(engine_loads)
+
     async def printing(job: dict[str, Any]) -> Any:
         result = await handler(job)
         print(json.dumps(result, indent=2, ensure_ascii=False), flush=True)
         return result
 
-    runpod.serverless.start({"handler": printing if local else handler})
+    runpod.serverless.start(
+        {
+            "handler": printing if local else handler,
+            "concurrency_modifier": lambda _: settings.max_concurrency,
+        }
+    )
 
 
 def configure_logging(settings: Settings) -> None:
     """One line an event, on standard error."""
     logging.basicConfig(stream=sys.stderr, format="%(asctime)s %(levelname)s %(message)s", level=logging.WARNING)
     log.setLevel(settings.log_level)
+    # It warns on import that an optional CPU kernel for 4 bits is missing, which nothing here uses.
+    logging.getLogger("bitsandbytes").setLevel(logging.ERROR)
 
 
 def _place(error: BaseException) -> str:
