@@ -33,8 +33,12 @@ class Settings(BaseSettings):
     device: Literal["auto", "cuda", "cpu"] = "auto"
     # What activations are computed in. "auto" is bfloat16 on a GPU; float32 on a CPU, where it is exact and portable.
     compute_dtype: Literal["auto", "float32", "bfloat16"] = "auto"
-    # Tokens of one forward pass. Set from the memory plan on a GPU; on a CPU, enough to keep the matrix products busy.
+    # Most tokens of one forward pass; on a GPU the memory plan may allow fewer. Enough to keep matrix products busy.
     token_budget: int = Field(default=8192, ge=256)
+    # GB (10⁹ bytes) of the card that stay free: other users of the card, fragmentation.
+    buffer_gb: float = Field(default=3.0, ge=0, allow_inf_nan=False)
+    # GB that the worker may take, a bound below the card's own; unset: the card less the buffer.
+    max_memory_gb: float | None = Field(default=None, gt=0, allow_inf_nan=False)
     # Keys and values of shared prompt beginnings that outlive their pass, bytes. 256 MB is 2,000 tokens of Mixtral's.
     prefix_store_bytes: int = Field(default=256_000_000, ge=0)
     # Serialised answer, bytes: the platform takes 10 MB from /run.

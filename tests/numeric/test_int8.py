@@ -10,14 +10,16 @@ from hypothesis import strategies as st
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from pinpoint.engine.int8 import EXPERT_WEIGHTS, Int8Linear, quantize
+from pinpoint.engine.int8 import EXPERT_WEIGHTS, Int8Linear, is_int8_experts, quantize
 from pinpoint.engine.load import LoadedModel
 from tests.models import chatml_tokenizer, configurations, load_cpu, save_random
 
 FAMILIES = ("mixtral", "qwen2", "qwen3_moe")
+# How checkpoints call the parts of an expert.
+GATED = ("gate_proj", "up_proj", "down_proj")
+MIXTRAL = ("w1", "w3", "w2")
 # What stays in the compute dtype: tables, the head, the router's choice, norms, biases.
 KEPT = ("embed_tokens.weight", "lm_head.weight", "gate.weight", "norm.weight", "layernorm.weight", ".bias")
-SMALL_PARTS = ("inv_freq", "original_inv_freq")
 
 
 @pytest.fixture(scope="module", params=FAMILIES)
@@ -36,6 +38,11 @@ def saved(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
 
 def dequantised(integers: Tensor, scales: Tensor) -> Tensor:
     return integers.float() * scales.unsqueeze(-1)
+
+
+def check_half_a_step(integers: Tensor, scales: Tensor, original: Tensor) -> None:
+    apart = (dequantised(integers, scales) - original.float()).abs()
+    assert (apart <= scales.unsqueeze(-1) * 0.501).all()
 
 
 @settings(deadline=None, max_examples=50)
@@ -79,17 +86,24 @@ def test_no_matrix_is_left_in_more_than_8_bits(saved: tuple[Path, LoadedModel]) 
 
 
 def test_every_weight_is_that_of_the_checkpoint(saved: tuple[Path, LoadedModel]) -> None:
-    """Linears by name; experts as the sum of them all, since the checkpoint holds each on its own."""
+    """The checkpoint holds each expert, and of it the gate and what it gates, on their own."""
     folder, loaded = saved
     source = load_file(folder / "model.safetensors")
     seen = 0
     for name, module in loaded.model.named_modules():
         if isinstance(module, Int8Linear):
-            original = source[f"{name}.weight"].float()
-            apart = (dequantised(module.weight, module.scale) - original).abs()
-            assert (apart <= module.scale.unsqueeze(-1) * 0.501).all(), name
+            check_half_a_step(module.weight, module.scale, source[f"{name}.weight"])
             seen += 1
-    assert seen >= 4 * loaded.model.config.num_hidden_layers
+        elif is_int8_experts(module):
+            place = name if f"{name}.0.down_proj.weight" in source else name.replace("mlp", "block_sparse_moe")
+            gate, wide, down = GATED if place == name else MIXTRAL
+            for expert, (up, up_scale) in enumerate(zip(module.gate_up_proj, module.gate_up_proj_scale, strict=True)):
+                fused = torch.cat([source[f"{place}.{expert}.{part}.weight"] for part in (gate, wide)])
+                check_half_a_step(up, up_scale, fused)
+                original = source[f"{place}.{expert}.{down}.weight"]
+                check_half_a_step(module.down_proj[expert], module.down_proj_scale[expert], original)
+            seen += 1
+    assert seen >= 5 * loaded.model.config.num_hidden_layers
 
 
 def test_biases_are_kept(saved: tuple[Path, LoadedModel]) -> None:

@@ -3,12 +3,12 @@
 from typing import Any
 
 import pytest
-from tests.models import embedded
 
 from pinpoint.api.request import parse_request
 from pinpoint.api.response import DocumentResult
 from pinpoint.engine.scorer import Scorer
 from pinpoint.serving.classify import classify
+from tests.models import embedded
 
 GROUPS = ("invoice", "contract", "claim", "delivery", "staff", "tax", "support")
 STEPS = (

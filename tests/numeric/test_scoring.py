@@ -7,12 +7,14 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from pinpoint.engine import attention
+from pinpoint.engine.load import LoadedModel
 from pinpoint.engine.packing import pack
+from pinpoint.engine.prefix_cache import PassCache
 from pinpoint.engine.scoring import score
 from pinpoint.prompting.encoder import PromptEncoder
 from pinpoint.prompting.label_trie import build_trie
 from pinpoint.prompting.prompts import PromptBuilder
-from pinpoint.prompting.span_tree import Forest
+from pinpoint.prompting.span_tree import NO_PARENT, Forest
 from pinpoint.prompting.taxonomy import Label, Task
 from tests.numeric.conftest import Pair
 from tests.numeric.tolerances import FLOAT32
@@ -82,14 +84,35 @@ def _random_forest(seed: int, vocabulary: int) -> tuple[Forest, list[list[tuple[
     return forest, labels_of_asks
 
 
+def _with_kept_spans(loaded: LoadedModel, forest: Forest, rng: random.Random) -> list[list[float]]:
+    """Scores of a pass that finds some of the spans computed by a pass before: ancestors first, none with an ask."""
+    asked = {ask.span for ask in forest.asks}
+    chosen: list[int] = []
+    for span, parent in enumerate(forest.parents):
+        if span not in asked and (parent == NO_PARENT or parent in chosen) and rng.random() < 0.7:
+            chosen.append(span)
+    row = pack(forest)
+    starts = {span: row.span_starts[span] for span in chosen}
+    first = PassCache([], {span: (at, at + len(forest.tokens[span])) for span, at in starts.items()})
+    score(loaded.model, row, first)
+    offsets, offset = {}, 0
+    for span in chosen:
+        offsets[span] = offset
+        offset += len(forest.tokens[span])
+    return score(loaded.model, pack(forest, offsets), PassCache([first.taken[span] for span in chosen], {}))
+
+
+@pytest.mark.parametrize("kept", [False, True], ids=["computed", "kept"])
 @pytest.mark.parametrize("implementation", [attention.SPANS, attention.DENSE])
-@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(seed=st.integers(0, 2**32))
-def test_random_forests_equal_the_slow_reference(small_mixtral: Pair, implementation: str, seed: int) -> None:
+def test_random_forests_equal_the_slow_reference(
+    small_mixtral: Pair, implementation: str, kept: bool, seed: int
+) -> None:
     loaded, plain = small_mixtral
     loaded.model.set_attn_implementation(implementation)
     forest, labels_of_asks = _random_forest(seed, loaded.model.config.vocab_size)
-    fast = score(loaded.model, pack(forest))
+    fast = _with_kept_spans(loaded, forest, random.Random(seed)) if kept else score(loaded.model, pack(forest))
     for ask, labels, scores in zip(forest.asks, labels_of_asks, fast, strict=True):
         prompt = forest.prompt(ask.span)
         assert scores == pytest.approx([label_log_prob(plain, prompt, label, STOP) for label in labels], abs=FLOAT32)

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import logging
 import time
-import warnings
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
@@ -18,7 +17,9 @@ from typing import Any
 import torch
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, GenerationConfig, PreTrainedModel
 
-from pinpoint.engine import attention, experts, int8
+from pinpoint.engine import attention, experts, gpu, int8
+from pinpoint.engine.memory_plan import MemoryPlan
+from pinpoint.engine.model_shapes import shape_from_config
 from pinpoint.errors import ModelError
 from pinpoint.settings import Settings
 
@@ -35,6 +36,7 @@ class LoadedModel:
 
     Attributes:
         context_tokens: longest prompt with label.
+        plan: what the model takes of its GPU; None on a CPU, where nothing is planned.
         weight_bytes: of all parameters and buffers.
         seconds: that loading took.
     """
@@ -49,6 +51,7 @@ class LoadedModel:
     context_tokens: int
     weight_bytes: int
     seconds: float
+    plan: MemoryPlan | None = None
 
 
 def load(settings: Settings) -> LoadedModel:
@@ -56,6 +59,7 @@ def load(settings: Settings) -> LoadedModel:
 
     Raises:
         ModelError: the checkpoint cannot be found, read, or held in 8 bits, or there is no GPU where one is needed.
+        CapacityError: the model does not fit the GPU with its buffer; nothing was loaded.
     """
     began = time.monotonic()
     device = choose_device(settings)
@@ -65,6 +69,7 @@ def load(settings: Settings) -> LoadedModel:
     revision = None if embedded or Path(source).is_dir() else settings.model_revision
     for module in (attention, experts, int8):
         module.register()
+    made = _plan(settings, source, revision, device) if device.type == "cuda" else None
     model, tokenizer = _from_pretrained(source, revision, device, dtype)
     weight_bytes = check_placement(model, device)
     loaded = LoadedModel(
@@ -78,6 +83,7 @@ def load(settings: Settings) -> LoadedModel:
         context_tokens=context_tokens(model.config),
         weight_bytes=weight_bytes,
         seconds=time.monotonic() - began,
+        plan=made,
     )
     log.info(
         "loaded model=%s revision=%s precision=%s compute=%s weights_gb=%.3f device=%s seconds=%.1f context_tokens=%d",
@@ -154,38 +160,61 @@ def check_placement(model: PreTrainedModel, device: torch.device) -> int:
     return total
 
 
+def _plan(settings: Settings, source: str, revision: str | None, device: torch.device) -> MemoryPlan:
+    """Plan the model on the device, refuse what does not fit, and cap the allocator."""
+    config = _configuration(source, revision)
+    free_bytes, total_bytes = torch.cuda.mem_get_info(device)
+    made = gpu.plan_or_refuse(settings, shape_from_config(config.to_dict(), source), total_bytes, free_bytes)
+    gpu.enforce(made, device, total_bytes)
+    return made
+
+
+def _configuration(source: str, revision: str | None) -> Any:
+    try:
+        return AutoConfig.from_pretrained(source, trust_remote_code=False, **_where(revision))
+    except (OSError, ValueError, KeyError) as error:
+        raise _unreadable(error) from None
+
+
+def _where(revision: str | None) -> dict[str, Any]:
+    return {"revision": revision} if revision else {"local_files_only": True}
+
+
+def _unreadable(error: Exception) -> ModelError:
+    # The first line says what is wrong; the rest of the Hub's messages is advice for other uses.
+    lines = str(error).strip().splitlines()
+    return ModelError(
+        "model_unreadable", f"cannot load the model: {lines[0] if lines else type(error).__name__}", "MODEL_NAME"
+    )
+
+
 def _from_pretrained(
     source: str, revision: str | None, device: torch.device, dtype: torch.dtype
 ) -> tuple[PreTrainedModel, Any]:
-    where = {"revision": revision} if revision else {"local_files_only": True}
+    config, where = _configuration(source, revision), _where(revision)
+    quantised = getattr(config, "quantization_config", None)
+    if quantised and quantised.get("quant_method") != int8.METHOD:
+        raise ModelError(
+            "quantised_elsewhere",
+            f"the checkpoint is already quantised ({quantised.get('quant_method')}); use its 16-bit original",
+            "MODEL_NAME",
+        )
     try:
-        config = AutoConfig.from_pretrained(source, trust_remote_code=False, **where)
         tokenizer = AutoTokenizer.from_pretrained(source, trust_remote_code=False, **where)
-        quantised = getattr(config, "quantization_config", None)
-        if quantised and quantised.get("quant_method") != int8.METHOD:
-            raise ModelError(
-                "quantised_elsewhere",
-                f"the checkpoint is already quantised ({quantised.get('quant_method')}); use its 16-bit original",
-                "MODEL_NAME",
-            )
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", FutureWarning)
-            model, report = AutoModelForCausalLM.from_pretrained(
-                source,
-                config=config,
-                dtype=dtype,
-                device_map={"": device},
-                attn_implementation=attention.SPANS,
-                quantization_config=None if quantised else int8.Int8Config(),
-                use_safetensors=True,
-                trust_remote_code=False,
-                output_loading_info=True,
-                **where,
-            )
+        model, report = AutoModelForCausalLM.from_pretrained(
+            source,
+            config=config,
+            dtype=dtype,
+            device_map={"": device},
+            attn_implementation=attention.SPANS,
+            quantization_config=None if quantised else int8.Int8Config(),
+            use_safetensors=True,
+            trust_remote_code=False,
+            output_loading_info=True,
+            **where,
+        )
     except (OSError, ValueError, RuntimeError, KeyError) as error:
-        # The first line says what is wrong; the rest of the Hub's messages is advice for other uses.
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise ModelError("model_unreadable", f"cannot load the model: {reason}", "MODEL_NAME") from None
+        raise _unreadable(error) from None
     wrong = {kind: sorted(report[kind]) for kind in ("missing_keys", "mismatched_keys") if report.get(kind)}
     if wrong:
         kind, names = next(iter(wrong.items()))

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 Layers = list[tuple[Tensor, Tensor]]  # of each layer: keys and values, [G, n, D] each
-Key = tuple[int, ...]
+Key = tuple[tuple[int, ...], ...]  # the tokens of each span from the root
 
 
 @dataclass(slots=True)

@@ -10,7 +10,7 @@ import psutil
 import torch
 
 from pinpoint.api.response import Memory, ModelInfo
-from pinpoint.engine import generate
+from pinpoint.engine import generate, gpu
 from pinpoint.engine.load import LoadedModel
 from pinpoint.engine.packing import pack
 from pinpoint.engine.prefix_cache import Layers, PassCache, PrefixStore
@@ -64,6 +64,10 @@ class ForestPass:
         )  # fmt: skip
         return encoder.decode(tokens), len(tokens)
 
+    def close(self) -> None:
+        """Let the keys and values go."""
+        self._layers.clear()
+
 
 class Scorer:
     """Scores forests on one loaded model. One forward pass at a time: callers take turns.
@@ -100,38 +104,52 @@ class Scorer:
         """Score every ask of `forest`; the keys and values of the pass live until the end of the `with` block.
 
         Labels are exact, but for those that an ask allows to be bounded (`Ask.exact_best`) and that cannot matter.
+
+        Raises:
+            OutOfMemory: the forest does not fit the device after all; score it in parts, after `release`.
+            DeviceError: the device failed.
         """
+        with gpu.device_errors():
+            done = self._score(forest, explain=explain)
+        try:
+            yield done
+        finally:
+            done.close()
+
+    def release(self) -> None:
+        """Give back what a failed pass left behind."""
+        gpu.release()
+
+    def _score(self, forest: Forest, *, explain: bool) -> ForestPass:
         kept = self._stored(forest)
-        long = [
+        long = {
             index
             for index, ask in enumerate(forest.asks)
             if ask.exact_best is not None and len(ask.trie.tokens) > TRIE_TOKENS_AT_ONCE
+        }
+        asks = [
+            replace(ask, trie=ask.trie.first_tokens()) if index in long else ask
+            for index, ask in enumerate(forest.asks)
         ]
-        asks = list(forest.asks)
-        for index in long:
-            asks[index] = replace(asks[index], trie=asks[index].trie.first_tokens())
-        needed = range(len(forest.asks)) if explain else long
-        wanted = {span for index in needed for span in forest.ancestry(forest.asks[index].span)} - kept.keys()
+        needed = range(len(asks)) if explain else long
+        wanted = {span for index in needed for span in forest.ancestry(asks[index].span)} - kept.keys()
         shared = {span for span, is_shared in enumerate(forest.shared) if is_shared and span not in kept}
         sums, layers, computed = self._pass(replace(forest, asks=asks), kept, wanted | shared)
-        stored = sum(len(forest.tokens[span]) for span in kept)
         for span in shared & layers.keys():
-            self.store.put(tuple(forest.prompt(span)), layers[span])
+            self.store.put(forest.path(span), layers[span])
         layers = {**kept, **layers}
         exact: list[dict[int, float]] = [
-            {} if index in set(long) else dict(enumerate(values)) for index, values in enumerate(sums)
+            {} if index in long else dict(enumerate(values)) for index, values in enumerate(sums)
         ]
-        computed += self._settle(forest, long, sums, exact, layers)
+        computed += self._settle(forest, sorted(long), sums, exact, layers)
         scores = [
             AskScores(
                 [known.get(k, bound) for k, bound in enumerate(bounds)], frozenset(range(len(bounds))) - known.keys()
             )
             for bounds, known in zip(sums, exact, strict=True)
         ]
-        try:
-            yield ForestPass(scores, computed, stored, self, forest, layers if explain else {})
-        finally:
-            layers.clear()
+        stored = sum(len(forest.tokens[span]) for span in kept)
+        return ForestPass(scores, computed, stored, self, forest, layers if explain else {})
 
     def _settle(
         self, forest: Forest, asks: list[int], bounds: list[list[float]], exact: list[dict[int, float]],
@@ -166,7 +184,7 @@ class Scorer:
             for span, shared in enumerate(forest.shared):
                 parent = forest.parents[span]
                 if shared and (parent == NO_PARENT or parent in kept):
-                    layers = self.store.get(tuple(forest.prompt(span)))
+                    layers = self.store.get(forest.path(span))
                     if layers is not None:
                         kept[span] = layers
         return kept

@@ -97,6 +97,10 @@ class Forest:
             path.append(self.parents[path[-1]])
         return path[::-1]
 
+    def path(self, span: int) -> tuple[tuple[int, ...], ...]:
+        """The tokens of each span from the root down to `span`: what makes it equal to a span of another forest."""
+        return tuple(self.tokens[s] for s in self.ancestry(span))
+
     def prompt(self, span: int) -> list[int]:
         """All token ids from the root to the end of `span`: the prompt as a plain model would be given it."""
         return [token for s in self.ancestry(span) for token in self.tokens[s]]

@@ -30,7 +30,7 @@ from pinpoint.api.response import (
 )
 from pinpoint.decide.decision import decide, decide_multi
 from pinpoint.documents.text import Document, RejectedDocument
-from pinpoint.errors import DocumentError, RequestError
+from pinpoint.errors import DocumentError, OutOfMemory, RequestError
 from pinpoint.prompting.long_document import Fitted, fit
 from pinpoint.prompting.prompts import SHORT_FORM_TASK, PromptBuilder
 from pinpoint.prompting.span_tree import Forest
@@ -78,6 +78,9 @@ class Engine(Protocol):
     def run(self, forest: Forest, *, explain: bool = False) -> AbstractContextManager[Pass]:
         """Score the asks of a forest."""
 
+    def release(self) -> None:
+        """Give back what a pass that ran out of memory left behind."""
+
     def memory(self) -> Memory:
         """What the device holds now."""
 
@@ -93,6 +96,7 @@ class _Work:
     fitted: dict[str, Fitted]
     measured: dict[tuple[str, int], list[Scores]] = field(default_factory=dict)
     rationales: dict[str, str] = field(default_factory=dict)
+    failure: OutOfMemory | None = None
 
 
 @dataclass(slots=True)
@@ -118,15 +122,8 @@ def classify(request: Request, engine: Engine, queue_ms: float = 0.0) -> tuple[R
     outcomes = [_prepare(document, request.options, rooms, engine) for document in request.documents]
     tokenized = time.perf_counter()
     counts = JobCounts(documents=len(outcomes))
-    for forest, placed in _forests(outcomes, request, engine):
-        with engine.run(forest, explain=request.options.explain) as done:
-            counts.batches += 1
-            counts.tokens_computed += done.computed_tokens
-            counts.tokens_asked += sum(forest.prompt_tokens(ask.span) + len(ask.trie.tokens) for ask in forest.asks)
-            for work, task, part, asks in placed:
-                work.measured[task.name, part] = [done.scores[ask] for ask in asks]
-                if request.options.explain:
-                    counts.tokens_written += _explain(work, task, asks, done, request.options)
+    for batch in _batches([o for o in outcomes if isinstance(o, _Work)], request.tasks, engine):
+        _run(batch, request, engine, counts)
     finished = time.perf_counter()
     results = tuple(_result(outcome, request) if isinstance(outcome, _Work) else outcome for outcome in outcomes)
     counts.failed = sum(isinstance(result, DocumentFailure) for result in results)
@@ -187,27 +184,64 @@ def _prepare(
     return _Work(document, {name: fits[room] for name, room in rooms.items()})
 
 
-_Placed = list[tuple[_Work, Task, int, list[int]]]
+@dataclass(frozen=True, slots=True)
+class _Unit:
+    """One task about one part of a document: what is never split."""
+
+    work: _Work
+    task: Task
+    part: int
+
+    @property
+    def tokens(self) -> Sequence[int]:
+        """The part's token ids."""
+        return self.work.fitted[self.task.name].parts[self.part]
 
 
-def _forests(
-    outcomes: Sequence[_Work | DocumentFailure], request: Request, engine: Engine
-) -> Iterator[tuple[Forest, _Placed]]:
-    """Forests within the token budget, and whose asks they hold."""
-    forest, placed = Forest(), _Placed()
-    for work in (outcome for outcome in outcomes if isinstance(outcome, _Work)):
-        for task in request.tasks:
+def _batches(works: Sequence[_Work], tasks: Sequence[Task], engine: Engine) -> Iterator[list[_Unit]]:
+    """The units of all documents, in order, in batches whose forest stays within the token budget."""
+    forest, batch = Forest(), list[_Unit]()
+    for work in works:
+        for task in tasks:
             for part, tokens in enumerate(work.fitted[task.name].parts):
-                if (
-                    placed
-                    and forest.total_tokens + engine.prompts.new_tokens(forest, task, tokens) > engine.token_budget
-                ):
-                    yield forest, placed
-                    forest, placed = Forest(), []
-                asks = engine.prompts.add(forest, task, tokens, _exact_best(task, request.options))
-                placed.append((work, task, part, asks))
-    if placed:
-        yield forest, placed
+                new = engine.prompts.new_tokens(forest, task, tokens)
+                if batch and forest.total_tokens + new > engine.token_budget:
+                    yield batch
+                    forest, batch = Forest(), []
+                engine.prompts.add(forest, task, tokens)
+                batch.append(_Unit(work, task, part))
+    if batch:
+        yield batch
+
+
+def _run(batch: Sequence[_Unit], request: Request, engine: Engine, counts: JobCounts) -> None:
+    """Measure a batch; where the device runs out of memory, its halves, down to a document that fails alone."""
+    try:
+        _run_whole(batch, request, engine, counts)
+        return
+    except OutOfMemory as error:
+        failure = error.with_traceback(None)
+    # Outside the `except`, so that nothing holds the pass that failed.
+    engine.release()
+    if len(batch) == 1:
+        batch[0].work.failure = failure
+        return
+    middle = len(batch) // 2
+    for half in (batch[:middle], batch[middle:]):
+        _run(half, request, engine, counts)
+
+
+def _run_whole(batch: Sequence[_Unit], request: Request, engine: Engine, counts: JobCounts) -> None:
+    forest, options = Forest(), request.options
+    asks = [engine.prompts.add(forest, u.task, u.tokens, _exact_best(u.task, options)) for u in batch]
+    with engine.run(forest, explain=options.explain) as done:
+        counts.batches += 1
+        counts.tokens_computed += done.computed_tokens
+        counts.tokens_asked += sum(forest.prompt_tokens(ask.span) + len(ask.trie.tokens) for ask in forest.asks)
+        for unit, indices in zip(batch, asks, strict=True):
+            unit.work.measured[unit.task.name, unit.part] = [done.scores[index] for index in indices]
+            if options.explain:
+                counts.tokens_written += _explain(unit.work, unit.task, indices, done, options)
 
 
 def _exact_best(task: Task, options: Options) -> int | None:
@@ -232,7 +266,9 @@ def _explain(work: _Work, task: Task, asks: list[int], done: Pass, options: Opti
     return tokens
 
 
-def _result(work: _Work, request: Request) -> DocumentResult:
+def _result(work: _Work, request: Request) -> DocumentResult | DocumentFailure:
+    if work.failure is not None:
+        return DocumentFailure(work.document.id, work.failure)
     most_cut = max(work.fitted.values(), key=lambda fitted: fitted.dropped)
     warnings = [*work.document.warnings, *request.warnings]
     if most_cut.dropped:

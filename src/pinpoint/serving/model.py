@@ -27,5 +27,9 @@ def get_scorer(settings: Settings) -> Scorer:
             from pinpoint.engine.load import load
             from pinpoint.engine.scorer import Scorer
 
-            _scorer = Scorer(load(settings), settings.token_budget, settings.prefix_store_bytes)
+            loaded = load(settings)
+            budget, store = settings.token_budget, settings.prefix_store_bytes
+            if loaded.plan is not None:
+                budget, store = min(budget, loaded.plan.token_budget), min(store, loaded.plan.store_bytes)
+            _scorer = Scorer(loaded, budget, store)
         return _scorer

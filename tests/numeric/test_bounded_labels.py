@@ -1,0 +1,128 @@
+"""Long lists of labels: bounding those that cannot matter changes no score that anybody could see."""
+
+import random
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+
+from pinpoint.api.request import Options
+from pinpoint.decide.decision import decide
+from pinpoint.engine.scorer import TRIE_TOKENS_AT_ONCE, AskScores, Scorer
+from pinpoint.prompting.label_trie import LabelTrie, build_trie
+from pinpoint.prompting.span_tree import Forest
+from pinpoint.prompting.taxonomy import Label, Task
+from tests.models import chatml_tokenizer, configurations, load_cpu, save_random
+from tests.numeric.tolerances import FLOAT32
+
+LABELS = 217
+MANY = Task("category", tuple(Label(str(n), f"label {n}") for n in range(LABELS)))
+# What makes a random model as sure of itself as a trained one: a head this much larger, and so much likelier to stop.
+SHARPER = 16.0
+STOPS = 30.0
+# The head enlarges the rounding of what comes before it.
+TOLERANCE = SHARPER * FLOAT32
+LARGE_BYTES = 10_000_000
+
+
+@pytest.fixture(scope="module")
+def scorer(tmp_path_factory: pytest.TempPathFactory) -> Scorer:
+    """A small Mixtral whose distributions are peaked."""
+    folder: Path = tmp_path_factory.mktemp("peaked")
+    tokenizer = chatml_tokenizer()
+    loaded = load_cpu(save_random(configurations(len(tokenizer))["mixtral"], tokenizer, folder))
+    scorer = Scorer(loaded, 65_536, LARGE_BYTES)
+    weight = loaded.model.get_output_embeddings().weight * SHARPER
+    head = nn.Linear(weight.shape[1], weight.shape[0])
+    with torch.no_grad():
+        head.weight.copy_(weight)
+        head.bias.zero_()[scorer.prompts.encoder.stop] = STOPS
+    loaded.model.set_output_embeddings(head.requires_grad_(False))
+    return scorer
+
+
+def many_labels(scorer: Scorer, seed: int = 0) -> LabelTrie:
+    """Most of one token, some longer, and some that begin others."""
+    rng = random.Random(seed)
+    words = rng.sample(range(3, 600), 150)
+    labels = {(word,) for word in words}
+    while len(labels) < LABELS:
+        labels.add(tuple(rng.choices(words, k=rng.randint(2, 4))))
+    return build_trie(rng.sample(sorted(labels), LABELS), scorer.prompts.encoder.stop)
+
+
+def job(tries: list[LabelTrie], exact_best: int | None) -> Forest:
+    """Three prompts under one kept beginning, each asked everything."""
+    rng = random.Random(1)
+    forest = Forest()
+    root = forest.add(rng.choices(range(3, 600), k=20), shared=True)
+    for length in (5, 60, 1):
+        span = forest.add(rng.choices(range(3, 600), k=length), root)
+        for trie in tries:
+            forest.ask(span, trie, exact_best)
+    return forest
+
+
+def measured(scorer: Scorer, forest: Forest) -> tuple[list[AskScores], int]:
+    scorer.store.clear()
+    with scorer.run(forest) as done:
+        return done.scores, done.computed_tokens
+
+
+@pytest.mark.parametrize("best", [2, 5])
+def test_bounded_scores_are_the_exact_ones_to_the_last_decimal_of_the_wire(scorer: Scorer, best: int) -> None:
+    trie = many_labels(scorer)
+    exact, exact_tokens = measured(scorer, job([trie], None))
+    bounded, bounded_tokens = measured(scorer, job([trie], best))
+    assert all(one.bounded == frozenset() for one in exact)
+    # Else nothing is tested: many labels are left to their bound, and that is cheaper.
+    assert all(len(one.bounded) > LABELS / 3 for one in bounded)
+    assert bounded_tokens < exact_tokens
+    for one, other in zip(exact, bounded, strict=True):
+        true, shown = (decide(scores.log_probs, MANY, Options()) for scores in (one, other))
+        in_true, in_shown = (dict(zip(answer.labels, answer.scores, strict=True)) for answer in (true, shown))
+        assert [in_shown[name] for name in in_true] == pytest.approx(list(in_true.values()), abs=1e-6)
+        assert shown.labels[:best] == true.labels[:best]
+        for k in range(LABELS):
+            if k in other.bounded:
+                assert one.log_probs[k] <= other.log_probs[k] + TOLERANCE
+            else:
+                assert other.log_probs[k] == pytest.approx(one.log_probs[k], abs=TOLERANCE)
+        best_first = sorted(range(LABELS), key=lambda k: -one.log_probs[k])
+        assert not other.bounded & set(best_first[:best])
+
+
+def test_short_lists_and_long_ones_share_a_pass_and_only_the_long_ones_are_bounded(scorer: Scorer) -> None:
+    few, many = build_trie([(9,), (9, 10), (11,)], scorer.prompts.encoder.stop), many_labels(scorer)
+    assert len(few.tokens) <= TRIE_TOKENS_AT_ONCE < len(many.tokens)
+    alone, _ = measured(scorer, job([few, many, few], None))
+    together, _ = measured(scorer, job([few, many, few], 2))
+    for ask, (one, other) in enumerate(zip(alone, together, strict=True)):
+        assert bool(other.bounded) == (ask % 3 == 1)
+        computed = [k for k in range(len(one.log_probs)) if k not in other.bounded]
+        for k in computed:
+            assert other.log_probs[k] == pytest.approx(one.log_probs[k], abs=TOLERANCE)
+
+
+def test_a_warm_store_changes_no_bounded_score(scorer: Scorer) -> None:
+    forest = job([many_labels(scorer)], 2)
+    cold, cold_tokens = measured(scorer, forest)
+    with scorer.run(forest) as done:
+        assert done.stored_tokens == len(forest.tokens[0])
+        assert done.computed_tokens == cold_tokens - done.stored_tokens
+        for one, other in zip(cold, done.scores, strict=True):
+            assert one.bounded == other.bounded
+            assert other.log_probs == pytest.approx(one.log_probs, abs=TOLERANCE)
+
+
+def test_labels_are_asked_in_any_order(scorer: Scorer) -> None:
+    """Scores come back by the caller's order, whatever the order of computing them was."""
+    trie = many_labels(scorer)
+    order = random.Random(2).sample(range(LABELS), LABELS)
+    shuffled = trie.subset(order)
+    for one, other in zip(
+        measured(scorer, job([trie], 2))[0], measured(scorer, job([shuffled], 2))[0], strict=True
+    ):
+        assert other.log_probs == pytest.approx([one.log_probs[k] for k in order], abs=TOLERANCE)
+        assert {order[k] for k in other.bounded} == one.bounded
