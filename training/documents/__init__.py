@@ -28,6 +28,7 @@ from .labels_trade import TRADE
 from .labels_work import WORK
 from .noise import add_noise
 from .plan import Plan
+from .references import KINDS_OF_A_SALE, SHARE, with_references
 
 __all__ = ["KINDS", "Kind", "add_noise", "generate"]
 
@@ -58,4 +59,7 @@ KINDS: tuple[Kind, ...] = tuple(
 def generate(rng: random.Random, kind: Kind | None = None) -> tuple[Kind, str]:
     """A document of the kind, or of any kind, as text extraction would deliver it."""
     chosen = kind if kind is not None else KINDS[int(rng.random() * len(KINDS))]
-    return chosen, add_noise(chosen.render(rng), rng)
+    text = chosen.render(rng)
+    if chosen.key in KINDS_OF_A_SALE and rng.random() < SHARE:
+        text = with_references(text, rng)
+    return chosen, add_noise(text, rng)

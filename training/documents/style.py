@@ -65,7 +65,7 @@ _LABEL_CASES: tuple[Callable[[str], str], ...] = (
     str.title, str.title, str.title, str.capitalize, str.capitalize, str.upper, str.lower, lambda s: s,
     lambda s: s.title().replace(" ", ""), lambda s: s.replace(" ", "_").lower(),
 )  # fmt: skip
-_SEPARATORS = (": ", ": ", ": ", ":", " ", " ", " - ", "\t", " : ", "  ", " = ", ":\n", " .... ", " | ", " # ")
+SEPARATORS = (": ", ": ", ": ", ":", " ", " ", " - ", "\t", " : ", "  ", " = ", ":\n", " .... ", " | ", " # ")
 _ARRANGEMENTS = ("lines", "lines", "lines", "lines", "pairs", "inline", "inline", "stacked", "columns", "grid")
 _JOINTS = ("  ", " ", " | ", "; ", ", ", "    ", "\t", " / ")
 _CELLS = ("  ", " ", "   ", "\t", " | ", ", ", ";", "    ")
@@ -89,7 +89,7 @@ class Style:
         self._raw = rng.random() < 0.1
         self.signs_in_tables = rng.random() < 0.4
         self.label = _LABEL_CASES[one(len(_LABEL_CASES))]
-        self.separator = _SEPARATORS[one(len(_SEPARATORS))]
+        self.separator = SEPARATORS[one(len(SEPARATORS))]
         self.arrangement = _ARRANGEMENTS[one(len(_ARRANGEMENTS))]
         self.joint = _JOINTS[one(len(_JOINTS))]
         self.cell = _CELLS[one(len(_CELLS))]
