@@ -13,6 +13,7 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import PreTrainedTokenizerFast
 
 from pinpoint.api.response import Memory, ModelInfo
+from pinpoint.errors import OutOfMemory
 from pinpoint.prompting.encoder import PromptEncoder
 from pinpoint.prompting.prompts import PromptBuilder
 from pinpoint.prompting.span_tree import Ask, Forest
@@ -100,11 +101,14 @@ class FakePass:
     scores: list[FakeScores]
     computed_tokens: int
     may_explain: bool
+    explain_fails: list[Exception]
     closed: bool = False
 
     def explain(self, ask: int, label: str) -> tuple[str, int]:
         """A rationale that repeats what it was asked for, three tokens long."""
         assert self.may_explain and not self.closed, "explain needs an open pass that was run with explain=True"
+        if self.explain_fails:
+            raise self.explain_fails.pop(0)
         return f"ask {ask} is {label}", 3
 
 
@@ -115,19 +119,25 @@ class FakeEngine:
     Attributes:
         stored_tokens: of each pass, how many tokens are taken from a pretended prefix store.
         bounds: leave all but the best `Ask.exact_best` labels at a bound, where an ask allows it.
+        device_tokens: of the largest forest that the pretended device holds; it runs out of memory over a larger one.
         fails: raised by the next passes, one after the other, in place of running.
+        explain_fails: raised by the next explanations.
         forests: what was run.
         passes: what came of it.
+        releases: how often `release` was called.
     """
 
     token_budget: int = 1_000_000
     context_tokens: int = 1_000_000
     stored_tokens: int = 0
     bounds: bool = False
+    device_tokens: int | None = None
     prompts: PromptBuilder = field(default_factory=chatml_prompts)
     fails: list[Exception] = field(default_factory=list)
+    explain_fails: list[Exception] = field(default_factory=list)
     forests: list[Forest] = field(default_factory=list)
     passes: list[FakePass] = field(default_factory=list)
+    releases: int = 0
 
     @contextmanager
     def run(self, forest: Forest, *, explain: bool = False) -> Iterator[FakePass]:
@@ -135,13 +145,20 @@ class FakeEngine:
         self.forests.append(forest)
         if self.fails:
             raise self.fails.pop(0)
+        if self.device_tokens is not None and forest.total_tokens > self.device_tokens:
+            raise OutOfMemory("out_of_memory", "the pretended device ran out of memory")
         scores = [self._scores(forest, ask) for ask in forest.asks]
-        done = FakePass(scores, forest.total_tokens - self.stored_tokens, explain)
+        done = FakePass(scores, forest.total_tokens - self.stored_tokens, explain, self.explain_fails)
         self.passes.append(done)
         try:
             yield done
         finally:
             done.closed = True
+
+    def release(self) -> None:
+        """Count; there is nothing to give back."""
+        assert all(one.closed for one in self.passes), "a pass is still open"
+        self.releases += 1
 
     def memory(self) -> Memory:
         """Always the same."""

@@ -9,6 +9,7 @@ from transformers import GenerationConfig, PreTrainedModel
 
 from pinpoint.engine import attention, generate
 from pinpoint.engine.scorer import Scorer
+from pinpoint.errors import OutOfMemory
 from pinpoint.prompting.span_tree import Forest
 from pinpoint.prompting.taxonomy import Label, Task
 from tests.models import chatml_tokenizer, configurations, load_cpu, save_random
@@ -16,17 +17,15 @@ from tests.numeric.conftest import Pair
 from tests.numeric.tolerances import FLOAT32
 from tests.reference.scoring import plain_model
 
-WRITTEN_TOKENS = 16
+WRITTEN_TOKENS = 8
 LARGE_BYTES = 10_000_000
 KIND = Task("category", tuple(Label(name, name) for name in ("invoice", "receipt", "purchase order")))
 TONE = Task("tone", tuple(Label(name, name) for name in ("friendly", "angry")))
-TEXTS = ("Total due: 99.50 EUR, pay within 30 days.", "Paid by card; keep it for the warranty. " * 4)
+TEXTS = ("Total due: 99.50 EUR, pay within 30 days.", "Paid by card; keep it for the warranty.")
 
 
 @pytest.fixture(params=["mixtral", "llama", "qwen2"])
-def pair(
-    request: pytest.FixtureRequest, small_mixtral: Pair, tmp_path_factory: pytest.TempPathFactory
-) -> Pair:
+def pair(request: pytest.FixtureRequest, small_mixtral: Pair, tmp_path_factory: pytest.TempPathFactory) -> Pair:
     if request.param == "mixtral":
         return small_mixtral
     tokenizer = chatml_tokenizer()
@@ -69,32 +68,28 @@ def job(scorer: Scorer) -> Forest:
     return forest
 
 
-@pytest.mark.parametrize("store_bytes", [0, LARGE_BYTES], ids=["cold", "warm"])
-def test_a_reason_is_what_transformers_writes_after_the_whole_prompt(
-    pair: Pair, store_bytes: int, written: list[list[int]]
-) -> None:
+def test_a_reason_is_what_transformers_writes_after_the_whole_prompt(pair: Pair, written: list[list[int]]) -> None:
     loaded, plain = pair
-    scorer = Scorer(loaded, 8192, store_bytes)
-    forest = job(scorer)
-    if store_bytes:
-        with scorer.run(forest):
-            pass
-    encoder = scorer.prompts.encoder
-    asked = [(0, "invoice"), (1, "angry"), (2, "purchase order"), (0, "receipt")]
-    with scorer.run(forest, explain=True) as done:
-        assert bool(done.stored_tokens) == bool(store_bytes)
-        reasons = [done.explain(ask, label) for ask, label in asked]
-    for (ask, label), (text, length), tokens in zip(asked, reasons, written, strict=True):
+    scorer = Scorer(loaded, 8192, LARGE_BYTES)
+    encoder, forest = scorer.prompts.encoder, job(scorer)
+    asked = [(0, "invoice"), (3, "angry")]
+    reasons = []
+    for warm in (False, True):
+        with scorer.run(forest, explain=True) as done:
+            assert (done.stored_tokens > 0) == warm
+            reasons.append([done.explain(ask, label) for ask, label in asked])
+    assert reasons[0] == reasons[1]
+    assert written[: len(asked)] == written[len(asked) :]
+    for (ask, label), reason, tokens in zip(asked, reasons[0], written, strict=False):
         answer = [*encoder.label_tokens(label), *encoder.pieces(generate.reason_opening())]
         slow = by_transformers(plain, [*forest.prompt(forest.asks[ask].span), *answer], encoder.stop)
         assert tokens == slow
-        assert (text, length) == (encoder.decode(slow), len(slow))
-    assert len({tuple(tokens) for tokens in written}) > 1, "a model that always writes the same shows nothing"
+        assert reason == (encoder.decode(slow), len(slow))
+    assert written[0] != written[1], "a model that always writes the same shows nothing"
 
 
 def test_a_reason_ends_at_the_stop_token(pair: Pair, monkeypatch: pytest.MonkeyPatch, written: list[list[int]]) -> None:
-    loaded, plain = pair
-    scorer = Scorer(loaded, 8192)
+    scorer = Scorer(pair[0], 8192)
     forest = job(scorer)
     with scorer.run(forest, explain=True) as done:
         done.explain(0, "invoice")
@@ -137,3 +132,16 @@ def test_what_a_pass_kept_for_reasons_goes_with_it(pair: Pair, written: list[lis
     assert not layers
     with scorer.run(job(scorer)) as done:
         assert not done._layers
+
+
+@pytest.mark.xfail(strict=True, reason="ForestPass.explain() is not inside gpu.device_errors(), as scoring is")
+def test_running_out_of_memory_while_writing_is_told_as_such(
+    small_mixtral: Pair, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def failing(*args: object) -> list[int]:
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    monkeypatch.setattr(generate, "continue_greedily", failing)
+    scorer = Scorer(small_mixtral[0], 8192)
+    with scorer.run(job(scorer), explain=True) as done, pytest.raises(OutOfMemory):
+        done.explain(0, "invoice")

@@ -1,4 +1,4 @@
-"""8-bit weights: how far from the 16-bit ones, that nothing is forgotten, and that a written checkpoint is read as it was."""
+"""8-bit weights: how far from the 16-bit ones, that none is forgotten, and that what is written is read as it was."""
 
 import json
 from pathlib import Path

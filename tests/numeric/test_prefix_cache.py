@@ -19,6 +19,7 @@ from tests.numeric.tolerances import FLOAT32
 from tests.reference.scoring import label_log_prob
 
 TOKEN_BYTES = 2 * 4 * 3  # keys and values, float32, three numbers a token
+PATHS: list[Key] = [((name,),) for name in (1, 2, 3, 4)]
 LARGE_BYTES = 10_000_000
 NAMES = ("invoice", "receipt", "gas", "gas bill", "purchase order")
 KIND = Task("category", tuple(Label(name, name) for name in NAMES))
@@ -34,42 +35,42 @@ def layers(tokens: int, value: float = 0.0) -> Layers:
 
 def test_what_was_put_is_found_and_both_outcomes_are_counted() -> None:
     store = PrefixStore(10 * TOKEN_BYTES)
-    assert store.get((1, 2)) is None
+    assert store.get(((1, 2),)) is None
     kept = layers(2)
-    store.put((1, 2), kept)
-    assert store.get((1, 2)) is kept
-    assert store.get((1,)) is None
+    store.put(((1, 2),), kept)
+    assert store.get(((1, 2),)) is kept
+    assert store.get(((1,),)) is None
     assert (store.hits, store.misses, store.bytes, len(store)) == (1, 2, 2 * TOKEN_BYTES, 1)
 
 
 def test_what_was_used_longest_ago_goes_first() -> None:
     store = PrefixStore(3 * TOKEN_BYTES)
-    for path in ((1,), (2,), (3,)):
+    for path in PATHS[:3]:
         store.put(path, layers(1))
-    store.get((1,))
-    store.put((4,), layers(1))
-    assert [store.get(path) is not None for path in ((1,), (2,), (3,), (4,))] == [True, False, True, True]
-    store.put((5,), layers(3))
+    store.get(((1,),))
+    store.put(PATHS[3], layers(1))
+    assert [store.get(path) is not None for path in PATHS] == [True, False, True, True]
+    store.put(((5,),), layers(3))
     assert (len(store), store.bytes) == (1, 3 * TOKEN_BYTES)
 
 
 def test_what_is_larger_than_the_store_is_not_kept_and_pushes_nothing_out() -> None:
     store = PrefixStore(2 * TOKEN_BYTES)
-    store.put((1,), layers(1))
-    store.put((2,), layers(3))
+    store.put(((1,),), layers(1))
+    store.put(((2,),), layers(3))
     assert (len(store), store.bytes) == (1, TOKEN_BYTES)
     empty = PrefixStore(0)
-    empty.put((1,), layers(1))
+    empty.put(((1,),), layers(1))
     assert len(empty) == 0
 
 
 def test_the_same_path_is_kept_and_counted_once() -> None:
     store = PrefixStore(9 * TOKEN_BYTES)
     for _ in range(2):
-        store.put((1, 2), layers(2))
+        store.put(((1, 2),), layers(2))
     assert (len(store), store.bytes) == (1, 2 * TOKEN_BYTES)
     store.clear()
-    assert (len(store), store.bytes, store.get((1, 2))) == (0, 0, None)
+    assert (len(store), store.bytes, store.get(((1, 2),))) == (0, 0, None)
 
 
 @settings(deadline=None)
@@ -80,7 +81,7 @@ def test_the_bytes_are_those_of_the_entries_and_never_over_the_limit(
     store = PrefixStore(room * TOKEN_BYTES)
     model: dict[Key, int] = {}  # a plain least-recently-used store, the oldest first
     for name, tokens, put in steps:
-        path = (name,)
+        path = ((name,),)
         if not put:
             assert (store.get(path) is not None) == (path in model)
             if path in model:
@@ -180,11 +181,7 @@ def test_a_store_too_small_for_all_of_it_still_gives_the_same_scores(small_mixtr
         assert tight.store.bytes <= tight.store.max_bytes
 
 
-@pytest.mark.xfail(
-    strict=True, reason="a store key is the path's tokens alone, and the entry that of its last span: other cuts collide"
-)
 def test_the_same_beginning_cut_elsewhere_is_not_mistaken_for_it(small_mixtral: Pair) -> None:
-    """Prompts of today are always cut alike; the store's key does not say so."""
     scorer = Scorer(small_mixtral[0], 8192, LARGE_BYTES)
     trie = build_trie([(70,), (71, 72)], scorer.prompts.encoder.stop)
     in_two, in_one = Forest(), Forest()

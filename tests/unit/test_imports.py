@@ -7,8 +7,6 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 ROOT = Path(__file__).parents[2]
 
 # The rooms that compute with tensors; the rest of engine/ is arithmetic and packing.
@@ -17,14 +15,13 @@ TENSOR_MODULES = {
     "pinpoint.engine.checkpoint",
     "pinpoint.engine.experts",
     "pinpoint.engine.generate",
+    "pinpoint.engine.gpu",
     "pinpoint.engine.int8",
     "pinpoint.engine.load",
     "pinpoint.engine.prefix_cache",
     "pinpoint.engine.scorer",
     "pinpoint.engine.scoring",
 }
-# The door to the engine: whoever imports it is about to load a model.
-DOOR = "pinpoint.serving.model"
 
 IMPORT_ALL = """
 import importlib, json, pkgutil, sys
@@ -78,20 +75,13 @@ def outcome(script: str) -> tuple[dict[str, Any], str, str]:
 def test_every_module_can_be_imported() -> None:
     found, _, _ = outcome(IMPORT_ALL)
     assert found["broken"] == {}
-    assert set(found["names"]) >= TENSOR_MODULES | {DOOR, "pinpoint.engine.memory_plan", "pinpoint.serving.classify"}
+    assert set(found["names"]) >= TENSOR_MODULES | {"pinpoint.engine.memory_plan", "pinpoint.serving.worker"}
 
 
 def test_torch_is_imported_by_the_rooms_that_compute_with_tensors_and_no_other() -> None:
     found, _, _ = outcome(IMPORT_ALL)
-    assert set(found["heavy"]) <= TENSOR_MODULES | {DOOR, "pinpoint.serving.worker"}
-    # Else the blocker above blocks nothing.
-    assert set(found["heavy"]) >= TENSOR_MODULES - {"pinpoint.engine.checkpoint"}
-
-
-@pytest.mark.xfail(strict=True, reason="serving/worker.py imports serving/model.py, and so torch, at its head")
-def test_the_worker_can_be_imported_without_torch() -> None:
-    found, _, _ = outcome(IMPORT_ALL)
-    assert "pinpoint.serving.worker" not in found["heavy"]
+    # At least these, too: else the script blocks nothing.
+    assert set(found["heavy"]) == TENSOR_MODULES
 
 
 def test_importing_any_module_prints_nothing() -> None:
@@ -100,19 +90,13 @@ def test_importing_any_module_prints_nothing() -> None:
 
 
 def test_importing_the_handler_starts_nothing() -> None:
-    found, printed, _ = outcome(IMPORT_HANDLER)
-    assert found | {"heavy": None} == {
-        "heavy": None,
+    found, printed, complaints = outcome(IMPORT_HANDLER)
+    assert found == {
+        "heavy": [],
         "loaded": False,
         "root handlers": 0,
         "log level": 0,
         "worker made": False,
         "new threads": 0,
     }
-    assert printed == ""
-
-
-@pytest.mark.xfail(strict=True, reason="serving/worker.py imports serving/model.py, and so torch, at its head")
-def test_importing_the_handler_imports_nothing_heavy_and_says_nothing() -> None:
-    found, _, complaints = outcome(IMPORT_HANDLER)
-    assert (found["heavy"], complaints) == ([], "")
+    assert (printed, complaints) == ("", "")

@@ -14,6 +14,7 @@ import re
 import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
+from dataclasses import field as dataclass_field
 
 from pinpoint.errors import DocumentError
 
@@ -48,7 +49,7 @@ class Document:
     pages: tuple[str, ...]
     extractor: str
     warnings: tuple[str, ...] = ()
-    field: str = "text"
+    field: str = dataclass_field(default="text", compare=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -118,7 +118,10 @@ class PromptEncoder:
 
     def _encode(self, text: str, *, trusted: bool) -> list[int]:
         tokenizer = self._trusted if trusted else self._untrusted
-        ids: list[int] = tokenizer.encode(text, add_special_tokens=False, split_special_tokens=not trusted)
+        # Not verbose: it warns of texts beyond the context, which are cut or refused later, in words.
+        ids: list[int] = tokenizer.encode(
+            text, add_special_tokens=False, split_special_tokens=not trusted, verbose=False
+        )
         return ids
 
     def _stop_id(self) -> int:
