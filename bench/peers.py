@@ -50,7 +50,7 @@ def packed(scorer: Scorer, task: Task, job: list[list[int]]) -> list[list[float]
     for document in job:
         if (
             forest.asks
-            and forest.total_tokens + scorer.prompts.new_tokens(forest, task, document) > scorer.token_budget
+            and forest.total_tokens + scorer.prompts.lay(task, document)[0].new_tokens(forest) > scorer.token_budget
         ):
             with scorer.run(forest) as done:
                 scores += [ask.log_probs for ask in done.scores]

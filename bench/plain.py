@@ -21,7 +21,6 @@ from pinpoint.engine.generate import plain_attention
 from pinpoint.engine.scorer import Scorer
 from pinpoint.prompting.taxonomy import Task
 
-Path = list[tuple[int, ...]]
 BATCH_DOCUMENTS = 8  # padded together, longest first; the fastest of 4, 8, 16 and 32 on 2 cores
 
 
@@ -37,7 +36,7 @@ def generate_and_parse(scorer: Scorer, task: Task, documents: Sequence[Sequence[
     answers = []
     with plain_attention(model):
         for document in documents:
-            (path,) = scorer.prompts.paths(task, document)
+            path = scorer.prompts.lay(task, document)[0].path
             ids = torch.tensor([[token for span in path for token in span]])
             out = model.generate(ids, attention_mask=torch.ones_like(ids), generation_config=config)
             answers.append(names.get(encoder.decode(out[0, ids.shape[1] :].tolist())))
@@ -49,7 +48,7 @@ def score_by_rows(scorer: Scorer, task: Task, documents: Sequence[Sequence[int]]
     """[N][L] log-probabilities, as `Scorer` gives them."""
     encoder = scorer.prompts.encoder
     labels = [[*encoder.label_tokens(label.name), encoder.stop] for label in task.labels]
-    paths = [scorer.prompts.paths(task, document)[0] for document in documents]
+    paths = [scorer.prompts.lay(task, document)[0].path for document in documents]
     shared = list(paths[0][0]) + (list(paths[0][1]) if all(p[1] == paths[0][1] for p in paths) else [])
     tails = [[token for span in path for token in span][len(shared) :] for path in paths]
     scores: dict[int, list[float]] = {}

@@ -80,7 +80,7 @@ def run(scorer: Scorer, tasks: list[Task], documents: list[list[int]]) -> tuple[
         for task in tasks:
             if (
                 forest.asks
-                and forest.total_tokens + scorer.prompts.new_tokens(forest, task, document) > scorer.token_budget
+                and forest.total_tokens + scorer.prompts.lay(task, document)[0].new_tokens(forest) > scorer.token_budget
             ):
                 flush()
             scorer.prompts.add(forest, task, document, exact_best=2)

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+import torch
 from transformers import PreTrainedModel
 
 from pinpoint.engine.load import LoadedModel
@@ -21,6 +22,12 @@ def _load(family: str, folder: Path) -> LoadedModel:
         return load_cpu(save_random(configurations(len(tokenizer))["mixtral"], tokenizer, folder / family))
     tokenizer = chatml_tokenizer()
     return load_cpu(save_random(configurations(len(tokenizer))[family], tokenizer, folder / family))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def one_thread() -> None:
+    """Products this small lose to the waiting of a second thread, by far where the machine is busy."""
+    torch.set_num_threads(1)
 
 
 @pytest.fixture(scope="session", params=FAMILIES)

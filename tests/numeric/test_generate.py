@@ -134,7 +134,6 @@ def test_what_a_pass_kept_for_reasons_goes_with_it(pair: Pair, written: list[lis
         assert not done._layers
 
 
-@pytest.mark.xfail(strict=True, reason="ForestPass.explain() is not inside gpu.device_errors(), as scoring is")
 def test_running_out_of_memory_while_writing_is_told_as_such(
     small_mixtral: Pair, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -89,7 +89,7 @@ def test_the_document_comes_first_from_eight_times_the_question_on(document: int
 def test_the_order_of_a_prompt_follows_from_the_two_lengths(extra: int) -> None:
     (question,) = PROMPTS.questions(CHOICE)
     document = [65] * (template.DOCUMENT_TO_QUESTION_TOKENS * len(question.tokens) + extra)
-    ((_, middle, last),) = PROMPTS.paths(CHOICE, document)
+    ((_, middle, last),) = (prompt.path for prompt in PROMPTS.lay(CHOICE, document))
     assert (middle == question.tokens) == (extra < 0)
     assert (last[: len(question.tokens)] == question.tokens) == (extra == 0)
 
@@ -98,8 +98,8 @@ def test_the_order_of_a_prompt_follows_from_the_two_lengths(extra: int) -> None:
 @given(tasks(), documents)
 def test_a_prompt_holds_its_parts_in_either_order(task: Task, text: str) -> None:
     document = PROMPTS.document(text)
-    for question, path in zip(PROMPTS.questions(task), PROMPTS.paths(task, document), strict=True):
-        root, middle, last = path
+    for question, prompt in zip(PROMPTS.questions(task), PROMPTS.lay(task, document), strict=True):
+        root, middle, last = prompt.path
         fenced = (*PROMPTS._document_open, *document, *PROMPTS._document_close)
         parts = (question.tokens, fenced) if middle == question.tokens else (fenced, question.tokens)
         assert (*middle, *last) == (*parts[0], *parts[1], *PROMPTS._ending)
@@ -131,15 +131,11 @@ def test_asking_adds_what_was_foretold_and_equal_prompts_nothing_but_their_label
     forest = Forest()
     for task, text in asked:
         document = PROMPTS.document(text)
-        before, foretold = forest.total_tokens, PROMPTS.new_tokens(forest, task, document)
-        asks = PROMPTS.add(forest, task, document)
-        added = forest.total_tokens - before
-        assert added <= foretold
-        assert added == foretold or task.multi_label
-        tries = sum(len(forest.asks[ask].trie.tokens) for ask in asks)
-        assert PROMPTS.new_tokens(forest, task, document) == tries
-        PROMPTS.add(forest, task, document)
-        assert forest.total_tokens == before + added + tries
+        for prompt in PROMPTS.lay(task, document):
+            before, foretold = forest.total_tokens, prompt.new_tokens(forest)
+            prompt.add_to(forest)
+            assert forest.total_tokens == before + foretold
+            assert prompt.new_tokens(forest) == len(prompt.trie.tokens)
 
 
 @settings(deadline=None)
@@ -155,7 +151,7 @@ def test_no_prompt_with_its_label_is_longer_than_overhead_and_document(task: Tas
 @settings(deadline=None, max_examples=20)
 @given(tasks())
 def test_the_same_task_gives_the_same_tokens_whoever_encodes_it(task: Task) -> None:
-    assert PROMPTS.paths(task, [65]) == PROMPTS.paths(task, [65]) == OTHER.paths(task, [65])
+    assert PROMPTS.lay(task, [65]) == PROMPTS.lay(task, [65]) == OTHER.lay(task, [65])
     assert PROMPTS.questions(task) == OTHER.questions(task)
 
 

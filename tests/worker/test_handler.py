@@ -64,7 +64,6 @@ def test_a_job_is_answered_as_json(served: subprocess.CompletedProcess[str], mod
     assert answer["model"]["name"] == str(model_folder)
 
 
-@pytest.mark.xfail(strict=True, reason="the SDK prints its banner to standard output before start()'s answer")
 def test_the_answer_is_all_of_standard_output(served: subprocess.CompletedProcess[str]) -> None:
     json.loads(served.stdout)
 

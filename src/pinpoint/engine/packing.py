@@ -144,6 +144,8 @@ class _Row:
             first = len(self.tokens)
             for ask in self._asks[span]:
                 trie = self.forest.asks[ask].trie
+                if any(node < 0 for node, _ in trie.lookups):
+                    raise ValueError(f"span {span} is kept, so the row that precedes its labels is not laid")
                 at = self._trie(trie, NO_PARENT, position + len(tokens))
                 self.lookup_rows[ask] = [at[node] for node, _ in trie.lookups]
             for child in self._children[span]:

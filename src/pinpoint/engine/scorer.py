@@ -58,10 +58,11 @@ class ForestPass:
         scorer, span = self._scorer, self._forest.asks[ask].span
         encoder = scorer.prompts.encoder
         answer = [*encoder.label_tokens(label), *encoder.pieces(generate.reason_opening())]
-        tokens = generate.continue_greedily(
-            scorer.loaded.model, self._forest.prompt(span), answer, encoder.stop,
-            [self._layers[s] for s in self._forest.ancestry(span) if s in self._layers],
-        )  # fmt: skip
+        layers = [self._layers[s] for s in self._forest.ancestry(span)]
+        with gpu.device_errors():
+            tokens = generate.continue_greedily(
+                scorer.loaded.model, self._forest.prompt(span), answer, encoder.stop, layers
+            )
         return encoder.decode(tokens), len(tokens)
 
     def close(self) -> None:

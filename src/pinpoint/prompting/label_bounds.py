@@ -36,13 +36,20 @@ def undecided(bounds: Sequence[float], exact: Mapping[int, float], best: int, ro
         return left
     # Before anything is known, the bounds themselves stand in for the scores; the next round checks against real ones.
     scores = list(exact.values()) if exact else [bounds[k] for k in left]
-    allowed = EPSILON * math.fsum(map(math.exp, scores))
+    # Relative to the largest, so that nothing underflows where all labels are far out of reach.
+    most = max(scores)
+    allowed = EPSILON * math.fsum(_share(score, most) for score in scores)
     rank = sorted(scores, reverse=True)[best - 1] if len(scores) >= best else -math.inf
-    rest = math.fsum(math.exp(bounds[k]) for k in left)
+    rest = math.fsum(_share(bounds[k], most) for k in left)
     chosen = []
     for k in left:
         if rest <= allowed and bounds[k] < rank:
             break
         chosen.append(k)
-        rest -= math.exp(bounds[k])
+        rest -= _share(bounds[k], most)
     return chosen
+
+
+def _share(value: float, most: float) -> float:
+    """exp(value − most), without overflow where a bound is far above all that was computed."""
+    return math.exp(min(value - most, 700.0)) if most > -math.inf else 1.0

@@ -9,7 +9,7 @@ from functools import lru_cache
 from pinpoint.prompting import template
 from pinpoint.prompting.encoder import PromptEncoder
 from pinpoint.prompting.label_trie import LabelTrie, build_trie
-from pinpoint.prompting.span_tree import Forest
+from pinpoint.prompting.span_tree import NO_PARENT, Forest
 from pinpoint.prompting.taxonomy import Task
 
 _TASK_CACHE_ENTRIES = 1024
@@ -22,6 +22,26 @@ class Question:
 
     tokens: tuple[int, ...]
     trie: LabelTrie
+
+
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """One prompt: its spans, root first, which of them other prompts are likely to share, and its labels."""
+
+    path: tuple[tuple[int, ...], ...]
+    shared: tuple[bool, ...]
+    trie: LabelTrie
+
+    def add_to(self, forest: Forest, exact_best: int | None = None) -> int:
+        """Add what `forest` has not got of it; returns the index of its ask."""
+        span = NO_PARENT
+        for tokens, shared in zip(self.path, self.shared, strict=True):
+            span = forest.add(tokens, span, shared=shared)
+        return forest.ask(span, self.trie, exact_best)
+
+    def new_tokens(self, forest: Forest) -> int:
+        """How many tokens `add_to` would add."""
+        return forest.new_tokens(self.path) + len(self.trie.tokens)
 
 
 class PromptBuilder:
@@ -42,30 +62,22 @@ class PromptBuilder:
         """Token ids of a document's own text."""
         return self.encoder.text(text, trusted=False)
 
-    def paths(self, task: Task, document: Sequence[int]) -> list[list[tuple[int, ...]]]:
-        """The spans, root first, of each prompt that asks `task` about a document; one a label with `multi_label`."""
+    def lay(self, task: Task, document: Sequence[int]) -> list[Prompt]:
+        """The prompts that ask `task` about a document: one for a choice, one a label with `multi_label`."""
         fenced = (*self._document_open, *document, *self._document_close)
-        paths = []
+        prompts = []
         for question in self.questions(task):
             # The questions of a multi-label task only ever share the document.
             if task.multi_label or template.document_first(len(document), len(question.tokens)):
-                paths.append([self._root, fenced, question.tokens + self._ending])
+                path, shared = (self._root, fenced, question.tokens + self._ending), (True, False, False)
             else:
-                paths.append([self._root, question.tokens, fenced + self._ending])
-        return paths
+                path, shared = (self._root, question.tokens, fenced + self._ending), (True, True, False)
+            prompts.append(Prompt(path, shared, question.trie))
+        return prompts
 
     def add(self, forest: Forest, task: Task, document: Sequence[int], exact_best: int | None = None) -> list[int]:
-        """Ask `task` about a document; returns the indices of its asks, in the order of `paths`."""
-        asks = []
-        for question, (root, middle, last) in zip(self.questions(task), self.paths(task, document), strict=True):
-            above = forest.add(middle, forest.add(root, shared=True), shared=middle == question.tokens)
-            asks.append(forest.ask(forest.add(last, above), question.trie, exact_best))
-        return asks
-
-    def new_tokens(self, forest: Forest, task: Task, document: Sequence[int]) -> int:
-        """At most how many tokens `add` would add to `forest`, tries included."""
-        tries = sum(len(question.trie.tokens) for question in self.questions(task))
-        return tries + sum(forest.new_tokens(path) for path in self.paths(task, document))
+        """Ask `task` about a document; returns the indices of its asks, in the order of `lay`."""
+        return [prompt.add_to(forest, exact_best) for prompt in self.lay(task, document)]
 
     def overhead(self, task: Task) -> int:
         """Tokens of the longest prompt of `task`, its longest label included, without the document."""

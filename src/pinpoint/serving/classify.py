@@ -32,12 +32,13 @@ from pinpoint.decide.decision import decide, decide_multi
 from pinpoint.documents.text import Document, RejectedDocument
 from pinpoint.errors import DocumentError, OutOfMemory, RequestError
 from pinpoint.prompting.long_document import Fitted, fit
-from pinpoint.prompting.prompts import SHORT_FORM_TASK, PromptBuilder
+from pinpoint.prompting.prompts import SHORT_FORM_TASK, Prompt, PromptBuilder
 from pinpoint.prompting.span_tree import Forest
 from pinpoint.prompting.taxonomy import Task, labels_sha
 
 PAGE_BREAK = "\n\n"
 ROOM_STEP_TOKENS = 128
+REASON_TOKENS = 128  # room for a reason and its opening, where one is asked for
 
 
 class Scores(Protocol):
@@ -90,11 +91,11 @@ class Engine(Protocol):
 
 @dataclass(slots=True)
 class _Work:
-    """A document on its way through the engine; all by task, measured values by part too."""
+    """A document on its way through the engine; all by task, measured values by part and question too."""
 
     document: Document
     fitted: dict[str, Fitted]
-    measured: dict[tuple[str, int], list[Scores]] = field(default_factory=dict)
+    measured: dict[tuple[str, int, int], Scores] = field(default_factory=dict)
     rationales: dict[str, str] = field(default_factory=dict)
     failure: OutOfMemory | None = None
 
@@ -118,7 +119,7 @@ def classify(request: Request, engine: Engine, queue_ms: float = 0.0) -> tuple[R
         RequestError: the labels do not fit the model's context, or the model cannot tell two of them apart.
     """
     began = time.perf_counter()
-    rooms = {task.name: _room(task, engine) for task in request.tasks}
+    rooms = {task.name: _room(task, request.options, engine) for task in request.tasks}
     outcomes = [_prepare(document, request.options, rooms, engine) for document in request.documents]
     tokenized = time.perf_counter()
     counts = JobCounts(documents=len(outcomes))
@@ -146,7 +147,7 @@ def classify(request: Request, engine: Engine, queue_ms: float = 0.0) -> tuple[R
     return response, counts
 
 
-def _room(task: Task, engine: Engine) -> int:
+def _room(task: Task, options: Options, engine: Engine) -> int:
     """Tokens that a task's prompt leaves for a document.
 
     It depends on the task alone, so that an answer never depends on what else is asked; in steps, so that tasks of
@@ -154,6 +155,7 @@ def _room(task: Task, engine: Engine) -> int:
     """
     prompts = engine.prompts
     taken = max(prompts.overhead(task), engine.context_tokens - engine.token_budget + prompts.row_overhead(task))
+    taken += REASON_TOKENS if options.explain else 0
     room = engine.context_tokens - taken
     if room < 1:
         raise RequestError(
@@ -174,7 +176,7 @@ def _prepare(
     encode = engine.prompts.document
     in_pages = options.long_document == "pages"
     whole = [] if in_pages else encode(PAGE_BREAK.join(document.pages))
-    pages = [encode(page) for page in document.pages if page.strip()] if in_pages else []
+    pages = [encode(page) if page.strip() else [] for page in document.pages] if in_pages else []
     try:
         if not any((whole, *pages)):
             raise DocumentError("empty_text", "nothing in this text has a token for the model", document.field)
@@ -186,16 +188,13 @@ def _prepare(
 
 @dataclass(frozen=True, slots=True)
 class _Unit:
-    """One task about one part of a document: what is never split."""
+    """One question of a task about one part of a document: what is never split."""
 
     work: _Work
     task: Task
     part: int
-
-    @property
-    def tokens(self) -> Sequence[int]:
-        """The part's token ids."""
-        return self.work.fitted[self.task.name].parts[self.part]
+    question: int
+    prompt: Prompt
 
 
 def _batches(works: Sequence[_Work], tasks: Sequence[Task], engine: Engine) -> Iterator[list[_Unit]]:
@@ -204,12 +203,12 @@ def _batches(works: Sequence[_Work], tasks: Sequence[Task], engine: Engine) -> I
     for work in works:
         for task in tasks:
             for part, tokens in enumerate(work.fitted[task.name].parts):
-                new = engine.prompts.new_tokens(forest, task, tokens)
-                if batch and forest.total_tokens + new > engine.token_budget:
-                    yield batch
-                    forest, batch = Forest(), []
-                engine.prompts.add(forest, task, tokens)
-                batch.append(_Unit(work, task, part))
+                for question, prompt in enumerate(engine.prompts.lay(task, tokens)):
+                    if batch and forest.total_tokens + prompt.new_tokens(forest) > engine.token_budget:
+                        yield batch
+                        forest, batch = Forest(), []
+                    prompt.add_to(forest)
+                    batch.append(_Unit(work, task, part, question, prompt))
     if batch:
         yield batch
 
@@ -232,16 +231,18 @@ def _run(batch: Sequence[_Unit], request: Request, engine: Engine, counts: JobCo
 
 
 def _run_whole(batch: Sequence[_Unit], request: Request, engine: Engine, counts: JobCounts) -> None:
-    forest, options = Forest(), request.options
-    asks = [engine.prompts.add(forest, u.task, u.tokens, _exact_best(u.task, options)) for u in batch]
+    forest, options, written = Forest(), request.options, 0
+    asks = [unit.prompt.add_to(forest, _exact_best(unit.task, options)) for unit in batch]
     with engine.run(forest, explain=options.explain) as done:
+        for unit, ask in zip(batch, asks, strict=True):
+            unit.work.measured[unit.task.name, unit.part, unit.question] = done.scores[ask]
+            if options.explain:
+                written += _explain(unit, ask, done, options)
+        # Only now: a pass that runs out of memory while it explains is run again in halves.
         counts.batches += 1
+        counts.tokens_written += written
         counts.tokens_computed += done.computed_tokens
         counts.tokens_asked += sum(forest.prompt_tokens(ask.span) + len(ask.trie.tokens) for ask in forest.asks)
-        for unit, indices in zip(batch, asks, strict=True):
-            unit.work.measured[unit.task.name, unit.part] = [done.scores[index] for index in indices]
-            if options.explain:
-                counts.tokens_written += _explain(unit.work, unit.task, indices, done, options)
 
 
 def _exact_best(task: Task, options: Options) -> int | None:
@@ -255,14 +256,16 @@ def _exact_best(task: Task, options: Options) -> int | None:
     return max(2, options.top_k or 0)
 
 
-def _explain(work: _Work, task: Task, asks: list[int], done: Pass, options: Options) -> int:
+def _explain(unit: _Unit, ask: int, done: Pass, options: Options) -> int:
     """Write down why; with reasons asked for, a document has one part."""
-    answer = _answer(task, options, work.measured[task.name, 0])
-    if task.multi_label or answer.label is None:
-        return 0  # yes or no needs no reason, and where there is no answer there is none
-    name = next(label.name for label in task.labels if label.id == answer.label)
-    text, tokens = done.explain(asks[0], name)
-    work.rationales[task.name] = text
+    if unit.task.multi_label:
+        return 0  # yes or no needs no reason
+    answer = _answer(unit.task, options, [done.scores[ask]])
+    if answer.label is None:
+        return 0
+    name = next(label.name for label in unit.task.labels if label.id == answer.label)
+    text, tokens = done.explain(ask, name)
+    unit.work.rationales[unit.task.name] = text
     return tokens
 
 
@@ -283,7 +286,8 @@ def _result(work: _Work, request: Request) -> DocumentResult | DocumentFailure:
 
 def _document_answer(work: _Work, task: Task, options: Options) -> Answer:
     fitted = work.fitted[task.name]
-    parts = [work.measured[task.name, part] for part in range(len(fitted.parts))]
+    questions = range(len(task.labels) if task.multi_label else 1)
+    parts = [[work.measured[task.name, part, question] for question in questions] for part in range(len(fitted.parts))]
     answer = _answer(task, options, _weighted(parts, [len(tokens) / fitted.tokens for tokens in fitted.parts]))
     if options.explain:
         answer = replace(answer, explanation=work.rationales.get(task.name))

@@ -13,6 +13,7 @@ import os
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext, redirect_stdout
 from functools import cached_property
 from typing import Any
 
@@ -29,6 +30,7 @@ from pinpoint.settings import Settings, read_settings
 log = logging.getLogger("pinpoint")
 
 MAX_ID_CHARS = 64  # of an id in a log line
+LEAVING_S = 5.0  # between a failed device and the end of the process
 
 
 class Worker:
@@ -39,12 +41,12 @@ class Worker:
         self._limits = Limits()
         self._forward = ThreadPoolExecutor(max_workers=1, thread_name_prefix="forward")
 
-    async def handle(self, job: dict[str, Any]) -> Any:
+    async def handle(self, job: Any) -> Any:
         """Answer one job: the value of `output`, or `{"error": "<code>: <message> (<field>)"}`."""
         received = time.perf_counter()
-        identity = str(job.get("id", ""))[:MAX_ID_CHARS]
+        identity = str(job.get("id", ""))[:MAX_ID_CHARS] if isinstance(job, dict) else ""
         try:
-            if job.get("input") is None:
+            if not isinstance(job, dict) or job.get("input") is None:
                 raise RequestError("missing_field", "the job has no input", "input")
             request = parse_request(job["input"], self._limits)
             loop = asyncio.get_running_loop()
@@ -52,6 +54,8 @@ class Worker:
             size = check_wire(wire, self.settings.max_response_bytes)
         except PinpointError as error:
             log.warning("job=%s status=error code=%s field=%s", identity, error.code, error.field)
+            if error.restart:
+                self._leave(error)
             return error_envelope(error)
         except Exception as error:  # whatever it is, the SDK would post its traceback to the caller
             log.error("job=%s status=error code=internal type=%s at=%s", identity, type(error).__name__, _place(error))
@@ -62,6 +66,11 @@ class Worker:
             size, (time.perf_counter() - received) * 1e3,
         )  # fmt: skip
         return wire
+
+    def _leave(self, error: PinpointError) -> None:
+        """End the process, with time for the answers of what is in flight: on a failed device nothing else helps."""
+        log.critical("leaving: %s", error.wire())
+        asyncio.get_running_loop().call_later(LEAVING_S, os._exit, 1)
 
     def _answer(self, request: Any, received: float) -> tuple[Any, JobCounts]:
         scorer = get_scorer(self.settings)
@@ -107,17 +116,20 @@ def start(handler: Any) -> None:
         # A failed check is reported as unhealthy and the worker is replaced, before it was given a job.
         runpod.serverless.register_fitness_check(engine_loads)
 
+    answers = sys.stdout
+
     async def printing(job: dict[str, Any]) -> Any:
         result = await handler(job)
-        print(json.dumps(result, indent=2, ensure_ascii=False), flush=True)
+        print(json.dumps(result, indent=2, ensure_ascii=False), file=answers, flush=True)
         return result
 
-    runpod.serverless.start(
-        {
-            "handler": printing if local else handler,
-            "concurrency_modifier": lambda _: settings.max_concurrency,
-        }
-    )
+    config = {
+        "handler": printing if local else handler,
+        "concurrency_modifier": lambda _: settings.max_concurrency,
+    }
+    # The SDK prints a banner and its log; of a local run, standard output is the answer and nothing else.
+    with redirect_stdout(sys.stderr) if local else nullcontext():
+        runpod.serverless.start(config)
 
 
 def configure_logging(settings: Settings) -> None:
