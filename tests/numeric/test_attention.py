@@ -13,7 +13,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from pinpoint.engine import attention
-from pinpoint.engine.attention import Run, SpanTable
+from pinpoint.engine.attention import SpanTable, VarlenCall
 from pinpoint.engine.packing import PackedRow, pack
 from pinpoint.prompting.label_trie import build_trie
 from pinpoint.prompting.span_tree import NO_PARENT, Forest
@@ -78,11 +78,11 @@ def dense(query: Tensor, key: Tensor, value: Tensor, scale: float, row: PackedRo
 
 
 def slow_varlen(
-    query: Tensor, key: Tensor, value: Tensor, pairs: list[tuple[Run, Run]], scale: float, causal: bool
+    query: Tensor, key: Tensor, value: Tensor, call: VarlenCall, scale: float, causal: bool
 ) -> tuple[Tensor, Tensor]:
     """The twin of `varlen_partial`: one pair of runs after the other, on any device."""
     outs, sums = [], []
-    for queries, keys in pairs:
+    for queries, keys in call.pairs:
         rows, columns = queries.stop - queries.start, keys.stop - keys.start
         assert rows > 0 and columns > 0 and (not causal or rows == columns)
         seen = torch.ones(rows, columns, dtype=torch.bool)
@@ -102,9 +102,9 @@ def test_levels_of_partial_attentions_merge_to_the_dense_one(
     monkeypatch: pytest.MonkeyPatch, heads: str, row: PackedRow
 ) -> None:
     monkeypatch.setattr(attention, "varlen_partial", slow_varlen)
+    monkeypatch.setattr(attention, "CPU_BLOCK_TOKENS", 0)  # every span a block, as on CUDA
     states = random_states(row, *HEADS[heads])
-    # The table of a CUDA device has no masks, so it can be made anywhere.
-    out = attention._attend_cuda(*states, 0.3, SpanTable(row, CUDA))
+    out = attention._attend_cuda(*states, 0.3, SpanTable(row, CPU))
     torch.testing.assert_close(out, dense(*states, 0.3, row), rtol=1e-5, atol=1e-5)
 
 

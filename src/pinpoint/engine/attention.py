@@ -21,8 +21,10 @@ Axes: H query heads, G key-value heads, R = H / G, T row tokens, P tokens kept f
 
 from __future__ import annotations
 
+import inspect
+import itertools
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from typing import Any
 
 import numpy as np
@@ -59,6 +61,26 @@ class Block:
 
     run: Run
     mask: Tensor | None
+
+
+@dataclass(frozen=True, slots=True)
+class VarlenCall:
+    """One call of `varlen_attn`: each run of queries over its run of keys.
+
+    Attributes:
+        pairs: (queries in the row, keys counted from the kept tokens).
+        query_at, key_at: where the rows stand: a slice where the runs follow each other, else int64 on the device.
+        query_offsets, key_offsets: [pairs + 1] int32, where each run begins among the gathered rows.
+        longest_queries, longest_keys: tokens of the longest run.
+    """
+
+    pairs: list[tuple[Run, Run]]
+    query_at: Tensor | slice
+    key_at: Tensor | slice
+    query_offsets: Tensor
+    key_offsets: Tensor
+    longest_queries: int
+    longest_keys: int
 
 
 @dataclass(frozen=True)
@@ -132,6 +154,13 @@ class SpanTable:
                 levels[level].append((Run(int(stop), int(end)), keys))
         kept = [(Run(*queries), Run(*keys)) for queries, keys in row.kept_crossings]
         return [level for level in ([[pair] for pair in kept] + levels) if level]
+
+    @cached_property
+    def calls(self) -> list[VarlenCall]:
+        """What CUDA computes: every block over itself, causally, and then each level; made once for all layers."""
+        kept = self.row.kept_tokens
+        own = [(block.run, Run(block.run.start + kept, block.run.stop + kept)) for block in self.blocks]
+        return [_varlen_call(pairs, self.device) for pairs in (own, *self.crossings)]
 
 
 def dense_attention(
@@ -216,47 +245,68 @@ def _bias(block: Block, start: int, stop: int, ancestors: int, dtype: torch.dtyp
 def _attend_cuda(query: Tensor, key: Tensor, value: Tensor, scale: float, spans: SpanTable) -> Tensor:
     """[H, T, D] against [G, P + T, D] → [T, H, D], a level of the forest a call."""
     rows, keys, values = (x.transpose(0, 1).contiguous() for x in (query, key, value))  # [tokens, heads, D]
-    kept = spans.row.kept_tokens
-    own = [(block.run, Run(block.run.start + kept, block.run.stop + kept)) for block in spans.blocks]
+    own, *levels = spans.calls
     out, lse = varlen_partial(rows, keys, values, own, scale, causal=True)
+    if not levels:
+        return out
     out = out.float()
-    for level in spans.crossings:
+    for level in levels:
         part, part_lse = varlen_partial(rows, keys, values, level, scale, causal=False)
-        at = _indices([queries for queries, _ in level], query.device)
-        total = torch.logaddexp(lse[at], part_lse)
-        out[at] = out[at] * (lse[at] - total).exp()[..., None] + part.float() * (part_lse - total).exp()[..., None]
-        lse[at] = total
+        at = level.query_at
+        # exp(b.lse − lse) of the module's docstring, and exp(a.lse − lse) is what is left of 1.
+        weight = torch.sigmoid(part_lse - lse[at])[..., None]
+        out[at] = torch.lerp(out[at], part.float(), weight)
+        lse[at] = torch.logaddexp(lse[at], part_lse)
     return out.to(query.dtype)
 
 
 def varlen_partial(
-    query: Tensor, key: Tensor, value: Tensor, pairs: list[tuple[Run, Run]], scale: float, causal: bool
+    query: Tensor, key: Tensor, value: Tensor, call: VarlenCall, scale: float, causal: bool
 ) -> tuple[Tensor, Tensor]:
     """Attention of each run of queries over its run of keys, all in one call.
 
-    query [T, H, D], key and value [P + T, G, D] → out [n, H, D] and log-sum-exp [n, H], n the queries of all pairs in
-    order.
+    query [T, H, D], key and value [P + T, G, D], 16-bit → out [n, H, D] and float32 log-sum-exp [n, H], n the queries
+    of all pairs in order.
     """
     from torch.nn.attention.varlen import AuxRequest, varlen_attn
 
-    query_at = _indices([queries for queries, _ in pairs], query.device)
-    key_at = _indices([keys for _, keys in pairs], query.device)
-    query_lengths = [queries.stop - queries.start for queries, _ in pairs]
-    key_lengths = [keys.stop - keys.start for _, keys in pairs]
+    queries = query[call.query_at]
+    # At least 2: with single queries the kernel turns to another order of heads, and splits the keys by what else is in
+    # the call, so that a row's rounding would depend on its neighbours. Later versions are told with `num_splits`.
+    longest = max(2, call.longest_queries)
+    options = {"enable_gqa": query.shape[1] != key.shape[1], "num_splits": 1}
     out, lse = varlen_attn(
-        query[query_at], key[key_at], value[key_at],
-        _offsets(query_lengths, query.device), _offsets(key_lengths, query.device),
-        max(query_lengths), max(key_lengths),
-        scale=scale, window_size=(-1, 0) if causal else (-1, -1), enable_gqa=query.shape[1] != key.shape[1],
-        return_aux=AuxRequest(lse=True),
+        queries, key[call.key_at], value[call.key_at], call.query_offsets, call.key_offsets,
+        longest, max(2, call.longest_keys), scale=scale, window_size=(-1, 0) if causal else (-1, -1),
+        return_aux=AuxRequest(lse=True), **{name: given for name, given in options.items() if name in _varlen_options()},
     )  # fmt: skip
-    # The kernel's own layout is [H, n], the documentation's [n, H]; the two differ but for n = H.
-    return out, (lse.transpose(0, 1) if lse.shape[0] == query.shape[1] else lse).float()
+    # The kernel's layout is [H, n], whatever torch's documentation says; [n, H] would merge to nonsense.
+    if lse.shape != (queries.shape[1], queries.shape[0]):
+        raise RuntimeError(f"varlen_attn gave log-sum-exps of {list(lse.shape)} for queries of {list(queries.shape)}")
+    return out, lse.transpose(0, 1).float().contiguous()
 
 
-def _indices(runs: list[Run], device: torch.device) -> Tensor:
+@cache
+def _varlen_options() -> frozenset[str]:
+    """What `varlen_attn` of this torch can be told; 2.11 knows neither option, and takes grouped heads as they are."""
+    from torch.nn.attention.varlen import varlen_attn
+
+    return frozenset(inspect.signature(varlen_attn).parameters)
+
+
+def _varlen_call(pairs: list[tuple[Run, Run]], device: torch.device) -> VarlenCall:
+    sides = [[pair[side] for pair in pairs] for side in (0, 1)]
+    lengths = [[run.stop - run.start for run in runs] for runs in sides]
+    return VarlenCall(
+        pairs,
+        *(_places(runs, device) for runs in sides),
+        *(torch.from_numpy(np.cumsum([0, *counts], dtype=np.int32)).to(device) for counts in lengths),
+        *(max(counts) for counts in lengths),
+    )
+
+
+def _places(runs: list[Run], device: torch.device) -> Tensor | slice:
+    """Where the tokens of the runs stand, one run after the other."""
+    if all(before.stop == after.start for before, after in itertools.pairwise(runs)):
+        return slice(runs[0].start, runs[-1].stop)
     return torch.from_numpy(np.concatenate([np.arange(run.start, run.stop) for run in runs])).to(device)
-
-
-def _offsets(lengths: list[int], device: torch.device) -> Tensor:
-    return torch.from_numpy(np.cumsum([0, *lengths], dtype=np.int32)).to(device)
