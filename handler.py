@@ -5,7 +5,7 @@ python handler.py --test_input '{"input": {…}}'             the job given
 python handler.py --rp_serve_api --rp_api_port 8123         the platform's calls on this machine
 """
 
-from pinpoint.serving.worker import Entry, start
+from pinpoint.serving.start import Entry, start
 
 handler = Entry()
 

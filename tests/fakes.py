@@ -113,6 +113,13 @@ class FakePass:
 
 
 @dataclass(slots=True)
+class FakeStore:
+    """Keeps nothing."""
+
+    bytes: int = 0
+
+
+@dataclass(slots=True)
 class FakeEngine:
     """An engine without a model.
 
@@ -138,6 +145,7 @@ class FakeEngine:
     forests: list[Forest] = field(default_factory=list)
     passes: list[FakePass] = field(default_factory=list)
     releases: int = 0
+    store: FakeStore = field(default_factory=FakeStore)
 
     @contextmanager
     def run(self, forest: Forest, *, explain: bool = False) -> Iterator[FakePass]:

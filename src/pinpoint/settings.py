@@ -45,6 +45,19 @@ class Settings(BaseSettings):
     max_response_bytes: int = Field(default=10_000_000, ge=1000)
     # How many jobs the platform may have in flight here. Constant: the SDK waits for an empty worker to change it.
     max_concurrency: int = Field(default=4, ge=1, le=64)
+    # How long a forward pass that is not full waits for jobs that have arrived and are not encoded yet, ms: about what
+    # encoding takes. Nobody waits where nobody is coming.
+    batch_wait_ms: float = Field(default=5.0, ge=0, le=1000)
+    # Tokens asked for by questions that wait; a job beyond is refused as `overloaded`. About what a large card computes
+    # in ten minutes, after which the platform has given a job up anyway.
+    max_queued_tokens: int = Field(default=16_000_000, ge=1)
+    # Seconds from a job's arrival to its answer, where the job's own policy names no executionTimeout; 0 for no end.
+    # The platform's default.
+    job_deadline_s: float = Field(default=600.0, ge=0, allow_inf_nan=False)
+    # Serialised answers kept for jobs that are handed over once more, bytes. Some 20,000 of one document.
+    kept_answers_bytes: int = Field(default=32_000_000, ge=0)
+    # Folder that outlives the worker, to remember jobs that ended it; empty: the network volume, where there is one.
+    state_dir: str = ""
     # The next six are of the guards around the platform's SDK; `serving/sdk_guards/settings.py` has their reasons.
     # Seconds that the poll which is open at SIGTERM may still bring jobs.
     late_take_s: float = Field(default=_GUARDS.late_take_s, ge=0)

@@ -14,7 +14,8 @@ from pinpoint.documents.text import Document, RejectedDocument
 from pinpoint.errors import DeviceError, DocumentError, OutOfMemory, RequestError
 from pinpoint.prompting.span_tree import Forest
 from pinpoint.prompting.taxonomy import Label, Task, labels_sha
-from pinpoint.serving.classify import PAGE_BREAK, ROOM_STEP_TOKENS, classify
+from pinpoint.serving.classify import classify
+from pinpoint.serving.preparation import PAGE_BREAK, ROOM_STEP_TOKENS
 from tests.fakes import FakeEngine, chatml_prompts, log_prob
 
 PROMPTS = chatml_prompts()
@@ -60,13 +61,11 @@ def check_choice(answer: Answer, task: Task, log_probs: list[float]) -> None:
 
 def test_one_document_is_one_pass_and_its_labels_share_the_mass() -> None:
     engine = FakeEngine()
-    response, counts = classify(request(LETTERS), engine, queue_ms=2.5)
+    response, counts = classify(request(LETTERS), engine)
     ((log_probs,), (answer,)) = expected(CHOICE, PROMPTS.document(LETTERS)), answered(response)
     check_choice(answer["category"], CHOICE, log_probs)
     assert (counts.documents, counts.failed, counts.batches) == (1, 0, 1)
-    assert (response.timing.queue_ms, response.memory, response.model.labels_sha) == (
-        2.5, engine.memory(), labels_sha(CHOICE),
-    )  # fmt: skip
+    assert (response.memory, response.model.labels_sha) == (engine.memory(), labels_sha(CHOICE))
 
 
 def test_many_documents_and_tasks_are_one_pass_in_the_order_of_the_request() -> None:

@@ -12,7 +12,8 @@ import pytest
 
 from pinpoint.errors import ModelError
 from pinpoint.serving import worker
-from pinpoint.serving.worker import Entry, Worker
+from pinpoint.serving.start import Entry
+from pinpoint.serving.worker import Worker
 from pinpoint.settings import Settings
 from tests.fakes import FakeEngine
 from tests.models import chatml_tokenizer, configurations, save_random

@@ -1,7 +1,10 @@
 """The worker: takes a job, answers it once, and never lets anything but an answer out.
 
-The handler is async; one thread runs the forward passes, so that the platform's loop goes on taking, pinging and
-stopping jobs meanwhile.
+    job ── parse ── same id here already? ── encode ──┐                       ┌── decide ── serialise ── answer
+                                                      └── batcher ── passes ──┘
+
+The handler is async. One thread runs the forward passes, which jobs in flight share; two more do what is each job's
+own, so that the event loop goes on taking, pinging and stopping jobs meanwhile.
 """
 
 from __future__ import annotations
@@ -10,139 +13,219 @@ import asyncio
 import json
 import logging
 import os
-import sys
 import time
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import nullcontext, redirect_stdout
-from functools import cached_property
-from typing import Any
+from contextlib import contextmanager
+from typing import Any, TypeVar
 
 from pinpoint.api.adapters import zero_shot_answer
 from pinpoint.api.limits import Limits
-from pinpoint.api.request import parse_request
-from pinpoint.api.response import check_wire, error_envelope
-from pinpoint.errors import InternalError, PinpointError, RequestError
+from pinpoint.api.request import Request, parse_request
+from pinpoint.api.response import Response, check_wire, error_envelope
+from pinpoint.errors import CapacityError, InternalError, PinpointError, RequestError
 from pinpoint.serving import sdk_guards
-from pinpoint.serving.classify import JobCounts, classify
+from pinpoint.serving.batcher import Batcher, place
+from pinpoint.serving.classify import JobCounts, Work
+from pinpoint.serving.jobs import JobLedger, input_digest
+from pinpoint.serving.metrics import JobRecord, Metrics, printable
 from pinpoint.serving.model import get_scorer
-from pinpoint.settings import Settings, read_settings
+from pinpoint.serving.passes import Engine
+from pinpoint.serving.poison import PoisonMemory, state_folder
+from pinpoint.serving.progress import Progress, Send
+from pinpoint.settings import Settings
 
 log = logging.getLogger("pinpoint")
 
-MAX_ID_CHARS = 64  # of an id in a log line
+T = TypeVar("T")
+
 LEAVING_S = 5.0  # between a failed device and the end of the process
+JOB_THREADS = 2  # so that one large job does not hold up the others
+TURN_CHARS = 100_000  # of documents encoded in one turn of such a thread: some 20 ms
+LONGEST_DEADLINE_S = 1e9
 
 
 class Worker:
-    """Answers jobs with the engine singleton."""
+    """Answers jobs with the engine singleton.
 
-    def __init__(self, settings: Settings) -> None:
+    Attributes:
+        metrics: what is counted here.
+    """
+
+    def __init__(self, settings: Settings, send_progress: Send | None = None) -> None:
         self.settings = settings
+        self.metrics = Metrics()
+        self._send_progress = send_progress
         self._limits = Limits()
         self._forward = ThreadPoolExecutor(max_workers=1, thread_name_prefix="forward")
+        self._jobs = ThreadPoolExecutor(max_workers=JOB_THREADS, thread_name_prefix="job")
+        self._ledger = JobLedger(settings.kept_answers_bytes)
+        self._poison = PoisonMemory(state_folder(settings.state_dir))
+        self._batcher = Batcher(
+            self.load,
+            lambda call: asyncio.get_running_loop().run_in_executor(self._forward, call),
+            settings.max_queued_tokens,
+            settings.batch_wait_ms / 1e3,
+            self._around,
+            self.metrics.batch_done,
+        )
+        self._engine: Engine | None = None
+        self._leaving = False
+
+    def load(self) -> Engine:
+        """The engine; loaded on the first call.
+
+        Raises:
+            ModelError, CapacityError: it cannot be loaded.
+        """
+        if self._engine is None:
+            with self.metrics.loading():
+                self._engine = get_scorer(self.settings)
+            self.metrics.probe = self._engine.memory
+        return self._engine
 
     async def handle(self, job: Any) -> Any:
         """Answer one job: the value of `output`, or `{"error": "<code>: <message> (<field>)"}`."""
-        received = time.perf_counter()
-        identity = str(job.get("id", ""))[:MAX_ID_CHARS] if isinstance(job, dict) else ""
+        arrived_s = time.perf_counter()
+        if _asks_for_health(job):
+            return self.metrics.snapshot()
+        job_id = job["id"] if isinstance(job, dict) and isinstance(job.get("id"), str) else ""
         try:
-            if not isinstance(job, dict) or job.get("input") is None:
-                raise RequestError("missing_field", "the job has no input", "input")
-            request = parse_request(job["input"], self._limits)
-            loop = asyncio.get_running_loop()
-            wire, counts = await loop.run_in_executor(self._forward, self._answer, request, received)
-            size = check_wire(wire, self.settings.max_response_bytes)
+            return await self._answer(job, job_id, arrived_s)
+        except asyncio.CancelledError:
+            log.info("job=%s status=cancelled total_ms=%.1f", printable(job_id), _ms_since(arrived_s))
+            raise
         except PinpointError as error:
-            log.warning("job=%s status=error code=%s field=%s", identity, error.code, error.field)
-            if error.restart:
-                self._leave(error)
-            return error_envelope(error)
+            failure = error
         except Exception as error:  # whatever it is, the SDK would post its traceback to the caller
-            log.error("job=%s status=error code=internal type=%s at=%s", identity, type(error).__name__, _place(error))
-            return error_envelope(InternalError("internal", "the worker failed on this job; its log has the details"))
-        log.info(
-            "job=%s status=ok documents=%d failed=%d tokens_asked=%d tokens_computed=%d batches=%d bytes=%d ms=%.1f",
-            identity, counts.documents, counts.failed, counts.tokens_asked, counts.tokens_computed, counts.batches,
-            size, (time.perf_counter() - received) * 1e3,
-        )  # fmt: skip
-        return wire
+            log.error(
+                "job=%s status=error code=internal type=%s at=%s", printable(job_id), type(error).__name__, place(error)
+            )
+            failure = InternalError("internal", "the worker failed on this job; its log has the details")
+        self.metrics.job_done(
+            JobRecord(job_id=job_id, code=failure.code, field=failure.field, total_ms=_ms_since(arrived_s))
+        )
+        if failure.restart:
+            self._leave(failure)
+        return error_envelope(failure)
+
+    async def _answer(self, job: Any, job_id: str, arrived_s: float) -> Any:
+        """The answer within the job's deadline."""
+        if not isinstance(job, dict) or job.get("input") is None:
+            raise RequestError("missing_field", "the job has no input", "input")
+        deadline_s = _deadline_s(job, self.settings.job_deadline_s)
+        try:
+            async with asyncio.timeout(deadline_s) as deadline:
+                return await self._answer_once(job, job_id, arrived_s)
+        except TimeoutError:
+            if not deadline.expired():
+                raise
+            raise CapacityError(
+                "deadline_exceeded",
+                f"the job was not answered within its {deadline_s:g} s; send fewer documents, add workers, or raise "
+                "its executionTimeout or PINPOINT_JOB_DEADLINE_S",
+            ) from None
+
+    async def _answer_once(self, job: dict[str, Any], job_id: str, arrived_s: float) -> Any:
+        """The answer, computed unless the same job is here already."""
+        with self._batcher.expecting() as arrived:
+            request, digest = await self._in_thread(lambda: self._parse(job["input"]))
+            computed = list[Any]()
+
+            async def compute() -> bytes:
+                wire, answer = await self._compute(job, job_id, request, arrived_s, arrived)
+                computed.append(wire)
+                return answer
+
+            if self._ledger.holds(job_id):
+                arrived()
+            answer = await self._ledger.answer(job_id, digest, compute)
+        if computed:
+            return computed[0]
+        log.info("job=%s status=ok again bytes=%d total_ms=%.1f", printable(job_id), len(answer), _ms_since(arrived_s))
+        return await self._in_thread(lambda: json.loads(answer))
+
+    def _parse(self, raw: Any) -> tuple[Request, bytes]:
+        request = parse_request(raw, self._limits)
+        return request, input_digest(raw)
+
+    async def _compute(
+        self, job: dict[str, Any], job_id: str, request: Request, arrived_s: float, arrived: Callable[[], None]
+    ) -> tuple[Any, bytes]:
+        """The answer as plain values and as JSON."""
+        suspected = await self._in_thread(lambda: self._poison.check(job_id)) if self._poison.remembers else 0
+        loads_s = time.perf_counter()
+        engine = await self._batcher.engine()
+        loads_s = time.perf_counter() - loads_s
+        work = await self._in_thread(lambda: Work(request, engine, arrived_s))
+        while await self._in_thread(lambda: work.prepare(TURN_CHARS)):
+            pass
+        async with Progress(job, len(request.documents), self._send_progress) as progress:
+            arrived()
+            outcomes = await self._batcher.measure(
+                work.lane(job_id, alone=suspected > 0),
+                lambda units: progress.documents_done(work.documents_done(units)),
+            )
+        wire, answer, record = await self._in_thread(
+            lambda: self._wire(request, *work.response(outcomes, loads_s), job_id)
+        )
+        if suspected:
+            await self._in_thread(lambda: self._poison.clear(job_id))
+        self.metrics.job_done(record)
+        return wire, answer
+
+    def _wire(
+        self, request: Request, response: Response, counts: JobCounts, job_id: str
+    ) -> tuple[Any, bytes, JobRecord]:
+        wire: Any = response.to_wire()
+        if request.shape == "zero_shot":
+            wire = zero_shot_answer(request.sequences, response.results, request.single)
+        size_bytes = check_wire(wire, self.settings.max_response_bytes)
+        record = JobRecord(
+            job_id=job_id,
+            documents=counts.documents,
+            failed_documents=counts.failed,
+            tokens_asked=counts.tokens_asked,
+            tokens_computed=counts.tokens_computed,
+            batches=counts.batches,
+            response_bytes=size_bytes,
+            queue_ms=response.timing.queue_ms,
+            forward_ms=response.timing.forward_ms,
+            total_ms=response.timing.total_ms,
+            memory=response.memory,
+        )
+        return wire, json.dumps(wire).encode("ascii") if job_id else b"", record
+
+    def _in_thread(self, call: Callable[[], T]) -> asyncio.Future[T]:
+        """Run what is a job's own outside the event loop."""
+        return asyncio.get_running_loop().run_in_executor(self._jobs, call)
+
+    @contextmanager
+    def _around(self, job_ids: list[str]) -> Iterator[None]:
+        """Around each batch: markers for those who find this process dead, and the watchdog."""
+        with self._poison.running(job_ids), sdk_guards.forward():
+            yield
 
     def _leave(self, error: PinpointError) -> None:
         """End the process, with time for the answers of what is in flight: on a failed device nothing else helps."""
-        log.critical("leaving: %s", error.wire())
-        asyncio.get_running_loop().call_later(LEAVING_S, os._exit, 1)
-
-    def _answer(self, request: Any, received: float) -> tuple[Any, JobCounts]:
-        scorer = get_scorer(self.settings)
-        with sdk_guards.forward():
-            response, counts = classify(request, scorer, queue_ms=(time.perf_counter() - received) * 1e3)
-        if request.shape == "zero_shot":
-            return zero_shot_answer(request.sequences, response.results, request.single), counts
-        return response.to_wire(), counts
+        if not self._leaving:
+            self._leaving = True
+            log.critical("leaving: %s", error.wire())
+            asyncio.get_running_loop().call_later(LEAVING_S, os._exit, 1)
 
 
-class Entry:
-    """The module-level handler: makes its worker on the first job, so that nothing happens at import."""
-
-    @cached_property
-    def worker(self) -> Worker:
-        """The worker with the settings of this process."""
-        return Worker(read_settings())
-
-    async def __call__(self, job: dict[str, Any]) -> Any:
-        """Answer one job."""
-        return await self.worker.handle(job)
+def _asks_for_health(job: Any) -> bool:
+    return isinstance(job, dict) and isinstance(job.get("input"), dict) and job["input"] == {"health": True}
 
 
-def start(handler: Any) -> None:
-    """Run the worker the way it was called: on the platform, as a local API, or once on a test input."""
-    try:
-        settings = read_settings()
-    except PinpointError as error:
-        sys.exit(error.wire())
-    configure_logging(settings)
-    local = "--rp_serve_api" not in sys.argv and "RUNPOD_WEBHOOK_GET_JOB" not in os.environ
-    # The SDK logs whole answers at its default level, DEBUG, and the answer of a local run at INFO, cut and not as
-    # JSON.
-    os.environ.setdefault("RUNPOD_LOG_LEVEL", "WARN" if local else "INFO")
-    import runpod  # reads its environment when imported
-
-    if not local:
-        sdk_guards.install(settings)
-
-        def engine_loads() -> None:
-            get_scorer(settings)
-
-        # A failed check is reported as unhealthy and the worker is replaced, before it was given a job.
-        runpod.serverless.register_fitness_check(engine_loads)
-
-    answers = sys.stdout
-
-    async def printing(job: dict[str, Any]) -> Any:
-        result = await handler(job)
-        print(json.dumps(result, indent=2, ensure_ascii=False), file=answers, flush=True)
-        return result
-
-    config = {
-        "handler": printing if local else handler,
-        "concurrency_modifier": lambda _: settings.max_concurrency,
-    }
-    # The SDK prints a banner and its log; of a local run, standard output is the answer and nothing else.
-    with redirect_stdout(sys.stderr) if local else nullcontext():
-        runpod.serverless.start(config)
+def _deadline_s(job: dict[str, Any], default_s: float) -> float | None:
+    """What the job's own policy says, where it says something, else the setting; None for no end."""
+    policy = job.get("policy")
+    told_ms = policy.get("executionTimeout") if isinstance(policy, dict) else None
+    if isinstance(told_ms, int | float) and not isinstance(told_ms, bool) and told_ms > 0:
+        return min(told_ms, LONGEST_DEADLINE_S * 1e3) / 1e3
+    return default_s or None
 
 
-def configure_logging(settings: Settings) -> None:
-    """One line an event, on standard error."""
-    logging.basicConfig(stream=sys.stderr, format="%(asctime)s %(levelname)s %(message)s", level=logging.WARNING)
-    log.setLevel(settings.log_level)
-    # It warns on import that an optional CPU kernel for 4 bits is missing, which nothing here uses.
-    logging.getLogger("bitsandbytes").setLevel(logging.ERROR)
-
-
-def _place(error: BaseException) -> str:
-    """File and line where an error rose: enough to find it, and free of what the job contained."""
-    trace = error.__traceback__
-    while trace is not None and trace.tb_next is not None:
-        trace = trace.tb_next
-    return "unknown" if trace is None else f"{trace.tb_frame.f_code.co_filename}:{trace.tb_lineno}"
+def _ms_since(began_s: float) -> float:
+    return (time.perf_counter() - began_s) * 1e3

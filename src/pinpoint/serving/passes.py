@@ -1,0 +1,239 @@
+"""Forward passes for units: a batch in, an outcome for each unit out, whatever the device's memory has to say.
+
+A unit is one question about one part of one document, of any job: what is never split. A batch is laid into one forest,
+where equal beginnings are shared, and scored in one pass. Where the device runs out of memory the batch is halved, down
+to a unit that fails alone.
+
+Nothing here knows jobs, threads or clocks of the platform; nothing here is a tensor.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import Protocol
+
+from pinpoint.api.response import Memory, ModelInfo
+from pinpoint.errors import OutOfMemory
+from pinpoint.prompting.prompts import Prompt, PromptBuilder
+from pinpoint.prompting.span_tree import Forest
+
+
+class Scores(Protocol):
+    """Log-probabilities of an ask's labels; those of `bounded` ones are upper bounds."""
+
+    @property
+    def log_probs(self) -> list[float]:
+        """By label."""
+
+    @property
+    def bounded(self) -> frozenset[int]:
+        """Labels that were not computed."""
+
+
+class Pass(Protocol):
+    """An open pass of the engine."""
+
+    @property
+    def scores(self) -> Sequence[Scores]:
+        """One for each ask."""
+
+    computed_tokens: int
+
+    def explain(self, ask: int, label: str) -> tuple[str, int]:
+        """A rationale for an answer and its number of tokens."""
+
+
+class Store(Protocol):
+    """What the engine keeps from one pass to the next."""
+
+    bytes: int
+
+
+class Engine(Protocol):
+    """What serving needs of the engine."""
+
+    prompts: PromptBuilder
+    token_budget: int
+
+    @property
+    def store(self) -> Store:
+        """Keys and values that outlive their pass."""
+
+    @property
+    def context_tokens(self) -> int:
+        """Longest prompt with its label."""
+
+    def run(self, forest: Forest, *, explain: bool = False) -> AbstractContextManager[Pass]:
+        """Score the asks of a forest."""
+
+    def release(self) -> None:
+        """Give back what a pass that ran out of memory left behind."""
+
+    def memory(self) -> Memory:
+        """What the device holds now."""
+
+    def info(self, labels_sha: str) -> ModelInfo:
+        """What answers."""
+
+
+# The name of the label to give a reason for, from the scores of a unit; None where there is nothing to explain.
+Chooser = Callable[[Scores], str | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Unit:
+    """One question about one part of one document.
+
+    Attributes:
+        prompt: its spans and its labels.
+        document: which document of its job it is about.
+        exact_best: how many of its best labels must be exact; None for all (`span_tree.Ask`).
+        explained: what to give a reason for, where a reason is asked for.
+    """
+
+    prompt: Prompt
+    document: int = 0
+    exact_best: int | None = None
+    explained: Chooser | None = None
+
+    @property
+    def asked_tokens(self) -> int:
+        """Tokens of its whole prompt and of its labels, shared or not."""
+        return sum(map(len, self.prompt.path)) + len(self.prompt.trie.tokens)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PassFigures:
+    """One forward pass as it was. Times are of `time.perf_counter`, in seconds.
+
+    Attributes:
+        began_s: when packing began.
+        ended_s: when the last explanation was written.
+        decode_s: of this, the time that explanations took.
+        asked_tokens: of the whole prompts and labels of its units.
+        computed_tokens: that went through the model.
+        written_tokens: of explanations.
+        out_of_memory: it measured nothing.
+    """
+
+    began_s: float
+    ended_s: float
+    decode_s: float = 0.0
+    asked_tokens: int = 0
+    computed_tokens: int = 0
+    written_tokens: int = 0
+    out_of_memory: bool = False
+
+    @property
+    def total_ms(self) -> float:
+        """How long it took, packing and explanations included."""
+        return (self.ended_s - self.began_s) * 1e3
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """What came of a unit.
+
+    Attributes:
+        scores: of its labels.
+        figures: the pass that it was in.
+        asked_tokens: of its whole prompt and its labels.
+        computed_tokens: its part of the pass's, by the tokens that were laid for it; the parts sum to the whole.
+        rationale: the reason, where one was asked for and there was something to explain.
+        written_tokens: of the rationale.
+    """
+
+    scores: Scores
+    figures: PassFigures
+    asked_tokens: int
+    computed_tokens: int
+    rationale: str | None = None
+    written_tokens: int = 0
+
+
+# None: nobody waited for the unit any more when its turn came.
+Outcome = Measured | OutOfMemory | None
+
+
+# Told of each pass, with the indices of its units, in the thread that ran it.
+Observer = Callable[[Sequence[int], PassFigures], None]
+
+
+def measure(
+    units: Sequence[Unit],
+    engine: Engine,
+    wanted: Callable[[int], bool] = lambda index: True,
+    passed: Observer = lambda indices, figures: None,
+) -> list[Outcome]:
+    """Measure a batch; where the device runs out of memory, its halves, down to a unit that fails alone.
+
+    Args:
+        units: the batch; its forest is meant to keep within the engine's token budget.
+        engine: runs the passes.
+        wanted: whether somebody still waits for the unit of this index; asked before each pass.
+        passed: told of each pass, those that ran out of memory among them.
+
+    Raises:
+        DeviceError: the device failed.
+        Exception: whatever else the engine raised; no unit of this batch counts as measured then.
+    """
+    outcomes: list[Outcome] = [None] * len(units)
+    # Halves are taken from the end, so that the first units are measured first.
+    todo = [list(range(len(units)))]
+    while todo:
+        indices = [index for index in todo.pop() if wanted(index)]
+        if not indices:
+            continue
+        began_s, failure = time.perf_counter(), None
+        try:
+            measured = _run([units[index] for index in indices], engine)
+        except OutOfMemory as error:
+            failure = error.with_traceback(None)
+        if failure is None:
+            for index, one in zip(indices, measured, strict=True):
+                outcomes[index] = one
+            passed(indices, measured[0].figures)
+            continue
+        # Outside the `except`, so that nothing holds the pass that failed.
+        engine.release()
+        passed(indices, PassFigures(began_s, time.perf_counter(), out_of_memory=True))
+        if len(indices) == 1:
+            outcomes[indices[0]] = failure
+        else:
+            middle = len(indices) // 2
+            todo += [indices[middle:], indices[:middle]]
+    return outcomes
+
+
+def _run(units: Sequence[Unit], engine: Engine) -> list[Measured]:
+    began_s = time.perf_counter()
+    forest, asks, laid = Forest(), list[int](), [0]
+    for unit in units:
+        asks.append(unit.prompt.add_to(forest, unit.exact_best))
+        laid.append(forest.total_tokens)
+    reasons = list[tuple[str | None, int]]()
+    with engine.run(forest, explain=any(unit.explained for unit in units)) as done:
+        measured_s = time.perf_counter()
+        scores = [done.scores[ask] for ask in asks]
+        for unit, ask, one in zip(units, asks, scores, strict=True):
+            name = None if unit.explained is None else unit.explained(one)
+            reasons.append((None, 0) if name is None else done.explain(ask, name))
+        decode_s = time.perf_counter() - measured_s
+        computed = done.computed_tokens
+    figures = PassFigures(
+        began_s,
+        time.perf_counter(),
+        decode_s=decode_s,
+        asked_tokens=sum(unit.asked_tokens for unit in units),
+        computed_tokens=computed,
+        written_tokens=sum(tokens for _, tokens in reasons),
+    )
+    # Cumulative, so that the roundings cancel.
+    marks = [computed * tokens // forest.total_tokens for tokens in laid]
+    return [
+        Measured(one, figures, unit.asked_tokens, after - before, *reason)
+        for unit, one, before, after, reason in zip(units, scores, marks, marks[1:], reasons, strict=False)
+    ]

@@ -1,0 +1,76 @@
+"""Starting the worker the way it was called: on the platform, as a local API, or once on a test input."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import sys
+from contextlib import nullcontext, redirect_stdout
+from functools import cached_property
+from typing import Any
+
+from pinpoint.errors import PinpointError
+from pinpoint.serving import sdk_guards
+from pinpoint.serving.progress import send_to_platform
+from pinpoint.serving.worker import Worker
+from pinpoint.settings import Settings, read_settings
+
+
+class Entry:
+    """The module-level handler: makes its worker on the first job, so that nothing happens at import."""
+
+    @cached_property
+    def worker(self) -> Worker:
+        """The worker with the settings of this process."""
+        return Worker(read_settings(), send_to_platform if "RUNPOD_WEBHOOK_POST_OUTPUT" in os.environ else None)
+
+    async def __call__(self, job: dict[str, Any]) -> Any:
+        """Answer one job."""
+        return await self.worker.handle(job)
+
+
+def start(handler: Entry) -> None:
+    """Run the worker until the platform, or its one job, ends it."""
+    try:
+        settings = read_settings()
+    except PinpointError as error:
+        sys.exit(error.wire())
+    configure_logging(settings)
+    local = "--rp_serve_api" not in sys.argv and "RUNPOD_WEBHOOK_GET_JOB" not in os.environ
+    # The SDK logs whole answers at its default level, DEBUG, and the answer of a local run at INFO, cut and not as
+    # JSON.
+    os.environ.setdefault("RUNPOD_LOG_LEVEL", "WARN" if local else "INFO")
+    import runpod  # reads its environment when imported
+
+    if not local:
+        sdk_guards.install(settings)
+
+        def engine_loads() -> None:
+            handler.worker.load()
+
+        # A failed check is reported as unhealthy and the worker is replaced, before it was given a job.
+        runpod.serverless.register_fitness_check(engine_loads)
+
+    answers = sys.stdout
+
+    async def printing(job: dict[str, Any]) -> Any:
+        result = await handler(job)
+        print(json.dumps(result, indent=2, ensure_ascii=False), file=answers, flush=True)
+        return result
+
+    config = {
+        "handler": printing if local else handler,
+        "concurrency_modifier": lambda _: settings.max_concurrency,
+    }
+    # The SDK prints a banner and its log; of a local run, standard output is the answer and nothing else.
+    with redirect_stdout(sys.stderr) if local else nullcontext():
+        runpod.serverless.start(config)
+
+
+def configure_logging(settings: Settings) -> None:
+    """One line an event, on standard error."""
+    logging.basicConfig(stream=sys.stderr, format="%(asctime)s %(levelname)s %(message)s", level=logging.WARNING)
+    logging.getLogger("pinpoint").setLevel(settings.log_level)
+    # It warns on import that an optional CPU kernel for 4 bits is missing, which nothing here uses.
+    logging.getLogger("bitsandbytes").setLevel(logging.ERROR)
