@@ -148,6 +148,8 @@ class Platform:
         """Queue jobs again whose last hand-over came to nothing."""
         with self.ledger.change():
             for job in jobs:
+                if job.deliveries[-1].lost_with_worker:  # the cut was noticed and the death as well
+                    continue
                 job.deliveries[-1].lost_with_worker = True
                 if job.status not in FINAL:
                     job.status = "IN_QUEUE"

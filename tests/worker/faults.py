@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections import defaultdict, deque
+from collections import Counter, defaultdict, deque
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from enum import Enum
@@ -58,6 +58,7 @@ class Faults:
     take_chance: float = 0.0
     take_kinds: tuple[TakeFault, ...] = (TakeFault.ERROR_500, TakeFault.SLOW, TakeFault.CUT)
     slow_s: float = 0.1
+    hits: Counter[str] = field(default_factory=Counter)  # faults that have happened, as `post 429` or `take cut`
     stop_pod_kills: bool = False  # a post with stopPod ends the worker's process at once, as a pod reset does
     _posts: dict[str, deque[PostFault]] = field(default_factory=lambda: defaultdict(deque))
     _always: dict[str, PostFault] = field(default_factory=dict)
@@ -79,6 +80,19 @@ class Faults:
 
     def post(self, job_id: str) -> PostFault:
         """Fate of the post that has just come in."""
+        fate = self._post(job_id)
+        if fate is not PostFault.NONE:
+            self.hits[f"post {fate.value}"] += 1
+        return fate
+
+    def take(self, number: int) -> TakeFault:
+        """Fate of the take that has just come in."""
+        if self._takes:
+            return self._takes.popleft()
+        chance = random.Random(f"{self.seed}/take/{number}")
+        return chance.choice(self.take_kinds) if chance.random() < self.take_chance else TakeFault.NONE
+
+    def _post(self, job_id: str) -> PostFault:
         self._attempts[job_id] += 1
         attempt = self._attempts[job_id]
         if self._posts[job_id]:
@@ -89,10 +103,3 @@ class Faults:
         if attempt > self.post_attempts_spared or chance.random() >= self.post_chance:
             return PostFault.NONE
         return chance.choice(self.post_kinds)
-
-    def take(self, number: int) -> TakeFault:
-        """Fate of the take that is about to be answered."""
-        if self._takes:
-            return self._takes.popleft()
-        chance = random.Random(f"{self.seed}/take/{number}")
-        return chance.choice(self.take_kinds) if chance.random() < self.take_chance else TakeFault.NONE

@@ -146,6 +146,7 @@ class Ledger:
         self.strays: list[Post] = []  # posts that name no job handed to anyone
         self.stop_pods: list[tuple[str, float]] = []  # workers that asked to be replaced, and when
         self.polls_open: Counter[str] = Counter()
+        self.polls_begun: Counter[str] = Counter()
 
     def now_s(self) -> float:
         """Seconds since the platform began."""

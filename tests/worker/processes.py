@@ -12,11 +12,12 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import IO
 
 from tests.worker.emulator import Platform
+from tests.worker.ledger import Ledger
 
 ROOT = Path(__file__).resolve().parents[2]
 ECHO = Path(__file__).resolve().parent / "handlers" / "echo.py"
@@ -69,7 +70,7 @@ class WorkerProcess:
         self.platform.pids[self.name] = self.process.pid
         if self._wait_ready:
             try:
-                self.wait_poll()
+                self.wait_ready()
             except BaseException:
                 self.__exit__()
                 raise
@@ -87,12 +88,19 @@ class WorkerProcess:
         """All that it has printed."""
         return self.output_path.read_text(errors="replace")
 
+    def wait_ready(self, timeout_s: float = START_S) -> None:
+        """Until it has begun to take."""
+        self._wait_takes(lambda own: own.polls_begun[self.name] > 0, timeout_s)
+
     def wait_poll(self, timeout_s: float = START_S) -> None:
-        """Until a take of this worker is open."""
+        """Until a take of this worker is open. With jobs queued it is open for a moment only: nothing to wait for."""
+        self._wait_takes(lambda own: own.polls_open[self.name] > 0, timeout_s)
+
+    def _wait_takes(self, condition: Callable[[Ledger], bool], timeout_s: float) -> None:
         until = time.monotonic() + timeout_s
         while True:
             try:
-                self.platform.ledger.wait(lambda own: own.polls_open[self.name] > 0, 1.0, "an open take")
+                self.platform.ledger.wait(condition, 1.0, "a take")
                 return
             except AssertionError as error:
                 if self.process.poll() is not None:

@@ -52,11 +52,14 @@ class WorkerApi:
         fault = self.faults.take(self._takes)
         with self.ledger.change():
             self.ledger.polls_open[worker] += 1
+            self.ledger.polls_begun[worker] += 1
         try:
             jobs: list[Job] = []
             if fault not in (TakeFault.ERROR_500, TakeFault.BUSY_429, TakeFault.FLASHBOOT_400):
                 jobs = await self._claim(request, worker, wanted)
             status = int(fault.value) if fault.value.isdigit() else (200 if jobs else 204)
+            if fault is not TakeFault.NONE and status != 204:  # without jobs there is no body to cut
+                self.faults.hits[f"take {fault.value}"] += 1
         finally:
             with self.ledger.change():
                 self.ledger.polls_open[worker] -= 1

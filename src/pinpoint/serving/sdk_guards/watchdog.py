@@ -61,6 +61,7 @@ class WatchdogGuard:
 
     def _start(self) -> None:
         self._answered_s = time.monotonic()
+        self._wind()  # not only at the first look: what holds the lock before it would let nobody look
         threading.Thread(target=self._watch, name="watchdog", daemon=True).start()
 
     def _end(self) -> None:
@@ -74,7 +75,7 @@ class WatchdogGuard:
         pause_s = min(1.0, self._hang_s / 4)
         while True:
             time.sleep(pause_s)
-            faulthandler.dump_traceback_later(2 * self._hang_s, exit=True, file=sys.__stderr__ or 2)
+            self._wind()
             self._runtime.call_in_loop(self._beat)
             now_s = time.monotonic()
             oldest_s = min(list(self._forwards.values()), default=now_s)
@@ -82,6 +83,10 @@ class WatchdogGuard:
                 self._leave("forward", now_s - oldest_s)
             if not self._loop_ended and now_s - self._answered_s > self._hang_s:
                 self._leave("event_loop", now_s - self._answered_s)
+
+    def _wind(self) -> None:
+        """Have the interpreter end the process unless this is called again in time."""
+        faulthandler.dump_traceback_later(2 * self._hang_s, exit=True, file=sys.__stderr__ or 2)
 
     def _leave(self, what: str, stood_s: float) -> None:
         # No logging: whoever hangs may hold its lock.
