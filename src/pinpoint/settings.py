@@ -33,6 +33,12 @@ class Settings(BaseSettings):
     device: Literal["auto", "cuda", "cpu"] = "auto"
     # What activations are computed in. "auto" is bfloat16 on a GPU; float32 on a CPU, where it is exact and portable.
     compute_dtype: Literal["auto", "float32", "bfloat16"] = "auto"
+    # How the weights are held. int8 is what this worker is for; "auto" takes the highest of bf16, int8 and nf4 that
+    # fits the card. A checkpoint that `pinpoint quantize` wrote has its own, and no other can be asked of it.
+    precision: Literal["int8", "nf4", "bf16", "auto"] = "int8"
+    # Compare every file of the checkpoint with its SHA256SUMS before loading. Off: reading 47 GB once more takes
+    # minutes on a network volume, and files that are cut short or lack something are found from their headers anyway.
+    verify_checksums: bool = False
     # Most tokens of one forward pass; on a GPU the memory plan may allow fewer. Enough to keep matrix products busy.
     token_budget: int = Field(default=8192, ge=256)
     # GB (10⁹ bytes) of the card that stay free: other users of the card, fragmentation.

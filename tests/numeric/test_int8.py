@@ -5,13 +5,16 @@ from pathlib import Path
 
 import pytest
 import torch
+from bitsandbytes.functional import int8_vectorwise_quant
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from pinpoint.engine.int8 import EXPERT_WEIGHTS, Int8Linear, is_int8_experts, quantize
+from pinpoint.engine import int8
+from pinpoint.engine.int8 import CHUNK_ELEMENTS, Int8Linear, is_int8_experts, quantize
 from pinpoint.engine.load import LoadedModel
+from pinpoint.engine.quantizer import EXPERT_WEIGHTS
 from tests.models import chatml_tokenizer, configurations, load_cpu, save_random
 
 FAMILIES = ("mixtral", "qwen2", "qwen3_moe")
@@ -68,7 +71,35 @@ def test_the_largest_of_a_row_takes_the_whole_range_and_is_exact() -> None:
 
 def test_a_row_of_zeros_stays_zeros() -> None:
     integers, scales = quantize(torch.zeros(2, 3, 4))
-    assert (dequantised(integers, scales) == 0).all()
+    assert (integers == 0).all()
+    assert (scales == 0).all()
+
+
+@settings(deadline=None, max_examples=50)
+@given(st.integers(0, 2**32), st.sampled_from([torch.bfloat16, torch.float16, torch.float32]))
+def test_the_bytes_are_those_of_bitsandbytes_on_a_cpu(seed: int, dtype: torch.dtype) -> None:
+    weight = torch.randn(6, 33, generator=torch.Generator().manual_seed(seed)).to(dtype)
+    integers, largest, _ = int8_vectorwise_quant(weight.float())
+    ours, scales = quantize(weight)
+    assert torch.equal(ours, integers)
+    assert torch.equal(scales, largest / 127)
+
+
+def test_chunks_leave_no_trace(monkeypatch: pytest.MonkeyPatch) -> None:
+    weight = torch.randn(3, 5, 7, generator=torch.Generator().manual_seed(0))
+    assert weight.numel() < CHUNK_ELEMENTS
+    whole = quantize(weight)
+    for chunk_elements in (1, 7, 20):
+        monkeypatch.setattr(int8, "CHUNK_ELEMENTS", chunk_elements)
+        assert all(torch.equal(*pair) for pair in zip(whole, quantize(weight), strict=True))
+
+
+@pytest.mark.parametrize("bad", [float("nan"), float("inf"), -float("inf")])
+def test_a_value_that_is_not_finite_shows_in_the_scale(bad: float) -> None:
+    weight = torch.ones(2, 4)
+    weight[1, 2] = bad
+    _, scales = quantize(weight)
+    assert scales.isfinite().tolist() == [True, False]
 
 
 def test_no_matrix_is_left_in_more_than_8_bits(saved: tuple[Path, LoadedModel]) -> None:
@@ -78,9 +109,9 @@ def test_no_matrix_is_left_in_more_than_8_bits(saved: tuple[Path, LoadedModel]) 
     assert all(name.endswith(KEPT) for name in wide - scales), sorted(wide - scales)
     linears = [m for name, m in loaded.model.named_modules() if type(m) is nn.Linear and name != "lm_head"]
     assert linears == []
-    int8 = [name for name, tensor in loaded.model.named_parameters() if tensor.dtype == torch.int8]
-    assert len(int8) == len(scales) > 0
-    experts = [name for name in int8 if name.endswith(EXPERT_WEIGHTS)]
+    narrow = [name for name, tensor in loaded.model.named_parameters() if tensor.dtype == torch.int8]
+    assert len(narrow) == len(scales) > 0
+    experts = [name for name in narrow if name.endswith(EXPERT_WEIGHTS)]
     mixture = loaded.model.config.model_type != "qwen2"
     assert len(experts) == (2 * loaded.model.config.num_hidden_layers if mixture else 0)
 

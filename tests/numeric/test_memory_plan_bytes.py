@@ -118,7 +118,7 @@ def test_nf4_bytes_are_what_bitsandbytes_keeps(tmp_path: Path) -> None:
         packed, state = quantize_4bit(
             torch.randn(matrix.outputs, matrix.inputs), blocksize=64, compress_statistics=True, quant_type="nf4"
         )
-        kept = [packed, state.absmax, state.code, state.offset, state.state2.absmax, state.state2.code]
+        kept = [packed, state.absmax, state.offset, state.state2.absmax]  # the levels are the same for all weights
         taken += matrix.count * sum(tensor.numel() * tensor.element_size() for tensor in kept)
     in_16_bits = weight_bytes_of(shape, "bf16") - 2 * shape.matrix_parameters
     assert weight_bytes_of(shape, "nf4") == taken + in_16_bits

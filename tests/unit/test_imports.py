@@ -13,12 +13,16 @@ ROOT = Path(__file__).parents[2]
 TENSOR_MODULES = {
     "pinpoint.engine.attention",
     "pinpoint.engine.checkpoint",
+    "pinpoint.engine.checkpoint_writer",
     "pinpoint.engine.experts",
     "pinpoint.engine.generate",
     "pinpoint.engine.gpu",
     "pinpoint.engine.int8",
     "pinpoint.engine.load",
+    "pinpoint.engine.nf4",
     "pinpoint.engine.prefix_cache",
+    "pinpoint.engine.quantize_job",
+    "pinpoint.engine.quantizer",
     "pinpoint.engine.scorer",
     "pinpoint.engine.scoring",
 }

@@ -7,11 +7,13 @@ import logging
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Literal
 
 import torch
 
+from pinpoint.engine.activations import Precision
 from pinpoint.engine.cards import GB
-from pinpoint.engine.memory_plan import CUDA_CONTEXT_BYTES, MemoryPlan
+from pinpoint.engine.memory_plan import CUDA_CONTEXT_BYTES, MemoryPlan, choose_precision
 from pinpoint.engine.memory_plan import plan as plan_memory
 from pinpoint.engine.model_shapes import ModelShape
 from pinpoint.engine.what_fits import alternatives
@@ -23,20 +25,27 @@ log = logging.getLogger("pinpoint")
 ALTERNATIVES_NAMED = 4
 
 
-def plan_or_refuse(settings: Settings, shape: ModelShape, total_bytes: int, free_bytes: int) -> MemoryPlan:
-    """The plan of `shape` in 8 bits on a card of `total_bytes`, of which `free_bytes` are free now.
+def plan_or_refuse(
+    settings: Settings,
+    shape: ModelShape,
+    total_bytes: int,
+    free_bytes: int,
+    precision: Precision | Literal["auto"] = "int8",
+) -> MemoryPlan:
+    """The plan of `shape` at `precision` on a card of `total_bytes`, of which `free_bytes` are free now.
+
+    "auto" is the highest precision that fits the card.
 
     Raises:
         CapacityError: it does not fit the card, or others have taken what it needs; with the numbers and what fits.
     """
-    made = plan_memory(
-        shape,
-        "int8",
-        total_bytes,
-        round(settings.buffer_gb * GB),
-        None if settings.max_memory_gb is None else round(settings.max_memory_gb * GB),
-        settings.max_concurrency,
-    )
+    max_bytes = None if settings.max_memory_gb is None else round(settings.max_memory_gb * GB)
+    card = (total_bytes, round(settings.buffer_gb * GB), max_bytes, settings.max_concurrency)
+    if precision == "auto":
+        made = choose_precision(shape, *card)
+        log.info("precision auto: %s is %s", made.precision, "the highest that fits" if made.fits else "the smallest")
+    else:
+        made = plan_memory(shape, precision, *card)
     if not made.fits:
         names = [f"{found.name} ({found.plan.shape.name}, {found.plan.precision})" for found in alternatives(made)]
         options = "; ".join(names[:ALTERNATIVES_NAMED]) or "nothing that is known"

@@ -1,14 +1,14 @@
-"""8-bit weights: one scale per output channel, symmetric, −127…127, quantised with bitsandbytes as the checkpoint
-streams in.
+"""8-bit weights: one scale per output channel, symmetric, −127…127, quantised as the checkpoint streams in.
 
-bitsandbytes replaces only `nn.Linear`, and since transformers 5 Mixtral's experts are two fused 3-D parameters, so its
-own recipe leaves 97 % of the model in 16 bits (bitsandbytes issue 1849). This module plugs a quantizer into
-transformers that takes both. Integers up to 127 are exact in bfloat16, so the product is a cast, a plain matrix
-product and a scale on the output: exact up to the product's own rounding, and the answer for a row does not depend on
-its neighbours in the batch.
+The integers and scales are those of bitsandbytes' `int8_vectorwise_quant` as it computes them on a CPU. Its CUDA kernel
+takes float16 alone and divides approximately, so that the same weight would give other bytes there; the two lines of
+arithmetic are therefore here, and a checkpoint quantised on any machine is the one that streaming makes on the GPU.
+
+Integers up to 127 are exact in bfloat16, so the product is a cast, a plain matrix product and a scale on the output:
+exact up to the product's own rounding, and the answer for a row does not depend on its neighbours in the batch.
 
 A quantised weight `w` has its integers under `w` and its scales, float32, under `w_scale` (experts) or `scale` beside
-`weight` (linears), in memory and in a checkpoint alike.
+`weight` (linears), in memory and in a checkpoint alike; `engine/quantizer.py` has the rest.
 
 Axes: E experts, O output channels, I input channels.
 """
@@ -19,25 +19,22 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
-from bitsandbytes.functional import int8_vectorwise_quant
 from torch import Tensor, nn
-from transformers import PreTrainedModel
-from transformers.core_model_loading import ConversionOps
 from transformers.quantizers.auto import (
     AUTO_QUANTIZATION_CONFIG_MAPPING,
     AUTO_QUANTIZER_MAPPING,
     register_quantization_config,
     register_quantizer,
 )
-from transformers.quantizers.base import HfQuantizer
-from transformers.quantizers.quantizers_utils import get_module_from_name
 from transformers.utils.quantization_config import QuantizationConfigMixin
 
-from pinpoint.errors import ModelError
+from pinpoint.engine.quantizer import WeightQuantizer, empty_parameter, format_of
 
 METHOD = "pinpoint_int8"
-EXPERT_WEIGHTS = ("gate_up_proj", "down_proj")
+SCALE = "scale"
 _LEVELS = 127.0
+# Elements that are widened to float32 at a time, two copies of 17 MB.
+CHUNK_ELEMENTS = 1 << 22
 
 
 def quantize(weight: Tensor) -> tuple[Tensor, Tensor]:
@@ -47,17 +44,27 @@ def quantize(weight: Tensor) -> tuple[Tensor, Tensor]:
         weight: [..., O, I], any float dtype.
 
     Returns:
-        int8 [..., O, I] and float32 scales [..., O]; their product is the weight to within half a step.
+        int8 [..., O, I] and float32 scales [..., O]; their product is the weight to within half a step. A row with a
+        value that is not finite has a scale that is not.
     """
-    rows = weight.reshape(-1, weight.shape[-1]).contiguous()
-    # bitsandbytes takes float16 and, on a CPU, computes in the dtype given; float32 there keeps the rounding exact.
-    rows = rows.to(torch.float16 if rows.is_cuda else torch.float32)
-    integers, largest, _ = int8_vectorwise_quant(rows)
-    return integers.reshape(weight.shape), (largest.float() / _LEVELS).reshape(weight.shape[:-1])
+    rows = weight.reshape(-1, weight.shape[-1])
+    integers = torch.empty(rows.shape, dtype=torch.int8, device=weight.device)
+    largest = torch.empty(len(rows), dtype=torch.float32, device=weight.device)
+    step = max(1, CHUNK_ELEMENTS // rows.shape[-1])
+    for start in range(0, len(rows), step):
+        stop = start + step
+        chunk = rows[start:stop].to(torch.float32, copy=True)  # written to below
+        largest[start:stop] = chunk.abs().amax(dim=1)
+        # A row of zeros has no step; neither has a damaged one, which its scale gives away.
+        steps = (_LEVELS / largest[start:stop]).nan_to_num(nan=0.0, posinf=0.0)
+        integers[start:stop] = chunk.nan_to_num_(nan=0.0).mul_(steps.unsqueeze(-1)).round_()
+    return integers.reshape(weight.shape), (largest / _LEVELS).reshape(weight.shape[:-1])
 
 
 class Int8Linear(nn.Module):
     """A linear layer with an int8 weight [O, I] and float32 scales [O]."""
+
+    weight_format = METHOD
 
     def __init__(self, inputs: int, outputs: int, bias: Tensor | None) -> None:
         super().__init__()
@@ -85,54 +92,26 @@ class Int8Config(QuantizationConfigMixin):
         super().__init__(quant_method=METHOD)
 
 
-class Int8Quantizer(HfQuantizer):
-    """Swaps linears and fused experts for their 8-bit forms and quantises their weights tensor by tensor on loading."""
+class Int8Quantizer(WeightQuantizer):
+    """8 bits for transformers' loader."""
 
-    requires_calibration = False
+    method = METHOD
+    suffixes = ("", SCALE)
 
-    @property
-    def quantized_element_size(self) -> float:
-        """Bytes of a quantised element."""
-        return 1
+    def make_linear(self, inputs: int, outputs: int, bias: Tensor | None) -> nn.Module:
+        """See `WeightQuantizer`."""
+        return Int8Linear(inputs, outputs, bias)
 
-    def param_needs_quantization(self, model: PreTrainedModel, param_name: str, **kwargs: Any) -> bool:
-        """Whether a tensor of this name arrives in 16 bits and is kept in 8."""
-        module, name = get_module_from_name(model, param_name)
-        return (isinstance(module, Int8Linear) and name == "weight") or (
-            is_int8_experts(module) and name in EXPERT_WEIGHTS
-        )
+    def empty_experts(self, experts: int, outputs: int, inputs: int) -> dict[str, nn.Parameter]:
+        """int8 [E, O, I] and float32 scales [E, O]."""
+        return {
+            "": empty_parameter((experts, outputs, inputs), torch.int8),
+            SCALE: empty_parameter((experts, outputs), torch.float32),
+        }
 
-    def _process_model_before_weight_loading(self, model: PreTrainedModel, **kwargs: Any) -> PreTrainedModel:
-        kept = set(self.get_modules_to_not_convert(model, None, model._keep_in_fp32_modules))
-        for name, module in list(model.named_modules()):
-            if type(module) is nn.Linear and name not in kept:
-                parent, child = get_module_from_name(model, name)
-                setattr(parent, child, Int8Linear(module.in_features, module.out_features, module.bias))
-            elif _is_fused_experts(module):
-                _convert_experts(name, module)
-        return model
-
-    def get_quantize_ops(self) -> ConversionOps:
-        """The operation that the loader runs on each tensor that needs it."""
-        return _QuantizeOnLoad()
-
-    def is_serializable(self) -> bool:
-        """A quantised checkpoint can be written."""
-        return True
-
-    @property
-    def is_trainable(self) -> bool:
-        """The weights take no gradients."""
-        return False
-
-
-class _QuantizeOnLoad(ConversionOps):
-    def convert(self, input_dict: dict[str, Any], **kwargs: Any) -> dict[str, Tensor]:
-        result = {}
-        for name, value in input_dict.items():
-            weight = value[0] if isinstance(value, list) else value
-            result[name], result[_scale_name(name)] = quantize(weight)
-        return result
+    def quantize(self, weight: Tensor) -> dict[str, Tensor]:
+        """int8 [O, I] and float32 scales [O]."""
+        return dict(zip(self.suffixes, quantize(weight), strict=True))
 
 
 def register() -> None:
@@ -145,27 +124,4 @@ def register() -> None:
 
 def is_int8_experts(module: nn.Module) -> bool:
     """Whether the module is a fused experts module that holds its weights in 8 bits."""
-    return hasattr(module, "gate_up_proj_scale")
-
-
-def _scale_name(weight_name: str) -> str:
-    if weight_name.endswith(".weight"):
-        return weight_name.removesuffix("weight") + "scale"
-    return weight_name + "_scale"
-
-
-def _is_fused_experts(module: nn.Module) -> bool:
-    return all(getattr(getattr(module, name, None), "ndim", 0) == 3 for name in EXPERT_WEIGHTS)
-
-
-def _convert_experts(name: str, module: nn.Module) -> None:
-    if getattr(module, "has_bias", False) or getattr(module, "is_transposed", False):
-        raise ModelError(
-            "unsupported_experts",
-            f"the experts of {name} have biases or transposed weights, which 8 bits do not cover; use another model",
-        )
-    for weight in EXPERT_WEIGHTS:
-        shape = getattr(module, weight).shape
-        for key, size, dtype in ((weight, shape, torch.int8), (f"{weight}_scale", shape[:-1], torch.float32)):
-            empty = torch.empty(size, dtype=dtype, device="meta")
-            setattr(module, key, nn.Parameter(empty, requires_grad=False))
+    return format_of(module) == METHOD and not isinstance(module, Int8Linear)

@@ -8,14 +8,12 @@ from __future__ import annotations
 import difflib
 import json
 import os
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
 from pinpoint.engine.model_shapes import ModelShape, shape_from_config
+from pinpoint.engine.sources import EMBEDDED_NAME, embedded_folder
 from pinpoint.errors import ModelError
-
-EMBEDDED_NAME = "pinpoint-embedded"
 
 
 def _config(family: str, sizes: str, **more: Any) -> dict[str, Any]:
@@ -49,7 +47,7 @@ _PUBLISHED: dict[str, dict[str, Any]] = {
 def known_shapes() -> dict[str, ModelShape]:
     """The models that need neither network nor folder, by name; the embedded one when it is installed."""
     shapes = {name: shape_from_config(config, name) for name, config in _PUBLISHED.items()}
-    embedded = Path(str(resources.files("pinpoint") / "embedded"))
+    embedded = embedded_folder()
     if (embedded / "config.json").is_file():
         shapes[EMBEDDED_NAME] = _shape_of_folder(embedded, EMBEDDED_NAME)
     return shapes

@@ -1,31 +1,48 @@
-"""Loading a model: one device, all of it, in 8 bits, or a plain refusal.
+"""Loading a model: one device, all of it, in the precision that was asked for, or a plain refusal.
 
-`MODEL_NAME` is a name on the Hub or a folder; unset means the embedded model. A 16-bit checkpoint is quantised tensor
-by tensor as it streams in; a checkpoint that `pinpoint` quantised before is read as it is. Only safetensors, never
-code from the checkpoint.
+    find it (engine/sources.py) → read its configuration → settle the precision, plan it and refuse what does not fit
+    → fetch the weights, where they are not here → compare the files' headers with the configuration → load
+
+Nothing is on the device before the last step. A 16-bit checkpoint is quantised tensor by tensor as it streams in; one
+that `pinpoint quantize` wrote is read as it is. Only safetensors, never code from the checkpoint.
 """
 
 from __future__ import annotations
 
 import logging
+import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
 import torch
-from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, GenerationConfig, PreTrainedModel
+from transformers import AutoModelForCausalLM, AutoTokenizer, GenerationConfig, PreTrainedModel
+from transformers.utils import logging as transformers_logging
 
-from pinpoint.engine import attention, experts, gpu, int8
+from pinpoint.engine import attention, experts, gpu, int8, nf4
+from pinpoint.engine.activations import Precision
+from pinpoint.engine.checkpoint import (
+    FORMATS,
+    check_finite,
+    check_layout,
+    read_config,
+    stored_precision,
+    unreadable,
+)
 from pinpoint.engine.memory_plan import MemoryPlan
 from pinpoint.engine.model_shapes import shape_from_config
-from pinpoint.errors import ModelError
+from pinpoint.engine.quantizer import EXPERT_WEIGHTS, format_of, is_fused_experts
+from pinpoint.engine.sources import Source, download, find_source, go_offline
+from pinpoint.engine.sources import embedded_folder as embedded_folder  # the benchmarks know it from here
+from pinpoint.engine.weight_files import read_headers, verify_checksums
+from pinpoint.errors import CapacityError, ModelError
 from pinpoint.settings import Settings
 
 log = logging.getLogger("pinpoint")
 
-EMBEDDED_NAME = "pinpoint-embedded"
 GB = 1e9
 DEFAULT_CONTEXT_TOKENS = 2048  # for the rare configuration that does not name its own
 
@@ -58,44 +75,90 @@ def load(settings: Settings) -> LoadedModel:
     """Load what `settings` names and log one line that says what came of it.
 
     Raises:
-        ModelError: the checkpoint cannot be found, read, or held in 8 bits, or there is no GPU where one is needed.
+        ModelError: the checkpoint cannot be found, read, or held in that precision, or there is no GPU where one is
+            needed.
         CapacityError: the model does not fit the GPU with its buffer; nothing was loaded.
     """
     began = time.monotonic()
     device = choose_device(settings)
-    dtype = choose_dtype(settings, device)
-    embedded = not settings.model_name
-    source = str(embedded_folder()) if embedded else settings.model_name
-    revision = None if embedded or Path(source).is_dir() else settings.model_revision
-    for module in (attention, experts, int8):
+    for module in (attention, experts, int8, nf4):
         module.register()
-    made = _plan(settings, source, revision, device) if device.type == "cuda" else None
-    model, tokenizer = _from_pretrained(source, revision, device, dtype)
-    weight_bytes = check_placement(model, device)
+    source = find_source(settings.model_name, settings.model_revision)
+    if source.kind in ("cache", "volume"):
+        go_offline()
+    source = download(source, weights=False)
+    config = read_config(_folder(source))
+    precision, made = settle_precision(settings, config, source.name, device)
+    dtype = choose_dtype(settings, device, precision)
+    source = download(source, weights=True)
+    check_files(settings, config, _folder(source))
+    model, tokenizer = _from_pretrained(_folder(source), config, precision, device, dtype)
+    weight_bytes = check_placement(model, device, precision)
+    if device.type == "cuda":
+        gpu.release()  # what quantising took; from here on the device holds the weights alone
     loaded = LoadedModel(
         model=model,
         tokenizer=tokenizer,
         device=device,
         compute_dtype=dtype,
-        name=EMBEDDED_NAME if embedded else settings.model_name,
-        revision="embedded" if embedded else (getattr(model.config, "_commit_hash", None) or revision or "local"),
-        precision="int8",
+        name=source.name,
+        revision=source.revision,
+        precision=precision,
         context_tokens=context_tokens(model.config),
         weight_bytes=weight_bytes,
         seconds=time.monotonic() - began,
         plan=made,
     )
     log.info(
-        "loaded model=%s revision=%s precision=%s compute=%s weights_gb=%.3f device=%s seconds=%.1f context_tokens=%d",
-        loaded.name, loaded.revision, loaded.precision, str(dtype).removeprefix("torch."), weight_bytes / GB, device,
-        loaded.seconds, loaded.context_tokens,
+        "loaded model=%s revision=%s from=%s precision=%s compute=%s weights_gb=%.3f%s seconds=%.1f context_tokens=%d "
+        "all tensors on %s",
+        loaded.name, loaded.revision, source.kind, precision, str(dtype).removeprefix("torch."), weight_bytes / GB,
+        _device_memory(device), loaded.seconds, loaded.context_tokens, device,
     )  # fmt: skip
     return loaded
 
 
-def embedded_folder() -> Path:
-    """Where the embedded model's checkpoint lies."""
-    return Path(str(resources.files("pinpoint") / "embedded"))
+def settle_precision(
+    settings: Settings, config: Any, name: str, device: torch.device
+) -> tuple[Precision, MemoryPlan | None]:
+    """The precision that the weights will be held in and, on a GPU, its plan, with the allocator capped.
+
+    A quantised checkpoint has its own. On a CPU nothing is planned, and "auto" is what a GPU would hold by default.
+
+    Raises:
+        ModelError: the checkpoint cannot be held in what was asked for.
+        CapacityError: it does not fit.
+    """
+    wanted, stored = settings.precision, stored_precision(config)
+    if stored is not None:
+        if wanted not in ("auto", stored):
+            raise ModelError(
+                "precision_unsuitable",
+                f"{name} holds its weights in {stored}, and PINPOINT_PRECISION asks for {wanted}; set it to {stored}, "
+                "or give the 16-bit original",
+                "PINPOINT_PRECISION",
+            )
+        wanted = stored
+    if device.type != "cuda":
+        return "int8" if wanted == "auto" else wanted, None
+    free_bytes, total_bytes = torch.cuda.mem_get_info(device)
+    shape = shape_from_config(config.to_dict(), name)
+    made = gpu.plan_or_refuse(settings, shape, total_bytes, free_bytes, wanted)
+    gpu.enforce(made, device, total_bytes)
+    return made.precision, made
+
+
+def check_files(settings: Settings, config: Any, folder: Path) -> None:
+    """Check what can be known of the weight files before one of them is loaded.
+
+    Raises:
+        ModelError: a file is missing or damaged, or they do not hold what the configuration needs.
+    """
+    check_layout(config, read_headers(folder))
+    if settings.verify_checksums:
+        began = time.monotonic()
+        files = verify_checksums(folder)
+        log.info("checksums: files=%d seconds=%.1f all as written", files, time.monotonic() - began)
 
 
 def choose_device(settings: Settings) -> torch.device:
@@ -118,8 +181,20 @@ def choose_device(settings: Settings) -> torch.device:
     return torch.device("cpu")
 
 
-def choose_dtype(settings: Settings, device: torch.device) -> torch.dtype:
-    """What activations are computed in."""
+def choose_dtype(settings: Settings, device: torch.device, precision: Precision) -> torch.dtype:
+    """What activations are computed in.
+
+    Raises:
+        ModelError: weights in bf16 are to be computed in float32, which would widen them all.
+    """
+    if precision == "bf16":
+        if settings.compute_dtype == "float32":
+            raise ModelError(
+                "precision_unsuitable",
+                "weights in bf16 compute in bfloat16; unset PINPOINT_COMPUTE_DTYPE, or set PINPOINT_PRECISION=int8",
+                "PINPOINT_COMPUTE_DTYPE",
+            )
+        return torch.bfloat16
     if settings.compute_dtype != "auto":
         return torch.float32 if settings.compute_dtype == "float32" else torch.bfloat16
     return torch.bfloat16 if device.type == "cuda" else torch.float32
@@ -139,11 +214,11 @@ def context_tokens(config: Any) -> int:
     return positions
 
 
-def check_placement(model: PreTrainedModel, device: torch.device) -> int:
-    """Bytes of all parameters and buffers, after a check that each is on `device` and each expert weight in 8 bits.
+def check_placement(model: PreTrainedModel, device: torch.device, precision: Precision) -> int:
+    """Bytes of all parameters and buffers, after a check that each is on `device` and all experts in `precision`.
 
     Raises:
-        ModelError: something lies elsewhere, on no device, or in another precision.
+        ModelError: something lies elsewhere, on no device, or in another precision, or is not finite.
     """
     total = 0
     for name, tensor in [*model.named_parameters(), *model.named_buffers()]:
@@ -152,69 +227,75 @@ def check_placement(model: PreTrainedModel, device: torch.device) -> int:
                 "misplaced_tensor", f"{name} is on {tensor.device}, not on {device}; nothing may be offloaded"
             )
         total += tensor.numel() * tensor.element_size()
+    wanted = FORMATS[precision].quantizer.method if precision in FORMATS else None
     for name, module in model.named_modules():
-        for weight in int8.EXPERT_WEIGHTS:
-            tensor = getattr(module, weight, None)
-            if isinstance(tensor, torch.Tensor) and tensor.ndim == 3 and tensor.dtype != torch.int8:
-                raise ModelError("experts_not_int8", f"{name}.{weight} is {tensor.dtype}, not int8")
+        if is_fused_experts(module) and format_of(module) != wanted:
+            raise ModelError("experts_not_quantised", f"the experts of {name} are not held in {precision}")
+        if format_of(module) is not None:
+            for part, tensor in module.named_parameters(recurse=False):
+                check_finite(f"{name}.{part}", tensor)
     return total
 
 
-def _plan(settings: Settings, source: str, revision: str | None, device: torch.device) -> MemoryPlan:
-    """Plan the model on the device, refuse what does not fit, and cap the allocator."""
-    config = _configuration(source, revision)
-    free_bytes, total_bytes = torch.cuda.mem_get_info(device)
-    made = gpu.plan_or_refuse(settings, shape_from_config(config.to_dict(), source), total_bytes, free_bytes)
-    gpu.enforce(made, device, total_bytes)
-    return made
+def _folder(source: Source) -> Path:
+    assert source.folder is not None, "downloaded before it is read"
+    return source.folder
 
 
-def _configuration(source: str, revision: str | None) -> Any:
+def _device_memory(device: torch.device) -> str:
+    """The device's share of the summary."""
+    if device.type != "cuda":
+        return ""
+    allocated, reserved = torch.cuda.memory_allocated(device), torch.cuda.memory_reserved(device)
+    free_bytes, _ = torch.cuda.mem_get_info(device)
+    return f" allocated_gb={allocated / GB:.3f} reserved_gb={reserved / GB:.3f} free_gb={free_bytes / GB:.3f}"
+
+
+@contextmanager
+def _progress_for_people() -> Iterator[None]:
+    """Show transformers' progress bar on a terminal, and none in a log."""
+    quiet = transformers_logging.is_progress_bar_enabled() and not sys.stderr.isatty()
+    if quiet:
+        transformers_logging.disable_progress_bar()
     try:
-        return AutoConfig.from_pretrained(source, trust_remote_code=False, **_where(revision))
-    except (OSError, ValueError, KeyError) as error:
-        raise _unreadable(error) from None
-
-
-def _where(revision: str | None) -> dict[str, Any]:
-    return {"revision": revision} if revision else {"local_files_only": True}
-
-
-def _unreadable(error: Exception) -> ModelError:
-    # The first line says what is wrong; the rest of the Hub's messages is advice for other uses.
-    lines = str(error).strip().splitlines()
-    return ModelError(
-        "model_unreadable", f"cannot load the model: {lines[0] if lines else type(error).__name__}", "MODEL_NAME"
-    )
+        yield
+    finally:
+        if quiet:
+            transformers_logging.enable_progress_bar()
 
 
 def _from_pretrained(
-    source: str, revision: str | None, device: torch.device, dtype: torch.dtype
+    folder: Path, config: Any, precision: Precision, device: torch.device, dtype: torch.dtype
 ) -> tuple[PreTrainedModel, Any]:
-    config, where = _configuration(source, revision), _where(revision)
-    quantised = getattr(config, "quantization_config", None)
-    if quantised and quantised.get("quant_method") != int8.METHOD:
-        raise ModelError(
-            "quantised_elsewhere",
-            f"the checkpoint is already quantised ({quantised.get('quant_method')}); use its 16-bit original",
-            "MODEL_NAME",
-        )
+    stream = precision in FORMATS and stored_precision(config) is None
+    full = False
     try:
-        tokenizer = AutoTokenizer.from_pretrained(source, trust_remote_code=False, **where)
-        model, report = AutoModelForCausalLM.from_pretrained(
-            source,
-            config=config,
-            dtype=dtype,
-            device_map={"": device},
-            attn_implementation=attention.SPANS,
-            quantization_config=None if quantised else int8.Int8Config(),
-            use_safetensors=True,
-            trust_remote_code=False,
-            output_loading_info=True,
-            **where,
-        )
+        tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False, local_files_only=True)
+        with _progress_for_people():
+            model, report = AutoModelForCausalLM.from_pretrained(
+                folder,
+                config=config,
+                dtype=dtype,
+                device_map={"": device},
+                attn_implementation=attention.SPANS,
+                quantization_config=FORMATS[precision].config() if stream else None,
+                use_safetensors=True,
+                trust_remote_code=False,
+                local_files_only=True,
+                output_loading_info=True,
+            )
+    except torch.OutOfMemoryError:
+        full = True  # raised below, where the exception no longer holds what was loaded
     except (OSError, ValueError, RuntimeError, KeyError) as error:
-        raise _unreadable(error) from None
+        raise unreadable(error) from None
+    if full:
+        gpu.release()
+        raise CapacityError(
+            "does_not_fit",
+            f"the device ran out of memory while {precision} weights were loaded, which the plan did not foresee; "
+            "lower PINPOINT_MAX_MEMORY_GB, or end what else runs on GPU 0",
+            "PINPOINT_MAX_MEMORY_GB",
+        )
     wrong = {kind: sorted(report[kind]) for kind in ("missing_keys", "mismatched_keys") if report.get(kind)}
     if wrong:
         kind, names = next(iter(wrong.items()))
@@ -224,8 +305,8 @@ def _from_pretrained(
             "fetch it again",
             "MODEL_NAME",
         )
-    if any(int8.is_int8_experts(module) for module in model.modules()):
-        model.set_experts_implementation(experts.NAME)
+    if any(format_of(module) is not None and hasattr(module, EXPERT_WEIGHTS[0]) for module in model.modules()):
+        model.set_experts_implementation(FORMATS[precision].experts)
     # What a checkpoint says of sampling would leak into every call of `generate`.
     model.generation_config = GenerationConfig()
     return model.eval().requires_grad_(False), tokenizer

@@ -37,9 +37,9 @@ PROMPT_TOKENS = 2048
 MAX_ROW_TOKENS = 32_768
 # Row lengths are multiples of this, so that the figures are easy to compare.
 ROW_STEP_TOKENS = 256
-# 16-bit copies of the largest tensor on the device as it is loaded: the one that arrives (or the fused one that is made
-# of it), and the float16 one that bitsandbytes takes. To be measured.
-LOADING_COPIES: dict[Precision, int] = {"bf16": 1, "int8": 2, "nf4": 2}
+# What quantising takes beside the matrix that it is made of: float32 copies of a chunk (engine/int8.py), or statistics
+# of a matrix (bitsandbytes). Chunks of 4 M elements twice in float32 are 34 MB.
+QUANTISING_BYTES = 64_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,7 +149,7 @@ class MemoryPlan:
             Term(
                 "or, while loading",
                 self.loading_bytes,
-                f"{LOADING_COPIES[self.precision]} x the largest tensor in 16 bits; the four above come later",
+                "the largest tensor in 16 bits, and what quantising takes; the four above come later",
             ),
         )
 
@@ -217,7 +217,8 @@ def plan(
         prompt_tokens=prompt_tokens,
         weight_bytes=weight_bytes,
         prefix_bytes=prefix_bytes,
-        loading_bytes=LOADING_COPIES[precision] * HALF * largest,
+        # As it arrives; where experts are stored one by one, less. Fused in bf16, it is there twice and stays once.
+        loading_bytes=HALF * largest + (0 if precision == "bf16" else QUANTISING_BYTES),
         stages=found,
         fitting_tokens=max(0, min((working - stage.fixed_bytes) // stage.token_bytes for stage in found)),
     )

@@ -5,8 +5,8 @@ embeddings and head stay in 16 bits):
 
 * `bf16`: 2 bytes an element.
 * `int8`: 1 byte, and one float32 scale per output channel (engine/int8.py).
-* `nf4`: half a byte; per block of 64 one scale in 8 bits; per 256 scales one more in float32; per tensor, two code
-  books and an offset (bitsandbytes' double quantisation).
+* `nf4`: half a byte; per block of 64 one scale in 8 bits; per 256 scales one more in float32; per matrix (of experts,
+  each one's) an offset (engine/nf4.py).
 
 Torch-free.
 """
@@ -20,7 +20,6 @@ from pinpoint.engine.model_shapes import Matrix, ModelShape
 
 SCALE_BYTES = 4  # float32
 NF4_BLOCK, NF4_GROUP = 64, 256  # bitsandbytes' defaults for weights and for the scales of double quantisation
-NF4_TENSOR_BYTES = (16 + 256 + 1) * SCALE_BYTES  # 4-bit code book, 8-bit code book, offset of the scales
 
 
 def weight_bytes_of(shape: ModelShape, precision: Precision) -> int:
@@ -42,5 +41,6 @@ def _matrix_bytes(matrix: Matrix, precision: Precision) -> int:
         return HALF * elements
     if precision == "int8":
         return elements + SCALE_BYTES * matrix.stack * matrix.outputs
-    blocks = ceil(elements / NF4_BLOCK)
-    return ceil(elements / 2) + blocks + SCALE_BYTES * ceil(blocks / NF4_GROUP) + NF4_TENSOR_BYTES
+    single = matrix.outputs * matrix.inputs
+    blocks = ceil(single / NF4_BLOCK)
+    return matrix.stack * (ceil(single / 2) + blocks + SCALE_BYTES * (ceil(blocks / NF4_GROUP) + 1))

@@ -10,9 +10,10 @@ from typing import Literal
 
 from pinpoint.engine.activations import Precision
 from pinpoint.engine.cards import CARDS, Card
-from pinpoint.engine.known_models import EMBEDDED_NAME, known_shapes
+from pinpoint.engine.known_models import known_shapes
 from pinpoint.engine.memory_plan import PRECISIONS, MemoryPlan, plan
 from pinpoint.engine.model_shapes import ModelShape
+from pinpoint.engine.sources import EMBEDDED_NAME
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,182 @@
+"""The files of a checkpoint: which there are, whether each is whole, and their checksums. Torch-free.
+
+A checkpoint is a folder with `config.json` and either `model.safetensors` or shards listed by
+`model.safetensors.index.json`. One that `pinpoint quantize` wrote also has `SHA256SUMS`, in the format that the program
+`sha256sum` checks on any machine.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+from safetensors import SafetensorError, safe_open
+
+from pinpoint.errors import ModelError
+
+CONFIG_FILE = "config.json"
+WEIGHTS_FILE = "model.safetensors"
+INDEX_FILE = "model.safetensors.index.json"
+CHECKSUMS_FILE = "SHA256SUMS"
+_READ_BYTES = 1 << 24
+# Hashing lets go of the interpreter, so that a few threads keep up with a fast disk.
+_HASHING_THREADS = 4
+
+Progress = Callable[[int], None]  # takes the bytes done since the last call
+
+
+@dataclass(frozen=True, slots=True)
+class StoredTensor:
+    """Where a tensor lies and what its header says of it; `dtype` in safetensors' words, such as "BF16"."""
+
+    file: Path
+    dtype: str
+    shape: tuple[int, ...]
+
+
+def shard_names(folder: Path) -> list[str]:
+    """The names of the weight files, whether they are there or not; found in the order of the index.
+
+    Raises:
+        ModelError: there is neither a weight file nor an index of some, or the index cannot be read.
+    """
+    if (folder / WEIGHTS_FILE).is_file():
+        return [WEIGHTS_FILE]
+    if (folder / INDEX_FILE).is_file():
+        return sorted(set(_index(folder).values()))
+    other = sorted(path.name for path in folder.glob("*") if path.suffix in (".bin", ".pt", ".pth", ".gguf"))
+    hint = f"; {other[0]} is of another kind, which may run code or is read otherwise" if other else ""
+    raise ModelError(
+        "no_safetensors",
+        f"{folder} holds neither {WEIGHTS_FILE} nor {INDEX_FILE}{hint}; only safetensors are loaded",
+        "MODEL_NAME",
+    )
+
+
+def missing_files(folder: Path) -> list[str]:
+    """What the checkpoint still lacks, by name; empty where it is complete. Nothing is opened but the index."""
+    if not (folder / CONFIG_FILE).is_file():
+        return [CONFIG_FILE]
+    try:
+        return [name for name in shard_names(folder) if not (folder / name).is_file()]
+    except ModelError:
+        return [WEIGHTS_FILE]
+
+
+def read_headers(folder: Path) -> dict[str, StoredTensor]:
+    """Every tensor of the checkpoint by name, read from the files' headers.
+
+    Raises:
+        ModelError: a file is missing, cut short or damaged, or lacks a tensor that the index says it holds.
+    """
+    names = shard_names(folder)
+    missing = [name for name in names if not (folder / name).is_file()]
+    if missing:
+        raise ModelError(
+            "shard_missing",
+            f"{len(missing)} of {len(names)} weight files are missing, the first is {folder / missing[0]}; "
+            "fetch the checkpoint again",
+            "MODEL_NAME",
+        )
+    found: dict[str, StoredTensor] = {}
+    for name in names:
+        path = folder / name
+        try:
+            with safe_open(path, framework="numpy") as opened:
+                for key in opened.keys():  # noqa: SIM118  # it is no mapping
+                    part = opened.get_slice(key)
+                    found[key] = StoredTensor(path, part.get_dtype(), tuple(part.get_shape()))
+        except (SafetensorError, OSError, ValueError) as error:
+            raise ModelError(
+                "shard_damaged",
+                f"{path} is cut short or damaged ({str(error).splitlines()[0]}); fetch it again",
+                "MODEL_NAME",
+            ) from None
+    if WEIGHTS_FILE not in names:
+        for key, name in _index(folder).items():
+            if key not in found or found[key].file.name != name:
+                raise ModelError(
+                    "shard_damaged",
+                    f"{folder / name} does not hold {key}, which {INDEX_FILE} says it does; fetch the checkpoint again",
+                    "MODEL_NAME",
+                )
+    return found
+
+
+def sha256_of(path: Path, progress: Progress | None = None) -> str:
+    """The SHA-256 of a file, in hexadecimal digits."""
+    digest = hashlib.sha256()
+    with path.open("rb") as opened:
+        while block := opened.read(_READ_BYTES):
+            digest.update(block)
+            if progress:
+                progress(len(block))
+    return digest.hexdigest()
+
+
+def checksums_text(digests: Mapping[str, str]) -> str:
+    """The text of a checksums file for `digests` by file name."""
+    return "".join(f"{digest}  {name}\n" for name, digest in sorted(digests.items()))
+
+
+def read_checksums(folder: Path) -> dict[str, str]:
+    """The digests that were written beside the checkpoint, by file name.
+
+    Raises:
+        ModelError: there are none, or the file is not in `sha256sum`'s format.
+    """
+    path = folder / CHECKSUMS_FILE
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+        digests = {name: digest for digest, name in (line.split("  ", 1) for line in lines)}
+    except FileNotFoundError:
+        raise ModelError(
+            "no_checksums",
+            f"{folder} has no {CHECKSUMS_FILE}, so there is nothing to compare with; `pinpoint quantize` writes one",
+            "PINPOINT_VERIFY_CHECKSUMS",
+        ) from None
+    except (OSError, ValueError):
+        raise ModelError("checksums_damaged", f"{path} is not a list of checksums", "MODEL_NAME") from None
+    return digests
+
+
+def verify_checksums(folder: Path, progress: Progress | None = None) -> int:
+    """Compare every file that has a checksum with it; returns their number.
+
+    Raises:
+        ModelError: a file is missing or has other bytes; or there are no checksums.
+    """
+    digests = read_checksums(folder)
+    missing = [name for name in digests if not (folder / name).is_file()]
+    if missing:
+        raise ModelError("shard_missing", f"{folder / missing[0]} is missing; write or fetch it again", "MODEL_NAME")
+    with ThreadPoolExecutor(_HASHING_THREADS) as pool:
+        actual = dict(zip(digests, pool.map(lambda name: sha256_of(folder / name, progress), digests), strict=True))
+    wrong = [name for name in digests if actual[name] != digests[name]]
+    if wrong:
+        raise ModelError(
+            "checksum_mismatch",
+            f"{len(wrong)} of {len(digests)} files have other bytes than {CHECKSUMS_FILE} says, the first is "
+            f"{folder / wrong[0]}; write or fetch it again",
+            "MODEL_NAME",
+        )
+    return len(digests)
+
+
+def _index(folder: Path) -> dict[str, str]:
+    path = folder / INDEX_FILE
+    try:
+        placed = json.loads(path.read_text(encoding="utf-8"))["weight_map"]
+    except (OSError, ValueError, KeyError, TypeError):
+        placed = None
+    # A name is of a file in this folder: what an index says must not reach outside of it.
+    if not isinstance(placed, dict) or any(
+        not isinstance(name, str) or Path(name).name != name or not name.endswith(".safetensors")
+        for name in placed.values()
+    ):
+        raise ModelError("index_damaged", f"{path} is not an index of safetensors files; fetch it again", "MODEL_NAME")
+    return placed
