@@ -15,9 +15,12 @@ from transformers import PreTrainedTokenizerFast
 from pinpoint.api.response import Memory, ModelInfo
 from pinpoint.errors import OutOfMemory
 from pinpoint.prompting.encoder import PromptEncoder
-from pinpoint.prompting.prompts import PromptBuilder
+from pinpoint.prompting.label_trie import build_trie
+from pinpoint.prompting.prompts import Prompt, PromptBuilder
 from pinpoint.prompting.span_tree import Ask, Forest
 from pinpoint.prompting.template import PROMPT_VERSION
+from pinpoint.serving.fair_queue import Lane
+from pinpoint.serving.passes import Unit
 
 CHATML = (
     "{% for m in messages %}<|im_start|>{{ m['role'] }}\n{{ m['content'] }}<|im_end|>\n{% endfor %}"
@@ -126,6 +129,7 @@ class FakeEngine:
     Attributes:
         stored_tokens: of each pass, how many tokens are taken from a pretended prefix store.
         bounds: leave all but the best `Ask.exact_best` labels at a bound, where an ask allows it.
+        breaks: what is raised by a forest that holds one of these tokens.
         device_tokens: of the largest forest that the pretended device holds; it runs out of memory over a larger one.
         fails: raised by the next passes, one after the other, in place of running.
         explain_fails: raised by the next explanations.
@@ -139,6 +143,7 @@ class FakeEngine:
     stored_tokens: int = 0
     bounds: bool = False
     device_tokens: int | None = None
+    breaks: dict[int, Exception] = field(default_factory=dict)
     prompts: PromptBuilder = field(default_factory=chatml_prompts)
     fails: list[Exception] = field(default_factory=list)
     explain_fails: list[Exception] = field(default_factory=list)
@@ -153,6 +158,8 @@ class FakeEngine:
         self.forests.append(forest)
         if self.fails:
             raise self.fails.pop(0)
+        for token in sorted(self.breaks.keys() & {token for span in forest.tokens for token in span}):
+            raise self.breaks[token]
         if self.device_tokens is not None and forest.total_tokens > self.device_tokens:
             raise OutOfMemory("out_of_memory", "the pretended device ran out of memory")
         scores = [self._scores(forest, ask) for ask in forest.asks]
@@ -182,3 +189,28 @@ class FakeEngine:
         best_first = sorted(range(len(values)), key=lambda k: -values[k])
         bounded = best_first[ask.exact_best :] if self.bounds and ask.exact_best is not None else []
         return FakeScores(values, frozenset(bounded))
+
+
+def units_of(documents: Sequence[Sequence[int]], *, explained: bool = False) -> list[Unit]:
+    """Units of one question about these documents, each of its own tokens behind a shared beginning."""
+    trie = build_trie([[5], [5, 6], [7]], stop=1)
+    return [
+        Unit(
+            Prompt(((2, 3), (4,), tuple(tokens)), (True, True, False), trie),
+            index,
+            explained=(lambda scores: f"label {max(scores.log_probs):.6f}") if explained else None,
+        )
+        for index, tokens in enumerate(documents)
+    ]
+
+
+def lane_of(units: Sequence[Unit], job: str = "", *, alone: bool = False) -> Lane:
+    """Units as a job brings them."""
+    return Lane(
+        iter(units),
+        len(units),
+        sum(unit.asked_tokens for unit in units),
+        explains=any(unit.explained for unit in units),
+        alone=alone,
+        job=job,
+    )

@@ -2,7 +2,7 @@
 
 Jobs stand in a ring, each with its units in order. A batch is filled in rounds: in each round every job in the ring
 adds its next unit, and goes on until it has added an equal share of the token budget. A job whose next unit does not
-fit is left out of the rest of the batch. Jobs that got something go to the back of the ring.
+fit is left out of the rest of the batch. Jobs that got something go to the back of the ring, those that got least first.
 
 What follows from that, and is tested:
 
@@ -119,14 +119,16 @@ class FairQueue:
 
     def take(self, budget_tokens: int) -> list[Taken]:
         """The units of the next pass, whose forest keeps within the budget unless it is a single unit."""
-        batch, served = list[Taken](), set[Lane]()
+        batch, served = list[Taken](), dict[Lane, int]()
         filling = self._kindred()
         share = budget_tokens // max(1, len(filling))
         forest = Forest()
         while filling:
             filling = [lane for lane in filling if self._fill(lane, forest, batch, served, share, budget_tokens)]
         unserved = [lane for lane in self._ring if lane not in served]
-        self._ring = unserved + [lane for lane in self._ring if lane in served and lane.left]
+        # Who got least goes first: shares are rounded up to whole units, always in favour of those in front.
+        again = sorted((lane for lane in served if lane.left), key=served.__getitem__)
+        self._ring = unserved + again
         return batch
 
     def _kindred(self) -> list[Lane]:
@@ -136,10 +138,10 @@ class FairQueue:
         return [lane for lane in self._ring if not lane.alone and lane.explains == self._ring[0].explains]
 
     def _fill(
-        self, lane: Lane, forest: Forest, batch: list[Taken], served: set[Lane], share: int, budget_tokens: int
+        self, lane: Lane, forest: Forest, batch: list[Taken], served: dict[Lane, int], share: int, budget_tokens: int
     ) -> bool:
         """Add units of a lane until it has its share; whether there may be room for another of it."""
-        until = forest.total_tokens + share
+        before = forest.total_tokens
         while lane.left:
             try:
                 unit = lane.peek()
@@ -149,11 +151,12 @@ class FairQueue:
                 return False
             if batch and forest.total_tokens + unit.prompt.new_tokens(forest) > budget_tokens:
                 return False
+            laid = forest.total_tokens
             unit.prompt.add_to(forest)
             batch.append(Taken(lane, lane.taken, lane.take()))
-            served.add(lane)
+            served[lane] = served.get(lane, 0) + forest.total_tokens - laid
             self._count_off(lane, unit.asked_tokens)
-            if forest.total_tokens >= until:
+            if forest.total_tokens - before >= share:
                 return lane.left > 0
         return False
 
