@@ -12,6 +12,7 @@ ROOT = Path(__file__).parents[2]
 # The rooms that compute with tensors; the rest of engine/ is arithmetic and packing.
 TENSOR_MODULES = {
     "pinpoint.engine.attention",
+    "pinpoint.engine.baseline",
     "pinpoint.engine.checkpoint",
     "pinpoint.engine.checkpoint_writer",
     "pinpoint.engine.experts",
@@ -25,6 +26,7 @@ TENSOR_MODULES = {
     "pinpoint.engine.quantizer",
     "pinpoint.engine.scorer",
     "pinpoint.engine.scoring",
+    "pinpoint.engine.warmup",
 }
 
 IMPORT_ALL = """

@@ -278,7 +278,7 @@ def varlen_partial(
     out, lse = varlen_attn(
         queries, key[call.key_at], value[call.key_at], call.query_offsets, call.key_offsets,
         longest, max(2, call.longest_keys), scale=scale, window_size=(-1, 0) if causal else (-1, -1),
-        return_aux=AuxRequest(lse=True), **{name: given for name, given in options.items() if name in _varlen_options()},
+        return_aux=AuxRequest(lse=True), **{name: options[name] for name in options.keys() & _varlen_options()},
     )  # fmt: skip
     # The kernel's layout is [H, n], whatever torch's documentation says; [n, H] would merge to nonsense.
     if lse.shape != (queries.shape[1], queries.shape[0]):

@@ -10,7 +10,7 @@ import psutil
 import torch
 
 from pinpoint.api.response import Memory, ModelInfo
-from pinpoint.engine import generate, gpu
+from pinpoint.engine import baseline, generate, gpu
 from pinpoint.engine.load import LoadedModel
 from pinpoint.engine.packing import pack
 from pinpoint.engine.prefix_cache import Layers, PassCache, PrefixStore
@@ -94,6 +94,13 @@ class Scorer:
             )
         self._baseline_bytes = 0
         self._baseline_bytes = self.memory().allocated_bytes
+        on_cuda = loaded.device.type == "cuda"
+        self.baseline = baseline.Baseline(lambda: baseline.requested_bytes(loaded.device)) if on_cuda else None
+
+    @property
+    def drifted(self) -> bool:
+        """Whether memory is lost for good: the worker should answer what it has and ask to be replaced."""
+        return self.baseline is not None and self.baseline.drifted
 
     @property
     def context_tokens(self) -> int:
@@ -116,6 +123,9 @@ class Scorer:
             yield done
         finally:
             done.close()
+        # Not after a failed pass: what it holds goes with its exception.
+        if self.baseline is not None and self.baseline.check(self.store.bytes) == 0:
+            self._baseline_bytes = torch.cuda.memory_allocated(self.loaded.device)
 
     def release(self) -> None:
         """Give back what a failed pass left behind."""

@@ -26,10 +26,13 @@ def get_scorer(settings: Settings) -> Scorer:
             # Imported here, so that a bad setting or a refusal answers before torch takes its seconds.
             from pinpoint.engine.load import load
             from pinpoint.engine.scorer import Scorer
+            from pinpoint.engine.warmup import warm_up
 
             loaded = load(settings)
             budget, store = settings.token_budget, settings.prefix_store_bytes
             if loaded.plan is not None:
                 budget, store = min(budget, loaded.plan.token_budget), min(store, loaded.plan.store_bytes)
-            _scorer = Scorer(loaded, budget, store)
+            scorer = Scorer(loaded, budget, store)
+            warm_up(scorer)
+            _scorer = scorer
         return _scorer

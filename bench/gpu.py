@@ -1,0 +1,172 @@
+"""Mixtral 8x7B at full size in 8 bits on a real GPU: `python bench/gpu.py [--quick] [--part NAME] [--out FOLDER]`.
+
+Weights are random and of the right shapes, so that bytes and seconds are the real ones without a download. Parts:
+checks (CUDA against the reference), speed (prefill against plain products, decoding), memory (plan, peak, buffer,
+baseline, out of memory), loading (checkpoints from disk), usual (the usual 8-bit recipe on a cut-down model). A table
+comes last; FOLDER gets `gpu_<parts>.json`, which belongs into bench/results/.
+"""
+
+from __future__ import annotations
+
+import gc
+import json
+import logging
+import sys
+import time
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Annotated, Any
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+import torch
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from bench import gpu_checks, gpu_memory, gpu_model, gpu_speed
+from bench.gpu_rows import Row
+from bench.report import RESULTS, environment
+from pinpoint.engine.prefix_cache import PrefixStore
+from pinpoint.engine.scorer import Scorer
+from pinpoint.settings import Settings
+
+PARTS = ("checks", "speed", "memory", "loading", "usual")
+QUICK_PARTS = ("checks", "speed", "memory")
+FULL_BATCHES, FULL_ERRORS = 1000, 20
+QUICK_BATCHES, QUICK_ERRORS = 60, 3
+STORE_BYTES = 256_000_000
+
+console = Console(width=160)
+
+
+def main(
+    quick: Annotated[bool, typer.Option(help="Checks, one speed, few batches: under three minutes.")] = False,
+    part: Annotated[list[str] | None, typer.Option(help=f"One of {', '.join(PARTS)}; more than once for several.")]
+    = None,
+    layers: Annotated[int, typer.Option(help="Layers of the model; 32 is Mixtral 8x7B.")] = 32,
+    out: Annotated[Path, typer.Option(help="Folder for the figures, as JSON.")] = RESULTS,
+    scratch: Annotated[Path, typer.Option(help="Folder on disk with room for the checkpoints of `loading`.")] = Path(
+        "/tmp/pinpoint-bench"
+    ),
+    commit: Annotated[str, typer.Option(help="Commit, where no git says which.")] = "",
+) -> None:  # fmt: skip
+    """Measure, write the figures and print a table; exit code 1 when a limit is not kept."""
+    chosen = tuple(part or (QUICK_PARTS if quick else PARTS))
+    if unknown := set(chosen) - set(PARTS):
+        raise typer.BadParameter(f"{', '.join(sorted(unknown))}; the parts are {', '.join(PARTS)}", param_hint="--part")
+    if not torch.cuda.is_available():
+        console.print("no GPU is visible: nothing was measured")
+        raise typer.Exit(2)
+    logging.basicConfig(stream=sys.stderr, format="%(levelname)s %(message)s", level=logging.WARNING)
+    logging.getLogger("pinpoint").setLevel(logging.INFO)
+    out.mkdir(parents=True, exist_ok=True)
+    began, rows = time.monotonic(), list[Row]()
+    path = out / f"gpu_{'quick' if quick and not part else '_'.join(chosen)}.json"
+    for name, measure in _measures(chosen, quick, layers, out, scratch):
+        started = time.monotonic()
+        console.print(f"{name} …")
+        rows += _guarded(name, measure)
+        rows.append(Row(name, "seconds of this step", round(time.monotonic() - started, 1)))
+        # After every step, so that a run that is cut off leaves what it had.
+        path.write_text(json.dumps(_figures(rows, commit, time.monotonic() - began), indent=2) + "\n", "utf-8")
+    _show(rows)
+    console.print(f"{time.monotonic() - began:.0f} s; written to {path}")
+    if any(row.ok is False for row in rows):
+        raise typer.Exit(1)
+
+
+Measure = Callable[[], Iterable[Row]]
+
+
+def _measures(
+    parts: tuple[str, ...], quick: bool, layers: int, out: Path, scratch: Path
+) -> Iterable[tuple[str, Measure]]:
+    """The steps in their order; the model is made once for all that need it."""
+    if "checks" in parts:
+        yield "checks", gpu_checks.all_checks
+    if "speed" in parts or "memory" in parts:
+        loaded = gpu_model.plan_and_make(layers, Settings(device="cuda"))
+        scorer = Scorer(loaded, min(8192, loaded.plan.token_budget if loaded.plan else 8192), STORE_BYTES)
+        if "memory" in parts:
+            yield "memory", lambda: gpu_memory.weights(scorer)
+            yield "memory", lambda: gpu_memory.peak(scorer, scorer.token_budget)
+        if "speed" in parts:
+            yield "speed", lambda: [gpu_speed.large_product("speed"), gpu_speed.copy_rate("speed")]
+            for tokens, document in ((8192, 300),) if quick else ((2048, 300), (4096, 300), (8192, 300), (8192, 2000)):
+                yield (
+                    "speed",
+                    lambda tokens=tokens, document=document: gpu_speed.prefill(  # type: ignore[misc]
+                        "speed", with_store(scorer, 0), tokens, document, 5
+                    ),
+                )
+            yield "speed", lambda: gpu_speed.decode("speed", scorer)
+            yield "profile", lambda: gpu_speed.profile(with_store(scorer, 0), out, 8192)
+        if "memory" in parts:
+            batches, errors = (QUICK_BATCHES, QUICK_ERRORS) if quick else (FULL_BATCHES, FULL_ERRORS)
+            yield "memory", lambda: gpu_memory.baseline(with_store(scorer, STORE_BYTES), batches)
+            yield "memory", lambda: gpu_memory.forced_errors(scorer, errors)
+            if not quick and loaded.plan is not None:
+                budget = loaded.plan.token_budget
+                yield "memory", lambda: gpu_memory.peak(scorer, budget)
+        del scorer, loaded
+        _forget()
+    if "loading" in parts or "usual" in parts:
+        from bench import gpu_loading
+
+        if "usual" in parts:
+            yield "usual", lambda: gpu_loading.usual_recipe(scratch)
+        if "loading" in parts:
+            yield "loading", lambda: gpu_loading.from_16_bits(scratch)
+            yield "loading", lambda: gpu_loading.quantised(scratch, layers)
+
+
+def with_store(scorer: Scorer, store_bytes: int) -> Scorer:
+    """The same scorer with a fresh prefix store; 0 bytes, and every pass computes all of its tokens."""
+    scorer.store = PrefixStore(store_bytes)
+    return scorer
+
+
+def _guarded(name: str, measure: Measure) -> list[Row]:
+    """The rows; where a step fails, a row that says how: a lent card is not for starting over."""
+    rows = list[Row]()
+    try:
+        rows.extend(measure())
+    except Exception as error:
+        console.print_exception(max_frames=8)
+        rows.append(Row(name, "stopped by", f"{type(error).__name__}: {str(error)[:200]}", "runs", False))
+    return rows
+
+
+def _forget() -> None:
+    gc.collect()
+    torch.cuda.empty_cache()
+
+
+def _figures(rows: list[Row], commit: str, seconds: float) -> dict[str, Any]:
+    try:
+        where = environment()
+    except (FileNotFoundError, ImportError):  # no git on the machine, or a package without its metadata
+        where = {}
+    card = torch.cuda.get_device_properties(0)
+    return {
+        **where,
+        "commit": commit or where.get("commit"),
+        "gpu": {"name": card.name, "bytes": card.total_memory, "multiprocessors": card.multi_processor_count},
+        "torch_cuda": torch.version.cuda,
+        "seconds": round(seconds, 1),
+        "rows": [row.to_json() for row in rows],
+    }
+
+
+def _show(rows: list[Row]) -> None:
+    table = Table("part", "figure", "value", "asked", "", box=None)
+    for row in rows:
+        mark = {True: "ok", False: "NOT REACHED", None: ""}[row.ok]
+        value = f"{row.value:.6g}" if isinstance(row.value, float) else str(row.value)
+        table.add_row(row.part, row.name, value, row.limit, mark)
+    console.print(table)
+
+
+if __name__ == "__main__":
+    typer.run(main)

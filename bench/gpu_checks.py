@@ -1,0 +1,256 @@
+"""What CUDA computes against what it stands for. Every check measures an error and says what it may be.
+
+Attention, experts and linears are bf16 on CUDA and are compared with float32 or float64 on the same inputs, by the norm
+of the difference over the norm of the reference. An operation that rounds its result once to bf16 is off by about
+2⁻⁹ = 0.002 of it.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Iterator
+from types import SimpleNamespace
+
+import torch
+from torch import Tensor
+
+from bench.gpu_rows import Row, at_least, at_most, exactly
+from bench.gpu_speed import LABELS, TASK, words
+from pinpoint.engine import attention, int8
+from pinpoint.engine.attention import SpanTable
+from pinpoint.engine.baseline import requested_bytes
+from pinpoint.engine.experts import int8_experts
+from pinpoint.engine.load import load
+from pinpoint.engine.packing import PackedRow, pack
+from pinpoint.engine.scorer import Scorer
+from pinpoint.prompting.label_trie import build_trie
+from pinpoint.prompting.span_tree import NO_PARENT, Forest
+from pinpoint.settings import Settings
+
+PART = "checks"
+DEVICE = "cuda"
+ATTENTION_ERROR = 0.006  # the probabilities are rounded to bf16 before they meet the values, and the result once more
+PRODUCT_ERROR = 0.006  # the product rounds to bf16, and the scaled product again
+EXPERTS_ERROR = 0.015  # two products, an activation and a weighted sum
+# Between float32 on the CPU and bf16 on the card, of a log-probability of the embedded model.
+LOG_PROB_ERROR = 0.25
+
+
+def all_checks() -> Iterator[Row]:
+    """Every check, one after the other; one that fails to run is a row that says so."""
+    for check in (
+        lse_layout, attention_of_forests, attention_of_short_runs, int8_linear, experts, quantised_bits,
+        quantised_bits_in_float32, embedded_model,
+    ):  # fmt: skip
+        yield from run_check(check)
+
+
+def run_check(check: Callable[[], list[Row]]) -> list[Row]:
+    """The rows of a check, or one row with the error that stopped it."""
+    try:
+        return check()
+    except Exception as error:  # the other checks still count on a card that is lent for minutes
+        return [Row(PART, check.__name__, f"{type(error).__name__}: {str(error)[:300]}", "runs", False)]
+
+
+def relative_error(out: Tensor, reference: Tensor) -> float:
+    """‖out − reference‖ / ‖reference‖ in float64; infinite where something is not a number."""
+    apart = (out.double() - reference.double()).norm() / reference.double().norm()
+    return float(apart) if bool(torch.isfinite(apart)) else float("inf")
+
+
+def lse_layout() -> list[Row]:
+    """The log-sum-exps are those of the scores, by head and by query."""
+    generator = torch.Generator(DEVICE).manual_seed(0)
+    heads, groups, size, tokens = 8, 2, 128, 37
+    query = torch.randn(tokens, heads, size, device=DEVICE, dtype=torch.bfloat16, generator=generator)
+    key, value = (
+        torch.randn(tokens, groups, size, device=DEVICE, dtype=torch.bfloat16, generator=generator) for _ in "kv"
+    )
+    run = attention.Run(0, tokens)
+    call = attention._varlen_call([(run, run)], query.device)
+    _, lse = attention.varlen_partial(query, key, value, call, size**-0.5, causal=False)
+    wide = key.float().repeat_interleave(heads // groups, dim=1)
+    scores = torch.einsum("qhd,khd->qhk", query.float(), wide) * size**-0.5
+    apart = float((lse - torch.logsumexp(scores, dim=-1)).abs().max())
+    return [at_most(PART, "log-sum-exp, largest difference", apart, 0.01)]
+
+
+def random_row(rng: random.Random, longest: int) -> PackedRow:
+    """A forest of random spans and tries, some of its spans kept from an earlier pass."""
+    forest = Forest()
+    for fresh in range(rng.randint(1, 12)):
+        length = rng.randint(1, longest)
+        forest.add([100_000 * fresh + step for step in range(length)], rng.randint(NO_PARENT, fresh - 1))
+    spans = range(len(forest.tokens))
+    chosen = {s for span in rng.sample(spans, min(len(spans), rng.randint(0, 3))) for s in forest.ancestry(span)}
+    kept, offset = {}, 0
+    for span in rng.sample(sorted(chosen), len(chosen)):
+        kept[span] = offset
+        offset += len(forest.tokens[span])
+    for _ in range(rng.randint(1, 4)):
+        span = rng.choice(spans)
+        labels = {tuple(rng.randint(1, 3) for _ in range(rng.randint(1, 4))) for _ in range(6)}
+        trie = build_trie(sorted(labels), 0)
+        forest.ask(span, trie.after_first() if span in kept else trie)
+    return pack(forest, kept)
+
+
+def attention_of(row: PackedRow, heads: int, groups: int, size: int, seed: int) -> tuple[Tensor, Tensor]:
+    """What CUDA gives for a row, and the dense mask's attention in float32 of the same bf16 states."""
+    generator = torch.Generator(DEVICE).manual_seed(seed)
+
+    def states(count: int, tokens: int) -> Tensor:
+        return torch.randn(1, count, tokens, size, device=DEVICE, dtype=torch.bfloat16, generator=generator)
+
+    tokens = len(row.tokens)
+    # Twice the usual size, so that attention is peaked and who is seen matters.
+    query, key, value = 2 * states(heads, tokens), *(states(groups, row.kept_tokens + tokens) for _ in "kv")
+    table = SpanTable(row, query.device)
+    module = torch.nn.Module()
+    out, _ = attention.span_attention(module, query, key, value, None, spans=table)
+    wide = (x.float().repeat_interleave(heads // groups, dim=1) for x in (key, value))
+    wide_key, wide_value = wide
+    scores = (query.float() @ wide_key.transpose(-1, -2)) * size**-0.5
+    scores.masked_fill_(~table.dense_mask, -torch.inf)
+    return out[0], (torch.softmax(scores, dim=-1) @ wide_value)[0].transpose(0, 1)
+
+
+def attention_of_forests() -> list[Row]:
+    """Random forests, grouped heads, kept spans: the worst error of all, taken row by row of the packed row."""
+    rng, worst, rows = random.Random(1), 0.0, 0
+    for seed, (heads, groups, size) in enumerate([(4, 2, 64), (32, 8, 128), (3, 3, 128), (8, 1, 64)] * 15):
+        out, reference = attention_of(random_row(rng, rng.choice([3, 40, 300])), heads, groups, size, seed)
+        worst, rows = max(worst, relative_error(out, reference)), rows + len(out)
+    return [at_most(PART, f"attention of 60 random forests, {rows} tokens", worst, ATTENTION_ERROR)]
+
+
+def attention_of_short_runs() -> list[Row]:
+    """Spans of one token and calls with single queries only, which the kernel treats in another way."""
+    worst = 0.0
+    for spans in (1, 2, 7):
+        forest = Forest()
+        root = forest.add([1])
+        for span in range(spans):
+            forest.ask(forest.add([10 + span], root), build_trie([(1,), (2,)], 0))
+        for heads, groups in ((4, 2), (32, 8)):
+            out, reference = attention_of(pack(forest, {root: 0}), heads, groups, 128, spans)
+            worst = max(worst, relative_error(out, reference))
+            out, reference = attention_of(pack(forest), heads, groups, 128, spans)
+            worst = max(worst, relative_error(out, reference))
+    return [at_most(PART, "attention of spans of one token", worst, ATTENTION_ERROR)]
+
+
+def random_weight(*shape: int, seed: int = 0) -> tuple[Tensor, Tensor]:
+    """Random integers and scales of weights of about unit gain."""
+    generator = torch.Generator(DEVICE).manual_seed(seed)
+    integers = torch.randint(-127, 128, shape, dtype=torch.int8, device=DEVICE, generator=generator)
+    scales = torch.empty(shape[:-1], device=DEVICE).uniform_(0.5, 1.5, generator=generator)
+    return integers, scales / (73.6 * shape[-1] ** 0.5)
+
+
+def int8_linear() -> list[Row]:
+    """The scaled product for rows from one to many, against float64."""
+    integers, scales = random_weight(1536, 4096)
+    exact = integers.double() * scales.double().unsqueeze(-1)
+    worst = 0.0
+    for rows in (1, 2, 16, 17, 300, 2048):
+        x = torch.randn(rows, 4096, device=DEVICE, dtype=torch.bfloat16)
+        worst = max(worst, relative_error(int8.scaled_product(x, integers, scales), x.double() @ exact.T))
+    return [at_most(PART, "8-bit linear layer against float64", worst, PRODUCT_ERROR)]
+
+
+def experts() -> list[Row]:
+    """The experts' mix for rows from one to many, against float64."""
+    count, hidden, width, worst = 8, 1024, 1536, 0.0
+    gate_up, gate_up_scale = random_weight(count, 2 * width, hidden, seed=1)
+    down, down_scale = random_weight(count, hidden, width, seed=2)
+
+    def gated(wide: Tensor) -> Tensor:
+        gate, up = wide.chunk(2, dim=-1)
+        return torch.nn.functional.silu(gate) * up
+
+    module = SimpleNamespace(
+        gate_up_proj=gate_up, gate_up_proj_scale=gate_up_scale, down_proj=down, down_proj_scale=down_scale,
+        _apply_gate=gated,
+    )  # fmt: skip
+    rise, fall = (w.double() * s.double().unsqueeze(-1) for w, s in ((gate_up, gate_up_scale), (down, down_scale)))
+    for rows in (1, 2, 8, 33, 500):
+        x = torch.randn(rows, hidden, device=DEVICE, dtype=torch.bfloat16)
+        weights, chosen = torch.softmax(torch.randn(rows, count, device=DEVICE), dim=-1).topk(2, dim=-1)
+        out = int8_experts(module, x, chosen, weights)
+        reference = torch.zeros(rows, hidden, dtype=torch.float64, device=DEVICE)
+        for row in range(rows):
+            for expert, weight in zip(chosen[row].tolist(), weights[row].double(), strict=True):
+                reference[row] += weight * (fall[expert] @ gated(rise[expert] @ x[row].double()))
+        worst = max(worst, relative_error(out, reference))
+    return [at_most(PART, "8-bit experts against float64", worst, EXPERTS_ERROR)]
+
+
+def weights_to_quantise() -> list[Tensor]:
+    """bf16 and float32 weights, usual and awkward: small, large, with ties between two levels."""
+    generator = torch.Generator().manual_seed(3)
+    usual = torch.randn(2048, 4096, generator=generator) * 0.02
+    ties = (torch.randint(-254, 255, (512, 1024), generator=generator) / 2).clamp(-127, 127)
+    ties[:, 0] = 127
+    return [usual.bfloat16(), usual, (usual * 1e-3).bfloat16(), (usual * 1e-5).bfloat16(), ties.bfloat16()]
+
+
+def quantised_bits() -> list[Row]:
+    """Whether the product's own `quantize` gives the same integers and scales on the card as on the CPU."""
+    different = scales_different = total = 0
+    for weight in weights_to_quantise():
+        here, there = int8.quantize(weight), int8.quantize(weight.to(DEVICE))
+        different += int((here[0] != there[0].cpu()).sum())
+        scales_different += int((here[1] != there[1].cpu()).sum())
+        total += weight.numel()
+    return [
+        exactly(PART, f"integers that the CPU quantises otherwise, of {total}", different),
+        exactly(PART, "scales that the CPU quantises otherwise", scales_different),
+    ]
+
+
+def quantised_bits_in_float32() -> list[Row]:
+    """The same for plain float32 arithmetic on the card, as bitsandbytes does it on a CPU."""
+    different = scales_different = 0
+    for weight in weights_to_quantise():
+        here, largest = int8.quantize(weight)
+        rows = weight.to(DEVICE).float()
+        most = rows.abs().amax(dim=-1)
+        there = torch.round(rows * (127.0 / most.unsqueeze(-1))).to(torch.int8)
+        different += int((here != there.cpu()).sum())
+        scales_different += int((largest != (most / 127.0).cpu()).sum())
+    return [
+        exactly(PART, "integers that float32 on the card quantises otherwise", different),
+        exactly(PART, "scales that float32 on the card quantises otherwise", scales_different),
+    ]
+
+
+def embedded_model() -> list[Row]:
+    """The embedded model on the card and on the CPU: log-probabilities, answers, and memory back at its baseline."""
+    on_cpu = Scorer(load(Settings(device="cpu")), 8192)
+    loaded = load(Settings(device="cuda"))
+    on_cuda = Scorer(loaded, 8192)
+    rng, worst, same, asked, drifts = random.Random(5), 0.0, 0, 0, 0
+    for _ in range(20):
+        forest = Forest()
+        for _ in range(rng.randint(1, 6)):
+            on_cpu.prompts.add(forest, TASK, words(rng, rng.randint(5, 250)))
+        with on_cuda.run(forest) as done:
+            fast = [ask.log_probs for ask in done.scores]
+        with on_cpu.run(forest) as done:
+            slow = [ask.log_probs for ask in done.scores]
+        for mine, reference in zip(fast, slow, strict=True):
+            best = max(range(len(LABELS)), key=reference.__getitem__)
+            worst = max(worst, abs(mine[best] - reference[best]))
+            # Words at random leave the best labels close together: a label as good as the best one counts as the same.
+            same += reference[mine.index(max(mine))] >= reference[best] - LOG_PROB_ERROR
+            asked += 1
+        drifts += bool(on_cuda.baseline and on_cuda.baseline.drift_bytes)
+    held = requested_bytes(loaded.device) - (on_cuda.baseline.bytes or 0 if on_cuda.baseline else 0)
+    return [
+        at_most(PART, "embedded model: best label's log-probability, card against CPU", worst, LOG_PROB_ERROR),
+        at_least(PART, f"embedded model: answers alike, of {asked}", same, asked),
+        exactly(PART, "embedded model: batches that left memory behind", drifts),
+        exactly(PART, "embedded model: bytes above the baseline", held),
+    ]
