@@ -229,7 +229,7 @@ class Batcher:
                 )
         except DeviceError:
             raise
-        except Exception as error:  # whatever it is, one job is to blame
+        except (Exception, SystemExit) as error:  # whatever it is, one job is to blame
             log.error(
                 "batch failed type=%s at=%s jobs=%s",
                 type(error).__name__, place(error), ",".join(waiter.lane.job for waiter, _ in shares),

@@ -97,7 +97,7 @@ class Worker:
             raise
         except PinpointError as error:
             failure = error
-        except Exception as error:  # whatever it is, the SDK would post its traceback to the caller
+        except (Exception, SystemExit) as error:  # the SDK would post its traceback, or end with all jobs in flight
             log.error(
                 "job=%s status=error code=internal type=%s at=%s", printable(job_id), type(error).__name__, place(error)
             )
