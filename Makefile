@@ -27,10 +27,13 @@ venv: $(VENV)/.run
 bench: $(VENV)/.dev
 	$(BIN)/python bench/peers.py --json
 
-# Re-makes the embedded model: some 90 minutes on 2 cores. INTENTS is support-intents/train.jsonl.
+# Re-makes the embedded model: some 90 minutes on 2 cores, or with
+#   TRAIN="--device cuda --producers 14 --scale 4 --minutes 8.3"
+# a better one on a large GPU. INTENTS is support-intents/train.jsonl.
 INTENTS ?= ../shared/data/support-intents/train.jsonl
+TRAIN ?=
 embedded: $(VENV)/.dev
-	$(BIN)/python -m training.train --intents $(INTENTS) --out runs/embedded
+	$(BIN)/python -m training.train --intents $(INTENTS) --out runs/embedded $(TRAIN)
 	$(BIN)/python -m pinpoint quantize runs/embedded/checkpoint src/pinpoint/embedded
 	$(BIN)/python -m training.measure --intents $(INTENTS)
 

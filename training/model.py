@@ -10,6 +10,7 @@ Axes: B rows, T tokens of a row, H hidden, E experts, F expert width, N lookups.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
@@ -37,7 +38,7 @@ def config(vocabulary: int, context: int, bos: int, eos: int, pad: int) -> Mixtr
     )  # fmt: skip
 
 
-def init(vocabulary: int, seed: int) -> Params:
+def init(vocabulary: int, seed: int, device: torch.device) -> Params:
     """Fresh float32 weights, set so that copying is near at hand.
 
     A model that chooses among given labels must compare tokens and copy one of them. Every head's output projection
@@ -72,35 +73,55 @@ def init(vocabulary: int, seed: int) -> Params:
             f"{i}.n1": torch.ones(HIDDEN),
             f"{i}.n2": torch.ones(HIDDEN),
         }
-    return {name: value.requires_grad_() for name, value in params.items()}
+    return {name: value.to(device).requires_grad_() for name, value in params.items()}
 
 
 def rotary(positions: Tensor, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
     """Cosines and sines, [B, T, 1, HEAD_DIM / 2], of positions [B, T]."""
-    angles = positions[..., None].float() / THETA ** (torch.arange(0, HEAD_DIM, 2) / HEAD_DIM)
+    frequencies = THETA ** (torch.arange(0, HEAD_DIM, 2, device=positions.device) / HEAD_DIM)
+    angles = positions[..., None].float() / frequencies
     return angles.cos()[:, :, None].to(dtype), angles.sin()[:, :, None].to(dtype)
 
 
-def hidden_states(p: Params, ids: Tensor, cos: Tensor, sin: Tensor, bias: Tensor) -> tuple[Tensor, Tensor]:
-    """Last hidden states [B, T, H] and the router's balance loss.
+def visibility(spans: Tensor, above: Tensor) -> Tensor:
+    """[B, 1, 1, T, T] float32: 0 where token i sees token j and −inf elsewhere.
 
-    `bias` [B, 1, 1, T, T] is 0 where token i sees token j and −inf elsewhere.
+    Args:
+        spans: [B, T] the span of each token; spans are numbered in the row's order.
+        above: [B, S, S] bool: whether the second span is the first itself or one of its ancestors.
     """
-    x = F.embedding(ids, p["emb"])
-    balance = torch.zeros(())
-    for i in range(LAYERS):
-        x, share = _layer(x, cos, sin, bias, *(p[f"{i}.{n}"] for n in ("qkv", "o", "gate", "up", "down", "n1", "n2")))
-        balance = balance + share
-    return _norm(x, p["norm"]), balance / LAYERS
+    row = torch.arange(len(spans), device=spans.device)[:, None, None]
+    seen = above[
+        row, spans[:, :, None], spans[:, None, :]
+    ].tril()  # ancestors come first, so causality is all that is left
+    return torch.zeros(seen.shape, device=spans.device).masked_fill_(~seen, -torch.inf)[:, None, None]
 
 
 def loss(
-    p: Params, ids: Tensor, cos: Tensor, sin: Tensor, bias: Tensor, rows: Tensor, targets: Tensor, weights: Tensor
-) -> tuple[Tensor, Tensor]:
-    """Weighted cross-entropies [N] at the flat `rows` [N] against `targets` [N], and the balance loss."""
-    x, balance = hidden_states(p, ids, cos, sin, bias)
-    logits = F.linear(x.flatten(0, 1)[rows], p["emb"]).float()
-    return F.cross_entropy(logits, targets, reduction="none") * weights, balance
+    p: Params, ids: Tensor, positions: Tensor, bias: Tensor, rows: Tensor, targets: Tensor,
+    *, layer: Callable[..., tuple[Tensor, Tensor]], dtype: torch.dtype,
+) -> tuple[Tensor, Tensor]:  # fmt: skip
+    """Cross-entropies [N] at the flat `rows` [N] against `targets` [N], and the router's balance loss.
+
+    Args:
+        p: float32 weights.
+        ids: [B, T].
+        positions: [B, T].
+        bias: [B, 1, 1, T, T] as `visibility` gives it.
+        rows: [N] indices into the B · T tokens.
+        targets: [N] token ids.
+        layer: `transformer_layer`, compiled or not.
+        dtype: to compute in.
+    """
+    cos, sin = rotary(positions, dtype)
+    x = F.embedding(ids, p["emb"]).to(dtype)
+    balance = torch.zeros((), device=ids.device)
+    for i in range(LAYERS):
+        x, share = layer(x, cos, sin, bias, *(p[f"{i}.{n}"] for n in ("qkv", "o", "gate", "up", "down", "n1", "n2")))
+        balance = balance + share
+    x = _norm(x.flatten(0, 1)[rows], p["norm"].to(dtype))
+    logits = F.linear(x, p["emb"].to(dtype)).float()
+    return F.cross_entropy(logits, targets, reduction="none"), balance / LAYERS
 
 
 def export(p: Params, cfg: MixtralConfig, folder: Path) -> None:
@@ -135,10 +156,12 @@ def _turn(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
     return torch.cat((a * cos - b * sin, b * cos + a * sin), -1)
 
 
-def _layer(
+def transformer_layer(
     x: Tensor, cos: Tensor, sin: Tensor, bias: Tensor,
     qkv: Tensor, o: Tensor, gate: Tensor, up: Tensor, down: Tensor, n1: Tensor, n2: Tensor,
 ) -> tuple[Tensor, Tensor]:  # fmt: skip
+    """One layer, x [B, T, H] → [B, T, H], in the dtype of x, and its balance loss. The unit that is compiled."""
+    qkv, o, gate, up, down, n1, n2 = (weight.to(x.dtype) for weight in (qkv, o, gate, up, down, n1, n2))
     b, t, _ = x.shape
     q, k, v = torch.split(F.linear(_norm(x, n1), qkv), [HEADS * HEAD_DIM, KV_HEADS * HEAD_DIM, KV_HEADS * HEAD_DIM], -1)
     q = _turn(q.view(b, t, HEADS, HEAD_DIM), cos, sin).transpose(1, 2).reshape(b, KV_HEADS, GROUPS * t, HEAD_DIM)
