@@ -1,6 +1,7 @@
 """What tests use in place of a model: small tokenizers, and an engine whose scores are hashes. Free of torch."""
 
 import hashlib
+import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -31,6 +32,7 @@ MIXTRAL_CHAT = (
     "{% else %}{{ ' ' + m['content'] + eos_token }}{% endif %}{% endfor %}"
 )
 VOCABULARY_TOKENS = 600
+GATE_S = 30.0
 # Fixed, so that the tokens of a test change with its own text alone.
 CORPUS = (
     "Answer the question about the document with one of the given labels and nothing else.\n"
@@ -130,6 +132,7 @@ class FakeEngine:
         stored_tokens: of each pass, how many tokens are taken from a pretended prefix store.
         bounds: leave all but the best `Ask.exact_best` labels at a bound, where an ask allows it.
         breaks: what is raised by a forest that holds one of these tokens.
+        gate: passes wait until it is open.
         device_tokens: of the largest forest that the pretended device holds; it runs out of memory over a larger one.
         fails: raised by the next passes, one after the other, in place of running.
         explain_fails: raised by the next explanations.
@@ -144,6 +147,7 @@ class FakeEngine:
     bounds: bool = False
     device_tokens: int | None = None
     breaks: dict[int, Exception] = field(default_factory=dict)
+    gate: threading.Event | None = None
     prompts: PromptBuilder = field(default_factory=chatml_prompts)
     fails: list[Exception] = field(default_factory=list)
     explain_fails: list[Exception] = field(default_factory=list)
@@ -156,6 +160,8 @@ class FakeEngine:
     def run(self, forest: Forest, *, explain: bool = False) -> Iterator[FakePass]:
         """Score a forest."""
         self.forests.append(forest)
+        if self.gate is not None:
+            assert self.gate.wait(GATE_S), "nobody opened the gate"
         if self.fails:
             raise self.fails.pop(0)
         for token in sorted(self.breaks.keys() & {token for span in forest.tokens for token in span}):

@@ -92,7 +92,7 @@ class JobLedger:
             if not flight.waiting and not flight.computation.done():
                 self._flights.pop(job_id, None)  # from now on, it would be computed anew
                 flight.computation.cancel()
-                await asyncio.wait({flight.computation})
+                await asyncio.gather(flight.computation, return_exceptions=True)
 
     async def _compute(self, job_id: str, digest: bytes, compute: Callable[[], Awaitable[bytes]]) -> bytes:
         try:
