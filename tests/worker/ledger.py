@@ -147,6 +147,7 @@ class Ledger:
         self.stop_pods: list[tuple[str, float]] = []  # workers that asked to be replaced, and when
         self.polls_open: Counter[str] = Counter()
         self.polls_begun: Counter[str] = Counter()
+        self.answered_by: Counter[str] = Counter()  # results recorded, by worker
 
     def now_s(self) -> float:
         """Seconds since the platform began."""

@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 
 from pinpoint.serving import sdk_guards
 from pinpoint.serving.sdk_guards.kept_results import KeptResults, Result
+from pinpoint.serving.sdk_guards.log import without_queries
 from pinpoint.serving.sdk_guards.probe import Target, differences
 from pinpoint.serving.sdk_guards.results import ResultsGuard
 from pinpoint.serving.sdk_guards.taken_jobs import Refused, elements, find_id, read_jobs, usable_id
@@ -148,7 +149,7 @@ kept = rp_scale.get_job
 from pinpoint.serving import sdk_guards
 print(*sdk_guards.install(sdk_guards.GuardDefaults(hang_s=0)))
 assert rp_http._handle_result is _handle_result and rp_scale.get_job is not kept
-assert sdk_guards.install(sdk_guards.GuardDefaults()) == ["ping", "take", "drain"]
+assert sdk_guards.install(sdk_guards.GuardDefaults()) == ["log", "ping", "take", "drain"]
 assert not sdk_guards.request_replacement("x")
 """
 
@@ -157,7 +158,7 @@ def test_a_guard_whose_function_changed_steps_aside_and_says_so() -> None:
     env = {**os.environ, "PYTHONPATH": f"{ROOT / 'src'}{os.pathsep}{ROOT}", "RUNPOD_LOG_LEVEL": "INFO"}
     done = subprocess.run([sys.executable, "-"], input=CHANGED, env=env, text=True, capture_output=True, timeout=60)
     assert done.returncode == 0, done.stderr
-    assert done.stdout.strip() == "ping take drain"  # replacement stands on results
+    assert done.stdout.strip() == "log ping take drain"  # replacement stands on results
     assert "sdk guard results (SDK 1.12.0) steps aside: rp_http._handle_result" in done.stderr
     assert "sdk guard watchdog (SDK 1.12.0) steps aside: hang_s is 0" in done.stderr
 
@@ -172,3 +173,18 @@ def test_neither_the_sdk_nor_torch_is_imported_with_the_guards() -> None:
     code = "import sys, pinpoint.serving.sdk_guards; assert not {'torch', 'runpod', 'aiohttp'} & set(sys.modules)"
     env = {**os.environ, "PYTHONPATH": str(ROOT / "src")}
     subprocess.run([sys.executable, "-c", code], check=True, env=env, timeout=60)
+
+
+@pytest.mark.parametrize(
+    ("message", "written"),
+    [
+        ("500, url=URL('http://a:1/v2/e/job-take/w?gpu=x&key=secret')", "500, url=URL('http://a:1/v2/e/job-take/w?…')"),
+        (
+            "retries exceeded with url: /v2/ping/w?key=secret (Caused by …)",
+            "retries exceeded with url: /v2/ping/w?… (Caused by …)",
+        ),
+        ("Jobs in queue: 4", "Jobs in queue: 4"),
+    ],
+)
+def test_an_address_in_a_line_ends_before_its_query(message: str, written: str) -> None:
+    assert without_queries(message) == written

@@ -21,7 +21,7 @@ from tests.worker.faults import PostFault, TakeFault
 from tests.worker.processes import WorkerProcess
 from tests.worker.test_sdk_facts import DEEP, HUGE_INTEGER
 
-ALL_GUARDS = "guards results ping take drain watchdog replacement"
+ALL_GUARDS = "guards log results ping take drain watchdog replacement"
 
 
 class Guarded:

@@ -174,6 +174,7 @@ class WorkerApi:
 
     def _settle(self, job: Job, post: Post, payload: dict[str, Any]) -> None:
         job.answers.append(post)
+        self.ledger.answered_by[post.worker] += 1
         if job.status in FINAL:  # the first answer stays
             return
         job.output, job.error = payload.get("output"), payload.get("error")

@@ -8,7 +8,7 @@ thread inside the guarded forward pass), `hold_interpreter_s` (stops every threa
 Environment: ECHO_GUARDS=1 installs the guards; ECHO_MODE picks the shape of the handler; ECHO_CONCURRENCY a constant
 number of jobs at once; ECHO_SCALE a list of numbers to go through, one a poll; ECHO_FITNESS=fail fails before the
 first take; ECHO_REPLACE=sdk asks by `refresh_worker`; ECHO_WITHOUT names guards to leave out; ECHO_<SETTING> sets a
-guard setting.
+guard setting; ECHO_LEAK_BYTES is what each job leaves behind.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ from typing import Any
 
 from pinpoint.serving import sdk_guards
 from pinpoint.serving.sdk_guards.drain import DrainGuard
+from pinpoint.serving.sdk_guards.log import LogGuard
 from pinpoint.serving.sdk_guards.ping import PingGuard
 from pinpoint.serving.sdk_guards.probe import Target
 from pinpoint.serving.sdk_guards.replacement import ReplacementGuard
@@ -36,7 +37,9 @@ from pinpoint.serving.sdk_guards.watchdog import WatchdogGuard
 
 MODE = os.environ.get("ECHO_MODE", "async")
 SCALE = [int(step) for step in os.environ.get("ECHO_SCALE", "").split(",") if step]
+LEAK_BYTES = int(os.environ.get("ECHO_LEAK_BYTES", "0"))
 ran: dict[str, int] = {}
+leaked: list[bytearray] = []
 
 
 def fail(how: str) -> Any:
@@ -67,6 +70,7 @@ async def answer(job: dict[str, Any]) -> Any:
     job_id, told = job["id"], job.get("input")
     told = told if isinstance(told, dict) else {"echo": told}
     ran[job_id] = ran.get(job_id, 0) + 1
+    leaked.append(bytearray(os.urandom(64) * (LEAK_BYTES // 64)))
     print(f"echo begins {job_id} run {ran[job_id]}", flush=True)
     for step in told.get("progress", []):
         import runpod
@@ -114,7 +118,7 @@ def scale(current: int) -> int:
 
 def leave_out(names: str) -> None:
     """Make guards step aside, as a changed SDK would, to see which tests then fail."""
-    for guard in (TakeGuard, DrainGuard, ResultsGuard, PingGuard, WatchdogGuard, ReplacementGuard):
+    for guard in (LogGuard, TakeGuard, DrainGuard, ResultsGuard, PingGuard, WatchdogGuard, ReplacementGuard):
         if guard.name in names.split(","):
             guard.targets = (Target("rp_scale", "left_out", ""),)
 

@@ -1,6 +1,7 @@
 """What RunPod's SDK gets wrong around a handler, and that a handler cannot put right: one small guard each.
 
     guard        the bare SDK                                              with the guard
+    log          writes answers below INFO, and keys in addresses          neither, whatever level was asked for
     take         one malformed job loses its batch, or kills the worker    it alone is dropped, answered if it can be
     drain        SIGTERM loses what the open poll still brings             the poll is given time; what it brings is run
     results      a failed post is dropped, with it the job                 tried again until accepted, kept meanwhile

@@ -6,6 +6,7 @@ import logging
 from typing import Protocol
 
 from pinpoint.serving.sdk_guards.drain import DrainGuard
+from pinpoint.serving.sdk_guards.log import LogGuard
 from pinpoint.serving.sdk_guards.ping import PingGuard
 from pinpoint.serving.sdk_guards.probe import SDK_VERSION, Target, differences
 from pinpoint.serving.sdk_guards.replacement import ReplacementGuard
@@ -45,6 +46,7 @@ class Installation:
         self.replacement = ReplacementGuard(settings.last_result_s, runtime, drain, results)
         self.names: list[str] = []
         # `drain` wraps what `take` put in place; `replacement` stands on both `drain` and `results`.
+        self._put(LogGuard())
         self._put(results)
         self._put(PingGuard())
         if self._put(runtime):
