@@ -34,7 +34,7 @@ INTENTS ?= ../shared/data/support-intents/train.jsonl
 TRAIN ?=
 embedded: $(VENV)/.dev
 	$(BIN)/python -m training.train --intents $(INTENTS) --out runs/embedded $(TRAIN)
-	$(BIN)/python -m pinpoint quantize runs/embedded/checkpoint src/pinpoint/embedded
+	$(BIN)/python -m pinpoint quantize --overwrite runs/embedded/checkpoint src/pinpoint/embedded
 	$(BIN)/python -m training.measure --intents $(INTENTS)
 
 clean:

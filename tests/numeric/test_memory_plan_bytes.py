@@ -1,15 +1,12 @@
 """The memory plan's arithmetic against what transformers, the loader and one forward pass really take."""
 
-import weakref
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-from torch import Tensor, nn
-from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_leaves
+from torch import nn
 from transformers import (
     AutoModelForCausalLM,
     LlamaConfig,
@@ -23,12 +20,15 @@ from transformers import (
 )
 
 from pinpoint.engine import activations, scoring
+from pinpoint.engine.activations import Precision
 from pinpoint.engine.known_models import find_shape, known_shapes
 from pinpoint.engine.load import LoadedModel
 from pinpoint.engine.memory_plan import PRECISIONS
 from pinpoint.engine.model_shapes import ModelShape
 from pinpoint.engine.weight_bytes import weight_bytes_of
 from tests.models import chatml_tokenizer, load_cpu, save_random
+from tests.numeric.peak_bytes import measured
+from tests.numeric.sixteen_bits import save_embedded
 
 SMALL: dict[str, Any] = {
     "vocab_size": 1009,
@@ -98,15 +98,33 @@ def test_known_models_have_the_parameters_that_transformers_builds() -> None:
         assert shape.parameters == sum(parameter.numel() for parameter in model.parameters()), shape.name
 
 
-@pytest.mark.parametrize("variant", ["mixtral", "llama", "qwen2 tied"])
-def test_planned_weights_are_the_loaded_bytes(variant: str, tmp_path: Path) -> None:
-    config = VARIANTS[variant]
-    loaded = load_cpu(save_random(config, chatml_tokenizer(), tmp_path), compute_dtype="bfloat16")
-    planned = weight_bytes_of(find_shape(str(tmp_path)), "int8")
-    assert planned == pytest.approx(loaded.weight_bytes, rel=0.02)
+@pytest.fixture(scope="module")
+def folder_of(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+    """16-bit checkpoints by name, each written once."""
+    made: dict[str, Path] = {}
+
+    def folder(name: str) -> Path:
+        if name not in made:
+            place = tmp_path_factory.mktemp("weights") / "checkpoint"
+            known = name == "embedded"
+            made[name] = save_embedded(place) if known else save_random(VARIANTS[name], chatml_tokenizer(), place)
+        return made[name]
+
+    return folder
+
+
+@pytest.mark.parametrize("precision", PRECISIONS)
+@pytest.mark.parametrize("name", ["embedded", "mixtral", "llama with biases", "qwen2 tied", "qwen3_moe"])
+def test_planned_weights_are_the_loaded_bytes(
+    name: str, precision: Precision, folder_of: Callable[[str], Path]
+) -> None:
+    folder = folder_of(name)
+    loaded = load_cpu(folder, compute_dtype="bfloat16", precision=precision)
+    assert loaded.precision == precision
+    planned = {each: weight_bytes_of(find_shape(str(folder)), each) for each in PRECISIONS}
+    assert planned[precision] == pytest.approx(loaded.weight_bytes, rel=0.02)
     # The precisions differ by far more than the tolerance, so that it cannot hide the wrong one.
-    others = [weight_bytes_of(find_shape(str(tmp_path)), precision) for precision in PRECISIONS if precision != "int8"]
-    assert all(abs(other / loaded.weight_bytes - 1) > 0.1 for other in others)
+    assert all(abs(planned[each] / loaded.weight_bytes - 1) > 0.1 for each in PRECISIONS if each != precision)
 
 
 def test_nf4_bytes_are_what_bitsandbytes_keeps(tmp_path: Path) -> None:
@@ -126,46 +144,6 @@ def test_nf4_bytes_are_what_bitsandbytes_keeps(tmp_path: Path) -> None:
 
 def test_a_slice_of_logits_has_as_many_rows_as_the_plan_says() -> None:
     assert activations.LOGIT_ROWS == scoring.LOGIT_ROWS
-
-
-class PeakBytes(TorchDispatchMode):  # type: ignore[no-untyped-call]
-    """Follows the bytes of every tensor that is made inside, for as long as its storage lives."""
-
-    def __init__(self) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
-        self.held_bytes = self.peak_bytes = 0
-        self._followed: set[int] = set()
-
-    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        given = {address(x) for x in tree_leaves((args, kwargs)) if isinstance(x, Tensor)}
-        result = func(*args, **(kwargs or {}))
-        for tensor in tree_leaves(result):
-            if isinstance(tensor, Tensor) and address(tensor) not in given | self._followed:
-                self._follow(tensor)
-        return result
-
-    def _follow(self, tensor: Tensor) -> None:
-        storage, at = tensor.untyped_storage(), address(tensor)
-        self._followed.add(at)
-        self.held_bytes += storage.nbytes()
-        self.peak_bytes = max(self.peak_bytes, self.held_bytes)
-        weakref.finalize(storage, self._forget, at, storage.nbytes())
-
-    def _forget(self, at: int, size_bytes: int) -> None:
-        self._followed.discard(at)
-        self.held_bytes -= size_bytes
-
-
-def address(tensor: Tensor) -> int:
-    return tensor.untyped_storage().data_ptr()
-
-
-def measured(run: Callable[[], object]) -> int:
-    """Most bytes held at a time by tensors that `run` makes."""
-    with torch.inference_mode(), PeakBytes() as mode:
-        run()
-    peak: int = mode.peak_bytes
-    return peak
 
 
 def test_the_measure_counts_what_is_held_at_a_time() -> None:

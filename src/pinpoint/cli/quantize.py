@@ -32,10 +32,10 @@ _GB = 1e9
 
 def quantize(
     source: Annotated[
-        str, typer.Argument(help="A folder, or a name on the Hub, with 16-bit safetensors.", show_default=False)
+        str, typer.Argument(metavar="SOURCE", help="A folder, or a name on the Hub, with 16-bit safetensors.")
     ],
     destination: Annotated[
-        Path | None, typer.Argument(help="The folder to write. Not needed with --verify.", show_default=False)
+        Path | None, typer.Argument(metavar="DESTINATION", help="The folder to write. Not needed with --verify.")
     ] = None,
     precision: Annotated[
         Literal["int8", "nf4"], typer.Option(help="What linear layers and experts are held in.")

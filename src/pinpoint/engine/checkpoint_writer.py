@@ -38,6 +38,7 @@ from pinpoint.engine.weight_files import (
 from pinpoint.errors import CapacityError, ModelError
 
 PARTIAL_SUFFIX = ".partial"
+_READABLE = 0o644
 # What makes tokens of text; copied byte for byte. Sampling defaults are left behind: nothing is sampled.
 _COPIED = ("tokenizer*", "special_tokens_map.json", "added_tokens.json", "vocab.*", "merges.txt", "*.jinja", "*.model")
 
@@ -208,6 +209,7 @@ def _replace(path: Path, fill: Callable[[Path], object]) -> str:
     partial = path.with_name(path.name + PARTIAL_SUFFIX)
     try:
         fill(partial)
+        partial.chmod(_READABLE)  # safetensors lets its owner alone read it, and a worker may be somebody else
         _flush(partial)
         digest = sha256_of(partial)
         os.replace(partial, path)

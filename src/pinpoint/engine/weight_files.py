@@ -82,12 +82,14 @@ def read_headers(folder: Path) -> dict[str, StoredTensor]:
             "fetch the checkpoint again",
             "MODEL_NAME",
         )
+    placed = _index(folder) if names != [WEIGHTS_FILE] else {}
     found: dict[str, StoredTensor] = {}
     for name in names:
         path = folder / name
         try:
             with safe_open(path, framework="numpy") as opened:
-                for key in opened.keys():  # noqa: SIM118  # it is no mapping
+                keys = set(opened.keys())
+                for key in keys:
                     part = opened.get_slice(key)
                     found[key] = StoredTensor(path, part.get_dtype(), tuple(part.get_shape()))
         except (SafetensorError, OSError, ValueError) as error:
@@ -96,14 +98,13 @@ def read_headers(folder: Path) -> dict[str, StoredTensor]:
                 f"{path} is cut short or damaged ({str(error).splitlines()[0]}); fetch it again",
                 "MODEL_NAME",
             ) from None
-    if WEIGHTS_FILE not in names:
-        for key, name in _index(folder).items():
-            if key not in found or found[key].file.name != name:
-                raise ModelError(
-                    "shard_damaged",
-                    f"{folder / name} does not hold {key}, which {INDEX_FILE} says it does; fetch the checkpoint again",
-                    "MODEL_NAME",
-                )
+        lacking = sorted(key for key, file in placed.items() if file == name and key not in keys)
+        if lacking:
+            raise ModelError(
+                "shard_damaged",
+                f"{path} does not hold {lacking[0]}, which {INDEX_FILE} says it does; fetch the checkpoint again",
+                "MODEL_NAME",
+            )
     return found
 
 
