@@ -23,6 +23,7 @@ from pinpoint.engine.experts import int8_experts
 from pinpoint.engine.load import load
 from pinpoint.engine.packing import PackedRow, pack
 from pinpoint.engine.scorer import Scorer
+from pinpoint.engine.varlen import Run, make_call, varlen_partial
 from pinpoint.prompting.label_trie import build_trie
 from pinpoint.prompting.span_tree import NO_PARENT, Forest
 from pinpoint.settings import Settings
@@ -67,9 +68,9 @@ def lse_layout() -> list[Row]:
     key, value = (
         torch.randn(tokens, groups, size, device=DEVICE, dtype=torch.bfloat16, generator=generator) for _ in "kv"
     )
-    run = attention.Run(0, tokens)
-    call = attention._varlen_call([(run, run)], query.device)
-    _, lse = attention.varlen_partial(query, key, value, call, size**-0.5, causal=False)
+    run = Run(0, tokens)
+    call = make_call([(run, (run,))], query.device)
+    _, lse = varlen_partial(query, key, value, call, size**-0.5, causal=False)
     wide = key.float().repeat_interleave(heads // groups, dim=1)
     scores = torch.einsum("qhd,khd->qhk", query.float(), wide) * size**-0.5
     apart = float((lse - torch.logsumexp(scores, dim=-1)).abs().max())

@@ -2,7 +2,6 @@
 
 from typing import Any
 
-import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
@@ -12,9 +11,10 @@ from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from pinpoint.engine import attention
-from pinpoint.engine.attention import SpanTable, VarlenCall
+from pinpoint.engine import attention, varlen
+from pinpoint.engine.attention import SpanTable
 from pinpoint.engine.packing import PackedRow, pack
+from pinpoint.engine.varlen import VarlenCall, make_call, pairs_by_call
 from pinpoint.prompting.label_trie import build_trie
 from pinpoint.prompting.span_tree import NO_PARENT, Forest
 
@@ -22,7 +22,7 @@ STOP = 0
 SIZE = 8  # of a head
 HEADS = {"every head its own": (3, 3), "grouped": (4, 2), "one for all": (4, 1)}
 BLOCK_LIMITS = (0, 8, 512)
-CPU, CUDA = torch.device("cpu"), torch.device("cuda")
+CPU = torch.device("cpu")
 SLOW = settings(deadline=None, max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 labels_lists = st.lists(
@@ -80,15 +80,16 @@ def dense(query: Tensor, key: Tensor, value: Tensor, scale: float, row: PackedRo
 def slow_varlen(
     query: Tensor, key: Tensor, value: Tensor, call: VarlenCall, scale: float, causal: bool
 ) -> tuple[Tensor, Tensor]:
-    """The twin of `varlen_partial`: one pair of runs after the other, on any device."""
+    """The twin of `varlen_partial`: one pair after the other, on any device."""
     outs, sums = [], []
     for queries, keys in call.pairs:
-        rows, columns = queries.stop - queries.start, keys.stop - keys.start
-        assert rows > 0 and columns > 0 and (not causal or rows == columns)
-        seen = torch.ones(rows, columns, dtype=torch.bool)
+        columns = torch.cat([torch.arange(run.start, run.stop) for run in keys])
+        rows = torch.arange(queries.start, queries.stop)
+        assert len(rows) > 0 and len(columns) >= (len(rows) if causal else 1)
+        seen = torch.ones(len(rows), len(columns), dtype=torch.bool)
         out, lse = by_the_book(
-            query[queries.start : queries.stop].transpose(0, 1), key[keys.start : keys.stop].transpose(0, 1),
-            value[keys.start : keys.stop].transpose(0, 1), scale, seen.tril() if causal else seen,
+            query[rows].transpose(0, 1), key[columns].transpose(0, 1), value[columns].transpose(0, 1), scale,
+            seen.tril(len(columns) - len(rows)) if causal else seen,
         )  # fmt: skip
         outs.append(out.transpose(0, 1))
         sums.append(lse.transpose(0, 1))
@@ -96,15 +97,16 @@ def slow_varlen(
 
 
 @pytest.mark.parametrize("heads", HEADS)
+@pytest.mark.parametrize("gather", [0, 1, 4, 1000])
 @SLOW
 @given(row=rows())
-def test_levels_of_partial_attentions_merge_to_the_dense_one(
-    monkeypatch: pytest.MonkeyPatch, heads: str, row: PackedRow
+def test_calls_of_the_variable_length_kernel_merge_to_the_dense_attention(
+    monkeypatch: pytest.MonkeyPatch, heads: str, gather: int, row: PackedRow
 ) -> None:
-    monkeypatch.setattr(attention, "varlen_partial", slow_varlen)
-    monkeypatch.setattr(attention, "CPU_BLOCK_TOKENS", 0)  # every span a block, as on CUDA
+    monkeypatch.setattr(varlen, "varlen_partial", slow_varlen)
+    monkeypatch.setattr(varlen, "GATHER", gather)
     states = random_states(row, *HEADS[heads])
-    out = attention._attend_cuda(*states, 0.3, SpanTable(row, CPU))
+    out = varlen.attend(*states, 0.3, SpanTable(row, CPU).calls)
     torch.testing.assert_close(out, dense(*states, 0.3, row), rtol=1e-5, atol=1e-5)
 
 
@@ -122,16 +124,24 @@ def test_blocks_of_any_size_merge_to_the_dense_one(
     torch.testing.assert_close(out, dense(*states, 0.3, row), rtol=1e-5, atol=1e-5)
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=100)
 @given(rows())
-def test_on_cuda_a_level_writes_to_no_token_twice_and_every_token_is_in_one_block(row: PackedRow) -> None:
-    table = SpanTable(row, CUDA)
-    assert all(block.mask is None for block in table.blocks)
-    covered = [token for block in table.blocks for token in range(block.run.start, block.run.stop)]
-    assert covered == list(range(len(row.tokens)))
-    for level in table.crossings:
-        queries = np.concatenate([np.arange(rows.start, rows.stop) for rows, _ in level])
-        assert len(set(queries.tolist())) == len(queries)
+def test_the_first_call_has_every_row_once_and_no_other_has_one_twice(row: PackedRow) -> None:
+    first, *others = pairs_by_call(row)
+    assert [token for run, _ in first for token in range(run.start, run.stop)] == list(range(len(row.tokens)))
+    for call in others:
+        queries = [token for run, _ in call for token in range(run.start, run.stop)]
+        assert len(set(queries)) == len(queries)
+
+
+@settings(deadline=None, max_examples=100)
+@given(rows())
+def test_the_keys_gathered_for_a_row_are_bounded_by_its_length(row: PackedRow) -> None:
+    calls = [make_call(pairs, CPU) for pairs in pairs_by_call(row)]
+    assert len(calls[0].key_offsets) == len(row.starts) + 1
+    assert int(calls[0].key_offsets[-1]) <= (varlen.GATHER + 1) * len(row.tokens)
+    for call in calls[1:]:
+        assert int(call.key_offsets[-1]) <= (2 * varlen.GATHER + 1) * len(row.tokens) + row.kept_tokens
 
 
 @pytest.mark.parametrize("implementation", [attention.span_attention, attention.dense_attention])

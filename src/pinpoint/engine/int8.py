@@ -18,7 +18,6 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 from transformers.quantizers.auto import (
     AUTO_QUANTIZATION_CONFIG_MAPPING,
@@ -28,6 +27,7 @@ from transformers.quantizers.auto import (
 )
 from transformers.utils.quantization_config import QuantizationConfigMixin
 
+from pinpoint.engine.int8_product import scaled_product
 from pinpoint.engine.quantizer import WeightQuantizer, empty_parameter, format_of
 
 METHOD = "pinpoint_int8"
@@ -58,7 +58,8 @@ def quantize(weight: Tensor) -> tuple[Tensor, Tensor]:
         # A row of zeros has no step; neither has a damaged one, which its scale gives away.
         steps = (_LEVELS / largest[start:stop]).nan_to_num(nan=0.0, posinf=0.0)
         integers[start:stop] = chunk.nan_to_num_(nan=0.0).mul_(steps.unsqueeze(-1)).round_()
-    return integers.reshape(weight.shape), (largest / _LEVELS).reshape(weight.shape[:-1])
+    # By a tensor: CUDA turns a division by a number into a product with its reciprocal, whose last bit may differ.
+    return integers.reshape(weight.shape), (largest / largest.new_tensor(_LEVELS)).reshape(weight.shape[:-1])
 
 
 class Int8Linear(nn.Module):
@@ -78,11 +79,6 @@ class Int8Linear(nn.Module):
         """x [..., I] → [..., O], in the dtype of x."""
         out = scaled_product(x, self.weight, self.scale)
         return out if self.bias is None else out + self.bias
-
-
-def scaled_product(x: Tensor, weight: Tensor, scale: Tensor) -> Tensor:
-    """x [..., I] times an int8 weight [O, I] with scales [O] → [..., O], in the dtype of x."""
-    return (F.linear(x, weight.to(x.dtype)) * scale).to(x.dtype)
 
 
 class Int8Config(QuantizationConfigMixin):
