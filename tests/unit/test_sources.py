@@ -194,7 +194,7 @@ def test_a_download_is_of_one_commit_from_the_first_file_to_the_last(
 
 
 def test_nothing_that_runs_code_is_downloaded(hub: list[dict[str, Any]], volume: Path, home: dict[str, str]) -> None:
-    from huggingface_hub.utils import filter_repo_objects
+    from huggingface_hub.utils._paths import filter_repo_objects
 
     download(find_source(NAME, volume=volume, environment=home), weights=True)
     wanted = {
