@@ -319,6 +319,15 @@ def test_a_failing_pass_is_told_without_what_it_held(caplog: pytest.LogCaptureFi
     assert bench.engine.releases == 2
 
 
+@pytest.mark.parametrize("harm", [SystemExit(3), MemoryError(), RecursionError(), OSError()])
+def test_nothing_that_a_pass_raises_ends_the_loop(harm: BaseException) -> None:
+    bench = Bench()
+    bench.engine.breaks[Told.token(0)] = harm
+    guilty, innocent, later = run(play(bench, [Told(0, [5]), Told(0, [6]), Told(10, [7])]))
+    assert isinstance(guilty, InternalError)
+    assert isinstance(innocent, list) and isinstance(later, list)
+
+
 def test_out_of_memory_is_a_record_of_its_own() -> None:
     bench = Bench(FakeEngine(device_tokens=40))
     run(play(bench, [Told(0, [20, 20]), Told(0, [20])]))

@@ -106,6 +106,21 @@ async def test_nothing_is_kept_of_an_error_so_a_retry_is_tried(engine: FakeEngin
     assert (await one.handle(job("1")))["results"][0]["status"] == "ok"
 
 
+@pytest.mark.parametrize("harm", [SystemExit(3), MemoryError(), RecursionError()])
+@pytest.mark.parametrize("place", ["parse_request", "Work", "check_wire", "get_scorer"])
+async def test_nothing_that_rises_in_a_job_ends_the_worker(
+    place: str, harm: BaseException, engine: FakeEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def harmful(*args: Any, **options: Any) -> Any:
+        raise harm
+
+    one = a_worker()
+    with monkeypatch.context() as patch:
+        patch.setattr(worker_module, place, harmful)
+        assert (await one.handle(job("1")))["error"].startswith("internal: ")
+    assert (await one.handle(job("1")))["results"][0]["status"] == "ok"
+
+
 async def test_health_is_answered_while_a_pass_hangs(engine: FakeEngine) -> None:
     one = a_worker()
     first = await held(one, engine)

@@ -2,7 +2,7 @@
 
 Jobs stand in a ring, each with its units in order. A batch is filled in rounds: in each round every job in the ring
 adds its next unit, and goes on until it has added an equal share of the token budget. A job whose next unit does not
-fit is left out of the rest of the batch. Jobs that got something go to the back of the ring, those that got least first.
+fit is left out of the rest of the batch. Jobs that got something go to the back of the ring, who got least first.
 
 What follows from that, and is tested:
 

@@ -63,7 +63,7 @@ class Worker:
         self._poison = PoisonMemory(state_folder(settings.state_dir))
         self._batcher = Batcher(
             self.load,
-            lambda call: asyncio.get_running_loop().run_in_executor(self._forward, call),
+            lambda call: asyncio.get_running_loop().run_in_executor(self._forward, _contained, call),
             settings.max_queued_tokens,
             settings.batch_wait_ms / 1e3,
             self._around,
@@ -97,7 +97,7 @@ class Worker:
             raise
         except PinpointError as error:
             failure = error
-        except (Exception, SystemExit) as error:  # the SDK would post its traceback, or end with all jobs in flight
+        except Exception as error:  # whatever it is, the SDK would post its traceback to the caller
             log.error(
                 "job=%s status=error code=internal type=%s at=%s", printable(job_id), type(error).__name__, place(error)
             )
@@ -198,7 +198,7 @@ class Worker:
 
     def _in_thread(self, call: Callable[[], T]) -> asyncio.Future[T]:
         """Run what is a job's own outside the event loop."""
-        return asyncio.get_running_loop().run_in_executor(self._jobs, call)
+        return asyncio.get_running_loop().run_in_executor(self._jobs, _contained, call)
 
     @contextmanager
     def _around(self, job_ids: list[str]) -> Iterator[None]:
@@ -212,6 +212,14 @@ class Worker:
             self._leaving = True
             log.critical("leaving: %s", error.wire())
             asyncio.get_running_loop().call_later(LEAVING_S, os._exit, 1)
+
+
+def _contained(call: Callable[[], T]) -> T:
+    """Call; a SystemExit, which would end the event loop and every job in it, is one more error."""
+    try:
+        return call()
+    except SystemExit as error:
+        raise RuntimeError("SystemExit") from error
 
 
 def _asks_for_health(job: Any) -> bool:
