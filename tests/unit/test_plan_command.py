@@ -12,6 +12,7 @@ from typer.testing import CliRunner, Result
 
 import pinpoint
 from pinpoint.cli import app
+from pinpoint.engine.sources import embedded_folder
 
 MIXTRAL = "mistralai/Mixtral-8x7B-Instruct-v0.1"
 SETTINGS = ("MODEL_NAME", "PINPOINT_MODEL_NAME", "PINPOINT_BUFFER_GB", "PINPOINT_MAX_MEMORY_GB")
@@ -156,6 +157,16 @@ def test_a_folder_with_a_config_is_a_model(tmp_path: Path) -> None:
     result = run("--model", str(tmp_path))
     assert result.exit_code == 2
     assert "model_type 'rwkv' is not one of" in text(result)
+
+
+def test_a_model_that_is_cached_here_needs_no_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    snapshot = tmp_path / "models--owner--model" / "snapshots" / ("d" * 40)
+    snapshot.mkdir(parents=True)
+    for file in (embedded_folder() / name for name in ("config.json", "model.safetensors")):
+        (snapshot / file.name).symlink_to(file)
+    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path))
+    found = as_json("--model", "owner/model", "--gpu", "RTX A4000")
+    assert (found["model"], found["fits"]) == ("owner/model", True)
 
 
 def test_help_teaches_with_examples() -> None:

@@ -154,7 +154,7 @@ def test_offline_it_says_where_it_looked(variable: str, volume: Path, runpod_hub
 
 
 @pytest.mark.parametrize(
-    "name", ["/no/such/folder", "./here", "../up", "one", "a/b/c", "a b/c", "x/y\n", "https://x/y"]
+    "name", ["/no/such/folder", "./here", "../up", "one", "a/b/c", "a b/c", "x/y\n", "https://x/y", "x" * 5000]
 )
 def test_what_is_no_name_is_refused(name: str, volume: Path) -> None:
     with pytest.raises(ModelError) as caught:

@@ -40,7 +40,8 @@ def plan(
     model: Annotated[
         str,
         typer.Option(
-            help="A known model, or a folder with a config.json.", envvar=["MODEL_NAME", "PINPOINT_MODEL_NAME"]
+            help="A known model, a folder with a config.json, or a name that is cached here.",
+            envvar=["MODEL_NAME", "PINPOINT_MODEL_NAME"],
         ),
     ] = DEFAULT_MODEL,
     gpu: Annotated[

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from pinpoint.engine.model_shapes import ModelShape, shape_from_config
-from pinpoint.engine.sources import EMBEDDED_NAME, embedded_folder
+from pinpoint.engine.sources import EMBEDDED_NAME, embedded_folder, find_source
 from pinpoint.errors import ModelError
 
 
@@ -54,7 +54,8 @@ def known_shapes() -> dict[str, ModelShape]:
 
 
 def find_shape(model: str) -> ModelShape:
-    """The shape of a known model (its name, with or without the owner) or of a folder that holds a config.json.
+    """The shape of a known model (its name, with or without the owner), of a folder that holds a config.json, or of a
+    model that is cached on this machine.
 
     Raises:
         ModelError: it is neither; or the file cannot be read, or is not of a supported family.
@@ -66,6 +67,8 @@ def find_shape(model: str) -> ModelShape:
     folder = Path(model).parent if Path(model).name == "config.json" else Path(model)
     if os.path.isfile(folder / "config.json"):  # unlike Path's own, it takes any string for an answer
         return _shape_of_folder(folder, model)
+    if (cached := _found_here(model)) is not None:
+        return _shape_of_folder(cached, model)
     near = difflib.get_close_matches(model.lower(), by_name, n=1, cutoff=0.7)
     hint = f"did you mean {by_name[near[0]].name}? " if near else ""
     raise ModelError(
@@ -74,6 +77,13 @@ def find_shape(model: str) -> ModelShape:
         "For any other, download its config.json alone and give the folder that holds it",
         "MODEL_NAME",
     )
+
+
+def _found_here(model: str) -> Path | None:
+    try:
+        return find_source(model).folder if model else None  # no name would be the embedded model
+    except ModelError:
+        return None
 
 
 def _shape_of_folder(folder: Path, name: str) -> ModelShape:

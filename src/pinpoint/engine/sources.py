@@ -80,7 +80,7 @@ def find_source(
     """
     if not model_name:
         return Source(EMBEDDED_NAME, "embedded", embedded_folder(), "embedded")
-    if Path(model_name).is_dir():
+    if os.path.isdir(model_name):  # unlike Path's own, it takes any string for an answer
         return Source(model_name, "local", Path(model_name), "folder")
     if not _HUB_NAME.fullmatch(model_name) or model_name.startswith("."):
         raise ModelError(
