@@ -1,9 +1,9 @@
 """Mixtral 8x7B at full size in 8 bits on a real GPU: `python bench/gpu.py [--quick] [--part NAME] [--out FOLDER]`.
 
 Weights are random and of the right shapes, so that bytes and seconds are the real ones without a download. Parts:
-checks (CUDA against the reference), speed (prefill against plain products, decoding), memory (plan, peak, buffer,
-baseline, out of memory), loading (checkpoints from disk), usual (the usual 8-bit recipe on a cut-down model). A table
-comes last; FOLDER gets `gpu_<parts>.json`, which belongs into bench/results/.
+checks (CUDA against the reference), kernels (few rows in 8 bits), speed (prefill against plain products, decoding),
+memory (plan, peak, buffer, baseline, out of memory), loading (checkpoints from disk), usual (the usual 8-bit recipe on
+a cut-down model). A table comes last; FOLDER gets `gpu_<parts>.json`, which belongs into bench/results/.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from bench import gpu_checks, gpu_memory, gpu_model, gpu_speed
+from bench import gpu_checks, gpu_kernels, gpu_memory, gpu_model, gpu_speed
 from bench.gpu_rows import Row
 from bench.report import RESULTS, environment
 from pinpoint.engine.prefix_cache import PrefixStore
 from pinpoint.engine.scorer import Scorer
 from pinpoint.settings import Settings
 
-PARTS = ("checks", "speed", "memory", "loading", "usual")
+PARTS = ("checks", "kernels", "speed", "memory", "loading", "usual")
 QUICK_PARTS = ("checks", "speed", "memory")
 FULL_BATCHES, FULL_ERRORS = 1000, 20
 QUICK_BATCHES, QUICK_ERRORS = 60, 3
@@ -85,12 +85,14 @@ def _measures(
     """The steps in their order; the model is made once for all that need it."""
     if "checks" in parts:
         yield "checks", gpu_checks.all_checks
-    if "speed" in parts or "memory" in parts:
+    if {"kernels", "speed", "memory"} & set(parts):
         loaded = gpu_model.plan_and_make(layers, Settings(device="cuda"))
         scorer = Scorer(loaded, min(8192, loaded.plan.token_budget if loaded.plan else 8192), STORE_BYTES)
         if "memory" in parts:
             yield "memory", lambda: gpu_memory.weights(scorer)
             yield "memory", lambda: gpu_memory.peak(scorer, scorer.token_budget)
+        if "kernels" in parts:
+            yield "kernels", lambda: gpu_kernels.few_rows(scorer)
         if "speed" in parts:
             yield "speed", lambda: [gpu_speed.large_product("speed"), gpu_speed.copy_rate("speed")]
             for tokens, document in ((8192, 300),) if quick else ((2048, 300), (4096, 300), (8192, 300), (8192, 2000)):
