@@ -155,7 +155,7 @@ def test_verdicts_give_the_numbers() -> None:
     assert f"{no.missing_bytes / GB:.1f} GB too many" in no.verdict()
     yes = on("A100 80GB")
     assert yes.verdict().endswith(f"token budget 32,768 (memory allows {yes.fitting_tokens:,})")
-    assert 90_000 < yes.fitting_tokens < 110_000
+    assert 170_000 < yes.fitting_tokens < 210_000
     held = plan(MISTRAL, "int8", 24 * GB, 3 * GB, 10 * GB)
     assert "against 10.0 GB (PINPOINT_MAX_MEMORY_GB)" in held.verdict()
 
@@ -248,11 +248,11 @@ def test_a_pass_is_as_wide_as_its_widest_stage() -> None:
     assert made.pass_bytes(1000) == max(stage.fixed_bytes + 1000 * stage.token_bytes for stage in made.stages)
     assert [stage.name for stage in stages(MISTRAL, "int8")] == ["attention", "feed-forward", "logits"]
     assert [stage.name for stage in stages(MIXTRAL, "int8")] == ["attention", "experts", "logits"]
-    # Weights in 16 bits are not copied, and their products have no float32 twin.
+    # Weights in 16 bits are not copied; transformers' own experts hold the opened gate besides.
     experts = {precision: stages(MIXTRAL, precision)[1] for precision in PRECISIONS}
     assert experts["bf16"].fixed_bytes == 0
     assert experts["nf4"].fixed_bytes == experts["int8"].fixed_bytes == 2 * 28672 * 4096
-    assert experts["int8"].token_bytes - experts["nf4"].token_bytes == 4 * 28672
+    assert experts["int8"].token_bytes == experts["nf4"].token_bytes == experts["bf16"].token_bytes - 2 * 14336
     assert Stage("x", 5, 7).peak_bytes(3) == 26
 
 

@@ -7,9 +7,9 @@ and transformers' decoder layers name by name, since a tensor lives for as long 
 those changes the terms here. `tests/numeric/test_memory_plan_bytes.py` measures all but attention, which is another on
 CUDA.
 
-A product in 8 bits holds its 16-bit result and the float32 one that the float32 scales make of it; the other precisions
-hold the first alone. One expert is counted with every token of the row, which a batch of like documents can come near;
-`even_routing` gives the figure for tokens spread evenly, above which a measured pass should lie.
+A product holds its 16-bit result alone: the scales of 8 bits are applied in place. One expert is counted with every
+token of the row, which a batch of like documents can come near; `even_routing` gives the figure for tokens spread
+evenly, above which a measured pass should lie.
 
 Torch-free.
 """
@@ -65,51 +65,45 @@ def _cast(precision: Precision, outputs: int, inputs: int) -> int:
     return 0 if precision == "bf16" else HALF * outputs * inputs
 
 
-def _product(precision: Precision) -> int:
-    """Bytes per output element at a product's widest moment."""
-    return HALF + FLOAT if precision == "int8" else HALF
-
-
 def _row(shape: ModelShape) -> int:
     """Lives through the pass: token and position ids, cosines and sines, the embeddings' output, the layer's input."""
     return 2 * INDEX + 2 * HALF * shape.head_size + 2 * HALF * shape.hidden
 
 
 def _attention(shape: ModelShape, precision: Precision, kept_tokens: int) -> Stage:
-    query, kv, hidden, product = shape.query_width, shape.kv_width, shape.hidden, _product(precision)
+    query, kv, hidden = shape.query_width, shape.kv_width, shape.hidden
     held = _row(shape) + HALF * hidden  # and the normed input
     projected = HALF * query + 2 * HALF * kv  # q, k, v after rotation
     # q, k, v once more in the kernel's order; the sum so far; one level's partial result; and, as two results merge,
     # three float32 temporaries (the two weighted parts and, in turn, the widened part and the sum) and log-sum-exps.
     merging = projected + FLOAT * query + HALF * query + 3 * FLOAT * query + 4 * FLOAT * shape.heads
-    output = HALF * query + product * hidden
+    output = HALF * query + HALF * hidden
     # The kept keys and values stand before the row's own: joined, in the kernel's order, and gathered for one level.
     kept = 3 * 2 * HALF * kv * kept_tokens
     fixed = kept + _cast(precision, query, hidden)
-    return Stage("attention", fixed, held + max(product * query, projected + max(merging, output)))
+    return Stage("attention", fixed, held + max(HALF * query, projected + max(merging, output)))
 
 
 def _dense(name: str, width: int, shape: ModelShape, precision: Precision) -> Stage:
-    hidden, product = shape.hidden, _product(precision)
+    hidden = shape.hidden
     held = _row(shape) + 2 * HALF * hidden  # and the residual after attention, and the normed input
-    rising = HALF * width + product * width  # the activated gate while the other half is computed
+    rising = 2 * HALF * width  # the activated gate while the other half is computed
     meeting = 3 * HALF * width  # both, and their product
-    falling = HALF * width + product * hidden
+    falling = HALF * width + HALF * hidden
     return Stage(name, _cast(precision, width, hidden), held + max(rising, meeting, falling))
 
 
 def _experts(shape: ModelShape, precision: Precision, even_routing: bool) -> Stage:
-    width, hidden, chosen, product = shape.expert_width, shape.hidden, shape.experts_per_token, _product(precision)
+    width, hidden, chosen = shape.expert_width, shape.hidden, shape.experts_per_token
     share = chosen / shape.experts if even_routing else 1.0
     held = _row(shape) + 2 * HALF * hidden
     held += HALF * hidden if shape.shared_width else 0  # the shared expert's output waits
     held += HALF * shape.experts + (INDEX + FLOAT) * chosen  # router logits, choices, their weights
     held += (INDEX + 2 * HALF * hidden) * chosen  # the order, the sorted states, the mixed ones
-    wide = 2 * HALF * width  # gate and up of one expert's tokens; held by name until the next expert's are there
-    rising = product * 2 * width + (wide if chosen > 1 else 0)
-    falling = wide + max(2 * HALF * width, HALF * width + product * hidden)
-    last = wide * share + (2 * HALF * chosen + HALF) * hidden  # back in the tokens' order, weighted, summed
-    return Stage("experts", _cast(precision, 2 * width, hidden), held + int(max(share * max(rising, falling), last)))
+    wide = 2 * HALF * width  # gate and up of one expert's tokens
+    gating = wide + HALF * width * (2 if precision == "bf16" else 1)  # transformers' own experts keep the opened gate
+    last = (2 * HALF * chosen + HALF) * hidden  # back in the tokens' order, weighted, summed
+    return Stage("experts", _cast(precision, 2 * width, hidden), held + int(max(share * gating, last)))
 
 
 def _logits(shape: ModelShape) -> Stage:

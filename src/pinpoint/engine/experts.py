@@ -1,20 +1,23 @@
 """The experts of a mixture in 8 bits, as a function that transformers calls for any model with fused experts.
 
 Tokens are sorted by expert once; each expert is then one product over the tokens that chose it. The only wait for the
-device is for the number of tokens of each expert.
+device is for the number of tokens of each expert; a few tokens, as in decoding, are not sorted and wait for nothing.
 
-Axes: T tokens, K experts chosen for each, E experts, H hidden, P = T·K token-expert pairs.
+Axes: T tokens, K experts chosen for each, E experts, H hidden, F width, P = T·K token-expert pairs, n pairs of one
+expert.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
 from torch import Tensor
 from transformers.integrations.moe import ALL_EXPERTS_FUNCTIONS
 
-from pinpoint.engine.int8 import scaled_product
+from pinpoint.engine import triton_int8
+from pinpoint.engine.int8_product import few_rows, gated_product, scaled_product_into
 
 NAME = "pinpoint_int8"
 
@@ -31,28 +34,39 @@ def int8_experts(self: Any, hidden_states: Tensor, top_k_index: Tensor, top_k_we
     Returns:
         [T, H]. A token's row is computed from that token alone, summed in the order of its choices.
     """
+    if few_rows(hidden_states):
+        return triton_int8.few_rows_experts(self, hidden_states, top_k_index, top_k_weights)
+    return mix(self, hidden_states, top_k_index, top_k_weights, _int8_expert)
+
+
+def mix(
+    self: Any, hidden_states: Tensor, top_k_index: Tensor, top_k_weights: Tensor,
+    expert: Callable[[Any, int, Tensor, Tensor], None],
+) -> Tensor:  # fmt: skip
+    """The same for weights in any precision.
+
+    Args:
+        expert: called with the module, an expert's number, the states [n, H] that chose it, and where its output
+            [n, H] goes.
+    """
     tokens, choices = top_k_index.shape
-    experts = self.gate_up_proj.shape[0]
     chosen = top_k_index.reshape(-1)
     order = torch.argsort(chosen, stable=True)  # [P]
-    counts = torch.bincount(chosen, minlength=experts).tolist()
+    counts = torch.bincount(chosen, minlength=len(self.gate_up_proj)).tolist()
     sorted_states = hidden_states[order // choices]  # [P, H]
     mixed = torch.empty_like(sorted_states)
-    start = 0
-    for expert, count in enumerate(counts[:experts]):
-        if count:
-            stop = start + count
-            wide = scaled_product(sorted_states[start:stop], self.gate_up_proj[expert], self.gate_up_proj_scale[expert])
-            mixed[start:stop] = scaled_product(
-                self._apply_gate(wide),
-                self.down_proj[expert],
-                self.down_proj_scale[expert],
-            )
-            start = stop
+    for index, (states, out) in enumerate(zip(sorted_states.split(counts), mixed.split(counts), strict=True)):
+        if len(states):
+            expert(self, index, states, out)
     by_choice = torch.empty_like(mixed)
     by_choice[order] = mixed
     weights = top_k_weights.unsqueeze(-1).to(mixed.dtype)  # [T, K, 1]
     return (by_choice.view(tokens, choices, -1) * weights).sum(dim=1)
+
+
+def _int8_expert(self: Any, index: int, states: Tensor, out: Tensor) -> None:
+    gated = gated_product(self, states, self.gate_up_proj[index], self.gate_up_proj_scale[index])
+    scaled_product_into(gated, self.down_proj[index], self.down_proj_scale[index], out)
 
 
 def register() -> None:

@@ -36,6 +36,8 @@ from transformers.quantizers.auto import (
 )
 from transformers.utils.quantization_config import QuantizationConfigMixin
 
+from pinpoint.engine.experts import mix
+from pinpoint.engine.int8_product import gate
 from pinpoint.engine.quantizer import WeightQuantizer, empty_parameter, part_name
 from pinpoint.engine.weight_bytes import NF4_BLOCK, NF4_GROUP
 
@@ -104,18 +106,12 @@ def nf4_experts(self: Any, hidden_states: Tensor, top_k_index: Tensor, top_k_wei
     Returns:
         [T, H]. A token's row is computed from that token alone, summed in the order of its choices.
     """
-    tokens, choices = top_k_index.shape
-    chosen = top_k_index.reshape(-1)
-    order = torch.argsort(chosen, stable=True)  # [P]
-    counts = torch.bincount(chosen, minlength=len(self.gate_up_proj)).tolist()
-    runs = torch.split(hidden_states[order // choices], counts)  # of the sorted pairs, one for each expert
-    by_choice = hidden_states.new_empty(len(chosen), hidden_states.shape[-1])  # [P, H]
-    for expert, (run, places) in enumerate(zip(runs, torch.split(order, counts), strict=True)):
-        if len(run):
-            wide = F.linear(run, expert_weight(self, "gate_up_proj", expert, run.dtype))
-            by_choice[places] = F.linear(self._apply_gate(wide), expert_weight(self, "down_proj", expert, run.dtype))
-    weights = top_k_weights.unsqueeze(-1).to(by_choice.dtype)  # [T, K, 1]
-    return (by_choice.view(tokens, choices, -1) * weights).sum(dim=1)
+    return mix(self, hidden_states, top_k_index, top_k_weights, _nf4_expert)
+
+
+def _nf4_expert(self: Any, index: int, states: Tensor, out: Tensor) -> None:
+    gated = gate(self, F.linear(states, expert_weight(self, "gate_up_proj", index, states.dtype)))
+    torch.mm(gated, expert_weight(self, "down_proj", index, states.dtype).t(), out=out)
 
 
 def expert_weight(experts: Any, name: str, expert: int, dtype: torch.dtype) -> Tensor:
