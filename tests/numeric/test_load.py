@@ -21,7 +21,7 @@ from transformers.core_model_loading import Concatenate, MergeModulelist, Weight
 from transformers.utils import logging as transformers_logging
 
 import pinpoint
-from pinpoint.engine import gpu, load
+from pinpoint.engine import gpu, load, pretrained
 from pinpoint.engine.activations import Precision
 from pinpoint.engine.checkpoint import FORMATS, empty_model, read_config
 from pinpoint.engine.checkpoint_writer import write
@@ -172,6 +172,15 @@ def test_a_quantised_checkpoint_is_planned_in_its_own_precision(
         assert precision == made.precision == expected
 
 
+@pytest.mark.parametrize("asked", ["MODEL_NAME", "PINPOINT_DEVICE"])
+def test_without_a_gpu_where_one_is_needed_it_says_what_to_do(asked: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    settings = Settings(model_name="x/y") if asked == "MODEL_NAME" else Settings(device="cuda")
+    with pytest.raises(ModelError, match="none is visible") as caught:
+        load.load(settings)
+    assert caught.value.code == "no_gpu"
+
+
 # With how much on the way
 
 
@@ -268,7 +277,7 @@ def test_no_bar_is_drawn_into_a_log(saved: Path) -> None:
 def test_people_see_a_bar(terminal: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys.stderr, "isatty", lambda: terminal, raising=False)
     assert transformers_logging.is_progress_bar_enabled()
-    with load._progress_for_people():
+    with pretrained.progress_for_people():
         assert transformers_logging.is_progress_bar_enabled() == terminal
     assert transformers_logging.is_progress_bar_enabled()
 

@@ -22,6 +22,7 @@ TENSOR_MODULES = {
     "pinpoint.engine.load",
     "pinpoint.engine.nf4",
     "pinpoint.engine.prefix_cache",
+    "pinpoint.engine.pretrained",
     "pinpoint.engine.quantize_job",
     "pinpoint.engine.quantizer",
     "pinpoint.engine.scorer",

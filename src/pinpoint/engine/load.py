@@ -10,17 +10,13 @@ that `pinpoint quantize` wrote is read as it is. Only safetensors, never code fr
 from __future__ import annotations
 
 import logging
-import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
-from transformers import AutoModelForCausalLM, AutoTokenizer, GenerationConfig, PreTrainedModel
-from transformers.utils import logging as transformers_logging
+from transformers import PreTrainedModel
 
 from pinpoint.engine import attention, experts, gpu, int8, nf4
 from pinpoint.engine.activations import Precision
@@ -30,15 +26,15 @@ from pinpoint.engine.checkpoint import (
     check_layout,
     read_config,
     stored_precision,
-    unreadable,
 )
 from pinpoint.engine.memory_plan import MemoryPlan
 from pinpoint.engine.model_shapes import shape_from_config
-from pinpoint.engine.quantizer import EXPERT_WEIGHTS, format_of, is_fused_experts
+from pinpoint.engine.pretrained import from_pretrained
+from pinpoint.engine.quantizer import format_of, is_fused_experts
 from pinpoint.engine.sources import Source, download, find_source, go_offline
 from pinpoint.engine.sources import embedded_folder as embedded_folder  # the benchmarks know it from here
 from pinpoint.engine.weight_files import read_headers, verify_checksums
-from pinpoint.errors import CapacityError, ModelError
+from pinpoint.errors import ModelError
 from pinpoint.settings import Settings
 
 log = logging.getLogger("pinpoint")
@@ -92,7 +88,7 @@ def load(settings: Settings) -> LoadedModel:
     dtype = choose_dtype(settings, device, precision)
     source = download(source, weights=True)
     check_files(settings, config, _folder(source))
-    model, tokenizer = _from_pretrained(_folder(source), config, precision, device, dtype)
+    model, tokenizer = from_pretrained(_folder(source), config, precision, device, dtype)
     weight_bytes = check_placement(model, device, precision)
     if device.type == "cuda":
         gpu.release()  # what quantising took; from here on the device holds the weights alone
@@ -249,64 +245,3 @@ def _device_memory(device: torch.device) -> str:
     allocated, reserved = torch.cuda.memory_allocated(device), torch.cuda.memory_reserved(device)
     free_bytes, _ = torch.cuda.mem_get_info(device)
     return f" allocated_gb={allocated / GB:.3f} reserved_gb={reserved / GB:.3f} free_gb={free_bytes / GB:.3f}"
-
-
-@contextmanager
-def _progress_for_people() -> Iterator[None]:
-    """Show transformers' progress bar on a terminal, and none in a log."""
-    quiet = transformers_logging.is_progress_bar_enabled() and not sys.stderr.isatty()
-    if quiet:
-        transformers_logging.disable_progress_bar()
-    try:
-        yield
-    finally:
-        if quiet:
-            transformers_logging.enable_progress_bar()
-
-
-def _from_pretrained(
-    folder: Path, config: Any, precision: Precision, device: torch.device, dtype: torch.dtype
-) -> tuple[PreTrainedModel, Any]:
-    stream = precision in FORMATS and stored_precision(config) is None
-    full = False
-    try:
-        tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False, local_files_only=True)
-        with _progress_for_people():
-            model, report = AutoModelForCausalLM.from_pretrained(
-                folder,
-                config=config,
-                dtype=dtype,
-                device_map={"": device},
-                attn_implementation=attention.SPANS,
-                quantization_config=FORMATS[precision].config() if stream else None,
-                use_safetensors=True,
-                trust_remote_code=False,
-                local_files_only=True,
-                output_loading_info=True,
-            )
-    except torch.OutOfMemoryError:
-        full = True  # raised below, where the exception no longer holds what was loaded
-    except (OSError, ValueError, RuntimeError, KeyError) as error:
-        raise unreadable(error) from None
-    if full:
-        gpu.release()
-        raise CapacityError(
-            "does_not_fit",
-            f"the device ran out of memory while {precision} weights were loaded, which the plan did not foresee; "
-            "lower PINPOINT_MAX_MEMORY_GB, or end what else runs on GPU 0",
-            "PINPOINT_MAX_MEMORY_GB",
-        )
-    wrong = {kind: sorted(report[kind]) for kind in ("missing_keys", "mismatched_keys") if report.get(kind)}
-    if wrong:
-        kind, names = next(iter(wrong.items()))
-        raise ModelError(
-            "checkpoint_incomplete",
-            f"{len(names)} tensors of the checkpoint are {kind.removesuffix('_keys')}, the first is {names[0]}; "
-            "fetch it again",
-            "MODEL_NAME",
-        )
-    if any(format_of(module) is not None and hasattr(module, EXPERT_WEIGHTS[0]) for module in model.modules()):
-        model.set_experts_implementation(FORMATS[precision].experts)
-    # What a checkpoint says of sampling would leak into every call of `generate`.
-    model.generation_config = GenerationConfig()
-    return model.eval().requires_grad_(False), tokenizer
