@@ -26,7 +26,7 @@ from tests.worker.test_sdk_facts import DEEP, HUGE_INTEGER
 from tests.worker.traffic import Traffic, once, repeat
 
 ROUNDS = rounds(2)
-SLOTS = 32  # the SDK pauses for a second whenever all are taken, so this is about what a worker answers in a second
+SLOTS = 32
 WATCHED_S = 2.0  # a busy machine may keep an innocent loop waiting for a second
 
 
@@ -184,21 +184,23 @@ def test_a_cancelled_job_is_let_go_and_its_neighbours_are_answered(shared: Platf
     shared.ledger.wait_final(*[shared.submit({"sleep_s": 0.1}) for _ in range(SLOTS)])
 
 
-def test_a_long_pass_holds_up_neither_takes_nor_stops(shared: Platform) -> None:
+def test_a_long_pass_holds_up_neither_takes_nor_stops(shared: Platform, tmp_path: Path) -> None:
     passes = []
-    for chance in chances("long pass"):
-        long = shared.submit({"forward_s": 3.0})
-        passes.append(long)
-        taken(shared, long)
-        time.sleep(chance.uniform(0, 0.2))
-        stopped = shared.submit({"sleep_s": 60})
-        taken(shared, stopped)
-        shared.cancel(stopped)
-        (quick,) = shared.ledger.wait_final(shared.submit({"echo": 1}))
-        # Before the pass was over: no time is asserted, the order is.
-        assert quick.status == "COMPLETED" and shared.ledger.jobs[long].answers == []
+    with Traffic(shared, random.Random(seed())) as traffic:
+        for number, chance in enumerate(chances("long pass")):
+            over = tmp_path / str(number)
+            passes.append(shared.submit({"forward_until": str(over)}))
+            taken(shared, passes[-1])
+            time.sleep(chance.uniform(0, 0.2))
+            stopped = shared.submit({"sleep_s": 60})
+            taken(shared, stopped)
+            shared.cancel(stopped)
+            (quick,) = shared.ledger.wait_final(shared.submit({"echo": 1}))
+            assert quick.status == "COMPLETED" and shared.ledger.jobs[passes[-1]].answers == []
+            over.touch()
+        traffic.stop()
     shared.ledger.wait_final(*passes)
-    once(shared, *passes)
+    once(shared, *passes, *traffic.ids)
 
 
 # The end of a worker: each round has two of them, and the second takes over

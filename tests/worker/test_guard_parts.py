@@ -149,7 +149,7 @@ kept = rp_scale.get_job
 from pinpoint.serving import sdk_guards
 print(*sdk_guards.install(sdk_guards.GuardDefaults(hang_s=0)))
 assert rp_http._handle_result is _handle_result and rp_scale.get_job is not kept
-assert sdk_guards.install(sdk_guards.GuardDefaults()) == ["log", "ping", "take", "drain"]
+assert sdk_guards.install(sdk_guards.GuardDefaults()) == ["log", "ping", "take", "drain", "slots"]
 assert not sdk_guards.request_replacement("x")
 """
 
@@ -158,7 +158,7 @@ def test_a_guard_whose_function_changed_steps_aside_and_says_so() -> None:
     env = {**os.environ, "PYTHONPATH": f"{ROOT / 'src'}{os.pathsep}{ROOT}", "RUNPOD_LOG_LEVEL": "INFO"}
     done = subprocess.run([sys.executable, "-"], input=CHANGED, env=env, text=True, capture_output=True, timeout=60)
     assert done.returncode == 0, done.stderr
-    assert done.stdout.strip() == "log ping take drain"  # replacement stands on results
+    assert done.stdout.strip() == "log ping take drain slots"  # replacement stands on results
     assert "sdk guard results (SDK 1.12.0) steps aside: rp_http._handle_result" in done.stderr
     assert "sdk guard watchdog (SDK 1.12.0) steps aside: hang_s is 0" in done.stderr
 

@@ -21,7 +21,7 @@ from tests.worker.faults import PostFault, TakeFault
 from tests.worker.processes import WorkerProcess
 from tests.worker.test_sdk_facts import DEEP, HUGE_INTEGER
 
-ALL_GUARDS = "guards log results ping take drain watchdog replacement"
+ALL_GUARDS = "guards log results ping take drain watchdog replacement slots"
 
 
 class Guarded:
@@ -156,6 +156,15 @@ def test_failed_takes_are_paced(guarded: Guarded) -> None:
     times_s = [take.at_s for take in guarded.ledger.takes if take.status == 500][-4:]
     assert times_s[-1] - times_s[0] > 1
     guarded.end_answered([guarded.platform.submit({"echo": 1})])
+
+
+def test_a_free_slot_is_filled_before_a_second_is_over(platform: Platform, start_worker: StartWorker) -> None:
+    ids = [platform.submit({"echo": n}) for n in range(12)]
+    start_worker(guards=True, echo_concurrency=1)
+    platform.ledger.wait_final(*ids)
+    taken_s = [platform.ledger.jobs[name].deliveries[0].at_s for name in ids]
+    # The bare SDK needs a second for each of eleven; a tenth of one is left.
+    assert taken_s[-1] - taken_s[0] < 8
 
 
 # The end of a worker

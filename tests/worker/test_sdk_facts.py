@@ -207,6 +207,14 @@ def test_concurrency_zero_with_jobs_queued_is_a_deadlock(platform: Platform, sta
         platform.ledger.wait(lambda own: own.jobs["a"].posts or len(own.takes) > takes, 2.5, "anything happens")
 
 
+def test_with_all_slots_taken_nothing_is_taken_for_a_second(platform: Platform, start_worker: StartWorker) -> None:
+    ids = [platform.submit({"echo": n}) for n in range(4)]
+    start_worker(echo_concurrency=1)
+    platform.ledger.wait_final(*ids)
+    taken_s = [platform.ledger.jobs[name].deliveries[0].at_s for name in ids]
+    assert taken_s[-1] - taken_s[0] > 2.5  # each was answered within moments
+
+
 def test_a_change_of_concurrency_waits_for_an_empty_worker(platform: Platform, start_worker: StartWorker) -> None:
     long = platform.submit({"sleep_s": 2})
     worker = start_worker(echo_scale="2,3", wait_ready=False)

@@ -1,9 +1,10 @@
 """A stub worker on the real SDK: does what a job's input says, with or without the guards.
 
 Input, all optional: `echo` (returned), `sleep_s` (awaited), `block_s` (blocks the event loop), `forward_s` (blocks a
-thread inside the guarded forward pass), `hold_interpreter_s` (stops every thread), `fail` (a way to fail, below),
-`returns` (returned as it is), `swallow` (survive a cancel), `progress` (updates sent before the answer), `replace`
-(ask for a new worker, by this worker's own means).
+thread inside the guarded forward pass), `forward_until` (the same until there is a file of this name),
+`hold_interpreter_s` (stops every thread), `fail` (a way to fail, below), `returns` (returned as it is), `swallow`
+(survive a cancel), `progress` (updates sent before the answer), `replace` (ask for a new worker, by this worker's own
+means).
 
 Environment: ECHO_GUARDS=1 installs the guards; ECHO_MODE picks the shape of the handler; ECHO_CONCURRENCY a constant
 number of jobs at once; ECHO_SCALE a list of numbers to go through, one a poll; ECHO_FITNESS=fail fails before the
@@ -32,6 +33,7 @@ from pinpoint.serving.sdk_guards.ping import PingGuard
 from pinpoint.serving.sdk_guards.probe import Target
 from pinpoint.serving.sdk_guards.replacement import ReplacementGuard
 from pinpoint.serving.sdk_guards.results import ResultsGuard
+from pinpoint.serving.sdk_guards.slots import SlotsGuard
 from pinpoint.serving.sdk_guards.take import TakeGuard
 from pinpoint.serving.sdk_guards.watchdog import WatchdogGuard
 
@@ -65,6 +67,13 @@ def forward(seconds: float) -> None:
         time.sleep(seconds if seconds >= 0 else 3600)
 
 
+def forward_until(path: str) -> None:
+    """A pass that lasts until the test makes a file."""
+    with sdk_guards.forward():
+        while not os.path.exists(path):
+            time.sleep(0.01)
+
+
 async def answer(job: dict[str, Any]) -> Any:
     """Do what the input says."""
     job_id, told = job["id"], job.get("input")
@@ -88,6 +97,8 @@ async def answer(job: dict[str, Any]) -> Any:
         ctypes.PyDLL(None).sleep(told["hold_interpreter_s"])  # PyDLL keeps the interpreter lock
     if "forward_s" in told:
         await asyncio.get_running_loop().run_in_executor(None, forward, told["forward_s"])
+    if "forward_until" in told:
+        await asyncio.get_running_loop().run_in_executor(None, forward_until, told["forward_until"])
     if "fail" in told:
         return fail(told["fail"])
     if "returns" in told:
@@ -118,7 +129,16 @@ def scale(current: int) -> int:
 
 def leave_out(names: str) -> None:
     """Make guards step aside, as a changed SDK would, to see which tests then fail."""
-    for guard in (LogGuard, TakeGuard, DrainGuard, ResultsGuard, PingGuard, WatchdogGuard, ReplacementGuard):
+    for guard in (
+        LogGuard,
+        TakeGuard,
+        DrainGuard,
+        SlotsGuard,
+        ResultsGuard,
+        PingGuard,
+        WatchdogGuard,
+        ReplacementGuard,
+    ):
         if guard.name in names.split(","):
             guard.targets = (Target("rp_scale", "left_out", ""),)
 

@@ -2,7 +2,7 @@
 
 Environment, all optional: PLANT_CHANCE of a forward pass that fails, with PLANT_SEED and PLANT_KINDS (value_error,
 system_exit, out_of_memory, memory_error; all by default); PLANT_PASS_S that each pass takes longer; PLANT_LEAK_BYTES
-that each job leaves behind.
+that each job leaves behind; PLANT_TIMES writes a line with the handler's whole time for each job.
 
 Signals: SIGUSR1 blocks the event loop for ever, SIGUSR2 hangs the next forward pass, SIGHUP asks for a replacement.
 """
@@ -57,15 +57,19 @@ def plant_in_passes() -> None:
     vars(importlib.import_module("pinpoint.engine.scorer"))["Scorer"].run = faulty
 
 
-class Leaking(Entry):
-    """The handler, which may keep something of every job."""
+class Planted(Entry):
+    """The handler, which may keep something of every job, and may say how long it took."""
 
     async def __call__(self, job: dict[str, Any]) -> Any:
         """Answer one job."""
         size = int(os.environ.get("PLANT_LEAK_BYTES", "0"))
         if size:
             leaked.append(bytearray(os.urandom(64) * (size // 64)))  # written to, so that it is really there
-        return await super().__call__(job)
+        began_s = time.perf_counter()
+        answer = await super().__call__(job)
+        if "PLANT_TIMES" in os.environ:
+            print(f"handled job={job['id']} ms={(time.perf_counter() - began_s) * 1e3:.3f}", flush=True)
+        return answer
 
 
 def main() -> None:
@@ -76,7 +80,7 @@ def main() -> None:
     signal.signal(signal.SIGUSR1, lambda number, frame: time.sleep(3600))
     signal.signal(signal.SIGUSR2, lambda number, frame: hanging.set())
     signal.signal(signal.SIGHUP, lambda number, frame: sdk_guards.request_replacement("the test asked for it"))
-    start(Leaking())
+    start(Planted())
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@
     log          writes answers below INFO, and keys in addresses          neither, whatever level was asked for
     take         one malformed job loses its batch, or kills the worker    it alone is dropped, answered if it can be
     drain        SIGTERM loses what the open poll still brings             the poll is given time; what it brings is run
+    slots        with all slots taken, taking sleeps for a second          a free slot is filled at once
     results      a failed post is dropped, with it the job                 tried again until accepted, kept meanwhile
     ping         the ping process outlives its worker                      it dies with it
     watchdog     a hung worker pings on and looks healthy                  it says where it hangs and leaves

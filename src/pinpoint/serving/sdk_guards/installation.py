@@ -13,6 +13,7 @@ from pinpoint.serving.sdk_guards.replacement import ReplacementGuard
 from pinpoint.serving.sdk_guards.results import ResultsGuard
 from pinpoint.serving.sdk_guards.runtime import Runtime
 from pinpoint.serving.sdk_guards.settings import GuardSettings
+from pinpoint.serving.sdk_guards.slots import SlotsGuard
 from pinpoint.serving.sdk_guards.take import TakeGuard
 from pinpoint.serving.sdk_guards.watchdog import WatchdogGuard
 
@@ -45,7 +46,8 @@ class Installation:
         self.watchdog = WatchdogGuard(settings.hang_s, runtime)
         self.replacement = ReplacementGuard(settings.last_result_s, runtime, drain, results)
         self.names: list[str] = []
-        # `drain` wraps what `take` put in place; `replacement` stands on both `drain` and `results`.
+        # `drain` wraps what `take` put in place, and `slots` what `drain` did; it is last, since `replacement` looks at
+        # what it wraps. `replacement` stands on both `drain` and `results`.
         self._put(LogGuard())
         self._put(results)
         self._put(PingGuard())
@@ -55,6 +57,8 @@ class Installation:
             self._put(self.watchdog)
             if {drain.name, results.name} <= set(self.names):
                 self._put(self.replacement)
+            if drain.name in self.names:
+                self._put(SlotsGuard(drain))
         self.names = [name for name in self.names if name != runtime.name]
         log.info("sdk guards in force: %s", " ".join(self.names) or "none")
 
