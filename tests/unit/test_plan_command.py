@@ -15,7 +15,7 @@ from pinpoint.cli import app
 from pinpoint.engine.sources import embedded_folder
 
 MIXTRAL = "mistralai/Mixtral-8x7B-Instruct-v0.1"
-SETTINGS = ("MODEL_NAME", "PINPOINT_MODEL_NAME", "PINPOINT_BUFFER_GB", "PINPOINT_MAX_MEMORY_GB")
+SETTINGS = ("MODEL_NAME", "PINPOINT_MODEL_NAME", "PINPOINT_BUFFER_GB", "PINPOINT_MAX_MEMORY_GB", "PINPOINT_PRECISION")
 
 
 @pytest.fixture(autouse=True)
@@ -82,6 +82,7 @@ def test_the_knobs_come_from_the_environment_and_the_command_line_wins() -> None
     )
     found = as_json("--gpu", "24GB", "--buffer-gb", "4", "--max-memory-gb", "21", PINPOINT_BUFFER_GB="2")
     assert (found["buffer_bytes"], found["bound_bytes"]) == (4 * 10**9, 20 * 10**9)
+    assert as_json("--gpu", "48GB", PINPOINT_PRECISION="auto")["precision"] == "nf4"
     assert as_json("--gpu", "24GB", MODEL_NAME="Qwen/Qwen2.5-7B-Instruct")["model"] == "Qwen/Qwen2.5-7B-Instruct"
 
 

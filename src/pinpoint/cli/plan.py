@@ -50,7 +50,10 @@ def plan(
     ] = None,
     precision: Annotated[
         Literal["int8", "nf4", "bf16", "auto"],
-        typer.Option(help="How weights are held; auto is the highest of bf16, int8 and nf4 that fits."),
+        typer.Option(
+            envvar="PINPOINT_PRECISION",
+            help="How weights are held; auto is the highest of bf16, int8 and nf4 that fits.",
+        ),
     ] = "int8",
     buffer_gb: Annotated[
         float,
