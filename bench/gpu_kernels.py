@@ -62,9 +62,9 @@ def milliseconds(modules: list[Any], rows: int) -> float:
     experts, _, hidden = modules[0].gate_up_proj.shape
     states = torch.randn(rows, hidden, dtype=torch.bfloat16, device="cuda")
     weights, chosen = torch.softmax(torch.randn(rows, experts, device="cuda"), dim=-1).topk(2, dim=-1)
-    found = []
+    found: list[float] = []
     for turn in range(ROUNDS + 1):
-        start, stop = (torch.cuda.Event(enable_timing=True) for _ in range(2))
+        start, stop = (torch.cuda.Event(enable_timing=True) for _ in range(2))  # type: ignore[no-untyped-call]
         start.record()
         for module in modules:
             int8_experts(module, states, chosen, weights)

@@ -51,7 +51,7 @@ def quantised(scratch: Path, layers: int, rounds: int = 2) -> list[Row]:
         Row(PART, "written in, s", round(wrote_s, 1)),
     ]
     for state in ("from disk", "from the page cache"):
-        reads, loads = [], []
+        reads, loads = list[float](), list[float]()
         for _ in range(rounds):
             for side, seconds in ((read_plainly, reads), (load_quantised, loads)):
                 if state == "from disk":
@@ -217,7 +217,8 @@ def _layer(config: Any, hidden: int, width: int) -> Iterator[tuple[str, Tensor]]
 
 
 def _random(outputs: int, inputs: int) -> Tensor:
-    return (torch.randn(outputs, inputs, dtype=torch.bfloat16, device=DEVICE) * inputs**-0.5).cpu()
+    weight = torch.randn(outputs, inputs, dtype=torch.bfloat16, device=DEVICE)
+    return weight.mul_(inputs**-0.5).cpu()
 
 
 def _save(file: Path, tensors: dict[str, Tensor], index: dict[str, str]) -> None:

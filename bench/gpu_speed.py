@@ -139,7 +139,6 @@ def decode(part: str, scorer: Scorer, rounds: int = 3) -> list[Row]:
 
 def profile(scorer: Scorer, folder: Path, tokens: int) -> list[Row]:
     """Where the time of one pass and of a few decoded tokens goes: two tables of torch's profiler in `folder`."""
-    from torch.autograd import DeviceType
     from torch.profiler import ProfilerActivity
     from torch.profiler import profile as torch_profile
 
@@ -148,7 +147,10 @@ def profile(scorer: Scorer, folder: Path, tokens: int) -> list[Row]:
     before, generate.MOST_TOKENS = generate.MOST_TOKENS, 6
     try:
         with scorer.run(short, explain=True) as done:
-            sides = {"prefill": partial(_run, scorer, forest), "decode": partial(done.explain, 0, LABELS[0])}
+            sides: dict[str, Callable[[], object]] = {
+                "prefill": partial(_run, scorer, forest),
+                "decode": partial(done.explain, 0, LABELS[0]),
+            }
             for name, side in sides.items():
                 with torch_profile(activities=[ProfilerActivity.CPU, ProfilerActivity.CUDA]) as found:
                     began = time.perf_counter()
@@ -159,7 +161,7 @@ def profile(scorer: Scorer, folder: Path, tokens: int) -> list[Row]:
                 (folder / f"profile_{name}.txt").write_text(
                     events.table(sort_by="self_cuda_time_total", row_limit=25, max_name_column_width=90), "utf-8"
                 )
-                kernels = [event for event in events if event.device_type == DeviceType.CUDA]
+                kernels = [event for event in events if event.device_type.name == "CUDA"]
                 busy = sum(event.self_device_time_total for event in kernels) / 1e6
                 rows.append(Row("profile", f"{name}: share of the wall time the device is busy", round(busy / wall, 3)))
     finally:

@@ -20,6 +20,7 @@ import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
+from typing import Any
 
 import numpy as np
 import torch
@@ -157,7 +158,7 @@ def varlen_partial(
     # At least 2: with single queries the kernel turns to another order of heads, and splits the keys by what else is in
     # the call, so that a row's rounding would depend on its neighbours. Later versions are told with `num_splits`.
     longest = max(2, call.longest_queries)
-    options = {"enable_gqa": query.shape[1] != key.shape[1], "num_splits": 1}
+    options: dict[str, Any] = {"enable_gqa": query.shape[1] != key.shape[1], "num_splits": 1}
     out, lse = varlen_attn(
         queries, key[call.key_at], value[call.key_at], call.query_offsets, call.key_offsets,
         longest, max(2, call.longest_keys), scale=scale, window_size=(-1, 0) if causal else (-1, -1),

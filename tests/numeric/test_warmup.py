@@ -1,0 +1,131 @@
+"""The warm-up: the widest row there is; plan and measurement side by side, as a feigned allocator tells them."""
+
+import logging
+from collections.abc import Callable
+from dataclasses import replace
+from types import SimpleNamespace
+
+import pytest
+import torch
+from torch import Tensor
+
+from pinpoint.engine import warmup
+from pinpoint.engine.memory_plan import plan
+from pinpoint.engine.model_shapes import shape_from_config
+from pinpoint.engine.packing import pack
+from pinpoint.engine.scorer import Scorer
+from pinpoint.engine.warmup import planned_pass_bytes, warm_up, widest_forest
+from pinpoint.errors import CapacityError, OutOfMemory
+from tests.numeric.conftest import Pair
+
+BUDGET_TOKENS = 512
+GB = 10**9
+CARD_BYTES, FREE_BYTES, RESIDENT_BYTES = 24 * GB, 12 * GB, 2 * GB
+
+
+@pytest.mark.parametrize("tokens", [256, 1000, 2048, 8192, 32_768])
+@pytest.mark.parametrize("stop", [0, 1, 2, 7])
+def test_the_widest_row_has_as_many_tokens_as_it_should_and_they_are_one(tokens: int, stop: int) -> None:
+    forest = widest_forest(tokens, stop)
+    row = pack(forest)
+    assert len(row.tokens) == forest.total_tokens == tokens
+    assert stop not in row.tokens
+    _, counts = torch.unique(torch.from_numpy(row.tokens), return_counts=True)
+    assert int(counts.max()) == tokens - len(forest.asks), "all but a label's token for each document"
+
+
+def test_the_widest_row_sends_all_tokens_to_the_same_experts(small_mixtral: Pair) -> None:
+    loaded, _ = small_mixtral
+    scorer, chosen = Scorer(loaded, BUDGET_TOKENS), list[Tensor]()
+
+    def note(module: object, arguments: tuple[Tensor, ...], outputs: tuple[Tensor, ...]) -> None:
+        chosen.append(outputs[-1])
+
+    hooks = [layer.mlp.gate.register_forward_hook(note) for layer in loaded.model.model.layers]
+    with scorer.run(widest_forest(BUDGET_TOKENS, scorer.prompts.encoder.stop)):
+        pass
+    for hook in hooks:
+        hook.remove()
+    assert len(chosen) == loaded.model.config.num_hidden_layers
+    for experts in chosen:
+        counts = torch.bincount(experts.flatten(), minlength=loaded.model.config.num_local_experts)
+        assert int(counts.max()) >= 0.98 * BUDGET_TOKENS
+
+
+@pytest.fixture
+def scorer(small_mixtral: Pair) -> Scorer:
+    """The small Mixtral as if it were on a card of its own."""
+    loaded, _ = small_mixtral
+    made = plan(shape_from_config(loaded.model.config.to_dict(), "small"), "int8", CARD_BYTES, 3 * GB)
+    return Scorer(replace(loaded, plan=made), BUDGET_TOKENS)
+
+
+@pytest.fixture
+def allocator(monkeypatch: pytest.MonkeyPatch) -> Callable[[float, int], None]:
+    """Sets what the device will say: measured peak over the planned one, and free bytes."""
+
+    def say(scorer: Scorer, ratio: float, free_bytes: int = FREE_BYTES) -> None:
+        assert scorer.loaded.plan is not None
+        peak = round(ratio * (RESIDENT_BYTES + planned_pass_bytes(scorer.loaded.plan, BUDGET_TOKENS)))
+        cuda = SimpleNamespace(
+            memory_allocated=lambda _: RESIDENT_BYTES,
+            reset_peak_memory_stats=lambda _: None,
+            max_memory_allocated=lambda _: peak,
+            max_memory_reserved=lambda _: peak + 1,
+            mem_get_info=lambda _: (free_bytes, CARD_BYTES),
+        )
+        monkeypatch.setattr(warmup, "torch", SimpleNamespace(cuda=cuda))
+
+    return say  # type: ignore[return-value]
+
+
+@pytest.mark.parametrize(
+    ("ratio", "free_bytes", "told"),
+    [
+        (1.0, FREE_BYTES, []),
+        (1.04, FREE_BYTES, []),
+        (0.96, FREE_BYTES, []),
+        (1.06, FREE_BYTES, ["memory plan off by +6.0%"]),
+        (0.94, FREE_BYTES, ["memory plan off by -6.0%"]),
+        (1.0, 3 * GB - 1, ["buffer not free"]),
+    ],
+)
+def test_plan_and_measurement_are_logged_and_their_difference_is_a_warning(
+    scorer: Scorer, allocator: Callable[..., None], caplog: pytest.LogCaptureFixture, ratio: float, free_bytes: int,
+    told: list[str],
+) -> None:  # fmt: skip
+    allocator(scorer, ratio, free_bytes)
+    with caplog.at_level(logging.INFO, "pinpoint"):
+        done = warm_up(scorer)
+    assert done is not None
+    assert (done.tokens, done.free_bytes, done.resident_bytes) == (BUDGET_TOKENS, free_bytes, RESIDENT_BYTES)
+    assert done.off == pytest.approx(ratio - 1, abs=1e-6)
+    messages = {
+        level: [r.getMessage() for r in caplog.records if r.levelname == level] for level in ("INFO", "WARNING")
+    }
+    (line,) = [message for message in messages["INFO"] if message.startswith("warm-up: ")]
+    assert f"tokens={BUDGET_TOKENS} planned_gb=" in line
+    assert "measured_gb=" in line
+    assert len(messages["WARNING"]) == len(told)
+    assert all(found.startswith(wanted) for found, wanted in zip(messages["WARNING"], told, strict=True))
+
+
+def test_a_warm_up_that_runs_out_of_memory_is_a_refusal(
+    scorer: Scorer, allocator: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    allocator(scorer, 1.0)
+
+    def failing(*args: object, **kwargs: object) -> None:
+        raise OutOfMemory("out_of_memory", "the device ran out of memory")
+
+    monkeypatch.setattr(scorer, "_score", failing)
+    with pytest.raises(CapacityError, match=f"a pass of {BUDGET_TOKENS} tokens") as refused:
+        warm_up(scorer)
+    assert (refused.value.code, refused.value.field) == ("warm_up_out_of_memory", "PINPOINT_TOKEN_BUDGET")
+    assert refused.value.__context__ is None, "nothing may hold the pass that failed"
+
+
+def test_without_a_plan_nothing_is_run(small_mixtral: Pair) -> None:
+    scorer = Scorer(small_mixtral[0], BUDGET_TOKENS)
+    assert scorer.loaded.plan is None
+    assert warm_up(scorer) is None
