@@ -87,7 +87,7 @@ def test_a_misspelt_field_is_named_and_the_run_fails(model_folder: Path) -> None
 def test_a_model_that_is_not_there_is_said_in_one_line_and_the_run_fails(tmp_path: Path) -> None:
     done = run_handler(tmp_path / "no model", JOB)
     assert done.returncode == 1
-    assert "model_unreadable" in done.stdout + done.stderr
+    assert "model_not_found" in done.stdout + done.stderr
     assert "Traceback" not in done.stdout + done.stderr
     assert CANARY not in done.stdout + done.stderr
 
