@@ -93,6 +93,7 @@ def _measures(
             yield "memory", lambda: gpu_memory.peak(scorer, scorer.token_budget)
         if "kernels" in parts:
             yield "kernels", lambda: gpu_kernels.few_rows(scorer)
+            yield "kernels", lambda: gpu_kernels.some_hundred_rows(scorer)
         if "speed" in parts:
             yield "speed", lambda: [gpu_speed.large_product("speed"), gpu_speed.copy_rate("speed")]
             for tokens, document in ((8192, 300),) if quick else ((2048, 300), (4096, 300), (8192, 300), (8192, 2000)):

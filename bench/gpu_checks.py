@@ -24,6 +24,7 @@ from pinpoint.engine.experts import int8_experts
 from pinpoint.engine.load import load
 from pinpoint.engine.packing import PackedRow, pack
 from pinpoint.engine.scorer import Scorer
+from pinpoint.engine.triton_grouped import grouped_experts
 from pinpoint.engine.varlen import Run, make_call, varlen_partial
 from pinpoint.prompting.label_trie import build_trie
 from pinpoint.prompting.span_tree import NO_PARENT, Forest
@@ -42,7 +43,7 @@ LOG_PROB_ERROR = 0.25
 def all_checks() -> Iterator[Row]:
     """Every check, one after the other; one that fails to run is a row that says so."""
     for check in (
-        lse_layout, attention_of_forests, attention_of_short_runs, int8_linear, experts, quantised_bits,
+        lse_layout, attention_of_forests, attention_of_short_runs, int8_linear, experts, grouped, quantised_bits,
         bitsandbytes_bits, embedded_model,
     ):  # fmt: skip
         yield from run_check(check)
@@ -167,9 +168,19 @@ def int8_linear() -> list[Row]:
     return [at_most(PART, f"8-bit linear layer against float64, {ROWS[0]} to {ROWS[-1]} rows", worst, PRODUCT_ERROR)]
 
 
-@torch.inference_mode()
 def experts() -> list[Row]:
     """The experts' mix for rows from one to many, against float64."""
+    return [at_most(PART, "8-bit experts against float64", experts_error(int8_experts), EXPERTS_ERROR)]
+
+
+def grouped() -> list[Row]:
+    """The same for the kernel that casts on the way into the matrix units."""
+    return [at_most(PART, "8-bit experts, grouped, against float64", experts_error(grouped_experts), EXPERTS_ERROR)]
+
+
+@torch.inference_mode()
+def experts_error(mix: Callable[[Any, Tensor, Tensor, Tensor], Tensor]) -> float:
+    """The worst error over rows from one to many, among them rows that all choose the same experts."""
     _, module = small_model()
     rise = exact(module.gate_up_proj, module.gate_up_proj_scale)
     fall = exact(module.down_proj, module.down_proj_scale)
@@ -177,14 +188,16 @@ def experts() -> list[Row]:
     worst = 0.0
     for rows in ROWS:
         x = torch.randn(rows, hidden, device=DEVICE, dtype=torch.bfloat16)
-        weights, chosen = torch.softmax(torch.randn(rows, count, device=DEVICE), dim=-1).topk(2, dim=-1)
-        reference = torch.zeros(rows, hidden, dtype=torch.float64, device=DEVICE)
-        for expert in range(count):
-            share = (weights.double() * (chosen == expert)).sum(dim=-1, keepdim=True)
-            gate, up = (x.double() @ rise[expert].T).chunk(2, dim=-1)
-            reference += share * ((torch.nn.functional.silu(gate) * up) @ fall[expert].T)
-        worst = max(worst, relative_error(int8_experts(module, x, chosen, weights), reference))
-    return [at_most(PART, f"8-bit experts against float64, {ROWS[0]} to {ROWS[-1]} rows", worst, EXPERTS_ERROR)]
+        for alike in (False, True):
+            router = torch.randn(1 if alike else rows, count, device=DEVICE).expand(rows, -1)
+            weights, chosen = torch.softmax(router, dim=-1).topk(2, dim=-1)
+            reference = torch.zeros(rows, hidden, dtype=torch.float64, device=DEVICE)
+            for expert in range(count):
+                share = (weights.double() * (chosen == expert)).sum(dim=-1, keepdim=True)
+                gate, up = (x.double() @ rise[expert].T).chunk(2, dim=-1)
+                reference += share * ((torch.nn.functional.silu(gate) * up) @ fall[expert].T)
+            worst = max(worst, relative_error(mix(module, x, chosen, weights), reference))
+    return worst
 
 
 def weights_to_quantise() -> list[Tensor]:

@@ -1,25 +1,32 @@
-"""The 8-bit products of a few rows: Triton's kernel against the way of many rows, and which blocks suit it.
+"""The 8-bit products of a few rows and of some hundred: Triton's kernels against the way of many rows, and which blocks
+suit them.
 
 Every figure is all layers' experts one after the other, so that no weight is read from a cache.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from statistics import median
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from bench.gpu_rows import Row, at_most
-from pinpoint.engine import triton_int8
+from pinpoint.engine import triton_grouped, triton_int8
 from pinpoint.engine.experts import int8_experts
 from pinpoint.engine.scorer import Scorer
+from pinpoint.engine.triton_grouped import grouped_experts
+
+Mix = Callable[[Any, Tensor, Tensor, Tensor], Tensor]
 
 PART = "kernels"
 ROWS = (1, 2, 4, 8, 16, 32, 64)
 BLOCKS = ((4, 1024, 4), (8, 512, 4), (8, 1024, 4), (16, 512, 4), (8, 2048, 8), (16, 1024, 8), (4, 2048, 4))
+HUNDREDS = (16, 64, 128, 256, 512, 1024, 2048)
+TILES = ((64, 128, 128, 8, 3), (64, 128, 64, 4, 4), (32, 128, 128, 4, 4), (64, 128, 128, 4, 3), (128, 128, 64, 8, 3))
 ROUNDS = 5
 
 
@@ -46,6 +53,32 @@ def few_rows(scorer: Scorer) -> Iterator[Row]:
         triton_int8.BLOCK_OUTPUTS, triton_int8.BLOCK_INPUTS, triton_int8.WARPS = before
 
 
+def some_hundred_rows(scorer: Scorer) -> Iterator[Row]:
+    """The same where experts have few rows each, by tiles: from where on is casting a matrix first the faster way?"""
+    modules = [layer.mlp.experts for layer in scorer.loaded.model.model.layers]
+    names = ("ROWS", "OUTPUTS", "INPUTS", "WARPS", "STAGES")
+    before = tuple(getattr(triton_grouped, name) for name in names)
+    with most_rows(0):
+        for rows in HUNDREDS:
+            yield Row(
+                PART, f"{rows} tokens: all experts the way of many rows, ms", round(milliseconds(modules, rows), 2)
+            )
+    try:
+        for tiles in TILES:
+            for name, value in zip(names, tiles, strict=True):
+                setattr(triton_grouped, name, value)
+            try:
+                found = [round(milliseconds(modules, rows, grouped_experts), 2) for rows in HUNDREDS]
+            except Exception as error:  # tiles that this card has no room for say nothing of the others
+                yield Row(PART, f"grouped, tiles {tiles}", f"{type(error).__name__}: {str(error)[:80]}")
+                continue
+            for rows, taken in zip(HUNDREDS, found, strict=True):
+                yield Row(PART, f"{rows} tokens: all experts, grouped, tiles {tiles}, ms", taken)
+    finally:
+        for name, value in zip(names, before, strict=True):
+            setattr(triton_grouped, name, value)
+
+
 @contextmanager
 def most_rows(rows: int) -> Iterator[None]:
     """Few rows are so many inside."""
@@ -57,7 +90,7 @@ def most_rows(rows: int) -> Iterator[None]:
 
 
 @torch.inference_mode()
-def milliseconds(modules: list[Any], rows: int) -> float:
+def milliseconds(modules: list[Any], rows: int, mix: Mix = int8_experts) -> float:
     """Median of all modules one after the other, by device events, after one unmeasured round."""
     experts, _, hidden = modules[0].gate_up_proj.shape
     states = torch.randn(rows, hidden, dtype=torch.bfloat16, device="cuda")
@@ -67,7 +100,7 @@ def milliseconds(modules: list[Any], rows: int) -> float:
         start, stop = (torch.cuda.Event(enable_timing=True) for _ in range(2))  # type: ignore[no-untyped-call]
         start.record()
         for module in modules:
-            int8_experts(module, states, chosen, weights)
+            mix(module, states, chosen, weights)
         stop.record()
         torch.cuda.synchronize()
         if turn:

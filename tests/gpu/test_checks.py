@@ -13,6 +13,7 @@ CHECKS = (
     gpu_checks.attention_of_short_runs,
     gpu_checks.int8_linear,
     gpu_checks.experts,
+    gpu_checks.grouped,
     gpu_checks.quantised_bits,
     gpu_checks.embedded_model,
 )

@@ -27,6 +27,7 @@ TENSOR_MODULES = {
     "pinpoint.engine.quantizer",
     "pinpoint.engine.scorer",
     "pinpoint.engine.scoring",
+    "pinpoint.engine.triton_grouped",
     "pinpoint.engine.triton_int8",
     "pinpoint.engine.varlen",
     "pinpoint.engine.warmup",

@@ -1,0 +1,112 @@
+"""8-bit products for some hundred rows on CUDA: the integers are cast on their way into the matrix units.
+
+Where the experts have few rows each, a pass is bound by the bytes of the weights, and casting a matrix first moves five
+times as many as there are. Here each program multiplies a tile of one expert's rows by a strip of its output channels,
+reads the integers as they lie, and scales the float32 sums:
+
+    out[p, o] = scale[e_p, o] · Σ_i x[p, i] · weight[e_p, o, i]
+
+Pairs come sorted by expert; where each expert's begin is read on the device, so the host waits for nothing. The twin is
+`experts.mix`, which rounds to bf16 before the scale; this does not.
+
+Axes: T tokens, K experts chosen for each, P = T·K pairs, E experts, O output channels, I input channels.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+import torch
+from torch import Tensor
+
+# Tile of rows, strip of output channels, input channels at a time; warps and software pipeline of a program.
+ROWS, OUTPUTS, INPUTS, WARPS, STAGES = 64, 128, 128, 8, 3
+
+
+def grouped_experts(module: Any, hidden_states: Tensor, top_k_index: Tensor, top_k_weights: Tensor) -> Tensor:
+    """`experts.int8_experts` for some hundred tokens: the same arguments and result."""
+    tokens, choices = top_k_index.shape
+    chosen, order = torch.sort(top_k_index.reshape(-1), stable=True)  # [P]
+    # The first pair of each expert; `bincount` would wait for the device.
+    starts = torch.searchsorted(chosen, torch.arange(len(module.gate_up_proj) + 1, device=chosen.device))
+    wide = grouped_product(hidden_states[order // choices], module.gate_up_proj, module.gate_up_proj_scale, starts)
+    mixed = grouped_product(module._apply_gate(wide), module.down_proj, module.down_proj_scale, starts)  # [P, H]
+    by_choice = torch.empty_like(mixed)
+    by_choice[order] = mixed
+    weights = top_k_weights.unsqueeze(-1).to(mixed.dtype)  # [T, K, 1]
+    return (by_choice.view(tokens, choices, -1) * weights).sum(dim=1)
+
+
+def grouped_product(x: Tensor, weight: Tensor, scale: Tensor, starts: Tensor) -> Tensor:
+    """Each row times the matrix of its expert.
+
+    Args:
+        x: [P, I], sorted by expert, 16-bit or float32.
+        weight: int8 [E, O, I], contiguous.
+        scale: float32 [E, O].
+        starts: int64 [E + 1], where the rows of each expert begin, and P.
+
+    Returns:
+        [P, O] in the dtype of x.
+    """
+    experts, outputs, inputs = weight.shape
+    out = torch.empty(len(x), outputs, dtype=x.dtype, device=x.device)
+    # So many tiles at most: each expert's last one may be cut. Tiles side by side share a strip of channels, so that
+    # an expert's matrix comes from the cache for its second tile.
+    grid = (-(-len(x) // ROWS) + experts, -(-outputs // OUTPUTS))
+    _kernel()[grid](
+        x.contiguous(), weight, scale, starts, out, outputs, inputs,
+        EXPERTS=experts, ROWS=ROWS, OUTPUTS=OUTPUTS, INPUTS=INPUTS, num_warps=WARPS, num_stages=STAGES,
+    )  # fmt: skip
+    return out
+
+
+@cache
+def _kernel() -> Any:
+    """Compiled on first use for each dtype; triton comes with torch's CUDA builds alone."""
+    import triton
+    import triton.language as tl
+
+    @triton.jit  # type: ignore[untyped-decorator]
+    def product(  # type: ignore[no-untyped-def]
+        x, weight, scale, starts, out, outputs, inputs,
+        EXPERTS: tl.constexpr, ROWS: tl.constexpr, OUTPUTS: tl.constexpr, INPUTS: tl.constexpr,
+    ):  # fmt: skip
+        tile = tl.program_id(0)
+        before, expert, first, last = 0, 0, 0, 0
+        for candidate in range(EXPERTS):
+            begin = tl.load(starts + candidate).to(tl.int32)
+            end = tl.load(starts + candidate + 1).to(tl.int32)
+            tiles = (end - begin + ROWS - 1) // ROWS
+            mine = (tile >= before) & (tile < before + tiles)
+            expert = tl.where(mine, candidate, expert)
+            first = tl.where(mine, begin + (tile - before) * ROWS, first)
+            last = tl.where(mine, end, last)
+            before += tiles
+        if tile < before:
+            pairs = first + tl.arange(0, ROWS)
+            channels = tl.program_id(1) * OUTPUTS + tl.arange(0, OUTPUTS)
+            columns = tl.arange(0, INPUTS)
+            strip = weight + (tl.cast(expert, tl.int64) * outputs + channels[:, None]) * inputs
+            states = x + pairs[None, :].to(tl.int64) * inputs
+            sums = tl.zeros((OUTPUTS, ROWS), dtype=tl.float32)
+            for start in range(0, inputs, INPUTS):
+                inside = start + columns < inputs
+                integers = tl.load(
+                    strip + start + columns[None, :], mask=(channels < outputs)[:, None] & inside[None, :], other=0
+                )
+                state = tl.load(
+                    states + start + columns[:, None], mask=(pairs < last)[None, :] & inside[:, None], other=0.0
+                )
+                sums = tl.dot(integers.to(x.dtype.element_ty), state, sums)
+            factors = tl.load(
+                scale + tl.cast(expert, tl.int64) * outputs + channels, mask=channels < outputs, other=0.0
+            )
+            tl.store(
+                out + pairs[None, :].to(tl.int64) * outputs + channels[:, None],
+                (sums * factors[:, None]).to(out.dtype.element_ty),
+                mask=(pairs < last)[None, :] & (channels < outputs)[:, None],
+            )
+
+    return product
