@@ -53,7 +53,7 @@ class HealthLimits:
     """Beyond these a worker is not well.
 
     Attributes:
-        free_bytes: least that must be free; None where the device is no card, and what is free is others' business.
+        free_bytes: least that must be free; None where there is no card, and what is free is others' business.
         drift_bytes: most that may be held beyond the baseline.
     """
 
@@ -61,12 +61,9 @@ class HealthLimits:
     free_bytes: int | None = 2 * GB
     decode_tokens_per_s: float = 20.0
     decode_tokens: int = 64  # fewer say little about a rate
-    # Of a card, whose allocator counts to the byte, a handful of activations' worth is a leak.
-    drift_bytes: int = 64 * 10**6
-
-
-# Without a card, memory is the process's: what its allocator keeps after a full token budget is no leak.
-CPU_LIMITS = HealthLimits(free_bytes=None, drift_bytes=2 * GB)
+    # A third of the buffer that stays free on a card: time enough to drain before it hurts. The engine tells of every
+    # lost byte by itself; without a card memory is the process's, whose allocator keeps what a large pass needed.
+    drift_bytes: int = GB
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ from typing import Any
 
 from pinpoint.errors import PinpointError
 from pinpoint.serving import sdk_guards
+from pinpoint.serving.health import Monitor
 from pinpoint.serving.progress import send_to_platform
 from pinpoint.serving.worker import Worker
 from pinpoint.settings import Settings, read_settings
@@ -45,6 +46,8 @@ def start(handler: Entry) -> None:
 
     if not local:
         sdk_guards.install(settings)
+        # From before the load, so that one which does not end is told of.
+        Monitor(handler.worker.metrics, handler.worker.health, sdk_guards.request_replacement).start()
 
         def engine_loads() -> None:
             handler.worker.load()

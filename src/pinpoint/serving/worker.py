@@ -27,6 +27,7 @@ from pinpoint.errors import CapacityError, InternalError, PinpointError, Request
 from pinpoint.serving import sdk_guards
 from pinpoint.serving.batcher import Batcher, place
 from pinpoint.serving.classify import JobCounts, Work
+from pinpoint.serving.health import Health, HealthLimits
 from pinpoint.serving.jobs import JobLedger, input_digest
 from pinpoint.serving.metrics import JobRecord, Metrics, printable
 from pinpoint.serving.model import get_scorer
@@ -50,11 +51,13 @@ class Worker:
 
     Attributes:
         metrics: what is counted here.
+        health: whether it is well, by those figures; the monitor keeps it up to date.
     """
 
     def __init__(self, settings: Settings, send_progress: Send | None = None) -> None:
         self.settings = settings
         self.metrics = Metrics()
+        self.health = Health(HealthLimits(free_bytes=None) if settings.device == "cpu" else HealthLimits())
         self._send_progress = send_progress
         self._limits = Limits()
         self._forward = ThreadPoolExecutor(max_workers=1, thread_name_prefix="forward")
@@ -88,7 +91,7 @@ class Worker:
         """Answer one job: the value of `output`, or `{"error": "<code>: <message> (<field>)"}`."""
         arrived_s = time.perf_counter()
         if _asks_for_health(job):
-            return self.metrics.snapshot()
+            return {**self.health.verdict.to_wire(), **self.metrics.snapshot()}
         job_id = job["id"] if isinstance(job, dict) and isinstance(job.get("id"), str) else ""
         try:
             return await self._answer(job, job_id, arrived_s)
