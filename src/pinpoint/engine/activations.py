@@ -102,7 +102,7 @@ def _experts(shape: ModelShape, precision: Precision, even_routing: bool) -> Sta
     held += (INDEX + 2 * HALF * hidden) * chosen  # the order, the sorted states, the mixed ones
     wide = 2 * HALF * width  # gate and up of one expert's tokens
     gating = wide + HALF * width * (2 if precision == "bf16" else 1)  # transformers' own experts keep the opened gate
-    last = (2 * HALF * chosen + HALF) * hidden  # back in the tokens' order, weighted, summed
+    last = (INDEX + 2 * HALF * hidden) * chosen  # back in the tokens' order, and weighted
     return Stage("experts", _cast(precision, 2 * width, hidden), held + int(max(share * gating, last)))
 
 

@@ -16,8 +16,8 @@ import torch
 from torch import Tensor
 from transformers.integrations.moe import ALL_EXPERTS_FUNCTIONS
 
-from pinpoint.engine import triton_int8
-from pinpoint.engine.int8_product import few_rows, gated_product, scaled_product_into
+from pinpoint.engine import triton_int8, triton_pointwise
+from pinpoint.engine.int8_product import few_rows, gated_product, kernels_work, scaled_product_into
 
 NAME = "pinpoint_int8"
 
@@ -51,17 +51,42 @@ def mix(
     """
     tokens, choices = top_k_index.shape
     chosen = top_k_index.reshape(-1)
+    counts = _counts(chosen, len(self.gate_up_proj))
     order = torch.argsort(chosen, stable=True)  # [P]
-    counts = torch.bincount(chosen, minlength=len(self.gate_up_proj)).tolist()
     sorted_states = hidden_states[order // choices]  # [P, H]
     mixed = torch.empty_like(sorted_states)
-    for index, (states, out) in enumerate(zip(sorted_states.split(counts), mixed.split(counts), strict=True)):
+    runs = counts()
+    for index, (states, out) in enumerate(zip(torch.split(sorted_states, runs), torch.split(mixed, runs), strict=True)):
         if len(states):
             expert(self, index, states, out)
-    by_choice = torch.empty_like(mixed)
-    by_choice[order] = mixed
+    places = torch.empty_like(order)
+    places[order] = torch.arange(len(order), device=order.device)
+    if mixed.is_cuda and kernels_work():
+        return triton_pointwise.combine(mixed, places.view(tokens, choices), top_k_weights)
     weights = top_k_weights.unsqueeze(-1).to(mixed.dtype)  # [T, K, 1]
-    return (by_choice.view(tokens, choices, -1) * weights).sum(dim=1)
+    return (mixed[places].view(tokens, choices, -1) * weights).sum(dim=1)
+
+
+def _counts(chosen: Tensor, experts: int) -> Callable[[], list[int]]:
+    """Asks how many of `chosen` [P] each expert has; the answer is waited for where it is called for.
+
+    On CUDA the device goes on meanwhile with what was asked of it after. `bincount` would wait at once, for its largest
+    value.
+    """
+    counts = torch.zeros(experts, dtype=torch.int64, device=chosen.device)
+    counts.scatter_add_(0, chosen, torch.ones_like(chosen))
+    if not chosen.is_cuda:
+        return counts.tolist
+    host = torch.empty(experts, dtype=torch.int64, pin_memory=True).copy_(counts, non_blocking=True)
+    there = torch.cuda.Event()  # type: ignore[no-untyped-call]
+    there.record()
+
+    def wait() -> list[int]:
+        there.synchronize()
+        found: list[int] = host.tolist()
+        return found
+
+    return wait
 
 
 def _int8_expert(self: Any, index: int, states: Tensor, out: Tensor) -> None:

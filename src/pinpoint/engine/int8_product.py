@@ -49,7 +49,7 @@ def scaled_product_into(x: Tensor, weight: Tensor, scale: Tensor, out: Tensor) -
         torch.mm(x, weight.to(x.dtype).mul_(scale.unsqueeze(-1)).t(), out=out)
     else:
         torch.mm(x, weight.to(x.dtype).t(), out=out)
-        for part in out.split(SCALE_ROWS):
+        for part in torch.split(out, SCALE_ROWS):
             part.mul_(scale)
 
 

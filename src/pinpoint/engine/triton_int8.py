@@ -22,7 +22,7 @@ from torch import Tensor
 # Up to so many rows: every pair reads its own matrix, from the cache where two pairs share an expert. To be measured.
 MOST_ROWS = 8
 # Output channels and input channels that a program takes at a time.
-BLOCK_OUTPUTS, BLOCK_INPUTS, WARPS = 8, 1024, 4
+BLOCK_OUTPUTS, BLOCK_INPUTS, WARPS = 16, 512, 4
 
 
 def few_rows_product(x: Tensor, weight: Tensor, scale: Tensor) -> Tensor:
