@@ -1,5 +1,7 @@
 """Documents made ready: cut to the room that a task leaves, parted in pages, counted in units."""
 
+from typing import Literal
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -121,7 +123,9 @@ def test_the_pages_of_a_document_that_is_read_whole_are_joined_by_a_blank_line()
 
 @pytest.mark.parametrize("long_document", ["head_tail", "pages"])
 @pytest.mark.parametrize("tasks", [(CHOICE,), (FLAGS,), (TONE, FLAGS, CHOICE)])
-def test_units_are_counted_without_laying_them(tasks: tuple[Task, ...], long_document: str) -> None:
+def test_units_are_counted_without_laying_them(
+    tasks: tuple[Task, ...], long_document: Literal["head_tail", "pages"]
+) -> None:
     documents = (document("one", " ", "x" * 900), document("", index=1), document("two " * 99, "three", index=2))
     asked = Request(documents, tasks, Options(long_document=long_document))
     preparation = Preparation(asked, FakeEngine(context_tokens=400))

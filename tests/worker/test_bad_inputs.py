@@ -129,14 +129,14 @@ def test_good_jobs_among_bad_ones_are_answered_as_without_them(served: tuple[Pla
         assert (good.status, good.error) == (expected.status, expected.error)
         if good.status == "COMPLETED":
             same(good.output["results"], expected.output["results"])
-    for name, (_, code) in told.items():
+    for name, (_, expected_code) in told.items():
         job = jobs[name]
         assert len(job.acknowledged) == 1, name
-        if code is None:
+        if expected_code is None:
             assert job.status == "COMPLETED", (name, job.error)
         else:
             assert job.status == "FAILED" and isinstance(job.error, str), name
-            assert job.error.startswith(code), (name, job.error)
+            assert job.error.startswith(expected_code), (name, job.error)
         assert CANARY not in json.dumps(job.error), name
         assert "Traceback" not in json.dumps(job.error), name
     audit = platform.ledger.audit()

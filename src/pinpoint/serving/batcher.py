@@ -28,7 +28,8 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Protocol, TypeVar
 
-from pinpoint.errors import DeviceError, InternalError, PinpointError
+from pinpoint.errors import DeviceError, PinpointError
+from pinpoint.serving.failures import internal_error, place
 from pinpoint.serving.fair_queue import FairQueue, Lane, Taken
 from pinpoint.serving.metrics import BatchRecord
 from pinpoint.serving.passes import Engine, Outcome, PassFigures, Unit, measure
@@ -190,7 +191,7 @@ class Batcher:
             self._fail_all(self._broken)
         except Exception as error:  # a fault of this file: nobody must wait for ever because of it
             log.error("batcher failed type=%s at=%s", type(error).__name__, place(error))
-            self._fail_all(_internal())
+            self._fail_all(internal_error())
         finally:
             self._serving = None
 
@@ -240,7 +241,7 @@ class Batcher:
         # Outside the `except`, so that nothing holds the pass that failed.
         engine.release()
         if len(shares) == 1:
-            return [_internal()]
+            return [internal_error()]
         return [alone for share in shares for alone in self._measure([share], engine)]
 
     def _record(self, units: Sequence[tuple[_Waiter, Unit]], figures: PassFigures, engine: Engine) -> None:
@@ -268,7 +269,7 @@ class Batcher:
         for lane, error in self._queue.failed:
             log.error("job=%s cannot be laid type=%s at=%s", lane.job, type(error).__name__, place(error))
             if lane in self._waiters:
-                self._waiters[lane].settle(error if isinstance(error, PinpointError) else _internal())
+                self._waiters[lane].settle(error if isinstance(error, PinpointError) else internal_error())
         self._queue.failed.clear()
 
     def _fail_all(self, error: PinpointError) -> None:
@@ -283,15 +284,3 @@ def _by_waiter(batch: list[Taken], waiters: dict[Lane, _Waiter]) -> Shares:
     for taken in batch:
         shares.setdefault(taken.lane, []).append(taken)
     return [(waiters[lane], share) for lane, share in shares.items() if lane in waiters]
-
-
-def _internal() -> InternalError:
-    return InternalError("internal", "the worker failed on this job; its log has the details")
-
-
-def place(error: BaseException) -> str:
-    """File and line where an error rose: enough to find it, and free of what the job contained."""
-    trace = error.__traceback__
-    while trace is not None and trace.tb_next is not None:
-        trace = trace.tb_next
-    return "unknown" if trace is None else f"{trace.tb_frame.f_code.co_filename}:{trace.tb_lineno}"

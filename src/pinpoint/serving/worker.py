@@ -23,10 +23,11 @@ from pinpoint.api.adapters import zero_shot_answer
 from pinpoint.api.limits import Limits
 from pinpoint.api.request import Request, parse_request
 from pinpoint.api.response import Response, check_wire, error_envelope
-from pinpoint.errors import CapacityError, InternalError, PinpointError, RequestError
+from pinpoint.errors import CapacityError, PinpointError, RequestError
 from pinpoint.serving import sdk_guards
-from pinpoint.serving.batcher import Batcher, place
+from pinpoint.serving.batcher import Batcher
 from pinpoint.serving.classify import JobCounts, Work
+from pinpoint.serving.failures import contained, internal_error, place
 from pinpoint.serving.health import Health, HealthLimits
 from pinpoint.serving.jobs import JobLedger, input_digest
 from pinpoint.serving.metrics import JobRecord, Metrics, printable
@@ -66,7 +67,7 @@ class Worker:
         self._poison = PoisonMemory(state_folder(settings.state_dir))
         self._batcher = Batcher(
             self.load,
-            lambda call: asyncio.get_running_loop().run_in_executor(self._forward, _contained, call),
+            lambda call: asyncio.get_running_loop().run_in_executor(self._forward, contained, call),
             settings.max_queued_tokens,
             settings.batch_wait_ms / 1e3,
             self._around,
@@ -104,7 +105,7 @@ class Worker:
             log.error(
                 "job=%s status=error code=internal type=%s at=%s", printable(job_id), type(error).__name__, place(error)
             )
-            failure = InternalError("internal", "the worker failed on this job; its log has the details")
+            failure = internal_error()
         self.metrics.job_done(
             JobRecord(job_id=job_id, code=failure.code, field=failure.field, total_ms=_ms_since(arrived_s))
         )
@@ -201,7 +202,7 @@ class Worker:
 
     def _in_thread(self, call: Callable[[], T]) -> asyncio.Future[T]:
         """Run what is a job's own outside the event loop."""
-        return asyncio.get_running_loop().run_in_executor(self._jobs, _contained, call)
+        return asyncio.get_running_loop().run_in_executor(self._jobs, contained, call)
 
     @contextmanager
     def _around(self, job_ids: list[str]) -> Iterator[None]:
@@ -215,14 +216,6 @@ class Worker:
             self._leaving = True
             log.critical("leaving: %s", error.wire())
             asyncio.get_running_loop().call_later(LEAVING_S, os._exit, 1)
-
-
-def _contained(call: Callable[[], T]) -> T:
-    """Call; a SystemExit, which would end the event loop and every job in it, is one more error."""
-    try:
-        return call()
-    except SystemExit as error:
-        raise RuntimeError("SystemExit") from error
 
 
 def _asks_for_health(job: Any) -> bool:
