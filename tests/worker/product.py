@@ -63,7 +63,7 @@ def good_job(chance: random.Random, tag: str) -> dict[str, Any]:
         return {"documents": documents, "labels": labels, "multi_label": chance.random() < 0.5}
     if shape < 0.97:  # two tasks, and one document that fails alone
         return {
-            "documents": [{"id": tag, "text": text()}, {"id": f"{tag}/bad", "text": "\u200b"}],
+            "documents": [{"id": tag, "text": text()}, {"id": f"{tag}/bad", "text": "a lone \ud800"}],
             "tasks": {"a": {"labels": labels}, "b": {"labels": list(LABELS[1])}},
         }
     return {"documents": [{"id": tag, "text": text()}], "labels": labels, "options": {"explain": True}}

@@ -205,5 +205,8 @@ def _reset(request: web.Request) -> None:
 
 
 def as_wire(value: Any) -> bytes:
-    """A job as the platform sends it; NaN stays what Python makes of it."""
-    return json.dumps(value, ensure_ascii=False, allow_nan=True).encode("utf-8", "surrogatepass")
+    """A job as the platform sends it; NaN stays what Python makes of it, a lone surrogate is escaped."""
+    try:
+        return json.dumps(value, ensure_ascii=False, allow_nan=True).encode("utf-8")
+    except UnicodeEncodeError:
+        return json.dumps(value, allow_nan=True).encode("ascii")
