@@ -91,3 +91,13 @@ def test_the_workspace_of_another_thread_belongs_to_the_baseline() -> None:
     thread.join()
     assert drifts == [0] * (2 * BATCHES)
     assert baseline.bytes == MODEL_BYTES + WORKSPACE_BYTES
+
+
+def test_the_workspace_of_a_recorded_graph_belongs_to_the_baseline_and_comes_once() -> None:
+    device = Device()
+    baseline = device.baseline()
+    device.bytes += WORKSPACE_BYTES
+    assert [baseline.check(0, wrote=True) for _ in range(BATCHES)] == [0] * BATCHES
+    assert baseline.check(0) == 0
+    device.bytes += WORKSPACE_BYTES
+    assert baseline.check(0, wrote=True) == WORKSPACE_BYTES

@@ -19,6 +19,7 @@ TENSOR_MODULES = {
     "pinpoint.engine.generate",
     "pinpoint.engine.gpu",
     "pinpoint.engine.int8",
+    "pinpoint.engine.int8_product",
     "pinpoint.engine.load",
     "pinpoint.engine.nf4",
     "pinpoint.engine.prefix_cache",
@@ -29,6 +30,7 @@ TENSOR_MODULES = {
     "pinpoint.engine.scoring",
     "pinpoint.engine.triton_grouped",
     "pinpoint.engine.triton_int8",
+    "pinpoint.engine.triton_pointwise",
     "pinpoint.engine.varlen",
     "pinpoint.engine.warmup",
 }

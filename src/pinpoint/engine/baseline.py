@@ -4,8 +4,9 @@ What is compared are the bytes that living tensors asked for. Those that the all
 (`memory_allocated`) are as many where the allocator's blocks are used again in the same way, but a tensor may also get
 a larger block that happens to be free, so they can differ without a leak.
 
-Beside the model, two things stay on the device for good reasons: the prefix store, which counts its own bytes, and a
-workspace of cuBLAS for each thread that multiplies, which the thread's first batch brings.
+Beside the model, two things stay on the device for good reasons: the prefix store, which counts its own bytes, and
+cuBLAS' workspaces, one for each thread and stream that multiplies: a thread's first batch brings one, and the first in
+which it records a graph, to write a reason, another.
 """
 
 from __future__ import annotations
@@ -39,17 +40,21 @@ class Baseline:
         self._read_bytes = read_bytes
         self._batches = batches
         self._above = 0
-        self._threads: set[int] = set()
+        self._seen: set[tuple[int, bool]] = set()
 
-    def check(self, store_bytes: int) -> int:
-        """Compare after a batch of which nothing is left, and return `drift_bytes`; a thread's first sets it to 0.
+    def check(self, store_bytes: int, wrote: bool = False) -> int:
+        """Compare after a batch of which nothing is left, and return `drift_bytes`.
+
+        A thread's first batch, and its first that wrote a reason, are taken as they are.
 
         Args:
             store_bytes: what the prefix store holds now.
+            wrote: whether a reason was written.
         """
         held_bytes = self._read_bytes() - store_bytes
-        if self.bytes is None or threading.get_ident() not in self._threads:
-            self._threads.add(threading.get_ident())
+        who = (threading.get_ident(), wrote)
+        if self.bytes is None or who not in self._seen:
+            self._seen.add(who)
             self.bytes = held_bytes
         self.drift_bytes = held_bytes - self.bytes
         self._above = self._above + 1 if self.drift_bytes else 0

@@ -52,9 +52,11 @@ class ForestPass:
     _scorer: Scorer
     _forest: Forest
     _layers: dict[int, Layers]
+    _wrote: bool = False
 
     def explain(self, ask: int, label: str) -> tuple[str, int]:
         """A rationale for having answered `label`, greedy, and its number of tokens."""
+        self._wrote = True
         scorer, span = self._scorer, self._forest.asks[ask].span
         encoder = scorer.prompts.encoder
         answer = [*encoder.label_tokens(label), *encoder.pieces(generate.reason_opening())]
@@ -124,7 +126,7 @@ class Scorer:
         finally:
             done.close()
         # Not after a failed pass: what it holds goes with its exception.
-        if self.baseline is not None and self.baseline.check(self.store.bytes) == 0:
+        if self.baseline is not None and self.baseline.check(self.store.bytes, done._wrote) == 0:
             self._baseline_bytes = torch.cuda.memory_allocated(self.loaded.device)
 
     def release(self) -> None:
