@@ -13,7 +13,8 @@ What follows from that, and is tested:
 * the units of one job stay in order and together, so that they share their beginnings.
 
 A batch holds jobs of one kind: reasons are written while a pass is open and keep the keys and values of all of it, so
-jobs that ask for them get passes of their own. A job that is suspected of ending the process is measured alone.
+jobs that ask for them get passes of their own, of a few units each. A job that is suspected of ending the process is
+measured alone.
 """
 
 from __future__ import annotations
@@ -24,6 +25,10 @@ from dataclasses import dataclass, field
 from pinpoint.errors import CapacityError
 from pinpoint.prompting.span_tree import Forest
 from pinpoint.serving.passes import Unit
+
+# Of one pass where reasons are asked for. They are written one after the other, a second or two each, while everybody
+# else waits; and a pass of minutes would look like a hang.
+EXPLAINED_UNITS = 8
 
 
 @dataclass(slots=True, eq=False)
@@ -148,6 +153,8 @@ class FairQueue:
             except Exception as error:  # whatever it is, it is this job's alone
                 self.drop(lane)
                 self.failed.append((lane, error))
+                return False
+            if lane.explains and len(batch) >= EXPLAINED_UNITS:
                 return False
             if batch and forest.total_tokens + unit.prompt.new_tokens(forest) > budget_tokens:
                 return False
