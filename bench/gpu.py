@@ -94,6 +94,7 @@ def _measures(
         if "kernels" in parts:
             yield "kernels", lambda: gpu_kernels.few_rows(scorer)
             yield "kernels", lambda: gpu_kernels.some_hundred_rows(scorer)
+            yield "kernels", lambda: gpu_kernels.norms(scorer)
         if "speed" in parts:
             yield "speed", lambda: [gpu_speed.large_product("speed"), gpu_speed.copy_rate("speed")]
             for tokens, document in ((8192, 300),) if quick else ((2048, 300), (4096, 300), (8192, 300), (8192, 2000)):

@@ -12,6 +12,7 @@ from statistics import median
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from bench.gpu_rows import Row, at_most
@@ -79,6 +80,20 @@ def some_hundred_rows(scorer: Scorer) -> Iterator[Row]:
             setattr(triton_grouped, name, value)
 
 
+@torch.inference_mode()
+def norms(scorer: Scorer, tokens: int = 8192) -> Iterator[Row]:
+    """All of a pass's root-mean-square norms, transformers' way and fused."""
+    model = scorer.loaded.model
+    found = [layer.input_layernorm for layer in model.model.layers] * 2
+    states = torch.randn(1, tokens, model.config.hidden_size, dtype=torch.bfloat16, device="cuda")
+    for name, side in (("transformers' way", lambda norm: type(norm).forward(norm, states)), ("fused", _fused(states))):
+        yield Row(PART, f"{len(found)} norms of {tokens} tokens, {name}, ms", round(timed(found, side), 2))
+
+
+def _fused(states: Tensor) -> Callable[[Any], Tensor]:
+    return lambda norm: F.rms_norm(states, norm.weight.shape, norm.weight, norm.variance_epsilon)
+
+
 @contextmanager
 def most_rows(rows: int) -> Iterator[None]:
     """Few rows are so many inside."""
@@ -95,12 +110,17 @@ def milliseconds(modules: list[Any], rows: int, mix: Mix = int8_experts) -> floa
     experts, _, hidden = modules[0].gate_up_proj.shape
     states = torch.randn(rows, hidden, dtype=torch.bfloat16, device="cuda")
     weights, chosen = torch.softmax(torch.randn(rows, experts, device="cuda"), dim=-1).topk(2, dim=-1)
+    return timed(modules, lambda module: mix(module, states, chosen, weights))
+
+
+def timed(modules: list[Any], side: Callable[[Any], object]) -> float:
+    """Median milliseconds of `side` of all modules, by device events, after one unmeasured round."""
     found: list[float] = []
     for turn in range(ROUNDS + 1):
         start, stop = (torch.cuda.Event(enable_timing=True) for _ in range(2))  # type: ignore[no-untyped-call]
         start.record()
         for module in modules:
-            mix(module, states, chosen, weights)
+            side(module)
         stop.record()
         torch.cuda.synchronize()
         if turn:

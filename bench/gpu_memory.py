@@ -20,6 +20,7 @@ PART = "memory"
 WEIGHTS_GB = 47.1
 OFF_PERCENT = 5.0
 # Batches of at most so many tokens, the small ones far more often: a thousand fit into a minute.
+EXPLAINED_EVERY = 50
 LENGTHS, WEIGHTS = (16, 64, 256, 1024, 4096, 8192), (30, 30, 20, 12, 5, 3)
 
 
@@ -73,14 +74,15 @@ def baseline(scorer: Scorer, batches: int, seed: int = 0) -> list[Row]:
     """Bytes above the baseline after each of many batches of mixed sizes, with the prefix store and without."""
     assert scorer.baseline is not None
     rng = random.Random(seed)
-    _mixed(scorer, rng)  # the thread's first batch sets the baseline
+    _mixed(scorer, rng)  # the thread's first batch sets the baseline, and so does the first that writes a reason
+    _explained(scorer, rng)
     device = scorer.loaded.device
     scorer.store.clear()
     allocated, dirty, tokens, began = torch.cuda.memory_allocated(device), 0, 0, time.monotonic()
     for batch in range(batches):
         if batch == batches // 2:
             scorer.store.clear()
-        tokens += _mixed(scorer, rng)
+        tokens += _explained(scorer, rng) if batch % EXPLAINED_EVERY == EXPLAINED_EVERY - 1 else _mixed(scorer, rng)
         dirty += scorer.baseline.drift_bytes != 0
     seconds = time.monotonic() - began
     scorer.store.clear()
@@ -139,6 +141,12 @@ def _fill(scorer: Scorer, left_bytes: int = 300_000_000) -> torch.Tensor:
 def _mixed(scorer: Scorer, rng: random.Random) -> int:
     forest = _forest(scorer, rng.choices(LENGTHS, WEIGHTS)[0], rng)
     with scorer.run(forest, explain=False) as done:
+        return done.computed_tokens
+
+
+def _explained(scorer: Scorer, rng: random.Random) -> int:
+    with scorer.run(_forest(scorer, 256, rng), explain=True) as done:
+        done.explain(0, TASK.labels[0].name)
         return done.computed_tokens
 
 

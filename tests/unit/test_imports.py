@@ -22,6 +22,7 @@ TENSOR_MODULES = {
     "pinpoint.engine.int8_product",
     "pinpoint.engine.load",
     "pinpoint.engine.nf4",
+    "pinpoint.engine.norms",
     "pinpoint.engine.prefix_cache",
     "pinpoint.engine.pretrained",
     "pinpoint.engine.quantize_job",
