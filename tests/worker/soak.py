@@ -139,6 +139,7 @@ class Soak:
             "PINPOINT_POST_ATTEMPT_S": 2.0,
             # What is kept on purpose, and bounded, is full before memory is looked at.
             "PINPOINT_KEPT_ANSWERS_BYTES": 200_000,
+            "PINPOINT_PREFIX_STORE_BYTES": 4_000_000,
             "PLANT_CHANCE": 0.03 if "passes" in self._faults else 0,
             "PLANT_SEED": self._chance.randrange(10**9),
             "PLANT_LEAK_BYTES": LEAK_BYTES if self._leak else 0,
