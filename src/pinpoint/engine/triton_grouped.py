@@ -15,13 +15,33 @@ Axes: T tokens, K experts chosen for each, P = T·K pairs, E experts, O output c
 from __future__ import annotations
 
 from functools import cache
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
-# Tile of rows, strip of output channels, input channels at a time; warps and software pipeline of a program.
-ROWS, OUTPUTS, INPUTS, WARPS, STAGES = 64, 128, 128, 8, 3
+# All experts of Mixtral 8x7B, an H200, ms, by tokens; below 5 `triton_int8` is faster, from some 600 on `experts.mix`:
+#
+#   tokens              16   64  128  256  512 1024
+#   matrices cast       65   66   66   67   69   80
+#   tiles of few rows   23   23   24   35   57  103
+#   tiles of many       32   33   34   36   53   88
+MOST_TOKENS = 512
+
+
+class Tiles(NamedTuple):
+    """Rows, output channels and input channels that a program takes at a time, its warps and software pipeline."""
+
+    rows: int
+    outputs: int
+    inputs: int
+    warps: int
+    stages: int
+
+
+OF_FEW, OF_MANY = Tiles(64, 128, 128, 8, 3), Tiles(128, 128, 64, 8, 3)
+# Rows of an expert, on average, from which on the larger tiles are faster.
+MANY_ROWS = 96
 
 
 def grouped_experts(module: Any, hidden_states: Tensor, top_k_index: Tensor, top_k_weights: Tensor) -> Tensor:
@@ -38,7 +58,7 @@ def grouped_experts(module: Any, hidden_states: Tensor, top_k_index: Tensor, top
     return (by_choice.view(tokens, choices, -1) * weights).sum(dim=1)
 
 
-def grouped_product(x: Tensor, weight: Tensor, scale: Tensor, starts: Tensor) -> Tensor:
+def grouped_product(x: Tensor, weight: Tensor, scale: Tensor, starts: Tensor, tiles: Tiles | None = None) -> Tensor:
     """Each row times the matrix of its expert.
 
     Args:
@@ -46,18 +66,21 @@ def grouped_product(x: Tensor, weight: Tensor, scale: Tensor, starts: Tensor) ->
         weight: int8 [E, O, I], contiguous.
         scale: float32 [E, O].
         starts: int64 [E + 1], where the rows of each expert begin, and P.
+        tiles: by the rows of an expert where not given.
 
     Returns:
         [P, O] in the dtype of x.
     """
     experts, outputs, inputs = weight.shape
+    tiles = tiles or (OF_FEW if len(x) < MANY_ROWS * experts else OF_MANY)
     out = torch.empty(len(x), outputs, dtype=x.dtype, device=x.device)
     # So many tiles at most: each expert's last one may be cut. Tiles side by side share a strip of channels, so that
     # an expert's matrix comes from the cache for its second tile.
-    grid = (-(-len(x) // ROWS) + experts, -(-outputs // OUTPUTS))
+    grid = (-(-len(x) // tiles.rows) + experts, -(-outputs // tiles.outputs))
     _kernel()[grid](
         x.contiguous(), weight, scale, starts, out, outputs, inputs,
-        EXPERTS=experts, ROWS=ROWS, OUTPUTS=OUTPUTS, INPUTS=INPUTS, num_warps=WARPS, num_stages=STAGES,
+        EXPERTS=experts, ROWS=tiles.rows, OUTPUTS=tiles.outputs, INPUTS=tiles.inputs,
+        num_warps=tiles.warps, num_stages=tiles.stages,
     )  # fmt: skip
     return out
 
