@@ -119,7 +119,7 @@ def test_a_warm_up_that_runs_out_of_memory_is_a_refusal(
         raise OutOfMemory("out_of_memory", "the device ran out of memory")
 
     monkeypatch.setattr(scorer, "_score", failing)
-    with pytest.raises(CapacityError, match=f"a pass of {BUDGET_TOKENS} tokens") as refused:
+    with pytest.raises(CapacityError, match=f"a pass of up to {BUDGET_TOKENS} tokens") as refused:
         warm_up(scorer)
     assert (refused.value.code, refused.value.field) == ("warm_up_out_of_memory", "PINPOINT_TOKEN_BUDGET")
     assert refused.value.__context__ is None, "nothing may hold the pass that failed"
