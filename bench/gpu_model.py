@@ -11,7 +11,7 @@ from torch import nn
 from transformers import AutoModelForCausalLM, AutoTokenizer, MixtralConfig, PreTrainedModel
 from transformers.quantizers.quantizers_utils import get_module_from_name
 
-from pinpoint.engine import attention, experts, gpu, int8
+from pinpoint.engine import attention, experts, gpu, int8, norms
 from pinpoint.engine.load import LoadedModel, context_tokens, embedded_folder
 from pinpoint.engine.memory_plan import MemoryPlan
 from pinpoint.engine.model_shapes import shape_from_config
@@ -47,6 +47,8 @@ def random_model(config: Any, device: torch.device, dtype: torch.dtype = torch.b
         model.model.rotary_emb = type(model.model.rotary_emb)(config)
     model.set_experts_implementation(experts.NAME)
     model.config.quantization_config = int8.Int8Config()
+    if device.type == "cuda":
+        norms.fuse(model)
     return model.eval().requires_grad_(False)
 
 

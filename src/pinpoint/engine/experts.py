@@ -1,7 +1,8 @@
 """The experts of a mixture in 8 bits, as a function that transformers calls for any model with fused experts.
 
 Tokens are sorted by expert once; each expert is then one product over the tokens that chose it. The only wait for the
-device is for the number of tokens of each expert; a few tokens, as in decoding, are not sorted and wait for nothing.
+device is for the number of tokens of each expert. Where the tokens are few, as in decoding, or some hundred, Triton's
+kernels read the integers as they lie and wait for nothing.
 
 Axes: T tokens, K experts chosen for each, E experts, H hidden, F width, P = T·K token-expert pairs, n pairs of one
 expert.
@@ -16,7 +17,7 @@ import torch
 from torch import Tensor
 from transformers.integrations.moe import ALL_EXPERTS_FUNCTIONS
 
-from pinpoint.engine import triton_int8, triton_pointwise
+from pinpoint.engine import triton_grouped, triton_int8, triton_pointwise
 from pinpoint.engine.int8_product import few_rows, gated_product, kernels_work, scaled_product_into
 
 NAME = "pinpoint_int8"
@@ -36,6 +37,8 @@ def int8_experts(self: Any, hidden_states: Tensor, top_k_index: Tensor, top_k_we
     """
     if few_rows(hidden_states):
         return triton_int8.few_rows_experts(self, hidden_states, top_k_index, top_k_weights)
+    if hidden_states.is_cuda and len(hidden_states) <= triton_grouped.MOST_TOKENS and kernels_work():
+        return triton_grouped.grouped_experts(self, hidden_states, top_k_index, top_k_weights)
     return mix(self, hidden_states, top_k_index, top_k_weights, _int8_expert)
 
 

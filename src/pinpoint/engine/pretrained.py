@@ -12,7 +12,7 @@ import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer, GenerationConfig, PreTrainedModel
 from transformers.utils import logging as transformers_logging
 
-from pinpoint.engine import attention, gpu
+from pinpoint.engine import attention, gpu, norms
 from pinpoint.engine.activations import Precision
 from pinpoint.engine.checkpoint import FORMATS, stored_precision, unreadable
 from pinpoint.engine.quantizer import EXPERT_WEIGHTS, format_of
@@ -88,6 +88,8 @@ def from_pretrained(
         )
     if any(format_of(module) is not None and hasattr(module, EXPERT_WEIGHTS[0]) for module in model.modules()):
         model.set_experts_implementation(FORMATS[precision].experts)
+    if device.type == "cuda":
+        norms.fuse(model)
     # What a checkpoint says of sampling would leak into every call of `generate`.
     model.generation_config = GenerationConfig()
     return model.eval().requires_grad_(False), tokenizer
