@@ -14,7 +14,7 @@ from torch.utils._pytree import tree_leaves
 from pinpoint.engine import attention, varlen
 from pinpoint.engine.attention import SpanTable
 from pinpoint.engine.packing import PackedRow, pack
-from pinpoint.engine.varlen import VarlenCall, make_call, pairs_by_call
+from pinpoint.engine.varlen import Pair, VarlenCall, make_calls, pairs_by_call
 from pinpoint.prompting.label_trie import build_trie
 from pinpoint.prompting.span_tree import NO_PARENT, Forest
 
@@ -83,8 +83,12 @@ def slow_varlen(
     """The twin of `varlen_partial`: one pair after the other, on any device."""
     outs, sums = [], []
     for queries, keys in call.pairs:
-        columns = torch.cat([torch.arange(run.start, run.stop) for run in keys])
         rows = torch.arange(queries.start, queries.stop)
+        if not keys:
+            outs.append(torch.full((len(rows), *query.shape[1:]), torch.nan))
+            sums.append(torch.full((len(rows), query.shape[1]), torch.nan))
+            continue
+        columns = torch.cat([torch.arange(run.start, run.stop) for run in keys])
         assert len(rows) > 0 and len(columns) >= (len(rows) if causal else 1)
         seen = torch.ones(len(rows), len(columns), dtype=torch.bool)
         out, lse = by_the_book(
@@ -126,21 +130,28 @@ def test_blocks_of_any_size_merge_to_the_dense_one(
 
 @settings(deadline=None, max_examples=100)
 @given(rows())
-def test_the_first_call_has_every_row_once_and_no_other_has_one_twice(row: PackedRow) -> None:
-    first, *others = pairs_by_call(row)
-    assert [token for run, _ in first for token in range(run.start, run.stop)] == list(range(len(row.tokens)))
-    for call in others:
-        queries = [token for run, _ in call for token in range(run.start, run.stop)]
-        assert len(set(queries)) == len(queries)
+def test_every_row_is_wide_or_narrow_and_in_no_call_twice(row: PackedRow) -> None:
+    def tokens(call: list[Pair]) -> list[int]:
+        return [token for run, _ in call for token in range(run.start, run.stop)]
+
+    wide, narrow = pairs_by_call(row)
+    if wide:
+        assert tokens(wide) == list(range(len(row.tokens)))
+        assert tokens([pair for pair in wide if not pair[1]]) == (tokens(narrow[0]) if narrow else [])
+    else:
+        assert tokens(narrow[0]) == list(range(len(row.tokens)))
+    for call in narrow:
+        assert len(set(tokens(call))) == len(tokens(call))
+        assert set(tokens(call)) <= set(tokens(narrow[0]))
 
 
 @settings(deadline=None, max_examples=100)
 @given(rows())
 def test_the_keys_gathered_for_a_row_are_bounded_by_its_length(row: PackedRow) -> None:
-    calls = [make_call(pairs, CPU) for pairs in pairs_by_call(row)]
-    assert len(calls[0].key_offsets) == len(row.starts) + 1
-    assert int(calls[0].key_offsets[-1]) <= (varlen.GATHER + 1) * len(row.tokens)
-    for call in calls[1:]:
+    calls = make_calls(row, CPU)
+    if calls.wide is not None:
+        assert int(calls.wide.key_offsets[-1]) <= (varlen.GATHER + 1) * len(row.tokens)
+    for call in calls.narrow:
         assert int(call.key_offsets[-1]) <= (2 * varlen.GATHER + 1) * len(row.tokens) + row.kept_tokens
 
 

@@ -29,7 +29,7 @@ from transformers.integrations.sdpa_attention import sdpa_attention_forward
 from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 
 from pinpoint.engine.packing import PackedRow
-from pinpoint.engine.varlen import Run, VarlenCall, attend, make_call, pairs_by_call
+from pinpoint.engine.varlen import Calls, Run, attend, make_calls
 
 DENSE = "pinpoint_dense"
 SPANS = "pinpoint_spans"
@@ -98,9 +98,9 @@ class SpanTable:
         return found
 
     @cached_property
-    def calls(self) -> list[VarlenCall]:
+    def calls(self) -> Calls:
         """On CUDA, the calls of the variable-length kernel; made once for all layers."""
-        return [make_call(pairs, self.device) for pairs in pairs_by_call(self.row)]
+        return make_calls(self.row, self.device)
 
 
 def dense_attention(

@@ -1,14 +1,15 @@
 """Attention over a packed forest on CUDA, as a few calls of torch's variable-length kernel.
 
 A call takes any number of pairs (a run of query rows, the keys that they see). A *wide* span, one whose ancestors have
-at most `GATHER` times its own tokens, takes their keys before its own in the first call, which is causal, the last
-query seeing the last key: nothing is left to do for it. A *narrow* span (the inner nodes of a trie after a long
-document, say) takes its own keys alone there; its ancestors come in further calls, which many narrow spans share, a
-level of the forest a call. Each gives a partial attention with its log-sum-exp, and partial results merge exactly::
+at most `GATHER` times its own tokens, takes their keys before its own in one causal call, the last query seeing the
+last key: nothing is left to do for it. A *narrow* span (the inner nodes of a trie after a long document, say) takes its
+own keys alone in a causal call of the narrow ones; its ancestors come in further calls, which many narrow spans share,
+a level of the forest a call. Each gives a partial attention with its log-sum-exp, and partial results merge exactly::
 
     lse = log(exp(a.lse) + exp(b.lse));  out = exp(a.lse − lse) · a.out + exp(b.lse − lse) · b.out
 
-So most rows are computed once and merged never, and of keys no more than a fixed multiple of the row is gathered.
+So most rows are computed once and never merged, of keys no more than a fixed multiple of the row is gathered, and the
+kernel, which starts as many programs for a run of one token as for the longest of its call, has the short ones apart.
 
 Axes: H query heads, G key-value heads, T row tokens, P tokens kept from an earlier pass, D head size.
 """
@@ -50,31 +51,41 @@ class Run:
 Pair = tuple[Run, tuple[Run, ...]]
 
 
-def pairs_by_call(row: PackedRow) -> list[list[Pair]]:
-    """The calls of a row: the first one, causal, has every row once; in each other one, a row is at most once."""
+def pairs_by_call(row: PackedRow) -> tuple[list[Pair], list[list[Pair]]]:
+    """The call of the wide spans, and those of the narrow ones: the first over themselves, then a level each.
+
+    In no call is a row twice. In the first, the rows of narrow spans stand too, with no keys, so that the whole row
+    goes in and comes out as it lies; it is empty where all spans are narrow, and there are no others where all are wide.
+    """
     own = [Run(int(start), int(stop)) for start, stop in zip(row.starts, row.stops, strict=True)]
     keys = [Run(run.start + row.kept_tokens, run.stop + row.kept_tokens) for run in own]
     kept = [(Run(*rows), Run(*columns)) for rows, columns in row.kept_crossings]
     above: list[tuple[Run, ...]] = []  # of each span, the keys of its ancestors
-    wide: list[bool] = []
-    first: list[Pair] = []
+    is_wide: list[bool] = []
+    wide, narrow = list[Pair](), list[Pair]()
     levels: dict[int, dict[tuple[Run, ...], list[Run]]] = {}
     for span, (run, parent) in enumerate(zip(own, row.parents, strict=True)):
         if parent >= 0:
             above.append((*above[parent], keys[parent]))
         else:
             above.append(tuple(columns for rows, columns in kept if rows.start <= run.start < rows.stop))
-        wide.append(sum(part.tokens for part in above[span]) <= GATHER * run.tokens)
-        first.append((run, (*above[span], keys[span]) if wide[span] else (keys[span],)))
-        if not wide[span]:
-            for level, seen in _levels_above(span, row, keys, above, wide):
-                runs = levels.setdefault(level, {}).setdefault(seen, [])
-                if runs and runs[-1].stop == run.start:
-                    runs[-1] = Run(runs[-1].start, run.stop)
-                else:
-                    runs.append(run)
+        is_wide.append(sum(part.tokens for part in above[span]) <= GATHER * run.tokens)
+        if is_wide[span]:
+            wide.append((run, (*above[span], keys[span])))
+            continue
+        narrow.append((run, (keys[span],)))
+        if wide and not wide[-1][1]:
+            wide[-1] = (Run(wide[-1][0].start, run.stop), ())
+        else:
+            wide.append((run, ()))
+        for level, seen in _levels_above(span, row, keys, above, is_wide):
+            runs = levels.setdefault(level, {}).setdefault(seen, [])
+            if runs and runs[-1].stop == run.start:
+                runs[-1] = Run(runs[-1].start, run.stop)
+            else:
+                runs.append(run)
     others = [[(run, seen) for seen, runs in level.items() for run in runs] for _, level in sorted(levels.items())]
-    return [first, *others]
+    return wide if any(is_wide) else [], [narrow, *others] if narrow else []
 
 
 def _levels_above(
@@ -126,22 +137,58 @@ def make_call(pairs: list[Pair], device: torch.device) -> VarlenCall:
     )
 
 
-def attend(query: Tensor, key: Tensor, value: Tensor, scale: float, calls: Sequence[VarlenCall]) -> Tensor:
+@dataclass(frozen=True, slots=True)
+class Calls:
+    """All calls of a row.
+
+    Attributes:
+        wide: that of the wide spans; None where there are none.
+        narrow: those of the narrow spans, the one over themselves first.
+        narrow_at: of each of the others, where its queries stand among the narrow rows.
+    """
+
+    wide: VarlenCall | None
+    narrow: list[VarlenCall]
+    narrow_at: list[Tensor | slice]
+
+
+def make_calls(row: PackedRow, device: torch.device) -> Calls:
+    """The calls of a row, with all that they take on the device."""
+    wide, narrow = pairs_by_call(row)
+    # Of each row's token, how many of the tokens before it are narrow: the narrow spans in a row of their own.
+    is_narrow = np.zeros(len(row.tokens) + 1, dtype=np.int64)
+    for run, _ in narrow[0] if narrow else []:
+        is_narrow[run.start + 1 : run.stop + 1] = 1
+    before = np.cumsum(is_narrow)
+    return Calls(
+        make_call(wide, device) if wide else None,
+        [make_call(pairs, device) for pairs in narrow],
+        [_places([Run(int(before[run.start]), int(before[run.stop])) for run, _ in pairs], device)
+         for pairs in narrow[1:]],
+    )  # fmt: skip
+
+
+def attend(query: Tensor, key: Tensor, value: Tensor, scale: float, calls: Calls) -> Tensor:
     """query [H, T, D] against key and value [G, P + T, D], 16-bit → [T, H, D]."""
     rows, keys, values = (x.transpose(0, 1).contiguous() for x in (query, key, value))  # [tokens, heads, D]
-    first, *others = calls
+    if not calls.narrow:
+        assert calls.wide is not None, "a row has tokens"
+        return varlen_partial(rows, keys, values, calls.wide, scale, causal=True)[0]
+    if calls.wide is None:
+        result = torch.empty_like(rows)
+    else:
+        result, _ = varlen_partial(rows, keys, values, calls.wide, scale, causal=True)
+    first, *others = calls.narrow
     out, lse = varlen_partial(rows, keys, values, first, scale, causal=True)
-    if not others:
-        return out
     out = out.float()
-    for call in others:
+    for call, at in zip(others, calls.narrow_at, strict=True):
         part, part_lse = varlen_partial(rows, keys, values, call, scale, causal=False)
-        at = call.query_at
         # exp(b.lse − lse) of the docstring above; exp(a.lse − lse) is what is left of 1.
         weight = torch.sigmoid(part_lse - lse[at])[..., None]
         out[at] = torch.lerp(out[at], part.float(), weight)
         lse[at] = torch.logaddexp(lse[at], part_lse)
-    return out.to(query.dtype)
+    result[first.query_at] = out.to(result.dtype)
+    return result
 
 
 def varlen_partial(
@@ -150,7 +197,8 @@ def varlen_partial(
     """Attention of each run of queries over its keys, all in one call.
 
     query [T, H, D], key and value [P + T, G, D], 16-bit → out [n, H, D] and float32 log-sum-exp [n, H], n the queries
-    of all pairs in order. Causal: the last query of a pair sees all of its keys, each one before it a key less.
+    of all pairs in order. Causal: the last query of a pair sees all of its keys, each one before it a key less. Queries
+    without keys come out as anything.
     """
     from torch.nn.attention.varlen import AuxRequest, varlen_attn
 
