@@ -55,7 +55,7 @@ def pairs_by_call(row: PackedRow) -> tuple[list[Pair], list[list[Pair]]]:
     """The call of the wide spans, and those of the narrow ones: the first over themselves, then a level each.
 
     In no call is a row twice. In the first, the rows of narrow spans stand too, with no keys, so that the whole row
-    goes in and comes out as it lies; it is empty where all spans are narrow, and there are no others where all are wide.
+    goes in and comes out as it lies. It is empty where all spans are narrow; there are no others where all are wide.
     """
     own = [Run(int(start), int(stop)) for start, stop in zip(row.starts, row.stops, strict=True)]
     keys = [Run(run.start + row.kept_tokens, run.stop + row.kept_tokens) for run in own]
