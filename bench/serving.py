@@ -37,7 +37,7 @@ from tests.worker.processes import WorkerProcess
 from tests.worker.product import LABELS, TEXTS, product_worker
 
 ONE, MANY = 1, 64  # jobs in flight
-JOBS_ONE, JOBS_MANY = 30, 640  # of a round: about as long at either
+JOBS_ONE, JOBS_MANY = 100, 640  # of a round: about as long at either
 FLOOD_JOBS = 2000
 WARM_JOBS = 200
 END_S = 300.0

@@ -7,6 +7,7 @@ be lost, answered twice or answered by another's result, and the first worker's 
 
 from __future__ import annotations
 
+import itertools
 import json
 import random
 import signal
@@ -41,10 +42,12 @@ FAULTS = ("posts", "takes", "passes", "bad_inputs", "malformed", "cancels", "dup
 DEATHS = ("sigkill", "sigterm", "hung_pass", "hung_loop", "replacement")
 DEATH_EVERY_S = 6.0  # after the last one was replaced
 HANG_S = 8.0  # longer than the longest honest pass on a busy machine
-LEAK_BYTES = 100_000  # of each job, where one is planted
+LEAK_BYTES = 200_000  # of each job, where one is planted
 WARM_SHARE = 0.4  # of the jobs, until allocators, stores and windows are full
 MIN_JOBS = 500  # fewer say nothing about a slope
-MAX_SLOPE_MB = 5.0  # per 1,000 jobs; the planted leak is twenty times as much
+MAX_SLOPE_MB = 5.0  # per 1,000 jobs; the planted leak is forty times as much
+NOISE_MB = 25.0  # by which floors differ in a run that leaks nothing
+BUCKETS = 8
 
 
 class Handler(Enum):
@@ -69,28 +72,29 @@ class Tally:
     memory: list[tuple[int, float]] = field(default_factory=list)  # jobs answered, MB
 
     @property
-    def slope_mb(self) -> float | None:
-        """MB per 1,000 jobs, by the median of the slopes between samples of the run's first and second half.
-
-        Half the samples would have to lie for this to be misled; None where there are too few jobs.
-        """
-        if not self.memory:
-            return None
+    def floors(self) -> list[tuple[float, float]]:
+        """Jobs answered and the least memory held about then, once warm: that is between passes."""
+        if not self.memory or self.memory[-1][0] < MIN_JOBS:
+            return []
         warm = [sample for sample in self.memory if sample[0] >= WARM_SHARE * self.memory[-1][0]]
-        if self.memory[-1][0] < MIN_JOBS or len(warm) < 8:
-            return None
-        half = len(warm) // 2
-        slopes = [
-            1000 * (later[1] - earlier[1]) / (later[0] - earlier[0])
-            for earlier, later in zip(warm[:half], warm[-half:], strict=True)
-            if later[0] > earlier[0]
-        ]
+        size = max(1, len(warm) // BUCKETS)
+        buckets = [warm[start : start + size] for start in range(0, size * BUCKETS, size)]
+        return [(median(jobs for jobs, _ in some), min(mb for _, mb in some)) for some in buckets if some]
+
+    @property
+    def slope_mb(self) -> float | None:
+        """MB per 1,000 jobs: the median of the slopes between any two floors (Theil, Sen); None with too few jobs."""
+        pairs = itertools.combinations(self.floors, 2)
+        slopes = [1000 * (later[1] - earlier[1]) / (later[0] - earlier[0]) for earlier, later in pairs
+                  if later[0] > earlier[0]]  # fmt: skip
         return median(slopes) if slopes else None
 
     @property
     def leaks(self) -> bool:
-        """Whether memory grows with the jobs."""
-        return self.slope_mb is not None and self.slope_mb > MAX_SLOPE_MB
+        """Whether memory grows with the jobs, and by more than it moves up and down anyway."""
+        if self.slope_mb is None or self.slope_mb <= MAX_SLOPE_MB:
+            return False
+        return self.slope_mb * (self.floors[-1][0] - self.floors[0][0]) / 1000 > NOISE_MB
 
     @property
     def clean(self) -> bool:
@@ -153,7 +157,6 @@ class Soak:
             process = psutil.Process(lasting.process.pid)
             mortal = Mortal(self, stack)
             began_s = time.monotonic()
-            next_sample_s = 0.0
             while (elapsed_s := time.monotonic() - began_s) < minutes * 60:
                 self._settle()
                 self._submit()
@@ -165,10 +168,8 @@ class Soak:
                         f"the lasting worker ended with {lasting.process.returncode}: {lasting.output[-800:]}"
                     )
                     break
-                if elapsed_s >= next_sample_s:
-                    next_sample_s = elapsed_s + 0.5
-                    answered = self._platform.ledger.answered_by[lasting.name]
-                    self.tally.memory.append((answered, process.memory_info().rss / 1e6))
+                answered = self._platform.ledger.answered_by[lasting.name]
+                self.tally.memory.append((answered, process.memory_info().rss / 1e6))
                 tick(elapsed_s)
                 time.sleep(0.05)
             self._finish(lasting, mortal)
