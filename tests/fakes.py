@@ -146,6 +146,7 @@ class FakeEngine:
     stored_tokens: int = 0
     bounds: bool = False
     device_tokens: int | None = None
+    drifted: bool = False
     breaks: dict[int, BaseException] = field(default_factory=dict)
     gate: threading.Event | None = None
     prompts: PromptBuilder = field(default_factory=chatml_prompts)

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from pinpoint.errors import DeviceError
+from pinpoint.serving import sdk_guards
 from pinpoint.serving import worker as worker_module
 from pinpoint.serving.poison import FOLDER, PoisonMemory
 from pinpoint.serving.progress import PROGRESS_DOCUMENTS
@@ -280,3 +281,16 @@ async def test_no_line_of_the_log_holds_what_a_job_said(engine: FakeEngine, capl
         await one.handle(job("3", CANARY, **{CANARY: 1}))
     assert len(caplog.records) >= 4
     assert CANARY not in caplog.text
+
+
+async def test_a_worker_whose_memory_drifts_answers_and_asks_to_be_replaced(
+    engine: FakeEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+    monkeypatch.setattr(sdk_guards, "request_replacement", asked.append)
+    one = a_worker()
+    assert "error" not in await one.handle(job("before"))
+    assert asked == []
+    engine.drifted = True
+    assert "error" not in await one.handle(job("after"))
+    assert asked == ["memory_drift"]

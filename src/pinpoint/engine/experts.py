@@ -35,7 +35,7 @@ def int8_experts(self: Any, hidden_states: Tensor, top_k_index: Tensor, top_k_we
     Returns:
         [T, H]. A token's row is computed from that token alone, summed in the order of its choices.
     """
-    if few_rows(hidden_states):
+    if few_rows(hidden_states) and len(hidden_states) <= triton_int8.MOST_TOKENS_OF_EXPERTS:
         return triton_int8.few_rows_experts(self, hidden_states, top_k_index, top_k_weights)
     if hidden_states.is_cuda and len(hidden_states) <= triton_grouped.MOST_TOKENS and kernels_work():
         return triton_grouped.grouped_experts(self, hidden_states, top_k_index, top_k_weights)

@@ -66,6 +66,10 @@ class Engine(Protocol):
     def context_tokens(self) -> int:
         """Longest prompt with its label."""
 
+    @property
+    def drifted(self) -> bool:
+        """Whether memory is lost for good."""
+
     def run(self, forest: Forest, *, explain: bool = False) -> AbstractContextManager[Pass]:
         """Score the asks of a forest."""
 

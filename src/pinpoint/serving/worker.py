@@ -206,9 +206,11 @@ class Worker:
 
     @contextmanager
     def _around(self, job_ids: list[str]) -> Iterator[None]:
-        """Around each batch: markers for those who find this process dead, and the watchdog."""
+        """Around each batch: markers for those who find this process dead, the watchdog, and a look at the memory."""
         with self._poison.running(job_ids), sdk_guards.forward():
             yield
+        if self._engine is not None and self._engine.drifted:
+            sdk_guards.request_replacement("memory_drift")
 
     def _leave(self, error: PinpointError) -> None:
         """End the process, with time for the answers of what is in flight: on a failed device nothing else helps."""
