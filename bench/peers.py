@@ -1,6 +1,6 @@
 """Pinpoint against the plain ways, same model, documents and labels: `python bench/peers.py [--json]`.
 
-32 documents of about 300 tokens with 8 labels in one job, by default on the embedded model.
+32 documents of 300 tokens in one job, with 8 and with 24 labels, on the embedded model, in float32 and in bfloat16.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import random
 import sys
 from pathlib import Path
 from statistics import median
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
@@ -18,7 +18,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from bench.plain import generate_and_parse, score_by_rows
+from bench.plain import ANSWER, generate_and_parse, generate_json, score_by_rows
 from bench.report import in_turn, ratio, write
 from pinpoint.engine.load import load
 from pinpoint.engine.scorer import Scorer
@@ -27,13 +27,23 @@ from pinpoint.prompting.taxonomy import Label, Task
 from pinpoint.settings import Settings
 from training import documents
 
-LABELS = ("invoice", "receipt", "purchase order", "contract", "bank statement", "payslip", "email", "news article")
+# The kinds that documents are drawn of come first; the others are labels that none of them has.
+LABELS = (
+    "invoice", "receipt", "purchase order", "contract", "bank statement", "payslip", "email", "news article",
+    "delivery note", "credit note", "quote", "lease", "tax form", "insurance claim", "resume", "letter", "memo",
+    "meeting minutes", "press release", "scientific abstract", "support ticket", "stock report", "shipping order",
+    "bill",
+)  # fmt: skip
+DRAWN = LABELS[:8]
+Dtype = Literal["float32", "bfloat16"]
+DTYPES: tuple[Dtype, ...] = ("float32", "bfloat16")
+WAYS = ("pinpoint", "rows", "generate", "json")
 
 
 def texts(scorer: Scorer, count: int, tokens: int, seed: int = 7) -> list[list[int]]:
     """Generated business documents cut to exactly `tokens` tokens each."""
     rng = random.Random(seed)
-    kinds = [kind for kind in documents.KINDS if kind.key in LABELS]
+    kinds = [kind for kind in documents.KINDS if kind.key in DRAWN]
     made = []
     for _ in range(count):
         kind, ids = rng.choice(kinds), list[int]()
@@ -60,11 +70,11 @@ def packed(scorer: Scorer, task: Task, job: list[list[int]]) -> list[list[float]
         return scores + [ask.log_probs for ask in done.scores]
 
 
-def measure(count: int, tokens: int, rounds: int) -> dict[str, Any]:
+def measure(count: int, tokens: int, labels: int, dtype: Dtype, rounds: int) -> dict[str, Any]:
     """Seconds of each way and their ratios; the scores of the exact ways must agree."""
-    settings = Settings()
+    settings = Settings(model_name="", device="cpu", compute_dtype=dtype)
     scorer = Scorer(load(settings), settings.token_budget)
-    task = Task("category", tuple(Label(name, name) for name in LABELS))
+    task = Task("category", tuple(Label(name, name) for name in LABELS[:labels]))
     job = texts(scorer, count, tokens)
     fast, rows = packed(scorer, task, job), score_by_rows(scorer, task, job)
     apart = max(abs(a - b) for x, y in zip(fast, rows, strict=True) for a, b in zip(x, y, strict=True))
@@ -75,18 +85,20 @@ def measure(count: int, tokens: int, rounds: int) -> dict[str, Any]:
             "pinpoint": lambda: packed(scorer, task, job),
             "rows": lambda: score_by_rows(scorer, task, job),
             "generate": lambda: generate_and_parse(scorer, task, job),
+            "json": lambda: generate_json(scorer, task, job),
         },
         rounds,
     )
     return {
         "model": scorer.loaded.name,
-        "job": {"documents": count, "tokens": tokens, "labels": len(LABELS)},
+        "dtype": dtype,
+        "job": {"documents": count, "tokens": tokens, "labels": labels},
         "seconds": {name: [round(s, 4) for s in values] for name, values in seconds.items()},
-        "generate_over_pinpoint": round(ratio(seconds["generate"], seconds["pinpoint"]), 2),
-        "rows_over_pinpoint": round(ratio(seconds["rows"], seconds["pinpoint"]), 2),
+        **{f"{way}_over_pinpoint": round(ratio(seconds[way], seconds["pinpoint"]), 2) for way in WAYS[1:]},
         "largest_difference_in_log_probability": apart,
         "generated_answers_off_the_list": sum(answer is None for answer in generated),
         "generated_answers_that_agree": sum(a == b for a, b in zip(generated, best, strict=True)),
+        "tokens_of_a_json_answer": len(scorer.prompts.encoder.label_tokens(ANSWER)),
     }
 
 
@@ -97,14 +109,19 @@ def main(
     as_json: Annotated[bool, typer.Option("--json", help="Also write bench/results/peers.json.")] = False,
 ) -> None:
     """Measure Pinpoint, scoring by rows, and generating and parsing, in turn in one process."""
-    figures = measure(count, tokens, rounds)
-    table = Table("way", "median s", "over Pinpoint", box=None, title=f"{count} documents × {tokens} tokens, 8 labels")
-    for name, key in (("pinpoint", None), ("rows", "rows_over_pinpoint"), ("generate", "generate_over_pinpoint")):
-        table.add_row(name, f"{median(figures['seconds'][name]):.3f}", "" if key is None else f"{figures[key]:.2f} ×")
+    found = []
+    table = Table("dtype", "labels", "way", "median s", "over Pinpoint", box=None, title=f"{count} × {tokens} tokens")
+    for dtype in DTYPES:
+        for labels in (len(DRAWN), len(LABELS)):
+            figures = measure(count, tokens, labels, dtype, rounds)
+            found.append(figures)
+            for way in WAYS:
+                over = "" if way == WAYS[0] else f"{figures[f'{way}_over_pinpoint']:.2f} ×"
+                table.add_row(dtype, str(labels), way, f"{median(figures['seconds'][way]):.3f}", over)
     Console().print(table)
     if as_json:
-        print(json.dumps(figures))
-        print(f"written to {write('peers', figures)}")
+        print(json.dumps(found))
+        print(f"written to {write('peers', {'jobs': found})}")
 
 
 if __name__ == "__main__":

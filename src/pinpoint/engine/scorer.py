@@ -94,6 +94,7 @@ class Scorer:
                 "scoring does not cover; use another model",
                 "MODEL_NAME",
             )
+        self._process = psutil.Process()
         self._baseline_bytes = 0
         self._baseline_bytes = self.memory().allocated_bytes
         on_cuda = loaded.device.type == "cuda"
@@ -237,5 +238,5 @@ class Scorer:
                 free_bytes=torch.cuda.mem_get_info(device)[0],
                 baseline_bytes=self._baseline_bytes,
             )
-        resident = psutil.Process().memory_info().rss
+        resident = self._process.memory_info().rss
         return Memory(resident, resident, psutil.virtual_memory().available, self._baseline_bytes)

@@ -259,7 +259,7 @@ class Batcher:
                 forward_ms=figures.total_ms - figures.decode_s * 1e3,
                 decode_ms=figures.decode_s * 1e3,
                 store_bytes=engine.store.bytes,
-                memory=engine.memory(),
+                memory=figures.memory,
             )
         )
         for waiter in waiters:

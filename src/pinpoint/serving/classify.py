@@ -94,7 +94,7 @@ class Work:
             )
             start += count
         measured = [one for one in outcomes if isinstance(one, Measured)]
-        passes = {id(one.figures): one.figures for one in measured}.values()
+        passes = list({id(one.figures): one.figures for one in measured}.values())
         counts = JobCounts(
             documents=len(results),
             failed=sum(isinstance(result, DocumentFailure) for result in results),
@@ -111,8 +111,8 @@ class Work:
                     cached_tokens=max(0, counts.tokens_asked - counts.tokens_computed),
                     completion_tokens=counts.tokens_written,
                 ),
-                timing=self._timing(list(passes), loading_s),
-                memory=self._engine.memory(),
+                timing=self._timing(passes, loading_s),
+                memory=passes[-1].memory if passes else self._engine.memory(),
                 model=self._engine.info(labels_sha(self.request.tasks)),
             ),
             counts,

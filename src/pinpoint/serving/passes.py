@@ -116,6 +116,7 @@ class PassFigures:
     Attributes:
         began_s: when packing began.
         ended_s: when the last explanation was written.
+        memory: what the device held right after.
         decode_s: of this, the time that explanations took.
         asked_tokens: of the whole prompts and labels of its units.
         computed_tokens: that went through the model.
@@ -125,6 +126,7 @@ class PassFigures:
 
     began_s: float
     ended_s: float
+    memory: Memory
     decode_s: float = 0.0
     asked_tokens: int = 0
     computed_tokens: int = 0
@@ -203,7 +205,7 @@ def measure(
             continue
         # Outside the `except`, so that nothing holds the pass that failed.
         engine.release()
-        passed(indices, PassFigures(began_s, time.perf_counter(), out_of_memory=True))
+        passed(indices, PassFigures(began_s, time.perf_counter(), engine.memory(), out_of_memory=True))
         if len(indices) == 1:
             outcomes[indices[0]] = failure
         else:
@@ -230,6 +232,7 @@ def _run(units: Sequence[Unit], engine: Engine) -> list[Measured]:
     figures = PassFigures(
         began_s,
         time.perf_counter(),
+        engine.memory(),
         decode_s=decode_s,
         asked_tokens=sum(unit.asked_tokens for unit in units),
         computed_tokens=computed,
