@@ -39,6 +39,8 @@ GB = 10**9
 MIXTRAL = find_shape("mistralai/Mixtral-8x7B-Instruct-v0.1")
 COMMIT = "c" * 40
 
+CARD_BYTES = 2 * GB
+
 
 @pytest.fixture(scope="module")
 def saved(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -140,8 +142,8 @@ def test_what_does_not_fit_is_refused_with_the_numbers(
 
 @pytest.fixture
 def fake_card(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
-    """A card of 1 GB that is asked for its memory and told its cap."""
-    card = SimpleNamespace(total_bytes=GB, fraction=None)
+    """A card of 2 GB that is asked for its memory and told its cap."""
+    card = SimpleNamespace(total_bytes=CARD_BYTES, fraction=None)
     monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: (card.total_bytes, card.total_bytes))
     monkeypatch.setattr(
         torch.cuda, "set_per_process_memory_fraction", lambda fraction, device: setattr(card, "fraction", fraction)
@@ -158,7 +160,7 @@ def test_the_precision_is_settled_and_the_card_capped_before_loading(
     precision, made = load.settle_precision(settings, read_config(saved), "x/y", device)
     assert made is not None
     assert precision == made.precision == ("bf16" if wanted == "auto" else wanted)
-    assert fake_card.fraction == pytest.approx((GB - 0.1 * GB - CUDA_CONTEXT_BYTES) / GB)
+    assert fake_card.fraction == pytest.approx((CARD_BYTES - 0.1 * GB - CUDA_CONTEXT_BYTES) / CARD_BYTES)
     assert load.settle_precision(settings, read_config(saved), "x/y", torch.device("cpu"))[1] is None
 
 

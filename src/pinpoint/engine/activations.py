@@ -102,7 +102,7 @@ def _experts(shape: ModelShape, precision: Precision, even_routing: bool) -> Sta
     held += (INDEX + 2 * HALF * hidden) * chosen  # the order, the sorted states, the mixed ones
     wide = 2 * HALF * width  # gate and up of one expert's tokens
     gating = wide + HALF * width * (2 if precision == "bf16" else 1)  # transformers' own experts keep the opened gate
-    last = (INDEX + 2 * HALF * hidden) * chosen  # back in the tokens' order, and weighted
+    last = 2 * INDEX * chosen + HALF * hidden  # the weighted sum, back in the tokens' order
     return Stage("experts", _cast(precision, 2 * width, hidden), held + int(max(share * gating, last)))
 
 

@@ -39,6 +39,8 @@ SPANS = "pinpoint_spans"
 CPU_BLOCK_TOKENS = 1024
 # Query rows of one call on a CPU: bounds the mask held at a time to this many rows × the keys that they see.
 CPU_QUERY_ROWS = 1024
+# Masks that a pass keeps from layer to layer on a CPU.
+CPU_BIASES_BYTES = 64_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +98,30 @@ class SpanTable:
                 span = int(row.parents[span])
             found.append(sorted(runs, key=lambda run: run.start) + above[::-1])
         return found
+
+    def bias(self, index: int, start: int, stop: int, dtype: torch.dtype) -> Tensor:
+        """[stop − start, keys] of rows of block `index`: 0 where a row sees a key, −inf elsewhere.
+
+        Those of the first blocks are kept for the next layers, up to `CPU_BIASES_BYTES`.
+        """
+        found = self._biases.get((start, dtype))
+        if found is None:
+            block = self.blocks[index]
+            above = sum(run.tokens for run in self.ancestors[index])
+            first, last = start - block.run.start, stop - block.run.start
+            found = torch.zeros(last - first, above + last, dtype=dtype)
+            if block.mask is None:
+                hidden = torch.ones(last - first, last, dtype=torch.bool).triu(first + 1)
+            else:
+                hidden = ~block.mask[first:last, :last]
+            found[:, above:].masked_fill_(hidden, -torch.inf)
+            if sum(bias.nbytes for bias in self._biases.values()) + found.nbytes <= CPU_BIASES_BYTES:
+                self._biases[start, dtype] = found
+        return found
+
+    @cached_property
+    def _biases(self) -> dict[tuple[int, torch.dtype], Tensor]:
+        return {}
 
     @cached_property
     def calls(self) -> Calls:
@@ -156,28 +182,13 @@ def _attend_cpu(query: Tensor, key: Tensor, value: Tensor, scale: float, spans: 
     heads, tokens, size = query.shape
     out = query.new_empty(heads, tokens, size)
     kept = spans.row.kept_tokens
-    for block, ancestors in zip(spans.blocks, spans.ancestors, strict=True):
+    for index, (block, ancestors) in enumerate(zip(spans.blocks, spans.ancestors, strict=True)):
         for start in range(block.run.start, block.run.stop, CPU_QUERY_ROWS):
             stop = min(start + CPU_QUERY_ROWS, block.run.stop)
             runs = [*ancestors, Run(kept + block.run.start, kept + stop)]
-            keys, values = (
-                torch.cat([x[:, run.start : run.stop] for run in runs], dim=1).repeat_interleave(heads // len(x), dim=0)
-                for x in (key, value)
-            )
-            bias = _bias(block, start, stop, sum(run.stop - run.start for run in ancestors), query.dtype)
+            keys, values = (torch.cat([x[:, run.start : run.stop] for run in runs], dim=1) for x in (key, value))
             out[:, start:stop] = F.scaled_dot_product_attention(
-                query[None, :, start:stop], keys[None], values[None], attn_mask=bias, scale=scale
-            )[0]
+                query[None, :, start:stop], keys[None], values[None],
+                attn_mask=spans.bias(index, start, stop, query.dtype), scale=scale, enable_gqa=True,
+            )[0]  # fmt: skip
     return out.transpose(0, 1)
-
-
-def _bias(block: Block, start: int, stop: int, ancestors: int, dtype: torch.dtype) -> Tensor:
-    """[stop − start, ancestors + stop − block start]: 0 where a row sees a key, −inf elsewhere."""
-    first, last = start - block.run.start, stop - block.run.start
-    bias = torch.zeros(last - first, ancestors + last, dtype=dtype)
-    if block.mask is None:
-        hidden = torch.ones(last - first, last, dtype=torch.bool).triu(first + 1)
-    else:
-        hidden = ~block.mask[first:last, :last]
-    bias[:, ancestors:].masked_fill_(hidden, -torch.inf)
-    return bias

@@ -1,5 +1,8 @@
-"""Root-mean-square norms in one kernel. transformers' own take six over a float32 copy of the states, which at 8,192
-tokens of Mixtral 8x7B is some 30 of 420 ms of a pass on an H200, and 390 of the launches of a decoding step.
+"""Root-mean-square norms by one function of torch, a single kernel on CUDA.
+
+transformers' own take six over a float32 copy of the states, which at 8,192 tokens of Mixtral 8x7B is some 30 of 420 ms
+of a pass on an H200, and 390 of the launches of a decoding step. On a CPU the function is the faster way as well: in
+bfloat16 1.9 ms against 3.3 for 7,889 rows of 256.
 
 The two differ by where they round: transformers rounds the normed state to the model's dtype before it meets the
 weight, torch's function rounds once, after it.

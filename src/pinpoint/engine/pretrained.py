@@ -88,8 +88,7 @@ def from_pretrained(
         )
     if any(format_of(module) is not None and hasattr(module, EXPERT_WEIGHTS[0]) for module in model.modules()):
         model.set_experts_implementation(FORMATS[precision].experts)
-    if device.type == "cuda":
-        norms.fuse(model)
+    norms.fuse(model)
     # What a checkpoint says of sampling would leak into every call of `generate`.
     model.generation_config = GenerationConfig()
     return model.eval().requires_grad_(False), tokenizer
