@@ -45,10 +45,17 @@ CPU_BIASES_BYTES = 64_000_000
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """Rows that see each other by `mask` [n, n], or causally where it is None."""
+    """Rows that are computed together on a CPU.
+
+    Attributes:
+        run: where they are.
+        above: the keys that all of them see, counted from the kept tokens.
+        whole: they are whole subtrees; else the tokens of one span, each of which sees those before it.
+    """
 
     run: Run
-    mask: Tensor | None
+    above: tuple[Run, ...]
+    whole: bool
 
 
 @dataclass(frozen=True)
@@ -70,34 +77,28 @@ class SpanTable:
 
     @cached_property
     def blocks(self) -> list[Block]:
-        """On a CPU, the row cut into blocks: whole small subtrees, and single spans where a subtree is too large."""
-        row, blocks, covered = self.row, [], 0
-        for start, stop, end in zip(row.starts, row.stops, row.ends, strict=True):
+        """On a CPU, the row cut into blocks: small subtrees, siblings together, and spans whose subtree is too large.
+
+        Siblings share the keys above them, which are then gathered once; what is computed in vain between them is less
+        than that, as long as they are fewer than those keys.
+        """
+        row, heads, blocks = self.row, _Heads(self.row), list[Block]()
+        covered = 0
+        for span, (start, stop, end) in enumerate(
+            zip(row.starts.tolist(), row.stops.tolist(), row.ends.tolist(), strict=True)
+        ):
             if start < covered:
                 continue  # inside a block already
-            if end - start <= CPU_BLOCK_TOKENS and end > stop:
-                mask = torch.from_numpy(row.visible_within(int(start), int(end))).to(self.device)
-                blocks.append(Block(Run(int(start), int(end)), mask))
-                covered = end
-            else:
-                blocks.append(Block(Run(int(start), int(stop)), None))
-                covered = stop
+            whole = end - start <= CPU_BLOCK_TOKENS
+            covered = end if whole else stop
+            above = heads.above(span)
+            if whole and blocks and blocks[-1].whole and blocks[-1].above == above:
+                together = end - blocks[-1].run.start
+                if together <= min(CPU_BLOCK_TOKENS, sum(run.tokens for run in above)):
+                    blocks[-1] = Block(Run(blocks[-1].run.start, end), above, whole)
+                    continue
+            blocks.append(Block(Run(start, covered), above, whole))
         return blocks
-
-    @cached_property
-    def ancestors(self) -> list[list[Run]]:
-        """Of each block, the keys of the spans above it, counted from the kept tokens."""
-        row, found = self.row, []
-        heads = {int(start): span for span, start in enumerate(row.starts)}
-        for block in self.blocks:
-            runs = [Run(*keys) for (first, last), keys in row.kept_crossings if first <= block.run.start < last]
-            span = int(row.parents[heads[block.run.start]])
-            above = []
-            while span >= 0:
-                above.append(Run(int(row.starts[span]) + row.kept_tokens, int(row.stops[span]) + row.kept_tokens))
-                span = int(row.parents[span])
-            found.append(sorted(runs, key=lambda run: run.start) + above[::-1])
-        return found
 
     def bias(self, index: int, start: int, stop: int, dtype: torch.dtype) -> Tensor:
         """[stop − start, keys] of rows of block `index`: 0 where a row sees a key, −inf elsewhere.
@@ -107,13 +108,14 @@ class SpanTable:
         found = self._biases.get((start, dtype))
         if found is None:
             block = self.blocks[index]
-            above = sum(run.tokens for run in self.ancestors[index])
+            above = sum(run.tokens for run in block.above)
             first, last = start - block.run.start, stop - block.run.start
             found = torch.zeros(last - first, above + last, dtype=dtype)
-            if block.mask is None:
-                hidden = torch.ones(last - first, last, dtype=torch.bool).triu(first + 1)
+            if block.whole:
+                seen = torch.from_numpy(self.row.visible_within(block.run.start, block.run.stop))
+                hidden = ~seen[first:last, :last]
             else:
-                hidden = ~block.mask[first:last, :last]
+                hidden = torch.ones(last - first, last, dtype=torch.bool).triu(first + 1)
             found[:, above:].masked_fill_(hidden, -torch.inf)
             if sum(bias.nbytes for bias in self._biases.values()) + found.nbytes <= CPU_BIASES_BYTES:
                 self._biases[start, dtype] = found
@@ -127,6 +129,25 @@ class SpanTable:
     def calls(self) -> Calls:
         """On CUDA, the calls of the variable-length kernel; made once for all layers."""
         return make_calls(self.row, self.device)
+
+
+class _Heads:
+    """What is above each span of a row."""
+
+    def __init__(self, row: PackedRow) -> None:
+        self._row = row
+        self._kept = sorted((keys, rows) for rows, keys in row.kept_crossings)
+
+    def above(self, span: int) -> tuple[Run, ...]:
+        """The keys of its ancestors, kept ones first, counted from the kept tokens."""
+        row, start = self._row, int(self._row.starts[span])
+        kept = [Run(*keys) for keys, (first, last) in self._kept if first <= start < last]
+        above = list[Run]()
+        parent = int(row.parents[span])
+        while parent >= 0:
+            above.append(Run(int(row.starts[parent]) + row.kept_tokens, int(row.stops[parent]) + row.kept_tokens))
+            parent = int(row.parents[parent])
+        return (*kept, *above[::-1])
 
 
 def dense_attention(
@@ -182,10 +203,10 @@ def _attend_cpu(query: Tensor, key: Tensor, value: Tensor, scale: float, spans: 
     heads, tokens, size = query.shape
     out = query.new_empty(heads, tokens, size)
     kept = spans.row.kept_tokens
-    for index, (block, ancestors) in enumerate(zip(spans.blocks, spans.ancestors, strict=True)):
+    for index, block in enumerate(spans.blocks):
         for start in range(block.run.start, block.run.stop, CPU_QUERY_ROWS):
             stop = min(start + CPU_QUERY_ROWS, block.run.stop)
-            runs = [*ancestors, Run(kept + block.run.start, kept + stop)]
+            runs = [*block.above, Run(kept + block.run.start, kept + stop)]
             keys, values = (torch.cat([x[:, run.start : run.stop] for run in runs], dim=1) for x in (key, value))
             out[:, start:stop] = F.scaled_dot_product_attention(
                 query[None, :, start:stop], keys[None], values[None],
