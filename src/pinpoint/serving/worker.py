@@ -161,9 +161,9 @@ class Worker:
         loads_s = time.perf_counter()
         engine = await self._batcher.engine()
         loads_s = time.perf_counter() - loads_s
-        work = await self._in_thread(lambda: Work(request, engine, arrived_s))
-        while await self._in_thread(lambda: work.prepare(TURN_CHARS)):
-            pass
+        work, left = await self._in_thread(lambda: _begun(request, engine, arrived_s))
+        while left:
+            left = await self._in_thread(lambda: work.prepare(TURN_CHARS))
         async with Progress(job, len(request.documents), self._send_progress) as progress:
             arrived()
             outcomes = await self._batcher.measure(
@@ -218,6 +218,12 @@ class Worker:
             self._leaving = True
             log.critical("leaving: %s", error.wire())
             asyncio.get_running_loop().call_later(LEAVING_S, os._exit, 1)
+
+
+def _begun(request: Request, engine: Engine, arrived_s: float) -> tuple[Work, bool]:
+    """A job's work with its first turn of encoding done, and whether more are left."""
+    work = Work(request, engine, arrived_s)
+    return work, work.prepare(TURN_CHARS)
 
 
 def _asks_for_health(job: Any) -> bool:
