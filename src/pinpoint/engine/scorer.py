@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -24,6 +25,8 @@ from pinpoint.prompting.template import PROMPT_VERSION
 
 # A trie of more nodes than this is first bounded by its first tokens. Below, a second pass costs more than the nodes.
 TRIE_TOKENS_AT_ONCE = 64
+# What the machine has left is read no more often than this: it takes longer to read than all else of `memory`.
+AVAILABLE_READ_S = 1.0
 # Two ways through the same head differ by the rounding of one matrix product.
 HEAD_TOLERANCE = {torch.float32: 1e-3, torch.bfloat16: 0.25}
 
@@ -95,6 +98,7 @@ class Scorer:
                 "MODEL_NAME",
             )
         self._process = psutil.Process()
+        self._available_bytes, self._read_s = 0, -AVAILABLE_READ_S
         self._baseline_bytes = 0
         self._baseline_bytes = self.memory().allocated_bytes
         on_cuda = loaded.device.type == "cuda"
@@ -239,4 +243,6 @@ class Scorer:
                 baseline_bytes=self._baseline_bytes,
             )
         resident = self._process.memory_info().rss
-        return Memory(resident, resident, psutil.virtual_memory().available, self._baseline_bytes)
+        if time.monotonic() - self._read_s >= AVAILABLE_READ_S:
+            self._available_bytes, self._read_s = psutil.virtual_memory().available, time.monotonic()
+        return Memory(resident, resident, self._available_bytes, self._baseline_bytes)

@@ -40,6 +40,7 @@ from pinpoint.settings import Settings
 log = logging.getLogger("pinpoint")
 
 T = TypeVar("T")
+Begun = tuple[Work, bool]  # a job's work, and whether documents of it are left to encode
 
 LEAVING_S = 5.0  # between a failed device and the end of the process
 JOB_THREADS = 2  # so that one large job does not hold up the others
@@ -133,11 +134,11 @@ class Worker:
     async def _answer_once(self, job: dict[str, Any], job_id: str, arrived_s: float) -> Any:
         """The answer, computed unless the same job is here already."""
         with self._batcher.expecting() as arrived:
-            request, digest = await self._in_thread(lambda: self._parse(job["input"]))
+            request, digest, begun = await self._in_thread(lambda: self._open(job["input"], job_id, arrived_s))
             computed = list[Any]()
 
             async def compute() -> bytes:
-                wire, answer = await self._compute(job, job_id, request, arrived_s, arrived)
+                wire, answer = await self._compute(job, job_id, request, begun, arrived_s, arrived)
                 computed.append(wire)
                 return answer
 
@@ -149,19 +150,24 @@ class Worker:
         log.info("job=%s status=ok again bytes=%d total_ms=%.1f", printable(job_id), len(answer), _ms_since(arrived_s))
         return await self._in_thread(lambda: json.loads(answer))
 
-    def _parse(self, raw: Any) -> tuple[Request, bytes]:
-        request = parse_request(raw, self._limits)
-        return request, input_digest(raw)
+    def _open(self, raw: Any, job_id: str, arrived_s: float) -> tuple[Request, bytes, Begun | None]:
+        """The request, its digest, and its work begun where nothing is in the way: one turn in a thread for all."""
+        request, engine = parse_request(raw, self._limits), self._engine
+        waits = engine is None or self._poison.remembers or self._ledger.holds(job_id)
+        return request, input_digest(raw), None if waits or engine is None else _begin(request, engine, arrived_s)
 
     async def _compute(
-        self, job: dict[str, Any], job_id: str, request: Request, arrived_s: float, arrived: Callable[[], None]
-    ) -> tuple[Any, bytes]:
+        self, job: dict[str, Any], job_id: str, request: Request, begun: Begun | None, arrived_s: float,
+        arrived: Callable[[], None],
+    ) -> tuple[Any, bytes]:  # fmt: skip
         """The answer as plain values and as JSON."""
         suspected = await self._in_thread(lambda: self._poison.check(job_id)) if self._poison.remembers else 0
         loads_s = time.perf_counter()
         engine = await self._batcher.engine()
         loads_s = time.perf_counter() - loads_s
-        work, left = await self._in_thread(lambda: _begun(request, engine, arrived_s))
+        if begun is None:
+            begun = await self._in_thread(lambda: _begin(request, engine, arrived_s))
+        work, left = begun
         while left:
             left = await self._in_thread(lambda: work.prepare(TURN_CHARS))
         async with Progress(job, len(request.documents), self._send_progress) as progress:
@@ -220,8 +226,8 @@ class Worker:
             asyncio.get_running_loop().call_later(LEAVING_S, os._exit, 1)
 
 
-def _begun(request: Request, engine: Engine, arrived_s: float) -> tuple[Work, bool]:
-    """A job's work with its first turn of encoding done, and whether more are left."""
+def _begin(request: Request, engine: Engine, arrived_s: float) -> Begun:
+    """A job's work with its first turn of encoding done."""
     work = Work(request, engine, arrived_s)
     return work, work.prepare(TURN_CHARS)
 
