@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from pinpoint.errors import CapacityError, DeviceError, InternalError, ModelError, OutOfMemory, PinpointError
 from pinpoint.prompting.span_tree import Forest
 from pinpoint.serving.batcher import Batcher
-from pinpoint.serving.metrics import BatchRecord
 from pinpoint.serving.passes import Measured, Outcome, Unit, measure
+from pinpoint.serving.records import BatchRecord
 from tests.fake_clock import run
 from tests.fakes import FakeEngine, lane_of, units_of
 

@@ -11,18 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pinpoint.api.response import Memory
-from pinpoint.serving.metrics import (
-    DRIFT_BATCHES,
-    FIELD_NAMES,
-    WINDOW_RECORDS,
-    WINDOW_S,
-    BatchRecord,
-    JobRecord,
-    Metrics,
-    contract_path,
-    printable,
-    spread,
-)
+from pinpoint.serving.log_words import FIELD_NAMES, contract_path, printable
+from pinpoint.serving.metrics import DRIFT_BATCHES, WINDOW_RECORDS, WINDOW_S, Metrics, spread
+from pinpoint.serving.records import BatchRecord, JobRecord
 
 GB = 10**9
 

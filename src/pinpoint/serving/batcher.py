@@ -31,8 +31,8 @@ from typing import Any, Protocol, TypeVar
 from pinpoint.errors import DeviceError, PinpointError
 from pinpoint.serving.failures import internal_error, place
 from pinpoint.serving.fair_queue import FairQueue, Lane, Taken
-from pinpoint.serving.metrics import BatchRecord
 from pinpoint.serving.passes import Engine, Outcome, PassFigures, Unit, measure
+from pinpoint.serving.records import BatchRecord
 
 log = logging.getLogger("pinpoint")
 

@@ -19,120 +19,27 @@ from __future__ import annotations
 
 import logging
 import math
-import re
 import threading
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from statistics import median
 from typing import Any, Generic, TypeVar
 
 from pinpoint.api.response import Memory
-from pinpoint.api.schema import (
-    UNSERVED,
-    DocumentFields,
-    JobFields,
-    LabelFields,
-    OptionFields,
-    TaskFields,
-    ZeroShotFields,
-    ZeroShotParameters,
-)
 from pinpoint.serving.health import VitalSigns
+from pinpoint.serving.log_words import contract_path, printable
+from pinpoint.serving.records import BatchRecord, JobRecord
 
 log = logging.getLogger("pinpoint")
 
 WINDOW_S = 600.0
 WINDOW_RECORDS = 1000  # some 0.5 MB of records; sorted for a summary in about a millisecond
 DRIFT_BATCHES = 32  # memory that this many batches in a row do not give back is held by nobody's intention
-MAX_ID_CHARS = 64
 
 Clock = Callable[[], float]
 RecordT = TypeVar("RecordT")
-
-_MODELS = (JobFields, DocumentFields, LabelFields, TaskFields, OptionFields, ZeroShotFields, ZeroShotParameters)
-FIELD_NAMES = {name for model in _MODELS for name in model.model_fields} | {name for _, name in UNSERVED} | {"input"}
-_SETTING = re.compile(r"(PINPOINT|MODEL)_[A-Z_]{1,40}")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class JobRecord:
-    """A job that has ended.
-
-    Attributes:
-        job_id: the platform's.
-        code: of the error that failed the whole job; None where it was answered.
-        field: path of the field at fault.
-        documents: documents in the job, those that failed alone included.
-        failed_documents: of them, those that failed alone.
-        tokens_asked: tokens of every prompt with its labels, as if each were read alone.
-        tokens_computed: the job's share of the tokens that went through the model.
-        batches: forward passes that the job had a part in.
-        response_bytes: of the serialised answer.
-        queue_ms: from the handler's call until the job's first forward pass began.
-        forward_ms: forward passes that the job had a part in, all together.
-        total_ms: from the handler's call until its answer.
-    """
-
-    job_id: str
-    code: str | None = None
-    field: str | None = None
-    documents: int = 0
-    failed_documents: int = 0
-    tokens_asked: int = 0
-    tokens_computed: int = 0
-    batches: int = 0
-    response_bytes: int = 0
-    queue_ms: float = 0.0
-    forward_ms: float = 0.0
-    total_ms: float = 0.0
-    memory: Memory | None = None
-
-    @property
-    def outside_ms(self) -> float:
-        """What the worker itself took: neither waiting for the engine nor computing."""
-        return max(0.0, self.total_ms - self.queue_ms - self.forward_ms)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BatchRecord:
-    """A forward pass that has ended.
-
-    Attributes:
-        jobs: how many jobs shared it.
-        documents: documents of which it measured something.
-        asks: questions about documents, the units that batches are made of.
-        code: of the error that it ended with, `out_of_memory` among them; None where it was measured.
-        tokens_asked: tokens of every prompt with its labels, as if each were read alone.
-        tokens_computed: tokens that went through the model.
-        tokens_written: tokens of explanations.
-        queue_ms: the longest that any of its jobs waited for it.
-        forward_ms: the pass, without explanations.
-        decode_ms: writing explanations.
-        store_bytes: what the prefix store holds after it, which is meant to be held.
-    """
-
-    jobs: int = 1
-    documents: int = 0
-    asks: int = 0
-    code: str | None = None
-    tokens_asked: int = 0
-    tokens_computed: int = 0
-    tokens_written: int = 0
-    queue_ms: float = 0.0
-    forward_ms: float = 0.0
-    decode_ms: float = 0.0
-    store_bytes: int = 0
-    memory: Memory | None = None
-
-    @property
-    def drift_bytes(self) -> int | None:
-        """Allocated beyond the baseline and the prefix store."""
-        if self.memory is None:
-            return None
-        return self.memory.allocated_bytes - self.memory.baseline_bytes - self.store_bytes
 
 
 class _Window(Generic[RecordT]):
@@ -323,26 +230,6 @@ class Metrics:
     def _now(self) -> Memory | None:
         """Asked outside the lock: a probe may take its time."""
         return self._memory if self.probe is None else self.probe()
-
-
-def printable(identity: str) -> str:
-    """An id fit for a line: at most 64 characters, no white space and nothing that cannot be printed."""
-    return "".join(c if c.isprintable() and not c.isspace() else "?" for c in identity[:MAX_ID_CHARS])
-
-
-def contract_path(field: str | None) -> str:
-    """A field path with the contract's own names and indices only; `*` stands for a name that a caller chose."""
-    if field is None:
-        return "-"
-    if _SETTING.fullmatch(field):
-        return field
-    parts = re.split(r"([.\[\]])", field)
-    kept = [part if part in FIELD_NAMES or part in ".[]" or _is_index(part) else "*" for part in parts]
-    return re.sub(r"\*[*.]*\*", "*", "".join(kept))
-
-
-def _is_index(part: str) -> bool:
-    return part.isascii() and part.isdigit() and len(part) <= 5
 
 
 def cached_share(asked: int, computed: int) -> float:

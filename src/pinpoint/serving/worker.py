@@ -30,11 +30,13 @@ from pinpoint.serving.classify import JobCounts, Work
 from pinpoint.serving.failures import contained, internal_error, place
 from pinpoint.serving.health import Health, HealthLimits
 from pinpoint.serving.jobs import JobLedger, input_digest
-from pinpoint.serving.metrics import JobRecord, Metrics, printable
+from pinpoint.serving.log_words import printable
+from pinpoint.serving.metrics import Metrics
 from pinpoint.serving.model import get_scorer
 from pinpoint.serving.passes import Engine
 from pinpoint.serving.poison import PoisonMemory, state_folder
 from pinpoint.serving.progress import Progress, Send
+from pinpoint.serving.records import JobRecord
 from pinpoint.settings import Settings
 
 log = logging.getLogger("pinpoint")

@@ -1,0 +1,42 @@
+"""What of a caller's words may stand in a log line: an id cut to printable characters, a path of known names."""
+
+from __future__ import annotations
+
+import re
+
+from pinpoint.api.schema import (
+    UNSERVED,
+    DocumentFields,
+    JobFields,
+    LabelFields,
+    OptionFields,
+    TaskFields,
+    ZeroShotFields,
+    ZeroShotParameters,
+)
+
+MAX_ID_CHARS = 64
+
+_MODELS = (JobFields, DocumentFields, LabelFields, TaskFields, OptionFields, ZeroShotFields, ZeroShotParameters)
+FIELD_NAMES = {name for model in _MODELS for name in model.model_fields} | {name for _, name in UNSERVED} | {"input"}
+_SETTING = re.compile(r"(PINPOINT|MODEL)_[A-Z_]{1,40}")
+
+
+def printable(identity: str) -> str:
+    """An id fit for a line: at most 64 characters, no white space and nothing that cannot be printed."""
+    return "".join(c if c.isprintable() and not c.isspace() else "?" for c in identity[:MAX_ID_CHARS])
+
+
+def contract_path(field: str | None) -> str:
+    """A field path with the contract's own names and indices only; `*` stands for a name that a caller chose."""
+    if field is None:
+        return "-"
+    if _SETTING.fullmatch(field):
+        return field
+    parts = re.split(r"([.\[\]])", field)
+    kept = [part if part in FIELD_NAMES or part in ".[]" or _is_index(part) else "*" for part in parts]
+    return re.sub(r"\*[*.]*\*", "*", "".join(kept))
+
+
+def _is_index(part: str) -> bool:
+    return part.isascii() and part.isdigit() and len(part) <= 5
