@@ -1,6 +1,7 @@
 """Fast against slow: packed passes against one forward pass a label."""
 
 import random
+from collections.abc import Iterator
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -38,6 +39,13 @@ def _tasks() -> list[Task]:
         Task("described", described, instructions="Look at the totals."),
         Task("flags", labels[:3], multi_label=True),
     ]
+
+
+@pytest.fixture(autouse=True)
+def spans_afterwards(small_mixtral: Pair) -> Iterator[None]:
+    """The model is shared with other tests, which expect the worker's own attention."""
+    yield
+    small_mixtral[0].model.set_attn_implementation(attention.SPANS)
 
 
 @pytest.mark.parametrize("implementation", [attention.SPANS, attention.DENSE])
