@@ -82,7 +82,7 @@ class SpanTable:
         Siblings share the keys above them, which are then gathered once; what is computed in vain between them is less
         than that, as long as they are fewer than those keys.
         """
-        row, heads, blocks = self.row, _Heads(self.row), list[Block]()
+        row, blocks = self.row, list[Block]()
         covered = 0
         for span, (start, stop, end) in enumerate(
             zip(row.starts.tolist(), row.stops.tolist(), row.ends.tolist(), strict=True)
@@ -91,7 +91,7 @@ class SpanTable:
                 continue  # inside a block already
             whole = end - start <= CPU_BLOCK_TOKENS
             covered = end if whole else stop
-            above = heads.above(span)
+            above = self._above(span)
             if whole and blocks and blocks[-1].whole and blocks[-1].above == above:
                 together = end - blocks[-1].run.start
                 if together <= min(CPU_BLOCK_TOKENS, sum(run.tokens for run in above)):
@@ -99,6 +99,17 @@ class SpanTable:
                     continue
             blocks.append(Block(Run(start, covered), above, whole))
         return blocks
+
+    def _above(self, span: int) -> tuple[Run, ...]:
+        """The keys of a span's ancestors, kept ones first, counted from the kept tokens."""
+        row, start = self.row, int(self.row.starts[span])
+        kept = [Run(*keys) for (first, last), keys in row.kept_crossings if first <= start < last]
+        above = list[Run]()
+        parent = int(row.parents[span])
+        while parent >= 0:
+            above.append(Run(int(row.starts[parent]) + row.kept_tokens, int(row.stops[parent]) + row.kept_tokens))
+            parent = int(row.parents[parent])
+        return (*sorted(kept, key=lambda run: run.start), *above[::-1])
 
     def bias(self, index: int, start: int, stop: int, dtype: torch.dtype) -> Tensor:
         """[stop − start, keys] of rows of block `index`: 0 where a row sees a key, −inf elsewhere.
@@ -129,25 +140,6 @@ class SpanTable:
     def calls(self) -> Calls:
         """On CUDA, the calls of the variable-length kernel; made once for all layers."""
         return make_calls(self.row, self.device)
-
-
-class _Heads:
-    """What is above each span of a row."""
-
-    def __init__(self, row: PackedRow) -> None:
-        self._row = row
-        self._kept = sorted((keys, rows) for rows, keys in row.kept_crossings)
-
-    def above(self, span: int) -> tuple[Run, ...]:
-        """The keys of its ancestors, kept ones first, counted from the kept tokens."""
-        row, start = self._row, int(self._row.starts[span])
-        kept = [Run(*keys) for keys, (first, last) in self._kept if first <= start < last]
-        above = list[Run]()
-        parent = int(row.parents[span])
-        while parent >= 0:
-            above.append(Run(int(row.starts[parent]) + row.kept_tokens, int(row.stops[parent]) + row.kept_tokens))
-            parent = int(row.parents[parent])
-        return (*kept, *above[::-1])
 
 
 def dense_attention(
