@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import random
 import sys
+from functools import partial
 from pathlib import Path
 from statistics import median
 from typing import Annotated, Any, Literal
@@ -18,7 +19,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from bench.plain import ANSWER, generate_and_parse, generate_json, score_by_rows
+from bench.plain import generate_and_parse, generate_json, label_answer, score_by_rows, scores_answer
 from bench.report import in_turn, ratio, write
 from pinpoint.engine.load import load
 from pinpoint.engine.scorer import Scorer
@@ -37,7 +38,7 @@ LABELS = (
 DRAWN = LABELS[:8]
 Dtype = Literal["float32", "bfloat16"]
 DTYPES: tuple[Dtype, ...] = ("float32", "bfloat16")
-WAYS = ("pinpoint", "rows", "generate", "json")
+WAYS = ("pinpoint", "rows", "bare label", "json", "json with scores")
 
 
 def texts(scorer: Scorer, count: int, tokens: int, seed: int = 7) -> list[list[int]]:
@@ -80,12 +81,17 @@ def measure(count: int, tokens: int, labels: int, dtype: Dtype, rounds: int) -> 
     apart = max(abs(a - b) for x, y in zip(fast, rows, strict=True) for a, b in zip(x, y, strict=True))
     generated = generate_and_parse(scorer, task, job)
     best = [task.labels[max(range(len(s)), key=s.__getitem__)].id for s in fast]
+    names = LABELS[:labels]
+    lengths = {
+        "json": len(scorer.prompts.encoder.label_tokens(label_answer(names))),
+        "json with scores": len(scorer.prompts.encoder.label_tokens(scores_answer(names))),
+    }
     seconds = in_turn(
         {
             "pinpoint": lambda: packed(scorer, task, job),
             "rows": lambda: score_by_rows(scorer, task, job),
-            "generate": lambda: generate_and_parse(scorer, task, job),
-            "json": lambda: generate_json(scorer, task, job),
+            "bare label": lambda: generate_and_parse(scorer, task, job),
+            **{way: partial(generate_json, scorer, task, job, length) for way, length in lengths.items()},
         },
         rounds,
     )
@@ -94,11 +100,11 @@ def measure(count: int, tokens: int, labels: int, dtype: Dtype, rounds: int) -> 
         "dtype": dtype,
         "job": {"documents": count, "tokens": tokens, "labels": labels},
         "seconds": {name: [round(s, 4) for s in values] for name, values in seconds.items()},
-        **{f"{way}_over_pinpoint": round(ratio(seconds[way], seconds["pinpoint"]), 2) for way in WAYS[1:]},
+        "over_pinpoint": {way: round(ratio(seconds[way], seconds["pinpoint"]), 2) for way in WAYS[1:]},
         "largest_difference_in_log_probability": apart,
         "generated_answers_off_the_list": sum(answer is None for answer in generated),
         "generated_answers_that_agree": sum(a == b for a, b in zip(generated, best, strict=True)),
-        "tokens_of_a_json_answer": len(scorer.prompts.encoder.label_tokens(ANSWER)),
+        "tokens_of_a_json_answer": lengths,
     }
 
 
@@ -116,7 +122,7 @@ def main(
             figures = measure(count, tokens, labels, dtype, rounds)
             found.append(figures)
             for way in WAYS:
-                over = "" if way == WAYS[0] else f"{figures[f'{way}_over_pinpoint']:.2f} ×"
+                over = "" if way == WAYS[0] else f"{figures['over_pinpoint'][way]:.2f} ×"
                 table.add_row(dtype, str(labels), way, f"{median(figures['seconds'][way]):.3f}", over)
     Console().print(table)
     if as_json:

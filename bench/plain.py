@@ -2,8 +2,9 @@
 
 * `generate_and_parse`: the usual classifier at its best. One `generate` a document that stops with the label's last
   token, the text parsed for a label.
-* `generate_json`: the usual classifier as it is mostly met: it writes a small JSON object. A model that was not taught
-  to is made to write as many tokens as one takes; what it writes is not looked at.
+* `generate_json`: the usual classifier as it is mostly met: it writes a JSON object, either the label and a confidence
+  (`label_answer`), or what Pinpoint answers, a score for every label (`scores_answer`). A model that was not taught to
+  is made to write as many tokens as one takes; what it writes is not looked at.
 * `score_by_rows`: the best plain way, the algorithm of CAPPr (which itself does not run on transformers 5). The keys
   and values of the shared beginning are computed once and expanded; documents are padded into a batch; then each
   document's cache is expanded again and every label is a row of its own.
@@ -14,6 +15,7 @@ Axes: N documents of a batch, L labels.
 from __future__ import annotations
 
 import copy
+import json
 from collections.abc import Sequence
 
 import torch
@@ -24,10 +26,19 @@ from pinpoint.engine.generate import plain_attention
 from pinpoint.engine.scorer import Scorer
 from pinpoint.prompting.taxonomy import Task
 
-ANSWER = '{"label": "invoice", "confidence": 0.97}'
 # Padded together, longest first. 32 documents of 300 tokens took 1.28 s at 4, 1.30 at 8, 1.55 at 16 and 1.74 at 32 on
 # 2 cores (medians of 2).
 BATCH_DOCUMENTS = 4
+
+
+def label_answer(names: Sequence[str]) -> str:
+    """The small answer: a label, and how sure the model says it is."""
+    return json.dumps({"label": names[0], "confidence": 0.97})
+
+
+def scores_answer(names: Sequence[str]) -> str:
+    """An answer that says what Pinpoint's does: a label, and a score for every label."""
+    return json.dumps({"label": names[0], "scores": dict.fromkeys(names, 0.97)})
 
 
 @torch.inference_mode()
@@ -50,20 +61,17 @@ def generate_and_parse(scorer: Scorer, task: Task, documents: Sequence[Sequence[
 
 
 @torch.inference_mode()
-def generate_json(scorer: Scorer, task: Task, documents: Sequence[Sequence[int]]) -> int:
-    """One `generate` a document of as many tokens as `ANSWER` takes; returns that number."""
-    model, encoder = scorer.loaded.model, scorer.prompts.encoder
-    length = len(encoder.label_tokens(ANSWER))
+def generate_json(scorer: Scorer, task: Task, documents: Sequence[Sequence[int]], length: int) -> None:
+    """One `generate` a document of `length` tokens."""
+    model, stop = scorer.loaded.model, scorer.prompts.encoder.stop
     config = GenerationConfig(
-        max_new_tokens=length, min_new_tokens=length, do_sample=False, eos_token_id=encoder.stop,
-        pad_token_id=encoder.stop,
-    )  # fmt: skip
+        max_new_tokens=length, min_new_tokens=length, do_sample=False, eos_token_id=stop, pad_token_id=stop
+    )
     with plain_attention(model):
         for document in documents:
             path = scorer.prompts.lay(task, document)[0].path
-            ids = torch.tensor([[token for span in path for token in span]])
+            ids = torch.tensor([[token for span in path for token in span]], device=model.device)
             model.generate(ids, attention_mask=torch.ones_like(ids), generation_config=config)
-    return length
 
 
 @torch.inference_mode()

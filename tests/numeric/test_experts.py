@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from pinpoint.engine import experts
 from pinpoint.engine.experts import int8_experts
 from tests.numeric.conftest import Pair
 
@@ -20,9 +21,9 @@ def layer(pair: Pair) -> Any:
 def routing(module: Any, seed: int, rows: int = ROWS, choices: int = 2) -> tuple[Tensor, Tensor, Tensor]:
     """Random states, each with distinct random experts and weights."""
     generator = torch.Generator().manual_seed(seed)
-    experts, hidden = module.down_proj.shape[0], module.down_proj.shape[1]
+    count, hidden = module.down_proj.shape[0], module.down_proj.shape[1]
     states = torch.randn(rows, hidden, generator=generator)
-    chosen = torch.rand(rows, experts, generator=generator).argsort(dim=-1)[:, :choices]
+    chosen = torch.rand(rows, count, generator=generator).argsort(dim=-1)[:, :choices]
     return states, chosen, torch.rand(rows, choices, generator=generator)
 
 
@@ -46,6 +47,26 @@ def test_the_mix_is_that_of_a_plain_loop(small_mixtral: Pair, rows: int, choices
     mixed = int8_experts(module, states, chosen, weights)
     slow = plain_loop(module, states, chosen, weights)
     torch.testing.assert_close(mixed.double(), slow, rtol=1e-4, atol=1e-4 * float(slow.abs().max()))
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@torch.inference_mode()
+def test_an_expert_in_parts_is_the_expert_at_once(
+    small_mixtral: Pair, dtype: torch.dtype, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    module = layer(small_mixtral)
+    states, chosen, weights = routing(module, 7, rows=40)
+    states = states.to(dtype)
+    at_once = int8_experts(module, states, chosen, weights)
+    parts = list[int]()
+    of_parts = experts._int8_expert_in_parts
+    monkeypatch.setattr(experts, "CPU_ROWS", 3)
+    monkeypatch.setattr(
+        experts, "_int8_expert_in_parts", lambda *args: (parts.append(len(args[2])), of_parts(*args))[1]
+    )
+    in_parts = int8_experts(module, states, chosen, weights)
+    assert parts and min(parts) > 3
+    torch.testing.assert_close(in_parts, at_once, rtol=0, atol=2 * torch.finfo(dtype).eps * float(at_once.abs().max()))
 
 
 @torch.inference_mode()

@@ -47,7 +47,7 @@ def test_the_widest_row_sends_all_tokens_to_the_same_experts(small_mixtral: Pair
     for hook in hooks:
         hook.remove()
     assert len(chosen) == loaded.model.config.num_hidden_layers
-    for experts in chosen:
+    for experts in chosen[:-1]:  # the last layer computes the rows that score a label, no more
         counts = torch.bincount(experts.flatten(), minlength=loaded.model.config.num_local_experts)
         assert int(counts.max()) >= 0.98 * BUDGET_TOKENS
 

@@ -21,6 +21,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -28,7 +29,7 @@ from transformers import AttentionInterface
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
 from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 
-from pinpoint.engine.packing import PackedRow
+from pinpoint.engine.packing import Ints, PackedRow
 from pinpoint.engine.varlen import Calls, Run, attend, make_calls
 
 DENSE = "pinpoint_dense"
@@ -37,8 +38,10 @@ SPANS = "pinpoint_spans"
 # A subtree of up to so many tokens is one block on a CPU. 32 documents of 300 tokens with 8 labels took, on 2 cores
 # and the embedded model, 1.06 s with blocks of single spans, 0.94 s at 512 and 0.91 s at 1,024 (medians of 3).
 CPU_BLOCK_TOKENS = 1024
-# Query rows of one call on a CPU: bounds the mask held at a time to this many rows × the keys that they see.
-CPU_QUERY_ROWS = 1024
+# Query rows of one call on a CPU: bounds the mask held at a time to this many rows × the keys that they see, and leaves
+# out the keys behind them, which the kernel would compute and hide. 32 documents of 300 tokens took 0.90 s at 256, 0.91
+# at 128 and 0.95 at 1,024; attention of 1,000 tokens alone 5.8 ms at 256 and 8.6 at 1,024 (2 cores).
+CPU_QUERY_ROWS = 256
 # Masks that a pass keeps from layer to layer on a CPU.
 CPU_BIASES_BYTES = 64_000_000
 
@@ -65,10 +68,12 @@ class SpanTable:
     Attributes:
         row: the packed forest.
         device: where the masks and offsets are needed.
+        wanted_only_in: the layer of which only the rows that score a label are read, where there is one.
     """
 
     row: PackedRow
     device: torch.device
+    wanted_only_in: int | None = None
 
     @cached_property
     def dense_mask(self) -> Tensor:
@@ -175,7 +180,9 @@ def span_attention(
     scale = query.shape[-1] ** -0.5 if scaling is None else scaling
     if query.is_cuda:
         return attend(query[0], key[0], value[0], scale, spans.calls)[None], None
-    return _attend_cpu(query[0], key[0], value[0], scale, spans)[None], None
+    narrow = spans.wanted_only_in is not None and module.layer_idx == spans.wanted_only_in
+    wanted = spans.row.rows if narrow else None
+    return _attend_cpu(query[0], key[0], value[0], scale, spans, wanted)[None], None
 
 
 def register() -> None:
@@ -190,18 +197,32 @@ def _plain(module: nn.Module, *args: Any, **kwargs: Any) -> tuple[Tensor, None]:
     return out, None
 
 
-def _attend_cpu(query: Tensor, key: Tensor, value: Tensor, scale: float, spans: SpanTable) -> Tensor:
-    """[H, T, D] against [G, P + T, D] → [T, H, D]: each block over its ancestors and itself, gathered into one run."""
+def _attend_cpu(
+    query: Tensor, key: Tensor, value: Tensor, scale: float, spans: SpanTable, wanted: Ints | None = None
+) -> Tensor:
+    """[H, T, D] against [G, P + T, D] → [T, H, D]: each block over its ancestors and itself, gathered into one run.
+
+    With `wanted` [R], only these rows are computed; the others are zero.
+    """
     heads, tokens, size = query.shape
-    out = query.new_empty(heads, tokens, size)
+    out = query.new_empty(heads, tokens, size) if wanted is None else query.new_zeros(heads, tokens, size)
     kept = spans.row.kept_tokens
     for index, block in enumerate(spans.blocks):
+        runs = [*block.above, Run(kept + block.run.start, kept + block.run.stop)]
+        keys, values = (torch.cat([x[:, run.start : run.stop] for run in runs], dim=1)[None] for x in (key, value))
+        above = keys.shape[2] - block.run.tokens
         for start in range(block.run.start, block.run.stop, CPU_QUERY_ROWS):
             stop = min(start + CPU_QUERY_ROWS, block.run.stop)
-            runs = [*block.above, Run(kept + block.run.start, kept + stop)]
-            keys, values = (torch.cat([x[:, run.start : run.stop] for run in runs], dim=1) for x in (key, value))
-            out[:, start:stop] = F.scaled_dot_product_attention(
-                query[None, :, start:stop], keys[None], values[None],
-                attn_mask=spans.bias(index, start, stop, query.dtype), scale=scale, enable_gqa=True,
+            rows: slice | Tensor = slice(start, stop)
+            bias = spans.bias(index, start, stop, query.dtype)
+            if wanted is not None:
+                rows = torch.from_numpy(wanted[slice(*np.searchsorted(wanted, (start, stop)))])
+                if not len(rows):
+                    continue
+                bias = bias[rows - start]
+            seen = above + stop - block.run.start
+            out[:, rows] = F.scaled_dot_product_attention(
+                query[None, :, rows], keys[:, :, :seen], values[:, :, :seen], attn_mask=bias, scale=scale,
+                enable_gqa=True,
             )[0]  # fmt: skip
     return out.transpose(0, 1)

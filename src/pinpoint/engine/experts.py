@@ -19,9 +19,12 @@ from torch import Tensor
 from transformers.integrations.moe import ALL_EXPERTS_FUNCTIONS
 
 from pinpoint.engine import triton_grouped, triton_int8, triton_pointwise
-from pinpoint.engine.int8_product import few_rows, gated_product, kernels_work, scaled_product_into
+from pinpoint.engine.int8_product import cast_product, few_rows, gate, gated_product, kernels_work, scaled_product_into
 
 NAME = "pinpoint_int8"
+# Rows of an expert at a time on a CPU, so that what lies between its two products stays in the processor's cache: 8,192
+# tokens of the embedded model took 68 ms a layer at 512 rows, 77 at 128, 88 at 1,024, and 93 at once (2 cores).
+CPU_ROWS = 512
 
 
 def int8_experts(self: Any, hidden_states: Tensor, top_k_index: Tensor, top_k_weights: Tensor) -> Tensor:
@@ -95,8 +98,19 @@ def _counts(chosen: Tensor, experts: int) -> Callable[[], list[int]]:
 
 
 def _int8_expert(self: Any, index: int, states: Tensor, out: Tensor) -> None:
+    if len(states) > CPU_ROWS and not states.is_cuda:
+        return _int8_expert_in_parts(self, index, states, out)
     gated = gated_product(self, states, self.gate_up_proj[index], self.gate_up_proj_scale[index])
     scaled_product_into(gated, self.down_proj[index], self.down_proj_scale[index], out)
+
+
+def _int8_expert_in_parts(self: Any, index: int, states: Tensor, out: Tensor) -> None:
+    rise = cast_product(self.gate_up_proj[index], self.gate_up_proj_scale[index], states.dtype, len(states))
+    fall = cast_product(self.down_proj[index], self.down_proj_scale[index], states.dtype, len(states))
+    wide = states.new_empty(CPU_ROWS, self.gate_up_proj.shape[1])
+    for part, place in zip(torch.split(states, CPU_ROWS), torch.split(out, CPU_ROWS), strict=True):
+        rise(part, wide[: len(part)])
+        fall(gate(self, wide[: len(part)]), place)
 
 
 def register() -> None:

@@ -12,6 +12,7 @@ Axes: N rows, O output channels, I input channels, F expert width.
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from functools import cache
 from typing import Any
 
@@ -44,13 +45,28 @@ def scaled_product_into(x: Tensor, weight: Tensor, scale: Tensor, out: Tensor) -
     if x.is_cuda and kernels_work():
         torch.mm(x, triton_pointwise.cast(weight, x.dtype).t(), out=out)
         triton_pointwise.scale_(out, scale)
-    elif x.dtype == torch.float32 and len(x) > weight.shape[1]:
-        # Float32 rounds a scaled weight no worse than a scaled output, and there are fewer of them.
-        torch.mm(x, weight.to(x.dtype).mul_(scale.unsqueeze(-1)).t(), out=out)
     else:
-        torch.mm(x, weight.to(x.dtype).t(), out=out)
-        for part in torch.split(out, SCALE_ROWS):
-            part.mul_(scale)
+        cast_product(weight, scale, x.dtype, len(x))(x, out)
+
+
+def cast_product(weight: Tensor, scale: Tensor, dtype: torch.dtype, rows: int) -> Callable[[Tensor, Tensor], None]:
+    """The product with an int8 weight [O, I] in plain torch, cast once for calls with `rows` rows in all.
+
+    Each call takes x [N, I] of `dtype` and writes to the contiguous `out` [N, O].
+    """
+    cast = weight.to(dtype)
+    # Float32 rounds a scaled weight no worse than a scaled output, and here there are fewer of them.
+    scale_weight = dtype == torch.float32 and rows > weight.shape[1]
+    if scale_weight:
+        cast.mul_(scale.unsqueeze(-1))
+
+    def product(x: Tensor, out: Tensor) -> None:
+        torch.mm(x, cast.t(), out=out)
+        if not scale_weight:
+            for part in torch.split(out, SCALE_ROWS):
+                part.mul_(scale)
+
+    return product
 
 
 def gated_product(experts: Any, x: Tensor, weight: Tensor, scale: Tensor) -> Tensor:

@@ -12,10 +12,13 @@ Axes: T tokens of the row, R rows whose logits are wanted, V vocabulary, L looku
 
 from __future__ import annotations
 
+from contextlib import nullcontext
+
 import torch
 from torch import Tensor
 from transformers import PreTrainedModel
 
+from pinpoint.engine import last_layer
 from pinpoint.engine.attention import SpanTable
 from pinpoint.engine.packing import PackedRow
 from pinpoint.engine.prefix_cache import PassCache
@@ -32,15 +35,17 @@ def score(model: PreTrainedModel, row: PackedRow, cache: PassCache | None = None
     for a later pass. Raises what the device raises.
     """
     device = model.device
-    hidden = model.base_model(
-        input_ids=torch.from_numpy(row.tokens)[None].to(device),
-        position_ids=torch.from_numpy(row.positions)[None].to(device),
-        past_key_values=cache,
-        spans=SpanTable(row, device),
-        use_cache=False,
-    ).last_hidden_state[0]  # [T, hidden]
-    wanted = hidden[torch.from_numpy(row.rows).to(device)]
-    terms = lookup_log_probs(model, wanted, torch.from_numpy(row.lookups).to(device)).tolist()
+    rows = torch.from_numpy(row.rows).to(device)
+    narrow = last_layer.worthwhile(row)
+    with last_layer.only_rows(model, rows) if narrow else nullcontext():
+        hidden = model.base_model(
+            input_ids=torch.from_numpy(row.tokens)[None].to(device),
+            position_ids=torch.from_numpy(row.positions)[None].to(device),
+            past_key_values=cache,
+            spans=SpanTable(row, device, last_layer.number(model) if narrow else None),
+            use_cache=False,
+        ).last_hidden_state[0]  # [T, hidden], of which only `rows` are to be read
+    terms = lookup_log_probs(model, hidden[rows], torch.from_numpy(row.lookups).to(device)).tolist()
     return [[sum(terms[lookup] for lookup in path) for path in labels] for labels in row.paths]
 
 
