@@ -61,12 +61,15 @@ def test_an_expert_in_parts_is_the_expert_at_once(
     parts = list[int]()
     of_parts = experts._int8_expert_in_parts
     monkeypatch.setattr(experts, "CPU_ROWS", 3)
-    monkeypatch.setattr(
-        experts, "_int8_expert_in_parts", lambda *args: (parts.append(len(args[2])), of_parts(*args))[1]
-    )
+
+    def note(module: Any, index: int, states: Tensor, out: Tensor) -> None:
+        parts.append(len(states))
+        of_parts(module, index, states, out)
+
+    monkeypatch.setattr(experts, "_int8_expert_in_parts", note)
     in_parts = int8_experts(module, states, chosen, weights)
     assert parts and min(parts) > 3
-    torch.testing.assert_close(in_parts, at_once, rtol=0, atol=2 * torch.finfo(dtype).eps * float(at_once.abs().max()))
+    torch.testing.assert_close(in_parts, at_once, rtol=0, atol=8 * torch.finfo(dtype).eps * float(at_once.abs().max()))
 
 
 @torch.inference_mode()
