@@ -2,8 +2,9 @@
 
 Weights are random and of the right shapes, so that bytes and seconds are the real ones without a download. Parts:
 checks (CUDA against the reference), kernels (few rows in 8 bits), speed (prefill against plain products, decoding),
-memory (plan, peak, buffer, baseline, out of memory), loading (checkpoints from disk), usual (the usual 8-bit recipe on
-a cut-down model). A table comes last; FOLDER gets `gpu_<parts>.json`, which belongs into bench/results/.
+peers (the plain ways of doing the same; long lists, many questions), memory (plan, peak, buffer, baseline, out of
+memory), loading (checkpoints from disk), usual (the usual 8-bit recipe on a cut-down model). A table comes last; FOLDER
+gets `gpu_<parts>.json`, which belongs into bench/results/.
 """
 
 from __future__ import annotations
@@ -24,14 +25,14 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from bench import gpu_checks, gpu_kernels, gpu_memory, gpu_model, gpu_speed
+from bench import gpu_checks, gpu_kernels, gpu_memory, gpu_model, gpu_peers, gpu_speed
 from bench.gpu_rows import Row
 from bench.report import RESULTS, environment
 from pinpoint.engine.prefix_cache import PrefixStore
 from pinpoint.engine.scorer import Scorer
 from pinpoint.settings import Settings
 
-PARTS = ("checks", "kernels", "speed", "memory", "loading", "usual")
+PARTS = ("checks", "kernels", "speed", "peers", "memory", "loading", "usual")
 QUICK_PARTS = ("checks", "speed", "memory")
 FULL_BATCHES, FULL_ERRORS = 1000, 20
 QUICK_BATCHES, QUICK_ERRORS = 60, 3
@@ -85,7 +86,7 @@ def _measures(
     """The steps in their order; the model is made once for all that need it."""
     if "checks" in parts:
         yield "checks", gpu_checks.all_checks
-    if {"kernels", "speed", "memory"} & set(parts):
+    if {"kernels", "speed", "peers", "memory"} & set(parts):
         loaded = gpu_model.plan_and_make(layers, Settings(device="cuda"))
         scorer = Scorer(loaded, min(8192, loaded.plan.token_budget if loaded.plan else 8192), STORE_BYTES)
         if "memory" in parts:
@@ -105,6 +106,17 @@ def _measures(
                     ),
                 )
             yield "speed", lambda: gpu_speed.decode("speed", scorer)
+        if "peers" in parts:
+            for tokens, document in ((8192, 300), (8192, 2000)):
+                yield (
+                    "peers",
+                    lambda tokens=tokens, document=document: gpu_peers.narrow(  # type: ignore[misc]
+                        with_store(scorer, 0), gpu_speed.forest_of(scorer, tokens, document)
+                    ),
+                )
+            yield "peers", lambda: gpu_peers.lists(with_store(scorer, STORE_BYTES))
+            yield "peers", lambda: gpu_peers.peers(with_store(scorer, STORE_BYTES))
+        if "speed" in parts:
             yield "profile", lambda: gpu_speed.profile(with_store(scorer, 0), out, 8192)
         if "memory" in parts:
             batches, errors = (QUICK_BATCHES, QUICK_ERRORS) if quick else (FULL_BATCHES, FULL_ERRORS)

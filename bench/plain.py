@@ -54,7 +54,7 @@ def generate_and_parse(scorer: Scorer, task: Task, documents: Sequence[Sequence[
     with plain_attention(model):
         for document in documents:
             path = scorer.prompts.lay(task, document)[0].path
-            ids = torch.tensor([[token for span in path for token in span]])
+            ids = torch.tensor([[token for span in path for token in span]], device=model.device)
             out = model.generate(ids, attention_mask=torch.ones_like(ids), generation_config=config)
             answers.append(names.get(encoder.decode(out[0, ids.shape[1] :].tolist())))
     return answers
@@ -75,7 +75,9 @@ def generate_json(scorer: Scorer, task: Task, documents: Sequence[Sequence[int]]
 
 
 @torch.inference_mode()
-def score_by_rows(scorer: Scorer, task: Task, documents: Sequence[Sequence[int]]) -> list[list[float]]:
+def score_by_rows(
+    scorer: Scorer, task: Task, documents: Sequence[Sequence[int]], batch_documents: int = BATCH_DOCUMENTS
+) -> list[list[float]]:
     """[N][L] log-probabilities, as `Scorer` gives them."""
     encoder = scorer.prompts.encoder
     labels = [[*encoder.label_tokens(label.name), encoder.stop] for label in task.labels]
@@ -85,10 +87,10 @@ def score_by_rows(scorer: Scorer, task: Task, documents: Sequence[Sequence[int]]
     scores: dict[int, list[float]] = {}
     order = sorted(range(len(tails)), key=lambda i: -len(tails[i]))
     with plain_attention(scorer.loaded.model):
-        prefix = DynamicCache()
-        scorer.loaded.model.base_model(torch.tensor([shared]), past_key_values=prefix, use_cache=True)
-        for start in range(0, len(order), BATCH_DOCUMENTS):
-            batch = order[start : start + BATCH_DOCUMENTS]
+        prefix, ids = DynamicCache(), torch.tensor([shared], device=scorer.loaded.device)
+        scorer.loaded.model.base_model(ids, past_key_values=prefix, use_cache=True)
+        for start in range(0, len(order), batch_documents):
+            batch = order[start : start + batch_documents]
             rows = _score_batch(scorer, prefix, len(shared), [tails[i] for i in batch], labels)
             scores |= dict(zip(batch, rows, strict=True))
     return [scores[i] for i in range(len(paths))]
@@ -97,43 +99,41 @@ def score_by_rows(scorer: Scorer, task: Task, documents: Sequence[Sequence[int]]
 def _score_batch(
     scorer: Scorer, prefix: DynamicCache, shared: int, tails: list[list[int]], labels: list[list[int]]
 ) -> list[list[float]]:
-    model = scorer.loaded.model
+    model, device = scorer.loaded.model, scorer.loaded.device
     cache = copy.deepcopy(prefix)
     cache.batch_repeat_interleave(len(tails))
-    ids, seen = _padded(tails)
-    mask = torch.cat([torch.ones(len(tails), shared, dtype=torch.long), seen], dim=1)
-    positions = shared + torch.arange(ids.shape[1])[None].expand(len(tails), -1)
+    ids, seen = _padded(tails, device)
+    mask = torch.cat([torch.ones(len(tails), shared, dtype=torch.long, device=device), seen], dim=1)
+    positions = shared + torch.arange(ids.shape[1], device=device)[None].expand(len(tails), -1)
     hidden = model.base_model(
         ids, attention_mask=mask, position_ids=positions, past_key_values=cache, use_cache=True
     ).last_hidden_state
-    last = hidden[torch.arange(len(tails)), seen.sum(1) - 1]  # [N, H]
+    last = hidden[torch.arange(len(tails), device=device), seen.sum(1) - 1]  # [N, H]
     first = torch.log_softmax(model.lm_head(last).float(), dim=-1)  # [N, V]
     cache.batch_repeat_interleave(len(labels))
-    label_ids, label_seen = _padded([label[:-1] for label in labels])
+    label_ids, label_seen = _padded([label[:-1] for label in labels], device)
     count = label_ids.shape[1]
     lengths = (shared + seen.sum(1)).repeat_interleave(len(labels))
     hidden = model.base_model(
         label_ids.repeat(len(tails), 1),
         attention_mask=torch.cat([mask.repeat_interleave(len(labels), 0), label_seen.repeat(len(tails), 1)], dim=1),
-        position_ids=lengths[:, None] + torch.arange(count)[None],
+        position_ids=lengths[:, None] + torch.arange(count, device=device)[None],
         past_key_values=cache,
         use_cache=True,
     ).last_hidden_state  # [N · L, count, H]
     log_probs = torch.log_softmax(model.lm_head(hidden).float(), dim=-1).view(len(tails), len(labels), count, -1)
-    return [
-        [
-            float(first[n, label[0]]) + sum(float(log_probs[n, k, t, token]) for t, token in enumerate(label[1:]))
-            for k, label in enumerate(labels)
-        ]
-        for n in range(len(tails))
-    ]
+    targets, steps = _padded([label[1:] for label in labels], device)  # [L, count], 0 where a label is shorter
+    of_targets = log_probs.gather(3, targets.expand(len(tails), -1, -1)[..., None])[..., 0] * steps
+    firsts = first[:, torch.tensor([label[0] for label in labels], device=device)]
+    scores: list[list[float]] = (firsts + of_targets.sum(-1)).tolist()
+    return scores
 
 
-def _padded(rows: list[list[int]]) -> tuple[Tensor, Tensor]:
+def _padded(rows: list[list[int]], device: torch.device) -> tuple[Tensor, Tensor]:
     """[rows, longest] ids and which of them are real, padded on the right."""
     longest = max(map(len, rows))
     ids = torch.zeros(len(rows), longest, dtype=torch.long)
     seen = torch.zeros(len(rows), longest, dtype=torch.long)
     for i, row in enumerate(rows):
         ids[i, : len(row)], seen[i, : len(row)] = torch.tensor(row), 1
-    return ids, seen
+    return ids.to(device), seen.to(device)
