@@ -20,6 +20,7 @@ TENSOR_MODULES = {
     "pinpoint.engine.gpu",
     "pinpoint.engine.int8",
     "pinpoint.engine.int8_product",
+    "pinpoint.engine.last_layer",
     "pinpoint.engine.load",
     "pinpoint.engine.nf4",
     "pinpoint.engine.norms",
