@@ -28,6 +28,7 @@ from rich.table import Table
 from bench import gpu_checks, gpu_kernels, gpu_memory, gpu_model, gpu_peers, gpu_speed
 from bench.gpu_rows import Row
 from bench.report import RESULTS, environment
+from pinpoint.engine.baseline import Baseline, requested_bytes
 from pinpoint.engine.prefix_cache import PrefixStore
 from pinpoint.engine.scorer import Scorer
 from pinpoint.settings import Settings
@@ -138,8 +139,12 @@ def _measures(
 
 
 def with_store(scorer: Scorer, store_bytes: int) -> Scorer:
-    """The same scorer with a fresh prefix store; 0 bytes, and every pass computes all of its tokens."""
+    """The same scorer with a fresh prefix store and baseline; 0 bytes, and every pass computes all of its tokens.
+
+    What a step holds besides, such as the matrices of its ceiling, is in its baseline and in no other step's.
+    """
     scorer.store = PrefixStore(store_bytes)
+    scorer.baseline = Baseline(lambda: requested_bytes(scorer.loaded.device))
     return scorer
 
 

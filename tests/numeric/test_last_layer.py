@@ -1,5 +1,7 @@
 """The last layer of the wanted rows alone is that of all rows, for every family."""
 
+import gc
+import weakref
 from typing import Any
 
 import numpy as np
@@ -143,3 +145,19 @@ def test_a_module_that_answers_with_more_than_its_states_keeps_the_rest() -> Non
         out, rest = module(states)
     assert rest == "the router's choices"
     torch.testing.assert_close(out, (states + 1) * torch.tensor([0.0, 1.0, 0.0, 1.0]).view(1, 4, 1))
+
+
+def test_nothing_of_a_pass_waits_for_pythons_collector(small_mixtral: Pair) -> None:
+    """A cycle would hold the rows' indices on the device until then: memory above its baseline."""
+    model = small_mixtral[0].model
+    wanted = torch.tensor([4, 19])
+    dead = weakref.ref(wanted)
+    gc.collect()
+    gc.disable()
+    try:
+        with torch.inference_mode(), last_layer.only_rows(model, wanted):
+            model.base_model(input_ids=torch.arange(3, 23)[None], use_cache=False)
+        del wanted
+        assert dead() is None
+    finally:
+        gc.enable()

@@ -64,9 +64,8 @@ def _narrowed(module: nn.Module, rows: Tensor) -> Iterator[None]:
         return (states.index_select(1, rows), *others)
 
     def put(_: nn.Module, __: Any, out: Any) -> Any:
-        if isinstance(out, tuple):  # a mixture of experts may give its router's choices besides
-            return (put(module, (), out[0]), *out[1:])
-        return out.new_zeros(1, tokens, *out.shape[2:]).index_copy_(1, rows, out)
+        # A mixture of experts may give its router's choices besides.
+        return (_spread(out[0], rows, tokens), *out[1:]) if isinstance(out, tuple) else _spread(out, rows, tokens)
 
     handles = [module.register_forward_pre_hook(take), module.register_forward_hook(put)]
     try:
@@ -74,3 +73,8 @@ def _narrowed(module: nn.Module, rows: Tensor) -> Iterator[None]:
     finally:
         for handle in handles:
             handle.remove()
+
+
+def _spread(states: Tensor, rows: Tensor, tokens: int) -> Tensor:
+    """[1, R, …] → [1, T, …], zero but for `rows`."""
+    return states.new_zeros(1, tokens, *states.shape[2:]).index_copy_(1, rows, states)
