@@ -142,10 +142,6 @@ def test_nf4_bytes_are_what_bitsandbytes_keeps(tmp_path: Path) -> None:
     assert weight_bytes_of(shape, "nf4") == taken + in_16_bits
 
 
-def test_a_slice_of_logits_has_as_many_rows_as_the_plan_says() -> None:
-    assert activations.LOGIT_ROWS == scoring.LOGIT_ROWS
-
-
 def test_the_measure_counts_what_is_held_at_a_time() -> None:
     def run() -> None:
         first = torch.empty(1000)
@@ -191,7 +187,11 @@ def test_experts_are_planned_for_the_worst_routing(tmp_path: Path, monkeypatch: 
     monkeypatch.setattr(experts, "CPU_ROWS", ROW_TOKENS)  # all rows of an expert at a time, as on CUDA
     loaded, shape = loaded_and_shape(MixtralConfig(**WIDE, num_local_experts=4), tmp_path)
     planned, even = (
-        max(stage.peak_bytes(ROW_TOKENS) for stage in activations.stages(shape, "int8", even_routing=routing))
+        max(
+            stage.peak_bytes(ROW_TOKENS)
+            for stage in activations.stages(shape, "int8", even_routing=routing)
+            if stage.name != "experts, grouped"  # on CUDA alone
+        )
         for routing in (False, True)
     )
     assert even < peak_of_a_pass(loaded) < planned
@@ -203,7 +203,7 @@ def test_experts_are_planned_for_the_worst_routing(tmp_path: Path, monkeypatch: 
 def test_logits_hold_what_the_plan_says(tmp_path: Path) -> None:
     loaded, shape = loaded_and_shape(LlamaConfig(**WIDE), tmp_path)
     planned = next(stage for stage in activations.stages(shape, "int8") if stage.name == "logits")
-    rows = 3 * scoring.LOGIT_ROWS
+    rows = 3 * activations.LOGIT_ROWS
     hidden = torch.randn(rows, shape.hidden, dtype=torch.bfloat16)
     lookups = torch.stack([torch.arange(rows), torch.arange(rows) % shape.vocabulary], dim=1)
     taken = measured(lambda: scoring.lookup_log_probs(loaded.model, hidden, lookups))

@@ -247,7 +247,7 @@ def test_a_pass_is_as_wide_as_its_widest_stage() -> None:
     made = on("A100 80GB")
     assert made.pass_bytes(1000) == max(stage.fixed_bytes + 1000 * stage.token_bytes for stage in made.stages)
     assert [stage.name for stage in stages(MISTRAL, "int8")] == ["attention", "feed-forward", "logits"]
-    assert [stage.name for stage in stages(MIXTRAL, "int8")] == ["attention", "experts", "logits"]
+    assert [stage.name for stage in stages(MIXTRAL, "int8")] == ["attention", "experts", "experts, grouped", "logits"]
     # Weights in 16 bits are not copied; transformers' own experts hold the opened gate besides.
     experts = {precision: stages(MIXTRAL, precision)[1] for precision in PRECISIONS}
     assert experts["bf16"].fixed_bytes == 0

@@ -26,8 +26,11 @@ Precision = Literal["bf16", "int8", "nf4"]
 HALF = 2  # bytes of bfloat16
 FLOAT = 4  # bytes of float32
 INDEX = 8  # bytes of int64
-# As in engine/scoring.py, which cannot be imported here without torch; a test holds the two together.
+# Rows of float32 logits held at a time: 64 MB for Mixtral's 32,000 tokens, 300 MB for the widest vocabularies in use.
 LOGIT_ROWS = 512
+# Rows that an expert has, on average, up to which all experts of a layer are multiplied at once
+# (`engine/triton_grouped.py` has the measurements).
+GROUPED_ROWS = 512
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +60,8 @@ def stages(shape: ModelShape, precision: Precision, kept_tokens: int = 0, *, eve
         found.append(_dense("shared expert", shape.shared_width, shape, precision))
     if shape.expert_layers:
         found.append(_experts(shape, precision, even_routing))
+        if precision == "int8":
+            found.append(_grouped_experts(shape))
     return [*found, _logits(shape)]
 
 
@@ -96,14 +101,27 @@ def _dense(name: str, width: int, shape: ModelShape, precision: Precision) -> St
 def _experts(shape: ModelShape, precision: Precision, even_routing: bool) -> Stage:
     width, hidden, chosen = shape.expert_width, shape.hidden, shape.experts_per_token
     share = chosen / shape.experts if even_routing else 1.0
-    held = _row(shape) + 2 * HALF * hidden
-    held += HALF * hidden if shape.shared_width else 0  # the shared expert's output waits
-    held += HALF * shape.experts + (INDEX + FLOAT) * chosen  # router logits, choices, their weights
-    held += (INDEX + 2 * HALF * hidden) * chosen  # the order, the sorted states, the mixed ones
+    held = _held_by_experts(shape)
     wide = 2 * HALF * width  # gate and up of one expert's tokens
     gating = wide + HALF * width * (2 if precision == "bf16" else 1)  # transformers' own experts keep the opened gate
     last = 2 * INDEX * chosen + HALF * hidden  # the weighted sum, back in the tokens' order
     return Stage("experts", _cast(precision, 2 * width, hidden), held + int(max(share * gating, last)))
+
+
+def _grouped_experts(shape: ModelShape) -> Stage:
+    """All experts at once, in passes of few tokens: what lies between their products, counted for the most tokens."""
+    tokens = GROUPED_ROWS * shape.experts // shape.experts_per_token
+    between = 3 * HALF * shape.expert_width * shape.experts_per_token  # gate and up, and the gated
+    return Stage("experts, grouped", between * tokens, _held_by_experts(shape))
+
+
+def _held_by_experts(shape: ModelShape) -> int:
+    """Per token, what there is beside one product of the experts."""
+    chosen, hidden = shape.experts_per_token, shape.hidden
+    held = _row(shape) + 2 * HALF * hidden
+    held += HALF * hidden if shape.shared_width else 0  # the shared expert's output waits
+    held += HALF * shape.experts + (INDEX + FLOAT) * chosen  # router logits, choices, their weights
+    return held + (INDEX + 2 * HALF * hidden) * chosen  # the order, the sorted states, the mixed ones
 
 
 def _logits(shape: ModelShape) -> Stage:

@@ -1,8 +1,8 @@
 """The experts of a mixture in 8 bits, as a function that transformers calls for any model with fused experts.
 
 Tokens are sorted by expert once; each expert is then one product over the tokens that chose it. The only wait for the
-device is for the number of tokens of each expert. Where the tokens are few, as in decoding, or some hundred, Triton's
-kernels read the integers as they lie and wait for nothing.
+device is for the number of tokens of each expert. Where the tokens are few, as in decoding, or up to some thousand,
+Triton's kernels read the integers as they lie and wait for nothing.
 
 Axes: T tokens, K experts chosen for each, E experts, H hidden, F width, P = T·K token-expert pairs, n pairs of one
 expert.
@@ -41,7 +41,7 @@ def int8_experts(self: Any, hidden_states: Tensor, top_k_index: Tensor, top_k_we
     """
     if few_rows(hidden_states) and len(hidden_states) <= triton_int8.MOST_TOKENS_OF_EXPERTS:
         return triton_int8.few_rows_experts(self, hidden_states, top_k_index, top_k_weights)
-    if hidden_states.is_cuda and len(hidden_states) <= triton_grouped.MOST_TOKENS and kernels_work():
+    if hidden_states.is_cuda and kernels_work() and triton_grouped.takes(self, top_k_index.numel(), hidden_states):
         return triton_grouped.grouped_experts(self, hidden_states, top_k_index, top_k_weights)
     return mix(self, hidden_states, top_k_index, top_k_weights, _int8_expert)
 

@@ -19,12 +19,10 @@ from torch import Tensor
 from transformers import PreTrainedModel
 
 from pinpoint.engine import last_layer
+from pinpoint.engine.activations import LOGIT_ROWS
 from pinpoint.engine.attention import SpanTable
 from pinpoint.engine.packing import PackedRow
 from pinpoint.engine.prefix_cache import PassCache
-
-# Rows of float32 logits held at a time: 64 MB for Mixtral's 32,000 tokens, 300 MB for the widest vocabularies in use.
-LOGIT_ROWS = 512
 
 
 @torch.inference_mode()

@@ -1,4 +1,4 @@
-"""8-bit products for some hundred rows on CUDA: the integers are cast on their way into the matrix units.
+"""8-bit products of some hundred rows an expert on CUDA: the integers are cast on their way into the matrix units.
 
 Where the experts have few rows each, a pass is bound by the bytes of the weights, and casting a matrix first moves five
 times as many as there are. Here each program multiplies a tile of one expert's rows by a strip of its output channels,
@@ -20,13 +20,13 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-# All experts of Mixtral 8x7B, an H200, ms, by tokens; below 5 `triton_int8` is faster, from some 600 on `experts.mix`:
-#
-#   tokens              16   64  128  256  512 1024
-#   matrices cast       65   66   66   67   69   80
-#   tiles of few rows   23   23   24   35   57  103
-#   tiles of many       32   33   34   36   53   88
-MOST_TOKENS = 512
+from pinpoint.engine.activations import GROUPED_ROWS
+from pinpoint.engine.int8_product import gate
+from pinpoint.engine.triton_pointwise import combine
+
+# Rows of an expert, on average, up to which this is the faster way where the largest tiles do not fit a
+# multiprocessor's shared memory; where they do, it is GROUPED_ROWS.
+MOST_ROWS_OF_SMALL_TILES = 128
 
 
 class Tiles(NamedTuple):
@@ -38,24 +38,33 @@ class Tiles(NamedTuple):
     warps: int
     stages: int
 
+    def shared_bytes(self, dtype: torch.dtype) -> int:
+        """What the pipeline keeps in shared memory: integers, and states of `dtype`."""
+        return self.stages * self.inputs * (self.outputs + dtype.itemsize * self.rows)
 
-OF_FEW, OF_MANY = Tiles(64, 128, 128, 8, 3), Tiles(128, 128, 64, 8, 3)
+
+OF_FEW, OF_MANY, OF_MOST = Tiles(64, 128, 128, 8, 3), Tiles(128, 128, 64, 8, 3), Tiles(256, 128, 64, 8, 3)
 # Rows of an expert, on average, from which on the larger tiles are faster.
-MANY_ROWS = 96
+MANY_ROWS, MORE_ROWS = 96, 120
+
+
+def takes(module: Any, pairs: int, states: Tensor) -> bool:
+    """Whether so many pairs are few enough for this to be the faster way, for `module` and the device of `states`."""
+    most = GROUPED_ROWS if _fits(OF_MOST, states) else MOST_ROWS_OF_SMALL_TILES
+    return pairs <= most * len(module.gate_up_proj)
 
 
 def grouped_experts(module: Any, hidden_states: Tensor, top_k_index: Tensor, top_k_weights: Tensor) -> Tensor:
-    """`experts.int8_experts` for some hundred tokens: the same arguments and result."""
-    tokens, choices = top_k_index.shape
+    """`experts.int8_experts` for up to a few thousand tokens: the same arguments and result."""
     chosen, order = torch.sort(top_k_index.reshape(-1), stable=True)  # [P]
     # The first pair of each expert; `bincount` would wait for the device.
     starts = torch.searchsorted(chosen, torch.arange(len(module.gate_up_proj) + 1, device=chosen.device))
-    wide = grouped_product(hidden_states[order // choices], module.gate_up_proj, module.gate_up_proj_scale, starts)
-    mixed = grouped_product(module._apply_gate(wide), module.down_proj, module.down_proj_scale, starts)  # [P, H]
-    by_choice = torch.empty_like(mixed)
-    by_choice[order] = mixed
-    weights = top_k_weights.unsqueeze(-1).to(mixed.dtype)  # [T, K, 1]
-    return (by_choice.view(tokens, choices, -1) * weights).sum(dim=1)
+    states = hidden_states[order // top_k_index.shape[1]]
+    wide = grouped_product(states, module.gate_up_proj, module.gate_up_proj_scale, starts)
+    mixed = grouped_product(gate(module, wide), module.down_proj, module.down_proj_scale, starts)  # [P, H]
+    places = torch.empty_like(order)
+    places[order] = torch.arange(len(order), device=order.device)
+    return combine(mixed, places.view(top_k_index.shape), top_k_weights)
 
 
 def grouped_product(x: Tensor, weight: Tensor, scale: Tensor, starts: Tensor, tiles: Tiles | None = None) -> Tensor:
@@ -72,7 +81,7 @@ def grouped_product(x: Tensor, weight: Tensor, scale: Tensor, starts: Tensor, ti
         [P, O] in the dtype of x.
     """
     experts, outputs, inputs = weight.shape
-    tiles = tiles or (OF_FEW if len(x) < MANY_ROWS * experts else OF_MANY)
+    tiles = tiles or _tiles(len(x) / experts, x)
     out = torch.empty(len(x), outputs, dtype=x.dtype, device=x.device)
     # So many tiles at most: each expert's last one may be cut. Tiles side by side share a strip of channels, so that
     # an expert's matrix comes from the cache for its second tile.
@@ -83,6 +92,24 @@ def grouped_product(x: Tensor, weight: Tensor, scale: Tensor, starts: Tensor, ti
         num_warps=tiles.warps, num_stages=tiles.stages,
     )  # fmt: skip
     return out
+
+
+def _tiles(rows: float, x: Tensor) -> Tiles:
+    """The fastest tiles for so many rows an expert."""
+    if rows >= MORE_ROWS and _fits(OF_MOST, x):
+        return OF_MOST
+    return OF_MANY if rows >= MANY_ROWS else OF_FEW
+
+
+def _fits(tiles: Tiles, x: Tensor) -> bool:
+    return tiles.shared_bytes(x.dtype) <= _shared_bytes(x.device)
+
+
+@cache
+def _shared_bytes(device: torch.device) -> int:
+    """Shared memory that one program may ask for: 227 KB on an H100, 163 on an A100, 99 on cards of the Ada kind."""
+    properties: Any = torch.cuda.get_device_properties(device)
+    return int(properties.shared_memory_per_block_optin)
 
 
 @cache
