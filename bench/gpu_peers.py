@@ -28,6 +28,8 @@ DOCUMENTS, TOKENS = 32, 300
 # Documents that the rows of labels are batched over; the best of these is the peer.
 BATCHES = (4, 16, 32)
 ROUNDS, SLOW_ROUNDS = 5, 1
+# The longest answers are written for one document in so many: each takes the same number of tokens.
+FEW = 8
 
 
 def peers(scorer: Scorer) -> Iterator[Row]:
@@ -47,7 +49,7 @@ def peers(scorer: Scorer) -> Iterator[Row]:
     yield at_least(PART, "rows over Pinpoint", round(ratio(seconds[best], seconds["ours"]), 2), 1.5)
     pieces = scorer.prompts.encoder.label_tokens
     small, full = (len(pieces(answer(LABELS))) for answer in (label_answer, scores_answer))
-    few = job[:4]  # a fixed number of tokens each: four times eight would say the same
+    few = job[: DOCUMENTS // FEW]
     ways: dict[str, Callable[[], object]] = {
         "ours": ours,
         "generate, the bare label": partial(generate_and_parse, scorer, TASK, job),
@@ -57,7 +59,7 @@ def peers(scorer: Scorer) -> Iterator[Row]:
     }
     seconds = in_turn(_waited(ways), SLOW_ROUNDS)
     for name in list(ways)[1:]:
-        times = len(job) / len(few) if name.startswith(f"generate, JSON of {full}") else 1.0
+        times = FEW if name.startswith(f"generate, JSON of {full}") else 1.0
         over = round(times * ratio(seconds[name], seconds["ours"]), 2)
         asked = name.startswith("generate, JSON")
         name = f"{name}, over Pinpoint"
