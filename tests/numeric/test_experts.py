@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from pinpoint.engine import experts
-from pinpoint.engine.experts import int8_experts
+from pinpoint.engine.experts import int8_experts, mix
 from tests.numeric.conftest import Pair
 
 ROWS = 23
@@ -50,25 +50,19 @@ def test_the_mix_is_that_of_a_plain_loop(small_mixtral: Pair, rows: int, choices
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("part", [1, 3, 16, 79])
 @torch.inference_mode()
-def test_an_expert_in_parts_is_the_expert_at_once(
-    small_mixtral: Pair, dtype: torch.dtype, monkeypatch: pytest.MonkeyPatch
+def test_experts_in_parts_are_the_experts_at_once(
+    small_mixtral: Pair, dtype: torch.dtype, part: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     module = layer(small_mixtral)
     states, chosen, weights = routing(module, 7, rows=40)
+    chosen[:, 0], chosen[:, 1] = chosen[:, 0] % 3, 3  # one that all chose, and where there are more, some that none did
     states = states.to(dtype)
-    at_once = int8_experts(module, states, chosen, weights)
-    parts = list[int]()
-    of_parts = experts._int8_expert_in_parts
-    monkeypatch.setattr(experts, "CPU_ROWS", 3)
-
-    def note(module: Any, index: int, states: Tensor, out: Tensor) -> None:
-        parts.append(len(states))
-        of_parts(module, index, states, out)
-
-    monkeypatch.setattr(experts, "_int8_expert_in_parts", note)
+    at_once = mix(module, states, chosen, weights, experts._int8_expert)
+    monkeypatch.setattr(experts, "CPU_ROWS", part)
+    monkeypatch.setattr(experts, "mix", None)  # not asked any more
     in_parts = int8_experts(module, states, chosen, weights)
-    assert parts and min(parts) > 3
     torch.testing.assert_close(in_parts, at_once, rtol=0, atol=8 * torch.finfo(dtype).eps * float(at_once.abs().max()))
 
 

@@ -205,7 +205,7 @@ def _attend_cpu(
     With `wanted` [R], only these rows are computed; the others are zero.
     """
     heads, tokens, size = query.shape
-    out = query.new_empty(heads, tokens, size) if wanted is None else query.new_zeros(heads, tokens, size)
+    out = query.new_empty(tokens, heads, size) if wanted is None else query.new_zeros(tokens, heads, size)
     kept = spans.row.kept_tokens
     for index, block in enumerate(spans.blocks):
         runs = [*block.above, Run(kept + block.run.start, kept + block.run.stop)]
@@ -221,8 +221,8 @@ def _attend_cpu(
                     continue
                 bias = bias[rows - start]
             seen = above + stop - block.run.start
-            out[:, rows] = F.scaled_dot_product_attention(
+            out[rows] = F.scaled_dot_product_attention(
                 query[None, :, rows], keys[:, :, :seen], values[:, :, :seen], attn_mask=bias, scale=scale,
                 enable_gqa=True,
-            )[0]  # fmt: skip
-    return out.transpose(0, 1)
+            )[0].transpose(0, 1)  # fmt: skip
+    return out

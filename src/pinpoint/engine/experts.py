@@ -22,8 +22,9 @@ from pinpoint.engine import triton_grouped, triton_int8, triton_pointwise
 from pinpoint.engine.int8_product import cast_product, few_rows, gate, gated_product, kernels_work, scaled_product_into
 
 NAME = "pinpoint_int8"
-# Rows of an expert at a time on a CPU, so that what lies between its two products stays in the processor's cache: 8,192
-# tokens of the embedded model took 68 ms a layer at 512 rows, 77 at 128, 88 at 1,024, and 93 at once (2 cores).
+# Rows of an expert at a time on a CPU, so that its states and what lies between its products stay in the processor's
+# cache: 8,192 tokens of the embedded model took 68 ms a layer at 512 rows, 77 at 128, 88 at 1,024, and 93 at once (2
+# cores; gathering the states in parts as well took another tenth off).
 CPU_ROWS = 512
 
 
@@ -43,6 +44,8 @@ def int8_experts(self: Any, hidden_states: Tensor, top_k_index: Tensor, top_k_we
         return triton_int8.few_rows_experts(self, hidden_states, top_k_index, top_k_weights)
     if hidden_states.is_cuda and kernels_work() and triton_grouped.takes(self, top_k_index.numel(), hidden_states):
         return triton_grouped.grouped_experts(self, hidden_states, top_k_index, top_k_weights)
+    if not hidden_states.is_cuda and top_k_index.numel() > CPU_ROWS:
+        return _mix_in_parts(self, hidden_states, top_k_index, top_k_weights)
     return mix(self, hidden_states, top_k_index, top_k_weights, _int8_expert)
 
 
@@ -56,19 +59,45 @@ def mix(
         expert: called with the module, an expert's number, the states [n, H] that chose it, and where its output
             [n, H] goes.
     """
-    tokens, choices = top_k_index.shape
     chosen = top_k_index.reshape(-1)
     counts = _counts(chosen, len(self.gate_up_proj))
     order = torch.argsort(chosen, stable=True)  # [P]
-    sorted_states = hidden_states[order // choices]  # [P, H]
+    sorted_states = hidden_states[order // top_k_index.shape[1]]  # [P, H]
     mixed = torch.empty_like(sorted_states)
     runs = counts()
     for index, (states, out) in enumerate(zip(torch.split(sorted_states, runs), torch.split(mixed, runs), strict=True)):
         if len(states):
             expert(self, index, states, out)
+    return _weighted_sum(mixed, order, top_k_weights)
+
+
+def _mix_in_parts(self: Any, hidden_states: Tensor, top_k_index: Tensor, top_k_weights: Tensor) -> Tensor:
+    """`int8_experts` on a CPU, `CPU_ROWS` rows of an expert at a time."""
+    chosen = top_k_index.reshape(-1)
+    order = torch.argsort(chosen, stable=True)  # [P]
+    tokens = order // top_k_index.shape[1]
+    mixed = hidden_states.new_empty(len(order), hidden_states.shape[1])
+    # Used again by every part, so that they stay in the processor's cache.
+    gathered = hidden_states.new_empty(CPU_ROWS, hidden_states.shape[1])
+    wide = hidden_states.new_empty(CPU_ROWS, self.gate_up_proj.shape[1])
+    runs = _counts(chosen, len(self.gate_up_proj))()
+    for index, (rows, out) in enumerate(zip(torch.split(tokens, runs), torch.split(mixed, runs), strict=True)):
+        if not len(rows):
+            continue
+        rise = cast_product(self.gate_up_proj[index], self.gate_up_proj_scale[index], mixed.dtype, len(rows))
+        fall = cast_product(self.down_proj[index], self.down_proj_scale[index], mixed.dtype, len(rows))
+        for part, place in zip(torch.split(rows, CPU_ROWS), torch.split(out, CPU_ROWS), strict=True):
+            count = len(part)
+            rise(torch.index_select(hidden_states, 0, part, out=gathered[:count]), wide[:count])
+            fall(gate(self, wide[:count]), place)
+    return _weighted_sum(mixed, order, top_k_weights)
+
+
+def _weighted_sum(mixed: Tensor, order: Tensor, top_k_weights: Tensor) -> Tensor:
+    """[T, H] from the outputs of all pairs, mixed [P, H], sorted as `order` [P] says."""
     places = torch.empty_like(order)
     places[order] = torch.arange(len(order), device=order.device)
-    places = places.view(tokens, choices)
+    places = places.view(top_k_weights.shape)
     if mixed.is_cuda and kernels_work():
         return triton_pointwise.combine(mixed, places, top_k_weights)
     # A weighted sum of rows by index, in one pass over them: 0.6 ms where gathering, multiplying and summing took 5.
@@ -98,19 +127,8 @@ def _counts(chosen: Tensor, experts: int) -> Callable[[], list[int]]:
 
 
 def _int8_expert(self: Any, index: int, states: Tensor, out: Tensor) -> None:
-    if len(states) > CPU_ROWS and not states.is_cuda:
-        return _int8_expert_in_parts(self, index, states, out)
     gated = gated_product(self, states, self.gate_up_proj[index], self.gate_up_proj_scale[index])
     scaled_product_into(gated, self.down_proj[index], self.down_proj_scale[index], out)
-
-
-def _int8_expert_in_parts(self: Any, index: int, states: Tensor, out: Tensor) -> None:
-    rise = cast_product(self.gate_up_proj[index], self.gate_up_proj_scale[index], states.dtype, len(states))
-    fall = cast_product(self.down_proj[index], self.down_proj_scale[index], states.dtype, len(states))
-    wide = states.new_empty(CPU_ROWS, self.gate_up_proj.shape[1])
-    for part, place in zip(torch.split(states, CPU_ROWS), torch.split(out, CPU_ROWS), strict=True):
-        rise(part, wide[: len(part)])
-        fall(gate(self, wide[: len(part)]), place)
 
 
 def register() -> None:
