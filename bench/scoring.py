@@ -1,7 +1,8 @@
 """Sweeps documents × lengths × labels × questions: `python bench/scoring.py [--json]`.
 
 For each job: tokens asked for (what one prompt after another would compute), tokens computed, seconds, and the
-ceiling: the matrix products of the computed tokens alone, by torch, in the same dtype and the same run. Two models:
+ceiling: the matrix products of the computed tokens alone, by torch, in the same dtype, in turn with the jobs (the last
+layer's of all rows, which Pinpoint leaves out). Two models:
 the embedded one, and 4 layers of hidden size 1,024 with random weights, whose flat scores make every label of a long
 list count.
 """
@@ -11,7 +12,7 @@ from __future__ import annotations
 import json
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -29,7 +30,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from transformers import AutoModelForCausalLM, MixtralConfig
 
 from bench.peers import texts
-from bench.report import in_turn, write
+from bench.report import in_turn, ratio, write
 from pinpoint.engine.int8 import Int8Linear, is_int8_experts
 from pinpoint.engine.load import embedded_folder, load
 from pinpoint.engine.scorer import Scorer
@@ -88,9 +89,9 @@ def run(scorer: Scorer, tasks: list[Task], documents: list[list[int]]) -> tuple[
     return asked, computed
 
 
-def ceiling_seconds(scorer: Scorer, tokens: int) -> float:
-    """Seconds of the plain matrix products that `tokens` tokens need, weights already in the compute dtype."""
-    dtype, total = scorer.loaded.compute_dtype, 0.0
+def plain_products(scorer: Scorer, tokens: int) -> Callable[[], None]:
+    """The plain matrix products that `tokens` tokens need, weights already in the compute dtype."""
+    dtype = scorer.loaded.compute_dtype
     sizes: dict[tuple[int, int, int], int] = {}
     for module in scorer.loaded.model.modules():
         if isinstance(module, Int8Linear):
@@ -102,10 +103,14 @@ def ceiling_seconds(scorer: Scorer, tokens: int) -> float:
                 experts, outputs, inputs = weight.shape
                 size = (max(1, tokens * chosen // experts), inputs, outputs)
                 sizes[size] = sizes.get(size, 0) + experts
-    for (rows, inputs, outputs), count in sizes.items():
-        x, weight = torch.randn(rows, inputs, dtype=dtype), torch.randn(outputs, inputs, dtype=dtype)
-        total += count * median(in_turn({"product": partial(F.linear, x, weight)}, 5)["product"])
-    return total
+
+    def run_products() -> None:
+        for (rows, inputs, outputs), count in sizes.items():
+            x, weight = torch.randn(rows, inputs, dtype=dtype), torch.randn(outputs, inputs, dtype=dtype)
+            for _ in range(count):
+                F.linear(x, weight)
+
+    return run_products
 
 
 class _Peak(TorchDispatchMode):
@@ -140,20 +145,28 @@ def random_model(layers: int, hidden: int) -> Iterator[str]:
         yield folder
 
 
-def sweep(scorer: Scorer, rounds: int) -> list[dict[str, Any]]:
-    """The figures of every job of `SWEEP`."""
-    rows = []
-    for job in SWEEP:
+def sweep(scorer: Scorer, rounds: int) -> tuple[list[dict[str, Any]], dict[str, float]]:
+    """The figures of every job of `SWEEP` and the ratios asked for; jobs and ceilings all in turn."""
+    rows, sides = [], dict[str, Callable[[], object]]()
+    for number, job in enumerate(SWEEP):
         tasks = [task_of(job["labels"], number * 8) for number in range(job["questions"])]
         documents = texts(scorer, job["documents"], job["tokens"])
         asked, computed = run(scorer, tasks, documents)
-        seconds = median(in_turn({"job": partial(run, scorer, tasks, documents)}, rounds)["job"])
-        ceiling = ceiling_seconds(scorer, computed)
-        rows.append({
-            **job, "tokens_asked": asked, "tokens_computed": computed, "seconds": round(seconds, 4),
-            "ceiling_seconds": round(ceiling, 4), "share_of_ceiling": round(ceiling / seconds, 3),
-        })  # fmt: skip
-    return rows
+        rows.append({**job, "tokens_asked": asked, "tokens_computed": computed})
+        sides[f"job {number}"] = partial(run, scorer, tasks, documents)
+        sides[f"ceiling {number}"] = plain_products(scorer, computed)
+    seconds = in_turn(sides, rounds)
+    for number, row in enumerate(rows):
+        job_s, ceiling_s = seconds[f"job {number}"], seconds[f"ceiling {number}"]
+        row |= {
+            "seconds": round(median(job_s), 4), "ceiling_seconds": round(median(ceiling_s), 4),
+            "share_of_ceiling": round(ratio(ceiling_s, job_s), 3),
+        }  # fmt: skip
+
+    def over(more: Job, less: Job) -> float:
+        return round(ratio(seconds[f"job {SWEEP.index(more)}"], seconds[f"job {SWEEP.index(less)}"]), 2)
+
+    return rows, {"200_labels_over_2": over(SWEEP[5], SWEEP[3]), "8_questions_over_1": over(SWEEP[7], SWEEP[6])}
 
 
 def memory(scorer: Scorer) -> list[dict[str, Any]]:
@@ -171,19 +184,6 @@ def memory(scorer: Scorer) -> list[dict[str, Any]]:
     return rows
 
 
-def _ratios(rows: list[dict[str, Any]]) -> dict[str, float]:
-    def seconds(**job: int) -> float:
-        return float(next(row["seconds"] for row in rows if job.items() <= row.items()))
-
-    base = {"documents": 4, "tokens": 1000}
-    return {
-        "200_labels_over_2": round(seconds(labels=200, **base) / seconds(labels=2, **base), 2),
-        "8_questions_over_1": round(
-            seconds(documents=1, tokens=1000, questions=8) / seconds(documents=1, tokens=1000, questions=1), 2
-        ),
-    }
-
-
 def main(
     rounds: Annotated[int, typer.Option(help="Measured rounds of each job.")] = 5,
     as_json: Annotated[bool, typer.Option("--json", help="Also write bench/results/scoring.json.")] = False,
@@ -194,15 +194,15 @@ def main(
         for name, source in (("embedded", ""), ("random 4 × 1024", folder)):
             settings = Settings(model_name=source, device="cpu")
             scorer = Scorer(load(settings), settings.token_budget, settings.prefix_store_bytes)
-            rows = sweep(scorer, rounds)
-            figures[name] = {"jobs": rows, **_ratios(rows), "memory": memory(scorer)}
-            table = Table(*rows[0], box=None, title=f"{name}: {_ratios(rows)}")
+            rows, ratios = sweep(scorer, rounds)
+            figures[name] = {"jobs": rows, **ratios, "memory": memory(scorer)}
+            table = Table(*rows[0], box=None, title=f"{name}: {ratios}")
             for row in rows:
                 table.add_row(*(str(value) for value in row.values()))
             Console(width=140).print(table)
             Console(width=140).print(figures[name]["memory"])
     if as_json:
-        print(json.dumps({name: _ratios(value["jobs"]) for name, value in figures.items()}))
+        print(json.dumps({name: {k: v for k, v in each.items() if "_over_" in k} for name, each in figures.items()}))
         print(f"written to {write('scoring', figures)}")
 
 

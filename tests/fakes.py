@@ -13,7 +13,7 @@ from typing import Any
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import PreTrainedTokenizerFast
 
-from pinpoint.api.response import Memory, ModelInfo
+from pinpoint.engine.readings import Memory, ModelInfo
 from pinpoint.errors import OutOfMemory
 from pinpoint.prompting.encoder import PromptEncoder
 from pinpoint.prompting.label_trie import build_trie

@@ -9,7 +9,7 @@ from torch import nn
 
 from pinpoint.api.request import Options
 from pinpoint.decide.decision import decide
-from pinpoint.engine.scorer import TRIE_TOKENS_AT_ONCE, AskScores, Scorer
+from pinpoint.engine.scorer import TRIE_SHARE_AT_ONCE, TRIE_TOKENS_AT_ONCE, AskScores, Scorer
 from pinpoint.prompting.label_trie import LabelTrie, build_trie
 from pinpoint.prompting.span_tree import Forest
 from pinpoint.prompting.taxonomy import Label, Task
@@ -126,3 +126,21 @@ def test_labels_are_asked_in_any_order(scorer: Scorer) -> None:
     for one, other in zip(measured(scorer, job([trie], 2))[0], measured(scorer, job([shuffled], 2))[0], strict=True):
         assert other.log_probs == pytest.approx([one.log_probs[k] for k in order], abs=TOLERANCE)
         assert {order[k] for k in other.bounded} == one.bounded
+
+
+def test_a_list_is_bounded_or_not_by_its_own_prompt_whatever_else_is_asked(scorer: Scorer) -> None:
+    """Beside a document of four times its nodes a list is laid at once: a second pass would cost more."""
+    trie = many_labels(scorer)
+    long = int(len(trie.tokens) / TRIE_SHARE_AT_ONCE)
+
+    def labels_bounded(*lengths: int) -> list[bool]:
+        rng = random.Random(3)
+        forest = Forest()
+        root = forest.add(rng.choices(range(3, 600), k=2 * long), shared=True)  # shared with others: not its own
+        for length in lengths:
+            forest.ask(forest.add(rng.choices(range(3, 600), k=length), root), trie, 2)
+        return [bool(scores.bounded) for scores in measured(scorer, forest)[0]]
+
+    assert labels_bounded(long) == [False]
+    assert labels_bounded(long - 1) == [True]
+    assert labels_bounded(long, long - 1, long) == [False, True, False]

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pinpoint.api.response import Memory
+from pinpoint.engine.readings import Memory
 from pinpoint.serving.log_words import FIELD_NAMES, contract_path, printable
 from pinpoint.serving.metrics import DRIFT_BATCHES, WINDOW_RECORDS, WINDOW_S, Metrics, spread
 from pinpoint.serving.records import BatchRecord, JobRecord

@@ -9,14 +9,13 @@ from pinpoint.api.response import (
     DocumentFailure,
     DocumentInput,
     DocumentResult,
-    Memory,
-    ModelInfo,
     Response,
     Timing,
     Usage,
     check_wire,
     error_envelope,
 )
+from pinpoint.engine.readings import Memory, ModelInfo
 from pinpoint.errors import CapacityError, DocumentError, InternalError, RequestError
 
 ANSWER = Answer(

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Literal
 
+from pinpoint.engine.readings import Memory, ModelInfo
 from pinpoint.errors import CapacityError, InternalError, PinpointError
 
 MAX_RESPONSE_BYTES = 10_000_000  # the platform's limit for /run; beyond it a result is dropped without a word
@@ -150,34 +151,6 @@ class Timing:
 
 
 @dataclass(frozen=True, slots=True)
-class Memory:
-    """Device memory after the job, without a GPU the process's; `baseline` is what the model alone holds."""
-
-    allocated_bytes: int
-    reserved_bytes: int
-    free_bytes: int
-    baseline_bytes: int
-
-    def to_wire(self) -> dict[str, object]:
-        """Return the value of `memory`, in GB."""
-        return {
-            name.replace("_bytes", "_gb"): round(value / BYTES_PER_GB, GB_DECIMALS)
-            for name, value in asdict(self).items()
-        }
-
-
-@dataclass(frozen=True, slots=True)
-class ModelInfo:
-    """What answered; with the same five values the same document gets the same answer."""
-
-    name: str
-    revision: str
-    precision: str
-    prompt_version: int
-    labels_sha: str
-
-
-@dataclass(frozen=True, slots=True)
 class Response:
     """The answer to a job."""
 
@@ -193,9 +166,17 @@ class Response:
             "results": [result.to_wire() for result in self.results],
             "usage": asdict(self.usage),
             "timing": self.timing.to_wire(),
-            "memory": self.memory.to_wire(),
+            "memory": memory_to_wire(self.memory),
             "model": asdict(self.model),
         }
+
+
+def memory_to_wire(memory: Memory) -> dict[str, float]:
+    """Return the value of `memory`, in GB."""
+    return {
+        name.replace("_bytes", "_gb"): round(value / BYTES_PER_GB, GB_DECIMALS)
+        for name, value in asdict(memory).items()
+    }
 
 
 def error_envelope(error: PinpointError) -> dict[str, object]:

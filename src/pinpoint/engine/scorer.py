@@ -10,11 +10,11 @@ from dataclasses import dataclass, replace
 import psutil
 import torch
 
-from pinpoint.api.response import Memory, ModelInfo
 from pinpoint.engine import baseline, generate, gpu
 from pinpoint.engine.load import LoadedModel
 from pinpoint.engine.packing import pack
 from pinpoint.engine.prefix_cache import Layers, PassCache, PrefixStore
+from pinpoint.engine.readings import Memory, ModelInfo
 from pinpoint.engine.scoring import check_head, score
 from pinpoint.errors import ModelError
 from pinpoint.prompting.encoder import PromptEncoder

@@ -27,7 +27,8 @@ from contextlib import contextmanager
 from statistics import median
 from typing import Any, Generic, TypeVar
 
-from pinpoint.api.response import Memory
+from pinpoint.api.response import memory_to_wire
+from pinpoint.engine.readings import Memory
 from pinpoint.serving.health import VitalSigns
 from pinpoint.serving.log_words import contract_path, printable
 from pinpoint.serving.records import BatchRecord, JobRecord
@@ -192,7 +193,7 @@ class Metrics:
                     "outside_ms": spread([record.outside_ms for record in jobs]),
                     "total_ms": spread([record.total_ms for record in jobs]),
                 },
-                "memory": None if memory is None else memory.to_wire(),
+                "memory": None if memory is None else memory_to_wire(memory),
             }
 
     def vital_signs(self) -> VitalSigns:
@@ -262,4 +263,4 @@ def _decode_tokens_per_s(batches: Sequence[BatchRecord]) -> float | None:
 
 
 def _memory_words(memory: Memory | None) -> str:
-    return "" if memory is None else "".join(f" {name}={value}" for name, value in memory.to_wire().items())
+    return "" if memory is None else "".join(f" {name}={value}" for name, value in memory_to_wire(memory).items())

@@ -15,7 +15,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Protocol
 
-from pinpoint.api.response import Memory, ModelInfo
+from pinpoint.engine.readings import Memory, ModelInfo
 from pinpoint.errors import OutOfMemory
 from pinpoint.prompting.prompts import Prompt, PromptBuilder
 from pinpoint.prompting.span_tree import Forest

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from pinpoint.api.response import Memory
+from pinpoint.engine.readings import Memory
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
