@@ -2,9 +2,8 @@
 
 For each job: tokens asked for (what one prompt after another would compute), tokens computed, seconds, and the
 ceiling: the matrix products of the computed tokens alone, by torch, in the same dtype, in turn with the jobs (the last
-layer's of all rows, which Pinpoint leaves out). Two models:
-the embedded one, and 4 layers of hidden size 1,024 with random weights, whose flat scores make every label of a long
-list count.
+layer's of all rows, which Pinpoint leaves out). Two models: the embedded one, and 4 layers of hidden size 1,024 with
+random weights, whose flat scores make every label of a long list count.
 """
 
 from __future__ import annotations
@@ -104,9 +103,13 @@ def plain_products(scorer: Scorer, tokens: int) -> Callable[[], None]:
                 size = (max(1, tokens * chosen // experts), inputs, outputs)
                 sizes[size] = sizes.get(size, 0) + experts
 
+    made = [
+        (torch.randn(rows, inputs, dtype=dtype), torch.randn(outputs, inputs, dtype=dtype), count)
+        for (rows, inputs, outputs), count in sizes.items()
+    ]
+
     def run_products() -> None:
-        for (rows, inputs, outputs), count in sizes.items():
-            x, weight = torch.randn(rows, inputs, dtype=dtype), torch.randn(outputs, inputs, dtype=dtype)
+        for x, weight, count in made:
             for _ in range(count):
                 F.linear(x, weight)
 
@@ -147,7 +150,7 @@ def random_model(layers: int, hidden: int) -> Iterator[str]:
 
 def sweep(scorer: Scorer, rounds: int) -> tuple[list[dict[str, Any]], dict[str, float]]:
     """The figures of every job of `SWEEP` and the ratios asked for; jobs and ceilings all in turn."""
-    rows, sides = [], dict[str, Callable[[], object]]()
+    rows, sides = list[dict[str, Any]](), dict[str, Callable[[], object]]()
     for number, job in enumerate(SWEEP):
         tasks = [task_of(job["labels"], number * 8) for number in range(job["questions"])]
         documents = texts(scorer, job["documents"], job["tokens"])
