@@ -2,6 +2,7 @@
 
 import gc
 import weakref
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -51,7 +52,7 @@ def test_scores_are_those_of_a_last_layer_of_all_rows(
     loaded, _ = pair
     loaded.model.set_attn_implementation(implementation)
     row = pack(documents(loaded))
-    assert last_layer.worthwhile(row)
+    assert last_layer.worthwhile(loaded.model, row)
     try:
         narrow = score(loaded.model, row)
         of_all_rows(monkeypatch)
@@ -131,7 +132,18 @@ def test_attention_of_some_rows_is_that_of_all_rows(row: PackedRow, seed: int, q
 def test_with_most_rows_wanted_all_are_computed(small_mixtral: Pair) -> None:
     forest = Forest()
     forest.ask(forest.add((3, 4, 5)), build_trie([(6, 7), (8, 9), (10,)], STOP))
-    assert not last_layer.worthwhile(pack(forest))
+    assert not last_layer.worthwhile(small_mixtral[0].model, pack(forest))
+
+
+def test_with_no_row_wanted_or_layers_elsewhere_all_rows_are_computed(small_mixtral: Pair) -> None:
+    model = small_mixtral[0].model
+    unasked = Forest()
+    unasked.add(range(3, 40))
+    row = pack(unasked)
+    assert not last_layer.worthwhile(model, row)
+    assert score(model, row) == []
+    elsewhere: Any = SimpleNamespace(base_model=SimpleNamespace(h=model.base_model.layers))
+    assert not last_layer.worthwhile(elsewhere, pack(documents(small_mixtral[0])))
 
 
 def test_a_module_that_answers_with_more_than_its_states_keeps_the_rest() -> None:
@@ -143,8 +155,10 @@ def test_a_module_that_answers_with_more_than_its_states_keeps_the_rest() -> Non
     states = torch.arange(12.0).view(1, 4, 3)
     with last_layer._narrowed(module, torch.tensor([1, 3])):
         out, rest = module(states)
+        by_name, _ = module(states=states)
     assert rest == "the router's choices"
     torch.testing.assert_close(out, (states + 1) * torch.tensor([0.0, 1.0, 0.0, 1.0]).view(1, 4, 1))
+    torch.testing.assert_close(by_name, states + 1)
 
 
 def test_nothing_of_a_pass_waits_for_pythons_collector(small_mixtral: Pair) -> None:

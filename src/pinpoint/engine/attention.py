@@ -180,7 +180,7 @@ def span_attention(
     scale = query.shape[-1] ** -0.5 if scaling is None else scaling
     if query.is_cuda:
         return attend(query[0], key[0], value[0], scale, spans.calls)[None], None
-    narrow = spans.wanted_only_in is not None and module.layer_idx == spans.wanted_only_in
+    narrow = spans.wanted_only_in is not None and getattr(module, "layer_idx", None) == spans.wanted_only_in
     wanted = spans.row.rows if narrow else None
     return _attend_cpu(query[0], key[0], value[0], scale, spans, wanted)[None], None
 

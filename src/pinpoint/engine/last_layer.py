@@ -29,9 +29,13 @@ ROW_BY_ROW = ("self_attn.q_proj", "self_attn.o_proj", "mlp")
 MOST_WANTED = 0.5
 
 
-def worthwhile(row: PackedRow) -> bool:
-    """Whether so few rows are wanted that computing the others costs more than leaving them out."""
-    return len(row.rows) <= MOST_WANTED * len(row.tokens)
+def worthwhile(model: PreTrainedModel, row: PackedRow) -> bool:
+    """Whether so few rows are wanted that computing the others costs more than leaving them out.
+
+    Never for a model that keeps its layers in another place than the supported families do.
+    """
+    layered = isinstance(getattr(model.base_model, "layers", None), nn.ModuleList)
+    return layered and 0 < len(row.rows) <= MOST_WANTED * len(row.tokens)
 
 
 def number(model: PreTrainedModel) -> int:
@@ -54,16 +58,23 @@ def only_rows(model: PreTrainedModel, rows: Tensor) -> Iterator[None]:
 
 @contextmanager
 def _narrowed(module: nn.Module, rows: Tensor) -> Iterator[None]:
-    """Within the block, `module` takes [1, T, …] and computes [1, R, …] of it; the other rows of its output are 0."""
+    """Within the block, `module` takes [1, T, …] and computes [1, R, …] of it; the other rows of its output are 0.
+
+    A module that is given its states by name computes all rows.
+    """
     tokens = 0
 
-    def take(_: nn.Module, args: tuple[Any, ...]) -> tuple[Any, ...]:
+    def take(_: nn.Module, args: tuple[Any, ...]) -> tuple[Any, ...] | None:
         nonlocal tokens
+        if not args:
+            return None
         states, *others = args
         tokens = states.shape[1]
         return (states.index_select(1, rows), *others)
 
-    def put(_: nn.Module, __: Any, out: Any) -> Any:
+    def put(_: nn.Module, args: tuple[Any, ...], out: Any) -> Any:
+        if not args:
+            return None
         # A mixture of experts may give its router's choices besides.
         return (_spread(out[0], rows, tokens), *out[1:]) if isinstance(out, tuple) else _spread(out, rows, tokens)
 

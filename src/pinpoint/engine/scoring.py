@@ -34,7 +34,7 @@ def score(model: PreTrainedModel, row: PackedRow, cache: PassCache | None = None
     """
     device = model.device
     rows = torch.from_numpy(row.rows).to(device)
-    narrow = last_layer.worthwhile(row)
+    narrow = last_layer.worthwhile(model, row)
     with last_layer.only_rows(model, rows) if narrow else nullcontext():
         hidden = model.base_model(
             input_ids=torch.from_numpy(row.tokens)[None].to(device),
