@@ -40,6 +40,7 @@ DRAWN = LABELS[:8]
 Dtype = Literal["float32", "bfloat16"]
 # Processors without one of these compute bfloat16 several times slower than float32: nobody would.
 BFLOAT16_FLAGS = {"avx512_bf16", "amx_bf16", "bf16"}
+# The longest answers are written for one document in so many.
 FEW = 8
 WAYS = ("pinpoint", "rows", "bare label", "json", "json with scores")
 
