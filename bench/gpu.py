@@ -29,7 +29,7 @@ from bench import gpu_checks, gpu_kernels, gpu_memory, gpu_model, gpu_peers, gpu
 from bench.gpu_rows import Row
 from bench.report import RESULTS, environment
 from pinpoint.engine.baseline import Baseline, requested_bytes
-from pinpoint.engine.prefix_cache import PrefixStore
+from pinpoint.engine.forward.prefix_cache import PrefixStore
 from pinpoint.engine.scorer import Scorer
 from pinpoint.settings import Settings
 

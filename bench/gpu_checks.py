@@ -17,15 +17,16 @@ from torch import Tensor
 from bench.gpu_model import mixtral_8x7b, random_model
 from bench.gpu_rows import Row, at_least, at_most, exactly
 from bench.gpu_speed import LABELS, TASK, words
-from pinpoint.engine import attention, int8
-from pinpoint.engine.attention import SpanTable
 from pinpoint.engine.baseline import requested_bytes
-from pinpoint.engine.experts import int8_experts
-from pinpoint.engine.load import load
-from pinpoint.engine.packing import PackedRow, pack
+from pinpoint.engine.forward import attention
+from pinpoint.engine.forward.attention import SpanTable
+from pinpoint.engine.forward.packing import PackedRow, pack
+from pinpoint.engine.forward.varlen import Run, make_call, varlen_partial
+from pinpoint.engine.loading.load import load
 from pinpoint.engine.scorer import Scorer
-from pinpoint.engine.triton_grouped import grouped_experts
-from pinpoint.engine.varlen import Run, make_call, varlen_partial
+from pinpoint.engine.weights import int8
+from pinpoint.engine.weights.experts import int8_experts
+from pinpoint.engine.weights.triton_grouped import grouped_experts
 from pinpoint.prompting.label_trie import build_trie
 from pinpoint.prompting.span_tree import NO_PARENT, Forest
 from pinpoint.settings import Settings

@@ -14,10 +14,10 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from bench.gpu_rows import Row, at_most
-from pinpoint.engine import triton_grouped, triton_int8
-from pinpoint.engine.experts import _int8_expert, mix
 from pinpoint.engine.scorer import Scorer
-from pinpoint.engine.triton_grouped import grouped_experts
+from pinpoint.engine.weights import triton_grouped, triton_int8
+from pinpoint.engine.weights.experts import _int8_expert, mix
+from pinpoint.engine.weights.triton_grouped import grouped_experts
 
 Mix = Callable[[Any, Tensor, Tensor, Tensor], Tensor]
 

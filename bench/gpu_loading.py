@@ -24,9 +24,9 @@ from transformers import AutoModelForCausalLM, BitsAndBytesConfig
 
 from bench.gpu_model import mixtral_8x7b, random_model
 from bench.gpu_rows import Row, at_least, at_most
-from pinpoint.engine.cards import GB
-from pinpoint.engine.int8 import Int8Config
-from pinpoint.engine.load import embedded_folder, load
+from pinpoint.engine.loading.load import embedded_folder, load
+from pinpoint.engine.weights.int8 import Int8Config
+from pinpoint.planning.cards import GB
 from pinpoint.settings import Settings
 
 PART = "loading"

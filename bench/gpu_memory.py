@@ -9,11 +9,11 @@ import torch
 
 from bench.gpu_rows import Row, at_least, at_most, exactly
 from bench.gpu_speed import TASK, forest_of, words
-from pinpoint.engine.cards import GB
-from pinpoint.engine.memory_plan import CUDA_CONTEXT_BYTES
 from pinpoint.engine.scorer import Scorer
 from pinpoint.engine.warmup import WarmUp, planned_pass_bytes, warm_up
 from pinpoint.errors import OutOfMemory
+from pinpoint.planning.cards import GB
+from pinpoint.planning.memory_plan import CUDA_CONTEXT_BYTES
 from pinpoint.prompting.span_tree import Forest
 
 PART = "memory"

@@ -11,10 +11,12 @@ from torch import nn
 from transformers import AutoModelForCausalLM, AutoTokenizer, MixtralConfig, PreTrainedModel
 from transformers.quantizers.quantizers_utils import get_module_from_name
 
-from pinpoint.engine import attention, experts, gpu, int8, norms
-from pinpoint.engine.load import LoadedModel, context_tokens, embedded_folder
-from pinpoint.engine.memory_plan import MemoryPlan
-from pinpoint.engine.model_shapes import shape_from_config
+from pinpoint.engine import gpu
+from pinpoint.engine.forward import attention, norms
+from pinpoint.engine.loading.load import LoadedModel, context_tokens, embedded_folder
+from pinpoint.engine.weights import experts, int8
+from pinpoint.planning.memory_plan import MemoryPlan
+from pinpoint.planning.model_shapes import shape_from_config
 from pinpoint.settings import Settings
 
 # Standard deviation of whole numbers from −127 to 127, all equally likely.

@@ -19,7 +19,7 @@ from bench.peers import packed
 from bench.plain import generate_and_parse, generate_json, label_answer, score_by_rows, scores_answer
 from bench.report import in_turn, ratio
 from bench.scoring import run, task_of
-from pinpoint.engine import generate, last_layer
+from pinpoint.engine.forward import generate, last_layer
 from pinpoint.engine.scorer import Scorer
 from pinpoint.prompting.span_tree import Forest
 

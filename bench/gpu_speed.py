@@ -16,7 +16,7 @@ from torch import Tensor
 
 from bench.gpu_rows import Row, at_least
 from bench.report import in_turn
-from pinpoint.engine import generate
+from pinpoint.engine.forward import generate
 from pinpoint.engine.scorer import Scorer
 from pinpoint.prompting.span_tree import Forest
 from pinpoint.prompting.taxonomy import Label, Task

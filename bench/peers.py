@@ -22,7 +22,7 @@ from rich.table import Table
 
 from bench.plain import generate_and_parse, generate_json, label_answer, score_by_rows, scores_answer
 from bench.report import in_turn, ratio, write
-from pinpoint.engine.load import load
+from pinpoint.engine.loading.load import load
 from pinpoint.engine.scorer import Scorer
 from pinpoint.prompting.span_tree import Forest
 from pinpoint.prompting.taxonomy import Label, Task

@@ -22,7 +22,7 @@ import torch
 from torch import Tensor
 from transformers import DynamicCache, GenerationConfig
 
-from pinpoint.engine.generate import plain_attention
+from pinpoint.engine.forward.generate import plain_attention
 from pinpoint.engine.scorer import Scorer
 from pinpoint.prompting.taxonomy import Task
 

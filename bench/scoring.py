@@ -30,9 +30,9 @@ from transformers import AutoModelForCausalLM, MixtralConfig
 
 from bench.peers import texts
 from bench.report import in_turn, ratio, write
-from pinpoint.engine.int8 import Int8Linear, is_int8_experts
-from pinpoint.engine.load import embedded_folder, load
+from pinpoint.engine.loading.load import embedded_folder, load
 from pinpoint.engine.scorer import Scorer
+from pinpoint.engine.weights.int8 import Int8Linear, is_int8_experts
 from pinpoint.prompting.span_tree import Forest
 from pinpoint.prompting.taxonomy import Label, Task
 from pinpoint.settings import Settings

@@ -15,13 +15,13 @@ from transformers import PreTrainedTokenizerFast
 
 from pinpoint.engine.readings import Memory, ModelInfo
 from pinpoint.errors import OutOfMemory
+from pinpoint.pipeline.fair_queue import Lane
+from pinpoint.pipeline.passes import Unit
 from pinpoint.prompting.encoder import PromptEncoder
 from pinpoint.prompting.label_trie import build_trie
 from pinpoint.prompting.prompts import Prompt, PromptBuilder
 from pinpoint.prompting.span_tree import Ask, Forest
 from pinpoint.prompting.template import PROMPT_VERSION
-from pinpoint.serving.fair_queue import Lane
-from pinpoint.serving.passes import Unit
 
 CHATML = (
     "{% for m in messages %}<|im_start|>{{ m['role'] }}\n{{ m['content'] }}<|im_end|>\n{% endfor %}"

@@ -15,7 +15,7 @@ from transformers import (
     Qwen3MoeConfig,
 )
 
-from pinpoint.engine.load import LoadedModel, load
+from pinpoint.engine.loading.load import LoadedModel, load
 from pinpoint.settings import Settings
 from tests.fakes import chatml_tokenizer, mixtral_tokenizer
 

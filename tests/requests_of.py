@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from pinpoint.api.request import Options, Request
 from pinpoint.api.response import Answer, DocumentResult, Response
 from pinpoint.documents.text import Document
+from pinpoint.pipeline.preparation import ROOM_STEP_TOKENS
 from pinpoint.prompting.taxonomy import Label, Task
-from pinpoint.serving.preparation import ROOM_STEP_TOKENS
 from tests.fakes import chatml_prompts, log_prob
 
 PROMPTS = chatml_prompts()

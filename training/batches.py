@@ -19,7 +19,7 @@ import torch
 from numpy.typing import NDArray
 from transformers import AutoTokenizer
 
-from pinpoint.engine.packing import PackedRow
+from pinpoint.engine.forward.packing import PackedRow
 from pinpoint.prompting.encoder import PromptEncoder
 from training.rows import SHAPES, RowMaker
 

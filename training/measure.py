@@ -18,7 +18,7 @@ from rich.table import Table
 from pinpoint.api.request import parse_request
 from pinpoint.api.response import DocumentResult
 from pinpoint.engine.scorer import Scorer
-from pinpoint.serving.classify import classify
+from pinpoint.pipeline.classify import classify
 from pinpoint.serving.model import get_scorer
 from pinpoint.settings import read_settings
 from training import documents, messages

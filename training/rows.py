@@ -11,7 +11,7 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-from pinpoint.engine.packing import PackedRow, pack
+from pinpoint.engine.forward.packing import PackedRow, pack
 from pinpoint.prompting import template
 from pinpoint.prompting.encoder import PromptEncoder
 from pinpoint.prompting.label_trie import build_trie

@@ -11,9 +11,6 @@ from pydantic import AliasChoices, Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from pinpoint.errors import ModelError
-from pinpoint.serving.sdk_guards.settings import GuardDefaults
-
-_GUARDS = GuardDefaults()
 
 
 class Settings(BaseSettings):
@@ -64,18 +61,23 @@ class Settings(BaseSettings):
     kept_answers_bytes: int = Field(default=32_000_000, ge=0)
     # Folder that outlives the worker, to remember jobs that ended it; empty: the network volume, where there is one.
     state_dir: str = ""
-    # The next six are of the guards around the platform's SDK; `serving/sdk_guards/settings.py` has their reasons.
-    # Seconds that the poll which is open at SIGTERM may still bring jobs.
-    late_take_s: float = Field(default=_GUARDS.late_take_s, ge=0)
-    # Seconds of one attempt to post a result, and of all attempts together.
-    post_attempt_s: float = Field(default=_GUARDS.post_attempt_s, gt=0)
-    post_deadline_s: float = Field(default=_GUARDS.post_deadline_s, gt=0)
-    # Bytes of results that were not accepted in time and are kept for another try.
-    kept_results_bytes: float = Field(default=_GUARDS.kept_results_bytes, ge=0)
-    # Seconds without progress after which the worker leaves as hung; 0 watches nothing.
-    hang_s: float = Field(default=_GUARDS.hang_s, ge=0)
+    # The next six are of the guards around the platform's SDK (`serving/sdk_guards`).
+    # Seconds that the poll which is open at SIGTERM may still bring jobs. A platform stops giving jobs to a worker it
+    # ends; what crosses SIGTERM on the wire arrives within moments. Longer only takes work that SIGKILL may cut:
+    # containers are commonly given 10 s.
+    late_take_s: float = Field(default=2.0, ge=0)
+    # Seconds of one attempt to post a result. 20 MB at 10 Mbit/s take 16 s; the SDK itself would wait 600 s.
+    post_attempt_s: float = Field(default=60.0, gt=0)
+    # Seconds that a result is tried before its slot is given back. The platform keeps results 30 min, and the default
+    # execution time-out is 10 min.
+    post_deadline_s: float = Field(default=600.0, gt=0)
+    # Bytes of results that were not accepted in time and are kept for another try, all together.
+    kept_results_bytes: float = Field(default=64e6, ge=0)
+    # Seconds that a forward pass or the event loop may make no progress before the worker leaves as hung; 0 watches
+    # nothing. The longest honest forward pass is a full token budget on a CPU, about a minute; five is a hang.
+    hang_s: float = Field(default=300.0, ge=0)
     # Seconds that the last result of a worker to be replaced waits for the others.
-    last_result_s: float = Field(default=_GUARDS.last_result_s, ge=0)
+    last_result_s: float = Field(default=30.0, ge=0)
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
 
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 from transformers import PreTrainedModel
 
-from pinpoint.engine.load import LoadedModel
+from pinpoint.engine.loading.load import LoadedModel
 from tests.models import chatml_tokenizer, configurations, embedded, load_cpu, mixtral_tokenizer, save_random
 from tests.reference.scoring import plain_model
 

@@ -8,7 +8,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from pinpoint.engine.sources import embedded_folder
+from pinpoint.checkpoints.sources import embedded_folder
 
 COPIED = ("tokenizer*", "*.jinja")
 

@@ -10,12 +10,12 @@ import torch
 from torch import Tensor
 
 from pinpoint.engine import warmup
-from pinpoint.engine.memory_plan import plan
-from pinpoint.engine.model_shapes import shape_from_config
-from pinpoint.engine.packing import pack
+from pinpoint.engine.forward.packing import pack
 from pinpoint.engine.scorer import Scorer
 from pinpoint.engine.warmup import planned_pass_bytes, warm_up, widest_forest
 from pinpoint.errors import CapacityError, OutOfMemory
+from pinpoint.planning.memory_plan import plan
+from pinpoint.planning.model_shapes import shape_from_config
 from tests.numeric.conftest import Pair
 
 BUDGET_TOKENS = 512

@@ -1,4 +1,4 @@
-"""The slow, obviously right twin of `pinpoint.engine.scoring`: one label, one document, one forward pass.
+"""The slow, obviously right twin of `pinpoint.engine.forward.scoring`: one label, one document, one forward pass.
 
 It shares no code with the fast path: the weights are dequantised into a plain transformers model with eager attention
 and eager experts, the prompt is one list of tokens, and the log-probabilities are summed in float64.

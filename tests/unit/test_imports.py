@@ -11,29 +11,29 @@ ROOT = Path(__file__).parents[2]
 
 # The rooms that compute with tensors; the rest of engine/ is arithmetic and packing.
 TENSOR_MODULES = {
-    "pinpoint.engine.attention",
+    "pinpoint.engine.forward.attention",
     "pinpoint.engine.baseline",
-    "pinpoint.engine.checkpoint",
-    "pinpoint.engine.checkpoint_writer",
-    "pinpoint.engine.experts",
-    "pinpoint.engine.generate",
+    "pinpoint.engine.loading.checkpoint",
+    "pinpoint.engine.loading.checkpoint_writer",
+    "pinpoint.engine.weights.experts",
+    "pinpoint.engine.forward.generate",
     "pinpoint.engine.gpu",
-    "pinpoint.engine.int8",
-    "pinpoint.engine.int8_product",
-    "pinpoint.engine.last_layer",
-    "pinpoint.engine.load",
-    "pinpoint.engine.nf4",
-    "pinpoint.engine.norms",
-    "pinpoint.engine.prefix_cache",
-    "pinpoint.engine.pretrained",
-    "pinpoint.engine.quantize_job",
-    "pinpoint.engine.quantizer",
+    "pinpoint.engine.weights.int8",
+    "pinpoint.engine.weights.int8_product",
+    "pinpoint.engine.forward.last_layer",
+    "pinpoint.engine.loading.load",
+    "pinpoint.engine.weights.nf4",
+    "pinpoint.engine.forward.norms",
+    "pinpoint.engine.forward.prefix_cache",
+    "pinpoint.engine.loading.pretrained",
+    "pinpoint.engine.loading.quantize_job",
+    "pinpoint.engine.weights.quantizer",
     "pinpoint.engine.scorer",
-    "pinpoint.engine.scoring",
-    "pinpoint.engine.triton_grouped",
-    "pinpoint.engine.triton_int8",
-    "pinpoint.engine.triton_pointwise",
-    "pinpoint.engine.varlen",
+    "pinpoint.engine.forward.scoring",
+    "pinpoint.engine.weights.triton_grouped",
+    "pinpoint.engine.weights.triton_int8",
+    "pinpoint.engine.weights.triton_pointwise",
+    "pinpoint.engine.forward.varlen",
     "pinpoint.engine.warmup",
 }
 
@@ -89,7 +89,7 @@ def outcome(script: str) -> tuple[dict[str, Any], str, str]:
 def test_every_module_can_be_imported() -> None:
     found, _, _ = outcome(IMPORT_ALL)
     assert found["broken"] == {}
-    assert set(found["names"]) >= TENSOR_MODULES | {"pinpoint.engine.memory_plan", "pinpoint.serving.worker"}
+    assert set(found["names"]) >= TENSOR_MODULES | {"pinpoint.planning.memory_plan", "pinpoint.serving.worker"}
 
 
 def test_torch_is_imported_by_the_rooms_that_compute_with_tensors_and_no_other() -> None:

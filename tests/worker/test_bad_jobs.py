@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from tests.unit.test_bad_inputs import ACCEPTED_LABELS, ACCEPTED_TEXTS, CANARY, REFUSED, REFUSED_DOCUMENTS
+from tests.unit.api.test_bad_inputs import ACCEPTED_LABELS, ACCEPTED_TEXTS, CANARY, REFUSED, REFUSED_DOCUMENTS
 from tests.worker.conftest import seed
 from tests.worker.emulator import Platform
 from tests.worker.ledger import Job

@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
-from tests.unit.test_bad_inputs import CANARY as BAD_CANARY
-from tests.unit.test_bad_inputs import REFUSED, REFUSED_DOCUMENTS
+from tests.unit.api.test_bad_inputs import CANARY as BAD_CANARY
+from tests.unit.api.test_bad_inputs import REFUSED, REFUSED_DOCUMENTS
 from tests.worker.emulator import Platform
 from tests.worker.faults import PostFault, TakeFault
 from tests.worker.handlers.product import CANARY as PLANTED_CANARY

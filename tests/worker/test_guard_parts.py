@@ -147,9 +147,10 @@ async def _handle_result(session, job_data, job, url_template, log_message, is_s
 rp_http._handle_result = _handle_result
 kept = rp_scale.get_job
 from pinpoint.serving import sdk_guards
-print(*sdk_guards.install(sdk_guards.GuardDefaults(hang_s=0)))
+from pinpoint.settings import Settings
+print(*sdk_guards.install(Settings(hang_s=0)))
 assert rp_http._handle_result is _handle_result and rp_scale.get_job is not kept
-assert sdk_guards.install(sdk_guards.GuardDefaults()) == ["log", "ping", "take", "drain", "slots"]
+assert sdk_guards.install(Settings()) == ["log", "ping", "take", "drain", "slots"]
 assert not sdk_guards.request_replacement("x")
 """
 

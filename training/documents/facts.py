@@ -4,14 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from datetime import timedelta
-from typing import TYPE_CHECKING
 
 from . import vocabulary as vocab
+from .draws import Draws
 from .grammar import phrases
 from .places import COUNTRIES, STREETS
-
-if TYPE_CHECKING:
-    from .case import Case
 
 _ROLES = tuple(
     pair.split("/")
@@ -22,12 +19,12 @@ _ROLES = tuple(
 )
 
 
-def _coined(case: Case) -> str:
+def _coined(case: Draws) -> str:
     name = case.pick(vocab.SYLLABLE_STARTS) + (case.pick(vocab.SYLLABLE_ENDS) if case.chance(0.9) else "")
     return name.capitalize()
 
 
-def _person(case: Case) -> str:
+def _person(case: Draws) -> str:
     first, last = case.pick(vocab.FIRST_NAMES), case.pick(vocab.LAST_NAMES)
     form = case.random()
     if form < 0.78:
@@ -39,12 +36,12 @@ def _person(case: Case) -> str:
     return f"{case.fill('[Mr|Mrs|Ms|Dr|Mr.|Ms.]')} {first} {last}" if form < 0.97 else f"{first} {last[0]}. {last}"
 
 
-def _address(case: Case) -> str:
+def _address(case: Draws) -> str:
     street, town, _, _, _, country = case.address()
     return f"{street}, {town}, {country}" if case.chance(0.6) else f"{street}, {town}"
 
 
-def _time(case: Case) -> str:
+def _time(case: Draws) -> str:
     hour, minute = case.between(6, 21), case.pick(("00", "00", "15", "30", "30", "45", "05", "10", "20", "40", "50"))
     form = case.random()
     if form < 0.25:
@@ -54,8 +51,8 @@ def _time(case: Case) -> str:
     return f"{hour}:{minute}" if form < 0.8 else f"{hour:02}.{minute}" if form < 0.9 else f"{hour}:{minute} h"
 
 
-def _role(place: int) -> Callable[[Case], str]:
-    def role(case: Case) -> str:
+def _role(place: int) -> Callable[[Draws], str]:
+    def role(case: Draws) -> str:
         one, two = case.pick(_ROLES)
         case.memo["roleone"], case.memo["roletwo"] = one, two
         return (one, two)[place]
@@ -63,13 +60,13 @@ def _role(place: int) -> Callable[[Case], str]:
     return role
 
 
-def _mail(case: Case) -> str:
+def _mail(case: Draws) -> str:
     first, last = case.pick(vocab.FIRST_NAMES).lower(), case.pick(vocab.LAST_NAMES).lower().replace("'", "")
     box = case.pick((f"{first}.{last}", f"{first}", f"{first[0]}{last}", "info", "sales", "accounts", "office"))
     return f"{box}@{_coined(case).lower()}.{case.pick(('com', 'co.uk', 'de', 'org', 'net', 'fr', 'in', 'example'))}"
 
 
-def _from_pool(pool: Sequence[str]) -> Callable[[Case], str]:
+def _from_pool(pool: Sequence[str]) -> Callable[[Draws], str]:
     return lambda case: case.pick(pool)
 
 
@@ -77,7 +74,7 @@ _ACCOUNTS = ("LL## #### #### #### ####", "LL##LLLL##############", "##-##-## ###
 _TAX_IDS = ("LL#########", "GB ### #### ##", "DE#########", "##-#######", "##LLLLL####L#L#")
 _SKUS = ("##", "##", "###", "####", "LL-###", "LLL-####", "#####", "L##-##", "########")
 
-FRESH: dict[str, Callable[[Case], str]] = {
+FRESH: dict[str, Callable[[Draws], str]] = {
     "first": _from_pool(vocab.FIRST_NAMES),
     "last": _from_pool(vocab.LAST_NAMES),
     "ctrade": _from_pool(vocab.COMPANY_TRADES),
@@ -130,7 +127,7 @@ FRESH: dict[str, Callable[[Case], str]] = {
     "weekday": lambda case: case.pick(("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")),
 }  # fmt: skip
 
-STABLE: dict[str, Callable[[Case], str]] = {
+STABLE: dict[str, Callable[[Draws], str]] = {
     "roleone": _role(0),
     "roletwo": _role(1),
     "seller": FRESH["company"],

@@ -95,7 +95,7 @@ def _answers(lines: Sequence[Line], instructions: str | None, *, progress: bool)
     """The label that each line gets; None where the document was refused."""
     from pinpoint.api.request import parse_request
     from pinpoint.api.response import DocumentResult
-    from pinpoint.serving.classify import classify
+    from pinpoint.pipeline.classify import classify
     from pinpoint.serving.model import get_scorer
     from pinpoint.settings import read_settings
 

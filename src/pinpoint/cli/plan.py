@@ -15,13 +15,13 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Column, Table
 
-from pinpoint.engine.cards import CARDS, GB, GIB, Card, find_card
-from pinpoint.engine.known_models import find_shape
-from pinpoint.engine.memory_plan import MemoryPlan, choose_precision
-from pinpoint.engine.memory_plan import plan as plan_memory
-from pinpoint.engine.model_shapes import ModelShape
-from pinpoint.engine.what_fits import Alternative, alternatives
 from pinpoint.errors import PinpointError
+from pinpoint.planning.cards import CARDS, GB, GIB, Card, find_card
+from pinpoint.planning.known_models import find_shape
+from pinpoint.planning.memory_plan import MemoryPlan, choose_precision
+from pinpoint.planning.memory_plan import plan as plan_memory
+from pinpoint.planning.model_shapes import ModelShape
+from pinpoint.planning.what_fits import Alternative, alternatives
 
 DEFAULT_MODEL = "mistralai/Mixtral-8x7B-Instruct-v0.1"
 DOES_NOT_FIT, BAD_USAGE = 1, 2

@@ -24,7 +24,7 @@ from rich.progress import (
 from pinpoint.errors import PinpointError
 
 if TYPE_CHECKING:
-    from pinpoint.engine.checkpoint_writer import Written
+    from pinpoint.engine.loading.checkpoint_writer import Written
 
 FAILED = 1
 _GB = 1e9
@@ -98,14 +98,14 @@ def quantize(
 def _write(
     source: str, revision: str, destination: Path, precision: Literal["int8", "nf4"], shard_bytes: int, overwrite: bool
 ) -> Written:
-    from pinpoint.engine.sources import download, find_source
+    from pinpoint.checkpoints.sources import download, find_source
 
     found = find_source(source, revision)
     folder = download(found, weights=True).folder
     assert folder is not None, "downloaded"
     # Torch takes seconds: a source that is not there has been refused by now.
-    from pinpoint.engine.checkpoint_writer import write
-    from pinpoint.engine.quantize_job import prepare
+    from pinpoint.engine.loading.checkpoint_writer import write
+    from pinpoint.engine.loading.quantize_job import prepare
 
     job = prepare(folder, destination, precision, shard_bytes, replace=overwrite)
     with _progress() as progress:
@@ -114,7 +114,7 @@ def _write(
 
 
 def _verify(folder: Path) -> None:
-    from pinpoint.engine.weight_files import read_checksums, verify_checksums
+    from pinpoint.checkpoints.weight_files import read_checksums, verify_checksums
 
     try:
         names = read_checksums(folder)

@@ -11,13 +11,13 @@ from typing import Literal
 
 import torch
 
-from pinpoint.engine.activations import Precision
-from pinpoint.engine.cards import GB
-from pinpoint.engine.memory_plan import CUDA_CONTEXT_BYTES, MemoryPlan, choose_precision
-from pinpoint.engine.memory_plan import plan as plan_memory
-from pinpoint.engine.model_shapes import ModelShape
-from pinpoint.engine.what_fits import alternatives
 from pinpoint.errors import CapacityError, DeviceError, OutOfMemory
+from pinpoint.planning.activations import Precision
+from pinpoint.planning.cards import GB
+from pinpoint.planning.memory_plan import CUDA_CONTEXT_BYTES, MemoryPlan, choose_precision
+from pinpoint.planning.memory_plan import plan as plan_memory
+from pinpoint.planning.model_shapes import ModelShape
+from pinpoint.planning.what_fits import alternatives
 from pinpoint.settings import Settings
 
 log = logging.getLogger("pinpoint")

@@ -10,12 +10,13 @@ from dataclasses import dataclass, replace
 import psutil
 import torch
 
-from pinpoint.engine import baseline, generate, gpu
-from pinpoint.engine.load import LoadedModel
-from pinpoint.engine.packing import pack
-from pinpoint.engine.prefix_cache import Layers, PassCache, PrefixStore
+from pinpoint.engine import baseline, gpu
+from pinpoint.engine.forward import generate
+from pinpoint.engine.forward.packing import pack
+from pinpoint.engine.forward.prefix_cache import Layers, PassCache, PrefixStore
+from pinpoint.engine.forward.scoring import check_head, score
+from pinpoint.engine.loading.load import LoadedModel
 from pinpoint.engine.readings import Memory, ModelInfo
-from pinpoint.engine.scoring import check_head, score
 from pinpoint.errors import ModelError
 from pinpoint.prompting.encoder import PromptEncoder
 from pinpoint.prompting.label_bounds import undecided

@@ -15,10 +15,11 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from pinpoint.engine import activations, gpu
-from pinpoint.engine.cards import GB
-from pinpoint.engine.memory_plan import MemoryPlan
+from pinpoint.engine import gpu
 from pinpoint.errors import CapacityError, OutOfMemory
+from pinpoint.planning import activations
+from pinpoint.planning.cards import GB
+from pinpoint.planning.memory_plan import MemoryPlan
 from pinpoint.prompting.label_trie import build_trie
 from pinpoint.prompting.span_tree import Forest
 

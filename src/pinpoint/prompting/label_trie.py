@@ -1,6 +1,6 @@
 """The labels of one question as a tree of tokens, each shared beginning held once.
 
-A label's score is the sum of log p over its tokens and over STOP after the last (see `engine/scoring.py`). Every one of
+A label's score is the sum of log p over its tokens and over STOP after the last (`forward/scoring.py`). Every one of
 those terms is one *lookup*: the log-probability of a target token in the row that precedes it. Row −1 is the prompt's
 last token; row i is trie node i::
 

@@ -29,10 +29,10 @@ from functools import partial
 from typing import Any, Protocol, TypeVar
 
 from pinpoint.errors import DeviceError, PinpointError
+from pinpoint.pipeline.fair_queue import FairQueue, Lane, Taken
+from pinpoint.pipeline.passes import Engine, Outcome, PassFigures, Unit, measure
 from pinpoint.serving.failures import internal_error, place
-from pinpoint.serving.fair_queue import FairQueue, Lane, Taken
-from pinpoint.serving.passes import Engine, Outcome, PassFigures, Unit, measure
-from pinpoint.serving.records import BatchRecord
+from pinpoint.serving.watch.records import BatchRecord
 
 log = logging.getLogger("pinpoint")
 

@@ -24,7 +24,7 @@ def get_scorer(settings: Settings) -> Scorer:
     with _lock:
         if _scorer is None:
             # Imported here, so that a bad setting or a refusal answers before torch takes its seconds.
-            from pinpoint.engine.load import load
+            from pinpoint.engine.loading.load import load
             from pinpoint.engine.scorer import Scorer
             from pinpoint.engine.warmup import warm_up
 

@@ -12,8 +12,8 @@ from typing import Any
 
 from pinpoint.errors import PinpointError
 from pinpoint.serving import sdk_guards
-from pinpoint.serving.health import Monitor
 from pinpoint.serving.progress import send_to_platform
+from pinpoint.serving.watch.health import Monitor
 from pinpoint.serving.worker import Worker
 from pinpoint.settings import Settings, read_settings
 

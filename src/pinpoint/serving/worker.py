@@ -24,19 +24,19 @@ from pinpoint.api.limits import Limits
 from pinpoint.api.request import Request, parse_request
 from pinpoint.api.response import Response, check_wire, error_envelope
 from pinpoint.errors import CapacityError, PinpointError, RequestError
+from pinpoint.pipeline.classify import JobCounts, Work
+from pinpoint.pipeline.passes import Engine
 from pinpoint.serving import sdk_guards
 from pinpoint.serving.batcher import Batcher
-from pinpoint.serving.classify import JobCounts, Work
 from pinpoint.serving.failures import contained, internal_error, place
-from pinpoint.serving.health import Health, HealthLimits
 from pinpoint.serving.jobs import JobLedger, input_digest
-from pinpoint.serving.log_words import printable
-from pinpoint.serving.metrics import Metrics
 from pinpoint.serving.model import get_scorer
-from pinpoint.serving.passes import Engine
 from pinpoint.serving.poison import PoisonMemory, state_folder
 from pinpoint.serving.progress import Progress, Send
-from pinpoint.serving.records import JobRecord
+from pinpoint.serving.watch.health import Health, HealthLimits
+from pinpoint.serving.watch.log_words import printable
+from pinpoint.serving.watch.metrics import Metrics
+from pinpoint.serving.watch.records import JobRecord
 from pinpoint.settings import Settings
 
 log = logging.getLogger("pinpoint")

@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import asyncio
 import ctypes
-import dataclasses
 import importlib
 import logging
 import math
@@ -36,6 +35,7 @@ from pinpoint.serving.sdk_guards.results import ResultsGuard
 from pinpoint.serving.sdk_guards.slots import SlotsGuard
 from pinpoint.serving.sdk_guards.take import TakeGuard
 from pinpoint.serving.sdk_guards.watchdog import WatchdogGuard
+from pinpoint.settings import Settings
 
 MODE = os.environ.get("ECHO_MODE", "async")
 SCALE = [int(step) for step in os.environ.get("ECHO_SCALE", "").split(",") if step]
@@ -151,11 +151,11 @@ def main() -> None:
     if os.environ.get("ECHO_GUARDS") == "1":
         leave_out(os.environ.get("ECHO_WITHOUT", ""))
         told = {
-            field.name: float(os.environ[f"ECHO_{field.name.upper()}"])
-            for field in dataclasses.fields(sdk_guards.GuardDefaults)
-            if f"ECHO_{field.name.upper()}" in os.environ
+            name: float(os.environ[f"ECHO_{name.upper()}"])
+            for name in Settings.model_fields
+            if f"ECHO_{name.upper()}" in os.environ
         }
-        print("guards", *sdk_guards.install(sdk_guards.GuardDefaults(**told)), flush=True)
+        print("guards", *sdk_guards.install(Settings.model_validate(told)), flush=True)
     import runpod
 
     if os.environ.get("ECHO_FITNESS") == "fail":

@@ -24,10 +24,9 @@ from __future__ import annotations
 
 from contextlib import AbstractContextManager, nullcontext
 
-from pinpoint.serving.sdk_guards.installation import Installation
-from pinpoint.serving.sdk_guards.settings import GuardDefaults, GuardSettings
+from pinpoint.serving.sdk_guards.installation import GuardSettings, Installation
 
-__all__ = ["GuardDefaults", "GuardSettings", "forward", "install", "replacement_reason", "request_replacement"]
+__all__ = ["GuardSettings", "forward", "install", "replacement_reason", "request_replacement"]
 
 _installation: Installation | None = None
 

@@ -12,12 +12,28 @@ from pinpoint.serving.sdk_guards.probe import SDK_VERSION, Target, differences
 from pinpoint.serving.sdk_guards.replacement import ReplacementGuard
 from pinpoint.serving.sdk_guards.results import ResultsGuard
 from pinpoint.serving.sdk_guards.runtime import Runtime
-from pinpoint.serving.sdk_guards.settings import GuardSettings
 from pinpoint.serving.sdk_guards.slots import SlotsGuard
 from pinpoint.serving.sdk_guards.take import TakeGuard
 from pinpoint.serving.sdk_guards.watchdog import WatchdogGuard
 
 log = logging.getLogger("pinpoint.sdk")
+
+
+class GuardSettings(Protocol):
+    """The fields of `settings.Settings` that the guards read; each has its unit and reason there."""
+
+    @property
+    def late_take_s(self) -> float: ...  # noqa: D102
+    @property
+    def post_attempt_s(self) -> float: ...  # noqa: D102
+    @property
+    def post_deadline_s(self) -> float: ...  # noqa: D102
+    @property
+    def kept_results_bytes(self) -> float: ...  # noqa: D102
+    @property
+    def hang_s(self) -> float: ...  # noqa: D102
+    @property
+    def last_result_s(self) -> float: ...  # noqa: D102
 
 
 class Guard(Protocol):

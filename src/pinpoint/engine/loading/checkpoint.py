@@ -1,0 +1,235 @@
+"""What a checkpoint holds and what a model makes of it, known from headers alone, before a single weight is read.
+
+Names are translated by transformers' own tables (`transformers.core_model_loading`), so that experts stored one by one,
+as on the Hub, and fused ones, as transformers 5 writes them, are the same thing here. Tensors of the target that come
+of the same tensors of the source are a *group*, the unit in which weights are read, quantised and written.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from copy import deepcopy
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedModel
+from transformers.conversion_mapping import get_model_conversion_mapping
+from transformers.core_model_loading import (
+    WeightConverter,
+    WeightRenaming,
+    WeightTransform,
+    dot_natural_key,
+    rename_source_key,
+)
+from transformers.utils.quantization_config import QuantizationConfigMixin
+
+from pinpoint.checkpoints.weight_files import StoredTensor
+from pinpoint.engine.weights import experts, int8, nf4
+from pinpoint.engine.weights.quantizer import WeightQuantizer
+from pinpoint.errors import ModelError
+from pinpoint.planning.activations import Precision
+
+# What a weight may be stored in for it to be read as 16 bits, and what else a quantised checkpoint holds.
+_FLOATS = ("BF16", "F16", "F32")
+_STORED = {torch.int8: "I8", torch.uint8: "U8", torch.float32: "F32"}
+
+
+@dataclass(frozen=True, slots=True)
+class Format:
+    """A precision that weights are quantised to; `experts` names the function that computes with them."""
+
+    config: type[QuantizationConfigMixin]
+    quantizer: type[WeightQuantizer]
+    experts: str
+
+
+FORMATS: Mapping[Precision, Format] = {
+    "int8": Format(int8.Int8Config, int8.Int8Quantizer, experts.NAME),
+    "nf4": Format(nf4.Nf4Config, nf4.Nf4Quantizer, nf4.METHOD),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Tensors of the model that come of the same stored ones.
+
+    Attributes:
+        target: the model's parameter, as transformers names it.
+        keys: the stored tensors.
+        transform: turns them into the model's; runs once.
+    """
+
+    target: str
+    keys: tuple[str, ...]
+    transform: WeightTransform
+
+    def convert(self, model: PreTrainedModel, quantizer: WeightQuantizer | None) -> dict[str, Tensor]:
+        """Read the stored tensors and make the model's of them, by name."""
+        made = self.transform.convert(self.target, model=model, config=model.config, hf_quantizer=quantizer)
+        return {name: value[0] if isinstance(value, list) else value for name, value in made.items()}
+
+
+def read_config(folder: Path) -> Any:
+    """The checkpoint's configuration.
+
+    Raises:
+        ModelError: it is missing, damaged, or of a model that transformers does not know.
+    """
+    # A configuration that names Pinpoint's formats is read like any other.
+    for module in (int8, nf4):
+        module.register()
+    try:
+        return AutoConfig.from_pretrained(folder, trust_remote_code=False, local_files_only=True)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise unreadable(error) from None
+
+
+def unreadable(error: Exception) -> ModelError:
+    """What a library said of a model, in one line; the rest of such messages is advice for other uses."""
+    lines = str(error).strip().splitlines()
+    return ModelError(
+        "model_unreadable", f"cannot load the model: {lines[0] if lines else type(error).__name__}", "MODEL_NAME"
+    )
+
+
+def stored_precision(config: Any) -> Precision | None:
+    """The precision that the checkpoint was quantised to, None where it holds the original weights.
+
+    Raises:
+        ModelError: it was quantised in a way that is not Pinpoint's.
+    """
+    found = getattr(config, "quantization_config", None)
+    if not found:
+        return None
+    method = found.get("quant_method") if isinstance(found, dict) else getattr(found, "quant_method", None)
+    for precision, known in FORMATS.items():
+        if known.quantizer.method == method:
+            return precision
+    raise ModelError(
+        "quantised_elsewhere",
+        f"the checkpoint is already quantised ({method}); use its 16-bit original",
+        "MODEL_NAME",
+    )
+
+
+def empty_model(config: Any, quantizer: WeightQuantizer | None = None) -> PreTrainedModel:
+    """The model in bfloat16 with parameters of the right shapes and no memory."""
+    config = deepcopy(config)
+    config.quantization_config = None
+    try:
+        with torch.device("meta"):
+            model = AutoModelForCausalLM.from_config(config, dtype=torch.bfloat16, trust_remote_code=False)
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise unreadable(error) from None
+    if quantizer is not None:
+        quantizer.preprocess_model(model)
+    return model
+
+
+def expected_parameters(model: PreTrainedModel) -> dict[str, Tensor]:
+    """What a checkpoint has to bring, by name; not what is tied to something else."""
+    tied = set(model.all_tied_weights_keys) if model.config.tie_word_embeddings else set()
+    return {name: tensor for name, tensor in model.state_dict().items() if name not in tied}
+
+
+def groups_of(
+    model: PreTrainedModel,
+    keys: Iterable[str],
+    read: Callable[[str], Tensor],
+    quantizer: WeightQuantizer | None = None,
+) -> list[Group]:
+    """How the stored tensors `keys` become those of the model; `read` is called for each when its group is converted.
+
+    What the model has no use for is left out, as transformers does.
+    """
+    parameters = model.state_dict()
+    transforms = get_model_conversion_mapping(model, hf_quantizer=quantizer)
+    renamings = [entry for entry in transforms if isinstance(entry, WeightRenaming)]
+    converters = [entry for entry in transforms if isinstance(entry, WeightConverter)]
+    by_pattern = {pattern: entry for entry in converters for pattern in entry.source_patterns}
+    streaming = quantizer is not None and not quantizer.pre_quantized
+    found: dict[str, tuple[WeightTransform, list[str]]] = {}
+    for key in sorted(keys, key=dot_natural_key):
+        prefix = model.base_model_prefix
+        target, pattern = rename_source_key(key, renamings, converters, prefix, parameters)
+        if target not in parameters and key in parameters:
+            target, pattern = key, None
+        if target not in parameters:
+            continue
+        fresh = WeightRenaming(key, target) if pattern is None else deepcopy(by_pattern[pattern])
+        transform, members = found.setdefault(target, (fresh, []))
+        if streaming and quantizer is not None and quantizer.param_needs_quantization(model, target):
+            transform.quantization_operation = quantizer.get_quantize_ops()
+        transform.add_tensor(target, key, pattern or key, _later(read, key))
+        members.append(key)
+    return [Group(target, tuple(members), transform) for target, (transform, members) in found.items()]
+
+
+def check_layout(config: Any, headers: Mapping[str, StoredTensor]) -> None:
+    """Compare what a checkpoint holds with what its configuration needs, shape by shape, without reading weights.
+
+    Raises:
+        ModelError: a tensor is missing, or has another shape or dtype; the message names it.
+    """
+    precision = stored_precision(config)
+    quantizer = None
+    if precision is not None:
+        quantizer = FORMATS[precision].quantizer(FORMATS[precision].config(), pre_quantized=True)
+    model = empty_model(config, quantizer)
+    expected = expected_parameters(model)
+    groups = groups_of(model, headers, lambda key: torch.empty(headers[key].shape, device="meta"), quantizer)
+    made: set[str] = set()
+    for group in groups:
+        first = headers[group.keys[0]]
+        # A quantised part is stored as it is held; all else in one of the usual floats.
+        held = _STORED.get(model.state_dict()[group.target].dtype) if precision else None
+        allowed = (held,) if held else _FLOATS
+        for key in group.keys:
+            if headers[key].dtype not in allowed:
+                raise ModelError(
+                    "checkpoint_unsuitable",
+                    f"{key} in {headers[key].file} is stored as {headers[key].dtype}, not as {' or '.join(allowed)}; "
+                    "use the model's 16-bit original",
+                    "MODEL_NAME",
+                )
+        try:
+            converted = group.convert(model, None)
+        except (RuntimeError, ValueError, KeyError) as error:
+            raise _wrong(f"{group.target} cannot be made of its {len(group.keys)} parts ({error})", first) from None
+        for name, tensor in converted.items():
+            if name in expected and tensor.shape != expected[name].shape:
+                shapes = f"{list(tensor.shape)} where its configuration needs {list(expected[name].shape)}"
+                raise _wrong(f"{name} has the shape {shapes}", first)
+        made |= converted.keys()
+    missing = sorted(expected.keys() - made, key=dot_natural_key)
+    if missing:
+        raise ModelError(
+            "checkpoint_incomplete",
+            f"{len(missing)} tensors of the checkpoint are missing, the first is {missing[0]}; fetch it again",
+            "MODEL_NAME",
+        )
+
+
+def check_finite(name: str, tensor: Tensor) -> None:
+    """Refuse a part of a weight that no sound weight leads to.
+
+    Raises:
+        ModelError: it holds a value that is not finite.
+    """
+    if tensor.is_floating_point() and not bool(tensor.isfinite().all()):
+        raise ModelError(
+            "weight_not_finite",
+            f"{name} comes of a weight with values that are not finite; the checkpoint is damaged, fetch it again",
+            "MODEL_NAME",
+        )
+
+
+def _wrong(what: str, stored: StoredTensor) -> ModelError:
+    return ModelError("checkpoint_unsuitable", f"{what}; see {stored.file}, or fetch it again", "MODEL_NAME")
+
+
+def _later(read: Callable[[str], Tensor], key: str) -> Callable[[], Tensor]:
+    return lambda: read(key)

@@ -1,0 +1,249 @@
+"""Loading a model: one device, all of it, in the precision that was asked for, or a plain refusal.
+
+    find it (checkpoints.sources) → read its configuration → settle the precision, plan it and refuse what does not fit
+    → fetch the weights, where they are not here → compare the files' headers with the configuration → load
+
+Nothing is on the device before the last step. A 16-bit checkpoint is quantised tensor by tensor as it streams in; one
+that `pinpoint quantize` wrote is read as it is. Only safetensors, never code from the checkpoint.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from transformers import PreTrainedModel
+
+from pinpoint.checkpoints.sources import Source, download, find_source, go_offline
+from pinpoint.checkpoints.sources import embedded_folder as embedded_folder  # the benchmarks know it from here
+from pinpoint.checkpoints.weight_files import read_headers, verify_checksums
+from pinpoint.engine import gpu
+from pinpoint.engine.forward import attention
+from pinpoint.engine.loading.checkpoint import (
+    FORMATS,
+    check_finite,
+    check_layout,
+    read_config,
+    stored_precision,
+)
+from pinpoint.engine.loading.pretrained import from_pretrained
+from pinpoint.engine.weights import experts, int8, nf4
+from pinpoint.engine.weights.quantizer import format_of, is_fused_experts
+from pinpoint.errors import ModelError
+from pinpoint.planning.activations import Precision
+from pinpoint.planning.memory_plan import MemoryPlan
+from pinpoint.planning.model_shapes import shape_from_config
+from pinpoint.settings import Settings
+
+log = logging.getLogger("pinpoint")
+
+GB = 1e9
+DEFAULT_CONTEXT_TOKENS = 2048  # for the rare configuration that does not name its own
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedModel:
+    """A model that is ready to compute, and what is known of it.
+
+    Attributes:
+        context_tokens: longest prompt with label.
+        plan: what the model takes of its GPU; None on a CPU, where nothing is planned.
+        weight_bytes: of all parameters and buffers.
+        seconds: that loading took.
+    """
+
+    model: PreTrainedModel
+    tokenizer: Any
+    device: torch.device
+    compute_dtype: torch.dtype
+    name: str
+    revision: str
+    precision: str
+    context_tokens: int
+    weight_bytes: int
+    seconds: float
+    plan: MemoryPlan | None = None
+
+
+def load(settings: Settings) -> LoadedModel:
+    """Load what `settings` names and log one line that says what came of it.
+
+    Raises:
+        ModelError: the checkpoint cannot be found, read, or held in that precision, or there is no GPU where one is
+            needed.
+        CapacityError: the model does not fit the GPU with its buffer; nothing was loaded.
+    """
+    began = time.monotonic()
+    device = choose_device(settings)
+    for module in (attention, experts, int8, nf4):
+        module.register()
+    source = find_source(settings.model_name, settings.model_revision)
+    if source.kind in ("cache", "volume"):
+        go_offline()
+    source = download(source, weights=False)
+    config = read_config(_folder(source))
+    precision, made = settle_precision(settings, config, source.name, device)
+    dtype = choose_dtype(settings, device, precision)
+    source = download(source, weights=True)
+    check_files(settings, config, _folder(source))
+    model, tokenizer = from_pretrained(_folder(source), config, precision, device, dtype)
+    weight_bytes = check_placement(model, device, precision)
+    if device.type == "cuda":
+        gpu.release()  # what quantising took; from here on the device holds the weights alone
+    loaded = LoadedModel(
+        model=model,
+        tokenizer=tokenizer,
+        device=device,
+        compute_dtype=dtype,
+        name=source.name,
+        revision=source.revision,
+        precision=precision,
+        context_tokens=context_tokens(model.config),
+        weight_bytes=weight_bytes,
+        seconds=time.monotonic() - began,
+        plan=made,
+    )
+    log.info(
+        "loaded model=%s revision=%s from=%s precision=%s compute=%s weights_gb=%.3f%s seconds=%.1f context_tokens=%d "
+        "all tensors on %s",
+        loaded.name, loaded.revision, source.kind, precision, str(dtype).removeprefix("torch."), weight_bytes / GB,
+        _device_memory(device), loaded.seconds, loaded.context_tokens, device,
+    )  # fmt: skip
+    return loaded
+
+
+def settle_precision(
+    settings: Settings, config: Any, name: str, device: torch.device
+) -> tuple[Precision, MemoryPlan | None]:
+    """The precision that the weights will be held in and, on a GPU, its plan, with the allocator capped.
+
+    A quantised checkpoint has its own. On a CPU nothing is planned, and "auto" is what a GPU would hold by default.
+
+    Raises:
+        ModelError: the checkpoint cannot be held in what was asked for.
+        CapacityError: it does not fit.
+    """
+    wanted, stored = settings.precision, stored_precision(config)
+    if stored is not None:
+        if wanted not in ("auto", stored):
+            raise ModelError(
+                "precision_unsuitable",
+                f"{name} holds its weights in {stored}, and PINPOINT_PRECISION asks for {wanted}; set it to {stored}, "
+                "or give the 16-bit original",
+                "PINPOINT_PRECISION",
+            )
+        wanted = stored
+    if device.type != "cuda":
+        return "int8" if wanted == "auto" else wanted, None
+    free_bytes, total_bytes = torch.cuda.mem_get_info(device)
+    shape = shape_from_config(config.to_dict(), name)
+    made = gpu.plan_or_refuse(settings, shape, total_bytes, free_bytes, wanted)
+    gpu.enforce(made, device, total_bytes)
+    return made.precision, made
+
+
+def check_files(settings: Settings, config: Any, folder: Path) -> None:
+    """Check what can be known of the weight files before one of them is loaded.
+
+    Raises:
+        ModelError: a file is missing or damaged, or they do not hold what the configuration needs.
+    """
+    check_layout(config, read_headers(folder))
+    if settings.verify_checksums:
+        began = time.monotonic()
+        files = verify_checksums(folder)
+        log.info("checksums: files=%d seconds=%.1f all as written", files, time.monotonic() - began)
+
+
+def choose_device(settings: Settings) -> torch.device:
+    """GPU 0 where there is one; the CPU for the embedded model, or where it was asked for.
+
+    Raises:
+        ModelError: a GPU is needed and there is none.
+    """
+    if settings.device == "cpu":
+        return torch.device("cpu")
+    if torch.cuda.is_available():
+        return torch.device("cuda", 0)
+    if settings.device == "cuda" or settings.model_name:
+        raise ModelError(
+            "no_gpu",
+            "this model needs a GPU and none is visible; run on a GPU worker, unset MODEL_NAME to use the embedded "
+            "model, or set PINPOINT_DEVICE=cpu for a trial on the CPU",
+            "PINPOINT_DEVICE",
+        )
+    return torch.device("cpu")
+
+
+def choose_dtype(settings: Settings, device: torch.device, precision: Precision) -> torch.dtype:
+    """What activations are computed in.
+
+    Raises:
+        ModelError: weights in bf16 are to be computed in float32, which would widen them all.
+    """
+    if precision == "bf16":
+        if settings.compute_dtype == "float32":
+            raise ModelError(
+                "precision_unsuitable",
+                "weights in bf16 compute in bfloat16; unset PINPOINT_COMPUTE_DTYPE, or set PINPOINT_PRECISION=int8",
+                "PINPOINT_COMPUTE_DTYPE",
+            )
+        return torch.bfloat16
+    if settings.compute_dtype != "auto":
+        return torch.float32 if settings.compute_dtype == "float32" else torch.bfloat16
+    return torch.bfloat16 if device.type == "cuda" else torch.float32
+
+
+def context_tokens(config: Any) -> int:
+    """Longest prompt that the model is read with: its positions, or its sliding window where that is shorter.
+
+    Within the window, windowed and full attention are the same, so one rule of who sees whom serves all models. A
+    longer document is treated as one beyond the context.
+    """
+    positions = int(getattr(config, "max_position_embeddings", None) or DEFAULT_CONTEXT_TOKENS)
+    window = getattr(config, "sliding_window", None) if getattr(config, "use_sliding_window", True) else None
+    if window is not None and window < positions:
+        log.info("context_tokens=%d, the sliding window; the model's positions would be %d", window, positions)
+        return int(window)
+    return positions
+
+
+def check_placement(model: PreTrainedModel, device: torch.device, precision: Precision) -> int:
+    """Bytes of all parameters and buffers, after a check that each is on `device` and all experts in `precision`.
+
+    Raises:
+        ModelError: something lies elsewhere, on no device, or in another precision, or is not finite.
+    """
+    total = 0
+    for name, tensor in [*model.named_parameters(), *model.named_buffers()]:
+        if tensor.device != device:
+            raise ModelError(
+                "misplaced_tensor", f"{name} is on {tensor.device}, not on {device}; nothing may be offloaded"
+            )
+        total += tensor.numel() * tensor.element_size()
+    wanted = FORMATS[precision].quantizer.method if precision in FORMATS else None
+    for name, module in model.named_modules():
+        if is_fused_experts(module) and format_of(module) != wanted:
+            raise ModelError("experts_not_quantised", f"the experts of {name} are not held in {precision}")
+        if format_of(module) is not None:
+            for part, tensor in module.named_parameters(recurse=False):
+                check_finite(f"{name}.{part}", tensor)
+    return total
+
+
+def _folder(source: Source) -> Path:
+    assert source.folder is not None, "downloaded before it is read"
+    return source.folder
+
+
+def _device_memory(device: torch.device) -> str:
+    """The device's share of the summary."""
+    if device.type != "cuda":
+        return ""
+    allocated, reserved = torch.cuda.memory_allocated(device), torch.cuda.memory_reserved(device)
+    free_bytes, _ = torch.cuda.mem_get_info(device)
+    return f" allocated_gb={allocated / GB:.3f} reserved_gb={reserved / GB:.3f} free_gb={free_bytes / GB:.3f}"

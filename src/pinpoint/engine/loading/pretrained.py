@@ -1,0 +1,95 @@
+"""The one call of transformers' loader: what is asked of it, what it may not do, and what its errors mean."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+from transformers import AutoModelForCausalLM, AutoTokenizer, GenerationConfig, PreTrainedModel
+from transformers.utils import logging as transformers_logging
+
+from pinpoint.engine import gpu
+from pinpoint.engine.forward import attention, norms
+from pinpoint.engine.loading.checkpoint import FORMATS, stored_precision, unreadable
+from pinpoint.engine.weights.quantizer import EXPERT_WEIGHTS, format_of
+from pinpoint.errors import CapacityError, ModelError
+from pinpoint.planning.activations import Precision
+
+
+@contextmanager
+def progress_for_people() -> Iterator[None]:
+    """Show transformers' progress bar on a terminal, and none in a log."""
+    quiet = transformers_logging.is_progress_bar_enabled() and not sys.stderr.isatty()
+    if quiet:
+        transformers_logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        if quiet:
+            transformers_logging.enable_progress_bar()
+
+
+def from_pretrained(
+    folder: Path, config: Any, precision: Precision, device: torch.device, dtype: torch.dtype
+) -> tuple[PreTrainedModel, Any]:
+    """The model and its tokenizer, all of it on `device`, as transformers loads them.
+
+    Args:
+        folder: holds the checkpoint.
+        config: the checkpoint's.
+        precision: of the weights; quantised as they stream in where the checkpoint holds them in 16 bits.
+        device: of every parameter and buffer.
+        dtype: what activations, and weights that are not quantised, are held in.
+
+    Raises:
+        ModelError: something cannot be read or is missing.
+        CapacityError: the device ran out of memory.
+    """
+    stream = precision in FORMATS and stored_precision(config) is None
+    full = False
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False, local_files_only=True)
+        with progress_for_people():
+            model, report = AutoModelForCausalLM.from_pretrained(
+                folder,
+                config=config,
+                dtype=dtype,
+                device_map={"": device},
+                attn_implementation=attention.SPANS,
+                quantization_config=FORMATS[precision].config() if stream else None,
+                use_safetensors=True,
+                trust_remote_code=False,
+                local_files_only=True,
+                output_loading_info=True,
+            )
+    except torch.OutOfMemoryError:
+        full = True  # raised below, where the exception no longer holds what was loaded
+    except (OSError, ValueError, RuntimeError, KeyError) as error:
+        raise unreadable(error) from None
+    if full:
+        gpu.release()
+        raise CapacityError(
+            "does_not_fit",
+            f"the device ran out of memory while {precision} weights were loaded, which the plan did not foresee; "
+            "lower PINPOINT_MAX_MEMORY_GB, or end what else runs on GPU 0",
+            "PINPOINT_MAX_MEMORY_GB",
+        )
+    wrong = {kind: sorted(report[kind]) for kind in ("missing_keys", "mismatched_keys") if report.get(kind)}
+    if wrong:
+        kind, names = next(iter(wrong.items()))
+        raise ModelError(
+            "checkpoint_incomplete",
+            f"{len(names)} tensors of the checkpoint are {kind.removesuffix('_keys')}, the first is {names[0]}; "
+            "fetch it again",
+            "MODEL_NAME",
+        )
+    if any(format_of(module) is not None and hasattr(module, EXPERT_WEIGHTS[0]) for module in model.modules()):
+        model.set_experts_implementation(FORMATS[precision].experts)
+    norms.fuse(model)
+    # What a checkpoint says of sampling would leak into every call of `generate`.
+    model.generation_config = GenerationConfig()
+    return model.eval().requires_grad_(False), tokenizer

@@ -1,0 +1,1 @@
+"""One request's way, given an engine: documents → units → passes → answers. Knows no platform and no job id."""

@@ -1,0 +1,78 @@
+"""From the scores of a document's units to its answers."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from pinpoint.api.request import Options
+from pinpoint.api.response import Answer, PageAnswer
+from pinpoint.decide.decision import decide, decide_multi
+from pinpoint.pipeline.passes import Measured, Scores
+from pinpoint.prompting.long_document import Fitted
+from pinpoint.prompting.taxonomy import Task
+
+
+def questions(task: Task) -> int:
+    """How many units a task asks about each part of a document."""
+    return len(task.labels) if task.multi_label else 1
+
+
+def document_answer(task: Task, options: Options, fitted: Fitted, measured: Sequence[Measured]) -> Answer:
+    """The answer to a task about a document.
+
+    Args:
+        task: what was asked.
+        options: of the request.
+        fitted: the parts of the document that were shown.
+        measured: of its units, by part and question.
+    """
+    each = questions(task)
+    parts = [[one.scores for one in measured[start : start + each]] for start in range(0, len(measured), each)]
+    answer = task_answer(task, options, _weighted(parts, [len(tokens) / fitted.tokens for tokens in fitted.parts]))
+    if options.explain:
+        answer = replace(answer, explanation=measured[0].rationale)
+    if options.long_document == "pages":
+        shown = [task_answer(task, options, part) for part in parts]
+        answer = replace(
+            answer,
+            pages=tuple(
+                PageAnswer(page, len(tokens), one.label, one.score)
+                for page, tokens, one in zip(fitted.pages, fitted.parts, shown, strict=True)
+            ),
+        )
+    return answer
+
+
+def task_answer(task: Task, options: Options, scores: Sequence[Scores]) -> Answer:
+    """The answer to a task from the scores of its questions."""
+    if task.multi_label:
+        # The asks of a multi-label task are answered yes or no, in that order.
+        pairs = [one.log_probs for one in scores]
+        return decide_multi(
+            [yes - no for yes, no in pairs], [math.exp(yes) + math.exp(no) for yes, no in pairs], task, options
+        )
+    return replace(decide(scores[0].log_probs, task, options), bounded_labels=len(scores[0].bounded))
+
+
+@dataclass(frozen=True, slots=True)
+class _Summed:
+    log_probs: list[float]
+    bounded: frozenset[int]
+
+
+def _weighted(parts: Sequence[Sequence[Scores]], weights: Sequence[float]) -> list[Scores]:
+    """The parts' log-probabilities, weighted by their tokens and summed; a single part stays as it is."""
+    if len(parts) == 1:
+        return list(parts[0])
+    return [
+        _Summed(
+            [
+                math.fsum(weight * s for weight, s in zip(weights, values, strict=True))
+                for values in zip(*(scores.log_probs for scores in asks), strict=True)
+            ],
+            frozenset().union(*(scores.bounded for scores in asks)),
+        )
+        for asks in zip(*parts, strict=True)
+    ]

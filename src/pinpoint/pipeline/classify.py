@@ -1,0 +1,171 @@
+"""One request: its documents in, its response out.
+
+    documents → parts that fit → units → forward passes within the token budget → log-probabilities → answers
+
+`Work` is a request on that way, up to its units and from their outcomes on. Who runs the passes in between is another
+matter: the worker gives the units of all jobs in flight to one batcher, and `classify` runs those of a single request
+by themselves, as the command line does, and as the tests compare the batcher with.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from pinpoint.api.request import Request
+from pinpoint.api.response import DocumentFailure, DocumentInput, DocumentResult, Response, Timing, Usage
+from pinpoint.errors import OutOfMemory
+from pinpoint.pipeline.answers import document_answer, questions
+from pinpoint.pipeline.fair_queue import FairQueue, Lane
+from pinpoint.pipeline.passes import Engine, Measured, Outcome, PassFigures, measure
+from pinpoint.pipeline.preparation import Preparation, Reading
+from pinpoint.prompting.taxonomy import labels_sha
+
+
+@dataclass(frozen=True, slots=True)
+class JobCounts:
+    """What a job took, for its log line."""
+
+    documents: int
+    failed: int
+    tokens_asked: int
+    tokens_computed: int
+    tokens_written: int
+    batches: int
+
+
+class Work:
+    """A request on its way through the engine."""
+
+    def __init__(self, request: Request, engine: Engine, arrived_s: float) -> None:
+        """Encode the questions.
+
+        Args:
+            request: what is asked.
+            engine: what answers.
+            arrived_s: when the job came, of `time.perf_counter`; queueing is counted from here.
+
+        Raises:
+            RequestError: the labels do not fit the model's context, or the model cannot tell two of them apart.
+        """
+        began_s = time.perf_counter()
+        self.request = request
+        self._engine = engine
+        self._arrived_s = arrived_s
+        self._preparation = Preparation(request, engine)
+        self._prepared_s = time.perf_counter() - began_s
+
+    def prepare(self, max_chars: int | None = None) -> bool:
+        """Encode documents until about so many characters are read, or all of them; whether any are left."""
+        began_s = time.perf_counter()
+        left = self._preparation.advance(max_chars)
+        self._prepared_s += time.perf_counter() - began_s
+        return left
+
+    def lane(self, job: str = "", *, alone: bool = False) -> Lane:
+        """Its units, for a queue."""
+        self.units, asked = self._preparation.count()
+        return Lane(
+            self._preparation.units(), sum(self.units), asked, self.request.options.explain, alone=alone, job=job
+        )
+
+    def documents_done(self, units: int) -> int:
+        """How many documents are through when so many units are."""
+        done = 0
+        for count in self.units:
+            units -= count
+            if units < 0:
+                break
+            done += 1
+        return done
+
+    def response(self, outcomes: Sequence[Outcome], loading_s: float = 0.0) -> tuple[Response, JobCounts]:
+        """The answer, from the outcomes of all units in their order.
+
+        Args:
+            outcomes: none of them None.
+            loading_s: how long the job waited for the model to be loaded, which is not queueing.
+        """
+        results, start = list[DocumentResult | DocumentFailure](), 0
+        for outcome, count in zip(self._preparation.outcomes, self.units, strict=True):
+            results.append(
+                self._result(outcome, outcomes[start : start + count]) if isinstance(outcome, Reading) else outcome
+            )
+            start += count
+        measured = [one for one in outcomes if isinstance(one, Measured)]
+        passes = list({id(one.figures): one.figures for one in measured}.values())
+        counts = JobCounts(
+            documents=len(results),
+            failed=sum(isinstance(result, DocumentFailure) for result in results),
+            tokens_asked=sum(one.asked_tokens for one in measured),
+            tokens_computed=sum(one.computed_tokens for one in measured),
+            tokens_written=sum(one.written_tokens for one in measured),
+            batches=len(passes),
+        )
+        return (
+            Response(
+                results=tuple(results),
+                usage=Usage(
+                    prompt_tokens=counts.tokens_asked,
+                    cached_tokens=max(0, counts.tokens_asked - counts.tokens_computed),
+                    completion_tokens=counts.tokens_written,
+                ),
+                timing=self._timing(passes, loading_s),
+                memory=passes[-1].memory if passes else self._engine.memory(),
+                model=self._engine.info(labels_sha(self.request.tasks)),
+            ),
+            counts,
+        )
+
+    def _timing(self, passes: Sequence[PassFigures], loading_s: float) -> Timing:
+        now_s = time.perf_counter()
+        first_s = min((one.began_s for one in passes), default=now_s)
+        return Timing(
+            queue_ms=max(0.0, first_s - self._arrived_s - self._prepared_s - loading_s) * 1e3,
+            tokenize_ms=self._prepared_s * 1e3,
+            forward_ms=sum(one.total_ms for one in passes),
+            total_ms=(now_s - self._arrived_s) * 1e3,
+        )
+
+    def _result(self, reading: Reading, outcomes: Sequence[Outcome]) -> DocumentResult | DocumentFailure:
+        document, options = reading.document, self.request.options
+        failure = next((one for one in outcomes if isinstance(one, OutOfMemory)), None)
+        if failure is not None:
+            return DocumentFailure(document.id, failure)
+        measured = [one for one in outcomes if isinstance(one, Measured)]
+        answers, start = {}, 0
+        for task in self.request.tasks:
+            fitted = reading.fitted[task.name]
+            end = start + len(fitted.parts) * questions(task)
+            answers[task.name] = document_answer(task, options, fitted, measured[start:end])
+            start = end
+        most_cut = max(reading.fitted.values(), key=lambda fitted: fitted.dropped)
+        warnings = [*document.warnings, *self.request.warnings]
+        if most_cut.dropped:
+            warnings.append(f"the document was cut: {most_cut.dropped} tokens from its middle were not read")
+        return DocumentResult(
+            id=document.id,
+            answers=answers,
+            input=DocumentInput(len(document.pages), most_cut.tokens, most_cut.dropped, document.extractor),
+            warnings=tuple(warnings),
+        )
+
+
+def classify(request: Request, engine: Engine) -> tuple[Response, JobCounts]:
+    """Answer a request by itself, in as few passes as the token budget allows.
+
+    Raises:
+        RequestError: the labels do not fit the model's context, or the model cannot tell two of them apart.
+        DeviceError: the device failed.
+    """
+    work = Work(request, engine, time.perf_counter())
+    work.prepare()
+    queue, lane = FairQueue(max_tokens=0), work.lane()
+    queue.put(lane)
+    outcomes = list[Outcome]()
+    while batch := queue.take(engine.token_budget):
+        outcomes += measure([taken.unit for taken in batch], engine)
+    for _, error in queue.failed:
+        raise error
+    return work.response(outcomes)

@@ -1,0 +1,1 @@
+"""What a model needs of a card, before anything is loaded: arithmetic, torch-free."""

@@ -1,0 +1,130 @@
+"""What one forward pass holds on the device at its widest moments, in bytes per token of the packed row.
+
+A pass keeps no keys and values of its layers, so its peak is that of a single layer or of the logits. Each *stage* is
+one such moment: bytes that do not depend on the row, and bytes per token of it. The peak of a row is the widest stage.
+The terms follow the Python of `scoring.score`, `attention.span_attention` on CUDA, `experts.int8_experts`, `Int8Linear`
+and transformers' decoder layers name by name, since a tensor lives for as long as a name holds it; whoever changes
+those changes the terms here. `tests/numeric/test_memory_plan_bytes.py` measures all but attention, which is another on
+CUDA.
+
+A product holds its 16-bit result alone: the scales of 8 bits are applied in place. One expert is counted with every
+token of the row, which a batch of like documents can come near; `even_routing` gives the figure for tokens spread
+evenly, above which a measured pass should lie.
+
+Torch-free.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from pinpoint.planning.model_shapes import ModelShape
+
+Precision = Literal["bf16", "int8", "nf4"]
+
+HALF = 2  # bytes of bfloat16
+FLOAT = 4  # bytes of float32
+INDEX = 8  # bytes of int64
+# Rows of float32 logits held at a time: 64 MB for Mixtral's 32,000 tokens, 300 MB for the widest vocabularies in use.
+LOGIT_ROWS = 512
+# Rows that an expert has, on average, up to which all experts of a layer are multiplied at once
+# (`engine/weights/triton_grouped.py` has the measurements).
+GROUPED_ROWS = 512
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """One moment of a pass.
+
+    Attributes:
+        fixed_bytes: whatever the row.
+        token_bytes: per token of the row.
+    """
+
+    name: str
+    fixed_bytes: int
+    token_bytes: int
+
+    def peak_bytes(self, tokens: int) -> int:
+        """Held at that moment for a row of `tokens`."""
+        return self.fixed_bytes + self.token_bytes * tokens
+
+
+def stages(shape: ModelShape, precision: Precision, kept_tokens: int = 0, *, even_routing: bool = False) -> list[Stage]:
+    """The moments of a pass over a row that sees `kept_tokens` of kept prefixes."""
+    found = [_attention(shape, precision, kept_tokens)]
+    if shape.dense_width:
+        found.append(_dense("feed-forward", shape.dense_width, shape, precision))
+    if shape.shared_width:
+        found.append(_dense("shared expert", shape.shared_width, shape, precision))
+    if shape.expert_layers:
+        found.append(_experts(shape, precision, even_routing))
+        if precision == "int8":
+            found.append(_grouped_experts(shape))
+    return [*found, _logits(shape)]
+
+
+def _cast(precision: Precision, outputs: int, inputs: int) -> int:
+    """The 16-bit copy that a product makes of its matrix (one expert's, not the stack); none of weights in 16 bits."""
+    return 0 if precision == "bf16" else HALF * outputs * inputs
+
+
+def _row(shape: ModelShape) -> int:
+    """Lives through the pass: token and position ids, cosines and sines, the embeddings' output, the layer's input."""
+    return 2 * INDEX + 2 * HALF * shape.head_size + 2 * HALF * shape.hidden
+
+
+def _attention(shape: ModelShape, precision: Precision, kept_tokens: int) -> Stage:
+    query, kv, hidden = shape.query_width, shape.kv_width, shape.hidden
+    held = _row(shape) + HALF * hidden  # and the normed input
+    projected = HALF * query + 2 * HALF * kv  # q, k, v after rotation
+    # q, k, v once more in the kernel's order; the sum so far; one level's partial result; and, as two results merge,
+    # three float32 temporaries (the two weighted parts and, in turn, the widened part and the sum) and log-sum-exps.
+    merging = projected + FLOAT * query + HALF * query + 3 * FLOAT * query + 4 * FLOAT * shape.heads
+    output = HALF * query + HALF * hidden
+    # The kept keys and values stand before the row's own: joined, in the kernel's order, and gathered for one level.
+    kept = 3 * 2 * HALF * kv * kept_tokens
+    fixed = kept + _cast(precision, query, hidden)
+    return Stage("attention", fixed, held + max(HALF * query, projected + max(merging, output)))
+
+
+def _dense(name: str, width: int, shape: ModelShape, precision: Precision) -> Stage:
+    hidden = shape.hidden
+    held = _row(shape) + 2 * HALF * hidden  # and the residual after attention, and the normed input
+    rising = 2 * HALF * width  # the activated gate while the other half is computed
+    meeting = 3 * HALF * width  # both, and their product
+    falling = HALF * width + HALF * hidden
+    return Stage(name, _cast(precision, width, hidden), held + max(rising, meeting, falling))
+
+
+def _experts(shape: ModelShape, precision: Precision, even_routing: bool) -> Stage:
+    width, hidden, chosen = shape.expert_width, shape.hidden, shape.experts_per_token
+    share = chosen / shape.experts if even_routing else 1.0
+    held = _held_by_experts(shape)
+    wide = 2 * HALF * width  # gate and up of one expert's tokens
+    gating = wide + HALF * width * (2 if precision == "bf16" else 1)  # transformers' own experts keep the opened gate
+    last = 2 * INDEX * chosen + HALF * hidden  # the weighted sum, back in the tokens' order
+    return Stage("experts", _cast(precision, 2 * width, hidden), held + int(max(share * gating, last)))
+
+
+def _grouped_experts(shape: ModelShape) -> Stage:
+    """All experts at once, in passes of few tokens: what lies between their products, counted for the most tokens."""
+    tokens = GROUPED_ROWS * shape.experts // shape.experts_per_token
+    between = 3 * HALF * shape.expert_width * shape.experts_per_token  # gate and up, and the gated
+    return Stage("experts, grouped", between * tokens, _held_by_experts(shape))
+
+
+def _held_by_experts(shape: ModelShape) -> int:
+    """Per token, what there is beside one product of the experts."""
+    chosen, hidden = shape.experts_per_token, shape.hidden
+    held = _row(shape) + 2 * HALF * hidden
+    held += HALF * hidden if shape.shared_width else 0  # the shared expert's output waits
+    held += HALF * shape.experts + (INDEX + FLOAT) * chosen  # router logits, choices, their weights
+    return held + (INDEX + 2 * HALF * hidden) * chosen  # the order, the sorted states, the mixed ones
+
+
+def _logits(shape: ModelShape) -> Stage:
+    # The last hidden states, and at most as many rows of them gathered. A slice of logits: the last one in float32 (or
+    # the temporary of its log-sum-exp) while the next one is there in 16 bits and in float32.
+    return Stage("logits", LOGIT_ROWS * shape.vocabulary * (2 * FLOAT + HALF), 2 * HALF * shape.hidden + 2 * INDEX)

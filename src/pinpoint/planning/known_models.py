@@ -1,0 +1,96 @@
+"""The models whose sizes are known without a network, and how a user's words are matched to one or to a folder.
+
+Torch-free.
+"""
+
+from __future__ import annotations
+
+import difflib
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+from pinpoint.checkpoints.sources import EMBEDDED_NAME, embedded_folder, find_source
+from pinpoint.errors import ModelError
+from pinpoint.planning.model_shapes import ModelShape, shape_from_config
+
+
+def _config(family: str, sizes: str, **more: Any) -> dict[str, Any]:
+    hidden, layers, heads, kv_heads, width, vocabulary, positions = map(int, sizes.split())
+    return {
+        "model_type": family,
+        "hidden_size": hidden,
+        "num_hidden_layers": layers,
+        "num_attention_heads": heads,
+        "num_key_value_heads": kv_heads,
+        "intermediate_size": width,
+        "vocab_size": vocabulary,
+        "max_position_embeddings": positions,
+        **more,
+    }
+
+
+# The sizes in each model's config.json on the Hub: hidden, layers, heads, KV heads, width, vocabulary, context.
+_PUBLISHED: dict[str, dict[str, Any]] = {
+    "mistralai/Mixtral-8x7B-Instruct-v0.1": _config(
+        "mixtral", "4096 32 32 8 14336 32000 32768", num_local_experts=8, num_experts_per_tok=2
+    ),
+    "mistralai/Mistral-7B-Instruct-v0.2": _config("mistral", "4096 32 32 8 14336 32000 32768"),
+    "mistralai/Mistral-7B-Instruct-v0.3": _config("mistral", "4096 32 32 8 14336 32768 32768"),
+    "meta-llama/Llama-3.1-8B-Instruct": _config("llama", "4096 32 32 8 14336 128256 131072"),
+    "Qwen/Qwen2.5-7B-Instruct": _config("qwen2", "3584 28 28 4 18944 152064 32768"),
+    "Qwen/Qwen2.5-14B-Instruct": _config("qwen2", "5120 48 40 8 13824 152064 32768"),
+}
+
+
+def known_shapes() -> dict[str, ModelShape]:
+    """The models that need neither network nor folder, by name; the embedded one when it is installed."""
+    shapes = {name: shape_from_config(config, name) for name, config in _PUBLISHED.items()}
+    embedded = embedded_folder()
+    if (embedded / "config.json").is_file():
+        shapes[EMBEDDED_NAME] = _shape_of_folder(embedded, EMBEDDED_NAME)
+    return shapes
+
+
+def find_shape(model: str) -> ModelShape:
+    """The shape of a known model (its name, with or without the owner), of a folder that holds a config.json, or of a
+    model that is cached on this machine.
+
+    Raises:
+        ModelError: it is neither; or the file cannot be read, or is not of a supported family.
+    """
+    shapes = known_shapes()
+    by_name = {key: shape for name, shape in shapes.items() for key in (name.lower(), name.lower().split("/")[-1])}
+    if model.lower() in by_name:
+        return by_name[model.lower()]
+    folder = Path(model).parent if Path(model).name == "config.json" else Path(model)
+    if os.path.isfile(folder / "config.json"):  # unlike Path's own, it takes any string for an answer
+        return _shape_of_folder(folder, model)
+    if (cached := _found_here(model)) is not None:
+        return _shape_of_folder(cached, model)
+    near = difflib.get_close_matches(model.lower(), by_name, n=1, cutoff=0.7)
+    hint = f"did you mean {by_name[near[0]].name}? " if near else ""
+    raise ModelError(
+        "unknown_model",
+        f"{model!r} is neither a known model nor a folder with a config.json; {hint}known: {', '.join(shapes)}. "
+        "For any other, download its config.json alone and give the folder that holds it",
+        "MODEL_NAME",
+    )
+
+
+def _found_here(model: str) -> Path | None:
+    try:
+        return find_source(model).folder if model else None  # no name would be the embedded model
+    except ModelError:
+        return None
+
+
+def _shape_of_folder(folder: Path, name: str) -> ModelShape:
+    try:
+        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ModelError("model_unreadable", f"cannot read {folder / 'config.json'}: {error}", "MODEL_NAME") from None
+    if not isinstance(config, dict):
+        raise ModelError("model_unreadable", f"{folder / 'config.json'} does not hold an object", "MODEL_NAME")
+    return shape_from_config(config, name)

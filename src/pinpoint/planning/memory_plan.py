@@ -1,0 +1,279 @@
+"""What a model needs of a card, computed before anything is loaded; and what would fit where it does not.
+
+    bound  = min(card − buffer, PINPOINT_MAX_MEMORY_GB + driver)
+    needed = driver + CUDA context + weights + prefix store + scratch + activations(token budget) + allocator's slack
+
+The token budget is the longest packed row for which `needed` stays within `bound`. It fits when that row holds at least
+one prompt, and when the weights also fit while they are loaded, with the scratch that quantising them takes.
+
+Torch-free arithmetic: `python -m pinpoint plan` runs anywhere. GB is 10⁹ bytes, GiB 2³⁰.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from pinpoint.planning.activations import HALF, Precision, Stage, stages
+from pinpoint.planning.cards import GB
+from pinpoint.planning.model_shapes import ModelShape
+from pinpoint.planning.weight_bytes import kv_bytes_per_token, weight_bytes_of
+
+# From the most exact down: what "auto" tries in turn.
+PRECISIONS: tuple[Precision, ...] = ("bf16", "int8", "nf4")
+
+# Outside the allocator: CUDA's context with the kernels it loads, those of Triton and of a recorded step among them.
+# 0.73 to 0.84 GB on an H200 with torch 2.11 (bench/gpu.py).
+CUDA_CONTEXT_BYTES = 1_000_000_000
+# The caching allocator's blocks are larger than their tensors and not all of them are reused: by 19 to 21 % of a pass
+# on an H200 (bench/gpu.py).
+SLACK_PERCENT = 20
+# Labels and instructions of one job as kept in the prefix store: 200 labels of some ten tokens.
+ROOT_TOKENS = 2048
+# The store itself, and the copies that a pass takes of new beginnings before the store lets older ones go.
+PREFIX_COPIES = 2
+# The smallest pass worth starting for: a document of a page and its labels.
+PROMPT_TOKENS = 2048
+# Longer rows gain little: at 16 k tokens, casting each expert costs 6 % of the pass (arithmetic for an H200), and
+# everyone in a row waits for all of it. Documents of up to 29 k tokens are known from the field, and should fit.
+MAX_ROW_TOKENS = 32_768
+# Row lengths are multiples of this, so that the figures are easy to compare.
+ROW_STEP_TOKENS = 256
+# What quantising takes beside the matrix that it is made of: float32 copies of a chunk (weights/int8.py), or statistics
+# of a matrix (bitsandbytes). Chunks of 4 M elements twice in float32 are 34 MB.
+QUANTISING_BYTES = 64_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Term:
+    """One line of a plan."""
+
+    name: str
+    bytes: int
+    how: str
+
+
+@dataclass(frozen=True, slots=True)
+class MemoryPlan:
+    """Every term for one model on one card.
+
+    Attributes:
+        max_bytes: most that the worker may take, the driver's share aside; None where the operator set no bound.
+        prompt_tokens: the row that must fit.
+        fitting_tokens: the longest row that memory allows, 0 where not even the fixed terms fit.
+        prefix_bytes: the prefix store (`store_bytes`) and what one pass takes for it.
+        loading_bytes: scratch while weights are loaded; nothing else of the pass is there then.
+    """
+
+    shape: ModelShape
+    precision: Precision
+    card_bytes: int
+    driver_bytes: int
+    buffer_bytes: int
+    max_bytes: int | None
+    concurrency: int
+    prompt_tokens: int
+    weight_bytes: int
+    prefix_bytes: int
+    loading_bytes: int
+    stages: tuple[Stage, ...]
+    fitting_tokens: int
+
+    @property
+    def bound_bytes(self) -> int:
+        """What may be taken of the card, the driver's own share included."""
+        return _bound_bytes(self.card_bytes, self.buffer_bytes, self.max_bytes, self.driver_bytes)
+
+    @property
+    def held_by_max(self) -> bool:
+        """Whether it is `max_bytes` that binds, and not the card and its buffer."""
+        return self.bound_bytes < self.card_bytes - self.buffer_bytes
+
+    @property
+    def store_bytes(self) -> int:
+        """What the prefix store may hold."""
+        return self.prefix_bytes // PREFIX_COPIES
+
+    @property
+    def fits(self) -> bool:
+        """Whether the weights can be loaded and one prompt served."""
+        return self.missing_bytes == 0
+
+    @property
+    def token_budget(self) -> int:
+        """Most tokens of one forward pass; 0 where it does not fit."""
+        if not self.fits:
+            return 0
+        stepped = min(self.fitting_tokens, MAX_ROW_TOKENS) // ROW_STEP_TOKENS * ROW_STEP_TOKENS
+        return max(stepped, self.prompt_tokens)
+
+    @property
+    def missing_bytes(self) -> int:
+        """How much more the bound would have to be for one prompt; 0 where it fits."""
+        return max(0, self.needed_bytes(self.prompt_tokens) - self.bound_bytes)
+
+    @property
+    def planned_bytes(self) -> int:
+        """What is taken at most: at the token budget, or where it does not fit, for one prompt."""
+        return self.needed_bytes(self.token_budget or self.prompt_tokens)
+
+    def needed_bytes(self, tokens: int) -> int:
+        """What a worker takes at most that loads the model and runs rows of `tokens`."""
+        return self._resident_bytes + max(self.loading_bytes, self.prefix_bytes + with_slack(self.pass_bytes(tokens)))
+
+    def pass_bytes(self, tokens: int) -> int:
+        """What one forward pass adds to the resident bytes, the allocator's slack aside."""
+        return max(stage.peak_bytes(tokens) for stage in self.stages)
+
+    @property
+    def terms(self) -> tuple[Term, ...]:
+        """The lines of the table. The last is there before the four above it, not with them: the larger side counts."""
+        shape, tokens = self.shape, self.token_budget or self.prompt_tokens
+        widest = max(self.stages, key=lambda stage: stage.peak_bytes(tokens))
+        working = self.pass_bytes(tokens)
+        return (
+            Term("driver", self.driver_bytes, "what the driver keeps of the card's total"),
+            Term("CUDA context", CUDA_CONTEXT_BYTES, "kernels and workspaces outside the allocator"),
+            Term("weights", self.weight_bytes, f"{shape.parameters / 1e9:.2f} B parameters: {_weights_how(self)}"),
+            Term(
+                "prefix store",
+                self.prefix_bytes,
+                f"{self.concurrency} jobs x {ROOT_TOKENS:,} tokens of labels x "
+                f"{kv_bytes_per_token(shape) / 1024:,.0f} KiB, kept, and as much newly taken",
+            ),
+            Term("scratch", widest.fixed_bytes, _scratch_how(widest, self.precision)),
+            Term(
+                "activations",
+                widest.token_bytes * tokens,
+                f"{tokens:,} tokens x {widest.token_bytes / 1e3:.0f} kB, widest in {widest.name}",
+            ),
+            Term("allocator's slack", with_slack(working) - working, f"{SLACK_PERCENT} % of the two above"),
+            Term(
+                "or, while loading",
+                self.loading_bytes,
+                "the largest tensor in 16 bits, and what quantising takes; the four above come later",
+            ),
+        )
+
+    def verdict(self, card: str = "the card") -> str:
+        """The answer in one sentence."""
+        against = (
+            f"{_gb(self.bound_bytes)} GB ({card}: {_gb(self.card_bytes)} GB less a buffer of {_gb(self.buffer_bytes)})"
+        )
+        needed_bytes = self.planned_bytes
+        if self.held_by_max:
+            against = f"{_gb(self.bound_bytes - self.driver_bytes)} GB (PINPOINT_MAX_MEMORY_GB)"
+            needed_bytes -= self.driver_bytes
+        weights = f"{_gb(self.weight_bytes)} GB of weights in {self.precision}"
+        if self.fits:
+            more = f" (memory allows {self.fitting_tokens:,})" if self.fitting_tokens > MAX_ROW_TOKENS else ""
+            return f"fits: {weights} against {against}; token budget {self.token_budget:,}{more}"
+        return (
+            f"does not fit: {weights} against {against}; loading it and answering one prompt of {self.prompt_tokens:,} "
+            f"tokens needs {_gb(needed_bytes)} GB, {_gb(self.missing_bytes)} GB too many"
+        )
+
+    @property
+    def _resident_bytes(self) -> int:
+        return self.driver_bytes + CUDA_CONTEXT_BYTES + self.weight_bytes
+
+
+def plan(
+    shape: ModelShape,
+    precision: Precision,
+    card_bytes: int,
+    buffer_bytes: int,
+    max_bytes: int | None = None,
+    concurrency: int = 4,
+    *,
+    driver_bytes: int = 0,
+    prompt_tokens: int = PROMPT_TOKENS,
+) -> MemoryPlan:
+    """Plan `shape` at `precision` on a card.
+
+    Args:
+        shape: the model.
+        precision: of linear layers and experts.
+        card_bytes: the card's total; with nvidia-smi's figure give `driver_bytes` too, with CUDA's leave it at 0.
+        buffer_bytes: must stay free.
+        max_bytes: the worker takes no more than this, whatever the card has.
+        concurrency: jobs in flight, each with labels of its own in the prefix store.
+        driver_bytes: what the driver keeps of `card_bytes`.
+        prompt_tokens: the row that must fit at least.
+    """
+    prefix_bytes = PREFIX_COPIES * concurrency * ROOT_TOKENS * kv_bytes_per_token(shape)
+    found = tuple(stages(shape, precision, concurrency * ROOT_TOKENS))
+    largest = max(matrix.tensor_elements for matrix in shape.matrices)
+    bound = _bound_bytes(card_bytes, buffer_bytes, max_bytes, driver_bytes)
+    weight_bytes = weight_bytes_of(shape, precision)
+    room = bound - driver_bytes - CUDA_CONTEXT_BYTES - weight_bytes - prefix_bytes
+    working = room * 100 // (100 + SLACK_PERCENT)
+    return MemoryPlan(
+        shape=shape,
+        precision=precision,
+        card_bytes=card_bytes,
+        driver_bytes=driver_bytes,
+        buffer_bytes=buffer_bytes,
+        max_bytes=max_bytes,
+        concurrency=concurrency,
+        prompt_tokens=prompt_tokens,
+        weight_bytes=weight_bytes,
+        prefix_bytes=prefix_bytes,
+        # As it arrives; where experts are stored one by one, less. Fused in bf16, it is there twice and stays once.
+        loading_bytes=HALF * largest + (0 if precision == "bf16" else QUANTISING_BYTES),
+        stages=found,
+        fitting_tokens=max(0, min((working - stage.fixed_bytes) // stage.token_bytes for stage in found)),
+    )
+
+
+def choose_precision(
+    shape: ModelShape,
+    card_bytes: int,
+    buffer_bytes: int,
+    max_bytes: int | None = None,
+    concurrency: int = 4,
+    *,
+    driver_bytes: int = 0,
+    prompt_tokens: int = PROMPT_TOKENS,
+) -> MemoryPlan:
+    """The plan of the highest precision that fits; of the lowest where none does. Arguments as for `plan`."""
+    for precision in PRECISIONS:
+        tried = plan(
+            shape, precision, card_bytes, buffer_bytes, max_bytes, concurrency,
+            driver_bytes=driver_bytes, prompt_tokens=prompt_tokens,
+        )  # fmt: skip
+        if tried.fits:
+            break
+    return tried
+
+
+def _bound_bytes(card_bytes: int, buffer_bytes: int, max_bytes: int | None, driver_bytes: int) -> int:
+    free = card_bytes - buffer_bytes
+    return free if max_bytes is None else min(free, max_bytes + driver_bytes)
+
+
+def with_slack(working_bytes: int) -> int:
+    """With what the allocator takes beyond the tensors themselves."""
+    return -(-working_bytes * (100 + SLACK_PERCENT) // 100)
+
+
+def _weights_how(made: MemoryPlan) -> str:
+    """How the weights' bytes come about, in a few words."""
+    if made.precision == "bf16":
+        return "2 bytes each"
+    each = {
+        "int8": "1 byte each and a float32 scale per output channel",
+        "nf4": "4 bits each, 8 more per 64, 32 more per 16,384",
+    }
+    return f"{each[made.precision]}; {made.shape.kept_parameters / 1e9:.2f} B of them kept in 16 bits"
+
+
+def _scratch_how(stage: Stage, precision: Precision) -> str:
+    if stage.name == "logits":
+        return "a slice of logits in 16 bits and in float32"
+    if precision == "bf16":
+        return "no copy of a weight is made"
+    return f"the largest matrix of one product, as a 16-bit copy ({stage.name})"
+
+
+def _gb(size_bytes: int) -> str:
+    return f"{size_bytes / GB:.1f}"

@@ -1,0 +1,228 @@
+"""Span-wise attention, both ways of it, against one dense mask; and that it holds no square of the row."""
+
+from typing import Any
+
+import pytest
+import torch
+import torch.nn.functional as F
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from torch import Tensor, nn
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
+
+from pinpoint.engine.forward import attention, varlen
+from pinpoint.engine.forward.attention import SpanTable
+from pinpoint.engine.forward.packing import PackedRow, pack
+from pinpoint.engine.forward.varlen import Pair, VarlenCall, make_calls, pairs_by_call
+from pinpoint.prompting.label_trie import build_trie
+from pinpoint.prompting.span_tree import NO_PARENT, Forest
+
+STOP = 0
+SIZE = 8  # of a head
+HEADS = {"every head its own": (3, 3), "grouped": (4, 2), "one for all": (4, 1)}
+BLOCK_LIMITS = (0, 8, 512)
+CPU = torch.device("cpu")
+SLOW = settings(deadline=None, max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+
+labels_lists = st.lists(
+    st.lists(st.integers(1, 3), min_size=1, max_size=4).map(tuple), min_size=1, max_size=6, unique=True
+)
+
+
+@st.composite
+def rows(draw: st.DrawFn) -> PackedRow:
+    """A packed forest, often with some of its spans kept from an earlier pass."""
+    forest = Forest()
+    for fresh in range(draw(st.integers(1, 8))):
+        length = draw(st.integers(1, 12))
+        forest.add([100 * fresh + step for step in range(length)], draw(st.integers(NO_PARENT, fresh - 1)))
+    chosen: set[int] = set()
+    for span in draw(st.sets(st.integers(0, len(forest.tokens) - 1), max_size=3)):
+        chosen |= set(forest.ancestry(span))
+    kept, offset = {}, 0
+    for span in draw(st.permutations(sorted(chosen))):
+        kept[span] = offset
+        offset += len(forest.tokens[span])
+    for _ in range(draw(st.integers(1, 4))):
+        span = draw(st.integers(0, len(forest.tokens) - 1))
+        trie = build_trie(draw(labels_lists), STOP)
+        forest.ask(span, trie.after_first() if span in kept else trie)
+    return pack(forest, kept)
+
+
+def random_states(row: PackedRow, heads: int, groups: int, seed: int = 0) -> tuple[Tensor, Tensor, Tensor]:
+    """Query [H, T, D], key and value [G, P + T, D]; peaked, so that who is seen matters."""
+    generator = torch.Generator().manual_seed(seed)
+    tokens = len(row.tokens)
+    query = torch.randn(heads, tokens, SIZE, generator=generator) * 2
+    key, value = (torch.randn(groups, row.kept_tokens + tokens, SIZE, generator=generator) for _ in "kv")
+    return query, key, value
+
+
+def by_the_book(query: Tensor, key: Tensor, value: Tensor, scale: float, seen: Tensor) -> tuple[Tensor, Tensor]:
+    """Attention in float64, a head at a time: out [H, T, D] and log-sum-exp [H, T]."""
+    repeats = len(query) // len(key)
+    outs, sums = [], []
+    for head, one in enumerate(query.double()):
+        scores = one @ key[head // repeats].double().T * scale
+        scores = scores.masked_fill(~seen, -torch.inf)
+        outs.append(torch.softmax(scores, dim=-1) @ value[head // repeats].double())
+        sums.append(torch.logsumexp(scores, dim=-1))
+    return torch.stack(outs), torch.stack(sums)
+
+
+def dense(query: Tensor, key: Tensor, value: Tensor, scale: float, row: PackedRow) -> Tensor:
+    """[T, H, D] of the whole row, by its dense mask."""
+    return by_the_book(query, key, value, scale, torch.from_numpy(row.visible()))[0].transpose(0, 1).float()
+
+
+def slow_varlen(
+    query: Tensor, key: Tensor, value: Tensor, call: VarlenCall, scale: float, causal: bool
+) -> tuple[Tensor, Tensor]:
+    """The twin of `varlen_partial`: one pair after the other, on any device."""
+    outs, sums = [], []
+    for queries, keys in call.pairs:
+        rows = torch.arange(queries.start, queries.stop)
+        if not keys:
+            outs.append(torch.full((len(rows), *query.shape[1:]), torch.nan))
+            sums.append(torch.full((len(rows), query.shape[1]), torch.nan))
+            continue
+        columns = torch.cat([torch.arange(run.start, run.stop) for run in keys])
+        assert len(rows) > 0 and len(columns) >= (len(rows) if causal else 1)
+        seen = torch.ones(len(rows), len(columns), dtype=torch.bool)
+        out, lse = by_the_book(
+            query[rows].transpose(0, 1), key[columns].transpose(0, 1), value[columns].transpose(0, 1), scale,
+            seen.tril(len(columns) - len(rows)) if causal else seen,
+        )  # fmt: skip
+        outs.append(out.transpose(0, 1))
+        sums.append(lse.transpose(0, 1))
+    return torch.cat(outs).to(query.dtype), torch.cat(sums).float()
+
+
+@pytest.mark.parametrize("heads", HEADS)
+@pytest.mark.parametrize("gather", [0, 1, 4, 1000])
+@SLOW
+@given(row=rows())
+def test_calls_of_the_variable_length_kernel_merge_to_the_dense_attention(
+    monkeypatch: pytest.MonkeyPatch, heads: str, gather: int, row: PackedRow
+) -> None:
+    monkeypatch.setattr(varlen, "varlen_partial", slow_varlen)
+    monkeypatch.setattr(varlen, "GATHER", gather)
+    states = random_states(row, *HEADS[heads])
+    out = varlen.attend(*states, 0.3, SpanTable(row, CPU).calls)
+    torch.testing.assert_close(out, dense(*states, 0.3, row), rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("limit", BLOCK_LIMITS)
+@pytest.mark.parametrize("query_rows", [5, 1024])
+@SLOW
+@given(row=rows())
+def test_blocks_of_any_size_merge_to_the_dense_one(
+    monkeypatch: pytest.MonkeyPatch, limit: int, query_rows: int, row: PackedRow
+) -> None:
+    monkeypatch.setattr(attention, "CPU_BLOCK_TOKENS", limit)
+    monkeypatch.setattr(attention, "CPU_QUERY_ROWS", query_rows)
+    states = random_states(row, *HEADS["grouped"])
+    out = attention._attend_cpu(*states, 0.3, SpanTable(row, CPU))
+    torch.testing.assert_close(out, dense(*states, 0.3, row), rtol=1e-5, atol=1e-5)
+
+
+@settings(deadline=None, max_examples=100)
+@given(rows())
+def test_every_row_is_wide_or_narrow_and_in_no_call_twice(row: PackedRow) -> None:
+    def tokens(call: list[Pair]) -> list[int]:
+        return [token for run, _ in call for token in range(run.start, run.stop)]
+
+    wide, narrow = pairs_by_call(row)
+    if wide:
+        assert tokens(wide) == list(range(len(row.tokens)))
+        assert tokens([pair for pair in wide if not pair[1]]) == (tokens(narrow[0]) if narrow else [])
+    else:
+        assert tokens(narrow[0]) == list(range(len(row.tokens)))
+    for call in narrow:
+        assert len(set(tokens(call))) == len(tokens(call))
+        assert set(tokens(call)) <= set(tokens(narrow[0]))
+
+
+@settings(deadline=None, max_examples=100)
+@given(rows())
+def test_the_keys_gathered_for_a_row_are_bounded_by_its_length(row: PackedRow) -> None:
+    calls = make_calls(row, CPU)
+    if calls.wide is not None:
+        assert int(calls.wide.key_offsets[-1]) <= (varlen.GATHER + 1) * len(row.tokens)
+    for call in calls.narrow:
+        assert int(call.key_offsets[-1]) <= (2 * varlen.GATHER + 1) * len(row.tokens) + row.kept_tokens
+
+
+@pytest.mark.parametrize("implementation", [attention.span_attention, attention.dense_attention])
+def test_both_implementations_have_the_shape_that_transformers_expects(implementation: Any) -> None:
+    forest = Forest()
+    forest.ask(forest.add((1, 2, 3)), build_trie([(1, 2), (1, 3)], STOP))
+    row = pack(forest)
+    query, key, value = (x[None] for x in random_states(row, 4, 2))
+    out, weights = implementation(nn.Module(), query, key, value, None, spans=SpanTable(row, CPU))
+    assert (out.shape, weights) == ((1, len(row.tokens), 4, SIZE), None)
+    expected = dense(query[0], key[0], value[0], SIZE**-0.5, row)
+    torch.testing.assert_close(out[0], expected, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("implementation", [attention.span_attention, attention.dense_attention])
+def test_without_a_forest_it_is_the_usual_causal_attention(implementation: Any) -> None:
+    forest = Forest()
+    forest.ask(forest.add(range(9)), build_trie([(1,)], STOP))
+    query, key, value = (x[None] for x in random_states(pack(forest), 4, 2))
+    module = nn.Module()
+    module.num_key_value_groups, module.is_causal = 2, True  # type: ignore[assignment]
+    out, _ = implementation(module, query, key, value, None)
+    plain = F.scaled_dot_product_attention(query, key, value, is_causal=True, enable_gqa=True)
+    torch.testing.assert_close(out, plain.transpose(1, 2))
+
+
+class LargestTensor(TorchDispatchMode):  # type: ignore[no-untyped-call]
+    """The number of elements of the largest tensor that is made inside."""
+
+    def __init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.elements = 0
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        result = func(*args, **(kwargs or {}))
+        # An expanded view has many elements and holds few: what counts is the storage.
+        made = [x for x in tree_leaves(result) if isinstance(x, Tensor)]
+        held = [x.untyped_storage().nbytes() // x.element_size() for x in made]
+        self.elements = max([self.elements, *held])
+        return result
+
+
+def wide_row(kept: bool) -> PackedRow:
+    """4,096 tokens: a question and many documents with their labels, one of them as long as all others."""
+    forest = Forest()
+    root = forest.add(range(500))
+    for document, length in enumerate((*[190] * 9, 1846)):
+        span = forest.add([document, *range(1, length)], root)
+        forest.ask(span, build_trie([(1, 2), (1, 3), (4,)], STOP))
+    return pack(forest, {root: 0} if kept else None)
+
+
+@pytest.mark.parametrize("kept", [False, True])
+def test_a_long_row_takes_no_square_of_its_length(monkeypatch: pytest.MonkeyPatch, kept: bool) -> None:
+    row = wide_row(kept)
+    tokens = len(row.tokens)
+    assert tokens + row.kept_tokens == 4096
+    query, key, value = random_states(row, 1, 1)
+    reference = attention.dense_attention(
+        nn.Module(), query[None], key[None], value[None], None, spans=SpanTable(row, CPU)
+    )[0][0]
+
+    def measured(implementation: Any) -> tuple[int, Tensor]:
+        with LargestTensor() as mode:
+            out, _ = implementation(nn.Module(), query[None], key[None], value[None], None, spans=SpanTable(row, CPU))
+        return int(mode.elements), out[0]
+
+    square = tokens * tokens
+    assert measured(attention.dense_attention)[0] >= square, "else nothing is measured"
+    monkeypatch.setattr(PackedRow, "visible", None)  # the square in numpy, too
+    largest, out = measured(attention.span_attention)
+    assert largest < square / 4
+    torch.testing.assert_close(out, reference, rtol=1e-4, atol=1e-4)

@@ -1,0 +1,169 @@
+"""The passes of one job: split to the budget, halved where memory runs out, explained while open, counted."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pinpoint.api.response import DocumentFailure
+from pinpoint.errors import DeviceError, OutOfMemory
+from pinpoint.pipeline.classify import classify
+from pinpoint.prompting.span_tree import Forest
+from pinpoint.prompting.taxonomy import Label, Task
+from tests.fakes import FakeEngine
+from tests.requests_of import (
+    CHOICE,
+    FLAGS,
+    LETTERS,
+    NAMES,
+    PROMPTS,
+    TONE,
+    answered,
+    least_budget,
+    request,
+    spares,
+    texts_lists,
+)
+
+
+@settings(deadline=None)
+@given(
+    texts_lists, st.sampled_from([(CHOICE,), (FLAGS,), (TONE, CHOICE), (TONE, FLAGS, CHOICE)]), spares, st.booleans()
+)
+def test_a_budget_changes_the_passes_and_not_the_answers(
+    texts: list[str], tasks: tuple[Task, ...], spare: int, pages: bool
+) -> None:
+    asked = request(*texts, tasks=tasks, long_document="pages" if pages else "error", return_raw=True)
+    limited = FakeEngine(token_budget=least_budget(tasks) + spare)
+    free = FakeEngine()
+    response, counts = classify(asked, limited)
+    assert response.results == classify(asked, free)[0].results
+    assert len(free.forests) == 1
+    assert counts.batches == len(limited.forests)
+    assert sum(len(forest.asks) for forest in limited.forests) == len(free.forests[0].asks)
+    yes_or_no = PROMPTS.questions(FLAGS)[0].trie
+    for forest in limited.forests:
+        one_question = len(forest.asks) == 1
+        one_unit = one_question or (len(forest.asks) == len(FLAGS.labels) and forest.asks[0].trie == yes_or_no)
+        assert forest.total_tokens <= limited.token_budget or (one_unit and not one_question)
+    # As few as the order allows: two neighbours never fit into one.
+    if FLAGS not in tasks:
+        for one, other in zip(limited.forests, limited.forests[1:], strict=False):
+            assert one.total_tokens + other.total_tokens > limited.token_budget
+
+
+def test_documents_whose_flags_fit_into_one_pass_share_it() -> None:
+    asked = request(LETTERS * 9, LETTERS * 8, tasks=(FLAGS,))
+    free = FakeEngine()
+    classify(asked, free)
+    limited = FakeEngine(token_budget=free.forests[0].total_tokens)
+    classify(asked, limited)
+    assert len(limited.forests) == 1
+
+
+def test_a_task_with_many_flags_is_split_to_the_budget_too() -> None:
+    many = Task("flags", tuple(Label(str(n), f"flag number {n}") for n in range(60)), multi_label=True)
+    engine = FakeEngine(token_budget=600)
+    classify(request(LETTERS, tasks=(many,)), engine)
+    assert max(forest.total_tokens for forest in engine.forests) <= engine.token_budget
+
+
+def test_a_choice_is_explained_while_its_pass_is_open_and_a_flag_is_not() -> None:
+    engine = FakeEngine(token_budget=least_budget((CHOICE, FLAGS)))
+    response, counts = classify(request("one", "two", tasks=(FLAGS, CHOICE), explain=True), engine)
+    for answers in answered(response):
+        chosen = str(answers["category"].label).removeprefix("id ")
+        assert str(answers["category"].explanation).endswith(f"is {chosen}")
+        assert answers["flags"].explanation is None
+    assert counts.tokens_written == response.usage.completion_tokens == 2 * 3
+    assert all(one.closed and one.may_explain for one in engine.passes)
+    assert not any(answers["category"].explanation for answers in answered(classify(request("one"), FakeEngine())[0]))
+
+
+def test_what_the_engine_raises_comes_through_and_no_pass_stays_open() -> None:
+    engine = FakeEngine(fails=[DeviceError("device_error", "broken")])
+    with pytest.raises(DeviceError):
+        classify(request("one"), engine)
+    engine = FakeEngine(explain_fails=[DeviceError("device_error", "broken")])
+    with pytest.raises(DeviceError):
+        classify(request("one", explain=True), engine)
+    assert [one.closed for one in engine.passes] == [True]
+
+
+@settings(deadline=None)
+@given(texts_lists, st.sampled_from([(CHOICE,), (TONE, CHOICE), (FLAGS, CHOICE)]), st.integers(100, 1500))
+def test_out_of_memory_costs_no_document_that_the_device_can_hold(
+    texts: list[str], tasks: tuple[Task, ...], device_tokens: int
+) -> None:
+    asked = request(*texts, tasks=tasks, return_raw=True)
+    tight = FakeEngine(device_tokens=device_tokens)
+    response, counts = classify(asked, tight)
+    whole, _ = classify(asked, FakeEngine())
+    for text, result, undisturbed in zip(texts, response.results, whole.results, strict=True):
+        alone: list[int] = []
+        for task in tasks:
+            # A question is the smallest unit: it fails a document only where the device cannot hold it by itself.
+            alone += [prompt.new_tokens(Forest()) for prompt in PROMPTS.lay(task, PROMPTS.document(text))]
+        if max(alone) <= device_tokens:
+            assert result == undisturbed
+        else:
+            assert isinstance(result, DocumentFailure)
+            assert (result.id, result.error.code) == (undisturbed.id, "out_of_memory")
+            assert result.error.__traceback__ is None
+    assert counts.failed == sum(isinstance(result, DocumentFailure) for result in response.results)
+    assert tight.releases == len(tight.forests) - len(tight.passes)
+    assert counts.batches == len(tight.passes)
+
+
+def test_out_of_memory_halves_the_batch_and_gives_back_what_it_left_behind() -> None:
+    engine = FakeEngine(fails=[OutOfMemory("out_of_memory", "too much")])
+    response, counts = classify(request("one", "two", "three", "four"), engine)
+    assert [len(forest.asks) for forest in engine.forests] == [4, 2, 2]
+    assert (engine.releases, counts.batches, counts.failed) == (1, 2, 0)
+    assert answered(response) == answered(classify(request("one", "two", "three", "four"), FakeEngine())[0])
+
+
+def test_a_pass_that_failed_while_explaining_is_not_counted() -> None:
+    asked = request("one", "two", explain=True)
+    engine = FakeEngine(explain_fails=[OutOfMemory("out_of_memory", "too much")])
+    response, _ = classify(asked, engine)
+    assert response.usage.prompt_tokens == classify(asked, FakeEngine())[0].usage.prompt_tokens
+
+
+@pytest.mark.parametrize("stored", [0, 50])
+def test_usage_is_what_was_asked_and_how_much_of_it_was_not_computed(stored: int) -> None:
+    engine = FakeEngine(stored_tokens=stored)
+    response, counts = classify(request("one letter", "two letters", "two letters", tasks=(CHOICE, FLAGS)), engine)
+    (forest,) = engine.forests
+    asked = sum(len(forest.prompt(ask.span)) + len(ask.trie.tokens) for ask in forest.asks)
+    usage = response.usage
+    assert (usage.prompt_tokens, usage.completion_tokens) == (asked, 0)
+    assert usage.cached_tokens == asked - (forest.total_tokens - stored)
+    assert (counts.tokens_asked, counts.tokens_computed) == (asked, forest.total_tokens - stored)
+
+
+def test_bounded_labels_are_counted_in_the_answer() -> None:
+    response, _ = classify(request("one", "two"), FakeEngine(bounds=True))
+    assert [answers["category"].bounded_labels for answers in answered(response)] == [len(NAMES) - 2] * 2
+    response, _ = classify(request("one", top_k=4), FakeEngine(bounds=True))
+    assert answered(response)[0]["category"].bounded_labels == len(NAMES) - 4
+
+
+@pytest.mark.parametrize(
+    ("task", "options"),
+    [
+        (CHOICE, {"deterministic": True}),
+        (CHOICE, {"return_raw": True}),
+        (CHOICE, {"long_document": "pages"}),
+        (replace(CHOICE, mask=frozenset({"id invoice"})), {}),
+        (replace(CHOICE, prior={label.id: 0.2 for label in CHOICE.labels}), {}),
+    ],
+    ids=["deterministic", "raw", "pages", "mask", "prior"],
+)
+def test_where_every_label_counts_none_is_bounded(task: Task, options: dict[str, Any]) -> None:
+    engine = FakeEngine(bounds=True)
+    response, _ = classify(request("one", tasks=(task,), **options), engine)
+    assert answered(response)[0]["category"].bounded_labels == 0
+    assert [ask.exact_best for ask in engine.forests[0].asks] == [None]

@@ -1,0 +1,237 @@
+"""The queue between jobs and passes: nothing lost, order kept, budget held, nobody starved."""
+
+from collections import deque
+from itertools import pairwise
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pinpoint.errors import CapacityError
+from pinpoint.pipeline.fair_queue import EXPLAINED_UNITS, FairQueue, Lane, Taken
+from pinpoint.pipeline.passes import Unit
+from pinpoint.prompting.span_tree import Forest
+from tests.fakes import lane_of, units_of
+
+PLENTY = 10**9
+AROUND = units_of([[9]])[0].prompt.new_tokens(Forest()) - 1  # tokens of a prompt beside its document
+
+# A job as the lengths of its documents; kinds that may not share a pass are rarer than those that may.
+lengths = st.lists(st.integers(1, 60), min_size=1, max_size=12)
+jobs = st.tuples(lengths, st.sampled_from([False, False, False, True]), st.sampled_from([False, False, False, True]))
+budgets = st.integers(20, 200)
+
+
+def made(number: int, job: tuple[list[int], bool, bool]) -> Lane:
+    documents, explained, alone = job
+    texts = [[1000 * (number + 1) + n] * length for n, length in enumerate(documents)]
+    return lane_of(units_of(texts, explained=explained), str(number), alone=alone)
+
+
+def laid(units: list[Unit]) -> Forest:
+    forest = Forest()
+    for unit in units:
+        unit.prompt.add_to(forest)
+    return forest
+
+
+def queue_of(lanes: list[Lane], max_tokens: int = PLENTY) -> FairQueue:
+    queue = FairQueue(max_tokens)
+    for lane in lanes:
+        queue.put(lane)
+    return queue
+
+
+def drained(queue: FairQueue, budget: int) -> list[list[Taken]]:
+    batches = []
+    while queue:
+        batches.append(queue.take(budget))
+        assert batches[-1], "a queue that is not empty gives something"
+    return batches
+
+
+@settings(deadline=None)
+@given(st.lists(jobs, max_size=6), budgets)
+def test_every_unit_is_taken_once_and_in_its_jobs_order(told: list[tuple[list[int], bool, bool]], budget: int) -> None:
+    lanes = [made(number, job) for number, job in enumerate(told)]
+    queue = queue_of(lanes)
+    taken = [one for batch in drained(queue, budget) for one in batch]
+    for lane, (documents, _, _) in zip(lanes, told, strict=True):
+        own = [one for one in taken if one.lane is lane]
+        assert [one.index for one in own] == [one.unit.document for one in own] == list(range(len(documents)))
+    assert queue.tokens == 0
+    assert queue.take(budget) == []
+
+
+@settings(deadline=None)
+@given(st.lists(jobs, max_size=6), budgets)
+def test_a_batch_keeps_within_the_budget_unless_it_is_one_unit(
+    told: list[tuple[list[int], bool, bool]], budget: int
+) -> None:
+    for batch in drained(queue_of([made(*one) for one in enumerate(told)]), budget):
+        assert len(batch) == 1 or laid([one.unit for one in batch]).total_tokens <= budget
+
+
+@settings(deadline=None)
+@given(st.lists(jobs, max_size=6), budgets)
+def test_a_batch_holds_jobs_of_one_kind_and_suspects_by_themselves(
+    told: list[tuple[list[int], bool, bool]], budget: int
+) -> None:
+    for batch in drained(queue_of([made(*one) for one in enumerate(told)]), budget):
+        lanes = {one.lane for one in batch}
+        (explains,) = {lane.explains for lane in lanes}
+        assert not explains or len(batch) <= EXPLAINED_UNITS
+        assert len(lanes) == 1 or not any(lane.alone for lane in lanes)
+
+
+@settings(deadline=None)
+@given(st.lists(jobs, min_size=1, max_size=6), budgets)
+def test_a_job_waits_for_no_more_passes_than_there_are_jobs_before_it(
+    told: list[tuple[list[int], bool, bool]], budget: int
+) -> None:
+    lanes = [made(*one) for one in enumerate(told)]
+    queue = queue_of(lanes)
+    # Since each job's last turn, or the beginning.
+    waited = dict.fromkeys(lanes, 0)
+    while queue:
+        served = {one.lane for one in queue.take(budget)}
+        for lane in lanes:
+            waited[lane] = 0 if lane in served or not lane.left else waited[lane] + 1
+            assert waited[lane] < len(lanes)
+
+
+@settings(deadline=None)
+@given(st.lists(lengths, min_size=1, max_size=6), budgets)
+def test_a_job_gets_its_share_of_a_batch_or_is_through_or_does_not_fit(told: list[list[int]], budget: int) -> None:
+    lanes = [made(number, (documents, False, False)) for number, documents in enumerate(told)]
+    queue = queue_of(lanes)
+    while queue:
+        waiting = [lane for lane in lanes if lane.left]
+        batch = queue.take(budget)
+        forest = laid([one.unit for one in batch])
+        for lane in waiting:
+            # What is shared is charged to whoever came first, so a share may be short by as much.
+            own = laid([one.unit for one in batch if one.lane is lane]).total_tokens
+            fits = lane.left > 0 and forest.total_tokens + lane.peek().prompt.new_tokens(forest) <= budget
+            assert not fits, "room is left and a unit that fits it waits"
+            assert not lane.left or own >= budget // len(waiting) or _blocked(lane, forest, budget)
+
+
+def _blocked(lane: Lane, forest: Forest, budget: int) -> bool:
+    return forest.total_tokens + lane.peek().prompt.new_tokens(forest) > budget
+
+
+def test_a_short_job_behind_a_long_one_is_in_the_next_pass() -> None:
+    long, short = made(0, ([20] * 5000, False, False)), made(1, ([20], False, False))
+    queue = queue_of([long])
+    queue.take(400)
+    queue.put(short)
+    assert short in {one.lane for one in queue.take(400)}
+    assert not short.left
+
+
+def test_two_long_jobs_advance_side_by_side() -> None:
+    lanes = [made(0, ([10] * 200, False, False)), made(1, ([10] * 200, False, False))]
+    queue = queue_of(lanes)
+    for _ in range(5):
+        queue.take(400)
+    assert abs(lanes[0].taken - lanes[1].taken) <= 3
+    assert lanes[0].taken > 50
+
+
+def test_units_of_one_job_lie_together_in_a_batch() -> None:
+    queue = queue_of([made(number, ([10] * 20, False, False)) for number in range(3)])
+    owners = [one.lane for one in queue.take(300)]
+    changes = sum(one is not other for one, other in pairwise(owners))
+    assert changes <= 4  # three turns, and what is left over
+
+
+def test_units_are_laid_when_their_turn_comes() -> None:
+    units, drawn = deque(units_of([[n] * 50 for n in range(100, 200)])), 0
+
+    def laying() -> Unit:
+        nonlocal drawn
+        drawn += 1
+        return units.popleft()
+
+    queue = queue_of([Lane(iter(laying, None), 100, 6000)])
+    assert drawn == 0
+    queue.take(500)
+    assert 0 < drawn <= 500 // 50 + 1
+
+
+@settings(deadline=None)
+@given(st.lists(jobs, min_size=1, max_size=6), budgets, st.data())
+def test_what_is_dropped_is_never_taken_again_and_the_others_are(
+    told: list[tuple[list[int], bool, bool]], budget: int, data: st.DataObject
+) -> None:
+    lanes = [made(*one) for one in enumerate(told)]
+    queue, taken, dropped = queue_of(lanes), list[Taken](), set[Lane]()
+    while queue:
+        for lane in data.draw(st.lists(st.sampled_from(lanes), max_size=2)):
+            queue.drop(lane)
+            dropped.add(lane)
+        batch = queue.take(budget)
+        assert dropped.isdisjoint(one.lane for one in batch)
+        taken += batch
+    assert queue.tokens == 0
+    for lane, (documents, _, _) in zip(lanes, told, strict=True):
+        if lane not in dropped:
+            assert sum(one.lane is lane for one in taken) == len(documents)
+
+
+@settings(deadline=None)
+@given(st.lists(lengths, max_size=8), st.integers(50, 1500), budgets)
+def test_no_more_than_the_limit_waits_unless_it_is_a_single_job(told: list[list[int]], limit: int, budget: int) -> None:
+    queue = FairQueue(limit)
+    for number, documents in enumerate(told):
+        lane, before = made(number, (documents, False, False)), queue.tokens
+        try:
+            queue.put(lane)
+        except CapacityError as error:
+            assert error.code == "overloaded"
+            assert before and before + lane.asked_tokens > limit
+            assert queue.tokens == before
+        else:
+            assert not before or queue.tokens <= limit
+        if number % 3 == 2:
+            queue.take(budget)
+
+
+def test_tokens_that_wait_are_counted_down_as_they_are_taken() -> None:
+    lane = made(0, ([10] * 10, False, False))
+    queue = queue_of([lane])
+    before = queue.tokens
+    taken = queue.take(100)
+    assert queue.tokens == before - sum(one.unit.asked_tokens for one in taken)
+
+
+def test_a_job_that_cannot_be_laid_fails_alone() -> None:
+    def broken() -> list[Unit]:
+        raise ValueError("no")
+
+    good, bad = made(0, ([10] * 3, False, False)), Lane((unit for _ in "a" for unit in broken()), 5, 100)
+    queue = queue_of([bad, good])
+    taken = [one for batch in drained_with_failures(queue) for one in batch]
+    assert [one.lane for one in taken] == [good] * 3
+    ((lane, error),) = queue.failed
+    assert lane is bad and isinstance(error, ValueError)
+    assert queue.tokens == 0
+
+
+def drained_with_failures(queue: FairQueue) -> list[list[Taken]]:
+    batches = []
+    while queue:
+        batches.append(queue.take(100))
+    return batches
+
+
+def test_an_empty_job_does_not_wait() -> None:
+    queue = queue_of([lane_of([])])
+    assert len(queue) == 0
+
+
+@pytest.mark.parametrize("budget", [AROUND, AROUND + 30])
+def test_a_unit_over_the_budget_is_taken_by_itself(budget: int) -> None:
+    queue = queue_of([made(0, ([60, 60], False, False)), made(1, ([1], False, False))])
+    assert len(queue.take(budget)) == 1

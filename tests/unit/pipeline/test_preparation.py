@@ -1,0 +1,150 @@
+"""Documents made ready: cut to the room that a task leaves, parted in pages, counted in units."""
+
+from typing import Literal
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pinpoint.api.request import Options, Request
+from pinpoint.api.response import DocumentFailure, DocumentResult
+from pinpoint.errors import RequestError
+from pinpoint.pipeline.classify import classify
+from pinpoint.pipeline.preparation import PAGE_BREAK, Preparation
+from pinpoint.prompting.taxonomy import Task
+from tests.fakes import FakeEngine
+from tests.requests_of import (
+    CHOICE,
+    FLAGS,
+    LETTERS,
+    NAMES,
+    PROMPTS,
+    TONE,
+    answered,
+    check_choice,
+    document,
+    expected,
+    request,
+)
+
+
+@settings(deadline=None)
+@given(st.integers(300, 900), st.integers(0, 900), st.sampled_from([CHOICE, TONE, FLAGS]))
+def test_an_answer_does_not_depend_on_what_else_is_asked(budget: int, length: int, task: Task) -> None:
+    engine = FakeEngine(token_budget=budget, context_tokens=800)
+    texts = ("x" + "ab" * length, "short")
+    alone, _ = classify(request(*texts, tasks=(task,), return_raw=True), engine)
+    together, _ = classify(request(*texts[::-1], tasks=(FLAGS, TONE, CHOICE), return_raw=True), engine)
+    assert [answers[task.name] for answers in answered(alone)] == [
+        answers[task.name] for answers in answered(together)[::-1]
+    ]
+
+
+def test_pages_are_weighted_by_their_tokens_and_shown_one_by_one() -> None:
+    pages = ("first page " * 3, "second page, and longer " * 5, "third")
+    asked = Request((document(*pages),), (CHOICE,), Options(long_document="pages"))
+    response, _ = classify(asked, FakeEngine())
+    tokens = [PROMPTS.document(page) for page in pages]
+    by_page = [expected(CHOICE, page)[0] for page in tokens]
+    total = sum(map(len, tokens))
+    mean = [
+        sum(len(page) / total * s for page, s in zip(tokens, values, strict=True))
+        for values in zip(*by_page, strict=True)
+    ]
+    (answers,) = answered(response)
+    check_choice(answers["category"], CHOICE, mean)
+    shown = answers["category"].pages
+    assert [(page.page, page.tokens) for page in shown] == [(n, len(page)) for n, page in enumerate(tokens)]
+    best = [max(range(len(NAMES)), key=values.__getitem__) for values in by_page]
+    assert [page.label for page in shown] == [CHOICE.labels[k].id for k in best]
+
+
+def test_a_page_that_is_too_long_is_parted_and_all_of_it_is_read() -> None:
+    engine = FakeEngine(context_tokens=400)
+    response, _ = classify(Request((document("short", "x" * 600),), (CHOICE,), Options(long_document="pages")), engine)
+    (answers,) = answered(response)
+    pages = answers["category"].pages
+    assert len(pages) > 2
+    assert [page.page for page in pages] == [0, *[1] * (len(pages) - 1)]
+    assert sum(page.tokens for page in pages) == sum(len(PROMPTS.document(text)) for text in ("short", "x" * 600))
+
+
+def test_a_page_keeps_its_number_behind_a_blank_one() -> None:
+    asked = Request((document("", "text", " ", "more"),), (CHOICE,), Options(long_document="pages"))
+    (answers,) = answered(classify(asked, FakeEngine())[0])
+    assert [page.page for page in answers["category"].pages] == [1, 3]
+
+
+def test_a_long_document_is_cut_in_its_middle_and_says_by_how_much() -> None:
+    engine = FakeEngine(context_tokens=400)
+    (result,) = classify(request("x" * 900), engine)[0].results
+    assert isinstance(result, DocumentResult)
+    length = len(PROMPTS.document("x" * 900))
+    assert result.input.tokens + result.input.tokens_dropped == length
+    assert result.input.tokens_dropped > 0
+    assert any(f"{result.input.tokens_dropped} tokens" in warning for warning in result.warnings)
+    longest = max(
+        forest.prompt_tokens(ask.span) + max(map(len, ask.trie.labels))
+        for forest in engine.forests
+        for ask in forest.asks
+    )
+    assert longest <= engine.context_tokens
+
+
+def test_a_document_that_must_not_be_cut_fails_alone() -> None:
+    asked = request("one", "x" * 900, "three", long_document="error")
+    response, counts = classify(asked, FakeEngine(context_tokens=400))
+    assert [type(result) for result in response.results] == [DocumentResult, DocumentFailure, DocumentResult]
+    failure = response.results[1]
+    assert isinstance(failure, DocumentFailure)
+    assert (failure.error.code, failure.error.field) == ("document_too_long", "documents[1].text")
+    assert failure.error.__traceback__ is None
+    assert counts.failed == 1
+
+
+@pytest.mark.parametrize("limit", ["context_tokens", "token_budget"])
+@pytest.mark.parametrize(
+    ("task", "field"), [(CHOICE, "labels"), (TONE, "tasks.tone.labels"), (FLAGS, "tasks.flags.labels")]
+)
+def test_labels_that_leave_no_room_are_refused(task: Task, field: str, limit: str) -> None:
+    engine = FakeEngine()
+    setattr(engine, limit, 60)
+    with pytest.raises(RequestError) as caught:
+        classify(request(LETTERS, tasks=(task,)), engine)
+    assert (caught.value.code, caught.value.field) == ("labels_too_long", field)
+    assert engine.forests == []
+
+
+def test_the_pages_of_a_document_that_is_read_whole_are_joined_by_a_blank_line() -> None:
+    joined, _ = classify(Request((document("one", "two"),), (CHOICE,)), FakeEngine())
+    plain, _ = classify(request(f"one{PAGE_BREAK}two"), FakeEngine())
+    assert answered(joined) == answered(plain)
+
+
+@pytest.mark.parametrize("long_document", ["head_tail", "pages"])
+@pytest.mark.parametrize("tasks", [(CHOICE,), (FLAGS,), (TONE, FLAGS, CHOICE)])
+def test_units_are_counted_without_laying_them(
+    tasks: tuple[Task, ...], long_document: Literal["head_tail", "pages"]
+) -> None:
+    documents = (document("one", " ", "x" * 900), document("", index=1), document("two " * 99, "three", index=2))
+    asked = Request(documents, tasks, Options(long_document=long_document))
+    preparation = Preparation(asked, FakeEngine(context_tokens=400))
+    assert not preparation.advance()
+    units = list(preparation.units())
+    by_document, tokens = preparation.count()
+    assert by_document == [sum(unit.document == index for unit in units) for index in range(3)]
+    assert by_document[1] == 0
+    assert tokens == sum(unit.asked_tokens for unit in units)
+
+
+@given(st.lists(st.integers(0, 300), min_size=1, max_size=12), st.integers(1, 400))
+def test_documents_are_prepared_a_few_at_a_time(lengths: list[int], max_chars: int) -> None:
+    asked = request(*("x" * length for length in lengths))
+    preparation, turns = Preparation(asked, FakeEngine()), 0
+    while preparation.advance(max_chars):
+        turns += 1
+        assert sum(lengths[: len(preparation.outcomes)]) >= turns * max_chars
+    assert len(preparation.outcomes) == len(lengths)
+    whole = Preparation(asked, FakeEngine())
+    assert not whole.advance()
+    assert [type(one) for one in whole.outcomes] == [type(one) for one in preparation.outcomes]

@@ -1,0 +1,411 @@
+"""The memory plan: published figures, the bound that is never exceeded, and that only what fits is recommended."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import pinpoint
+from pinpoint.errors import CapacityError, ModelError, PinpointError
+from pinpoint.planning.activations import Precision, Stage, stages
+from pinpoint.planning.cards import CARDS, GB, GIB, MIB, find_card
+from pinpoint.planning.known_models import find_shape, known_shapes
+from pinpoint.planning.memory_plan import (
+    MAX_ROW_TOKENS,
+    PRECISIONS,
+    PROMPT_TOKENS,
+    QUANTISING_BYTES,
+    ROOT_TOKENS,
+    MemoryPlan,
+    choose_precision,
+    plan,
+)
+from pinpoint.planning.model_shapes import FAMILIES, ModelShape, shape_from_config
+from pinpoint.planning.weight_bytes import kv_bytes_per_token, weight_bytes_of
+from pinpoint.planning.what_fits import alternatives
+
+MIXTRAL = find_shape("mistralai/Mixtral-8x7B-Instruct-v0.1")
+MISTRAL = find_shape("mistralai/Mistral-7B-Instruct-v0.3")
+BUFFER = 3 * GB
+
+MIXTRAL_CONFIG = {
+    "model_type": "mixtral", "hidden_size": 4096, "num_hidden_layers": 32, "num_attention_heads": 32,
+    "num_key_value_heads": 8, "intermediate_size": 14336, "vocab_size": 32000, "num_local_experts": 8,
+    "num_experts_per_tok": 2, "max_position_embeddings": 32768, "sliding_window": None, "head_dim": None,
+}  # fmt: skip
+
+
+def on(card: str, precision: Precision = "int8", shape: ModelShape = MIXTRAL, **more: Any) -> MemoryPlan:
+    found = find_card(card)
+    return plan(shape, precision, found.total_bytes, BUFFER, driver_bytes=found.driver_bytes, **more)
+
+
+# As their makers publish them, to the digits that they publish.
+@pytest.mark.parametrize(
+    ("model", "billions"),
+    [
+        ("Mixtral-8x7B-Instruct-v0.1", 46.70),
+        ("Mistral-7B-Instruct-v0.2", 7.24),
+        ("Mistral-7B-Instruct-v0.3", 7.25),
+        ("Llama-3.1-8B-Instruct", 8.03),
+        ("Qwen2.5-7B-Instruct", 7.62),
+        ("Qwen2.5-14B-Instruct", 14.77),
+    ],
+)
+def test_published_parameter_counts(model: str, billions: float) -> None:
+    assert round(find_shape(model).parameters / 1e9, 2) == billions
+
+
+@pytest.mark.parametrize(("precision", "gb", "gib"), [("bf16", 93.4, 87.0), ("int8", 47.0, 43.8), ("nf4", 24.5, 22.8)])
+def test_mixtral_weights(precision: Precision, gb: float, gib: float) -> None:
+    weights = weight_bytes_of(MIXTRAL, precision)
+    assert (round(weights / GB, 1), round(weights / GIB, 1)) == (gb, gib)
+
+
+def test_mixtral_parts() -> None:
+    experts = sum(m.tensor_elements * m.count for m in MIXTRAL.matrices if m.stack > 1)
+    assert round(experts / 1e9, 2) == 45.10
+    assert round((MIXTRAL.matrix_parameters - experts) / 1e9, 2) == 1.34
+    assert round(MIXTRAL.kept_parameters / 1e9, 2) == 0.26
+    assert kv_bytes_per_token(MIXTRAL) == 128 * 1024
+
+
+def test_mistral_7b_in_8_bits_is_7_and_a_half_gb() -> None:
+    assert round(weight_bytes_of(MISTRAL, "int8") / GB, 1) == 7.5
+
+
+# The table of the project's facts: Mixtral does not fit 24 GB at any of the three precisions, 8 bits need 80 GB.
+@pytest.mark.parametrize(
+    ("precision", "fitting", "failing"),
+    [
+        ("bf16", ["H200", "B200"], ["RTX 4090", "A100 80GB", "H100 80GB SXM"]),
+        ("int8", ["A100 80GB", "H100 80GB PCIe", "H200"], ["RTX 4090", "L40S", "A40", "RTX A6000", "RTX 6000 Ada"]),
+        ("nf4", ["RTX 5090", "L40S"], ["RTX 4090", "RTX 3090", "RTX A5000", "L4", "RTX A4000"]),
+    ],
+)
+def test_where_mixtral_fits(precision: Precision, fitting: list[str], failing: list[str]) -> None:
+    assert [card for card in fitting + failing if on(card, precision).fits] == fitting
+
+
+@pytest.mark.parametrize("knobs", [(3, 21), (2, 22)])
+def test_the_two_knobs_of_a_24_gb_card_give_the_same_bound(knobs: tuple[int, int]) -> None:
+    buffer_gb, max_gb = knobs
+    card = find_card("24GB")
+    made = plan(MISTRAL, "int8", card.total_bytes, buffer_gb * GB, max_gb * GB, driver_bytes=card.driver_bytes)
+    assert made.bound_bytes == max_gb * GB
+    assert made.fits
+    assert made.planned_bytes <= max_gb * GB
+    assert not made.held_by_max
+    # Either knob alone binds.
+    assert plan(MISTRAL, "int8", 24 * GB, 10 * GB, 21 * GB).bound_bytes == 14 * GB
+    assert plan(MISTRAL, "int8", 24 * GB, 3 * GB, 9 * GB).bound_bytes == 9 * GB
+
+
+def test_the_operators_bound_is_the_workers_and_not_the_drivers() -> None:
+    made = on("RTX 4090", shape=MISTRAL, max_bytes=16 * GB)
+    assert made.held_by_max
+    assert made.bound_bytes == 16 * GB + find_card("RTX 4090").driver_bytes
+    # So the same bound gives the same budget on a card whose driver keeps more.
+    assert made.token_budget == on("A100 80GB", shape=MISTRAL, max_bytes=16 * GB).token_budget
+
+
+def test_terms_add_up_to_what_is_planned() -> None:
+    made = on("A100 80GB")
+    *serving, loading = made.terms
+    assert abs(sum(term.bytes for term in serving) - made.planned_bytes) <= 1
+    assert loading.bytes == made.loading_bytes == 2 * 8 * 2 * 14336 * 4096 + QUANTISING_BYTES
+    by_name = {term.name: term.bytes for term in serving}
+    assert by_name["weights"] == weight_bytes_of(MIXTRAL, "int8")
+    assert made.store_bytes == 4 * ROOT_TOKENS * 128 * 1024
+    assert by_name["prefix store"] == 2 * made.store_bytes
+    assert by_name["scratch"] == 2 * 2 * 14336 * 4096  # one expert's gate and up, cast
+    assert all(term.how for term in made.terms)
+
+
+def test_loading_alone_can_be_what_does_not_fit() -> None:
+    roomy = on("A100 80GB", concurrency=1)
+    needs = roomy.needed_bytes(1)
+    assert needs == roomy.needed_bytes(0)
+    # A bound at which a row of one token has room, but not a 16-bit copy of the largest tensor.
+    bound = needs - 1
+    tight = plan(MIXTRAL, "int8", bound, 0, concurrency=1, driver_bytes=roomy.driver_bytes, prompt_tokens=1)
+    assert tight.fitting_tokens >= 1
+    assert not tight.fits
+    assert tight.missing_bytes == 1
+
+
+def test_a_row_is_no_longer_than_is_useful_and_a_multiple_of_256() -> None:
+    roomy = on("H200")
+    assert (roomy.token_budget, roomy.fitting_tokens > MAX_ROW_TOKENS) == (MAX_ROW_TOKENS, True)
+    tight = on("RTX 5090", "nf4")
+    assert PROMPT_TOKENS <= tight.token_budget < MAX_ROW_TOKENS
+    assert tight.token_budget % 256 == 0
+
+
+def test_verdicts_give_the_numbers() -> None:
+    no = on("RTX 4090")
+    assert no.verdict("RTX 4090").startswith(
+        "does not fit: 47.0 GB of weights in int8 against 22.8 GB (RTX 4090: 25.8 GB"
+    )
+    assert f"{no.missing_bytes / GB:.1f} GB too many" in no.verdict()
+    yes = on("A100 80GB")
+    assert yes.verdict().endswith(f"token budget 32,768 (memory allows {yes.fitting_tokens:,})")
+    assert 170_000 < yes.fitting_tokens < 210_000
+    held = plan(MISTRAL, "int8", 24 * GB, 3 * GB, 10 * GB)
+    assert "against 10.0 GB (PINPOINT_MAX_MEMORY_GB)" in held.verdict()
+
+
+@pytest.mark.parametrize(
+    ("card", "precision"), [("RTX 4090", "nf4"), ("L40S", "nf4"), ("A100 80GB", "int8"), ("H200", "bf16")]
+)
+def test_auto_takes_the_highest_precision_that_fits(card: str, precision: Precision) -> None:
+    found = find_card(card)
+    made = choose_precision(MIXTRAL, found.total_bytes, BUFFER, driver_bytes=found.driver_bytes)
+    assert made.precision == precision
+    assert made.fits == (card != "RTX 4090")
+
+
+def test_precisions_are_tried_from_the_largest_down() -> None:
+    sizes = [weight_bytes_of(MIXTRAL, precision) for precision in PRECISIONS]
+    assert sizes == sorted(sizes, reverse=True)
+
+
+sizes_bytes = st.integers(0, 300 * GB)
+models = st.sampled_from(list(known_shapes().values()))
+precisions = st.sampled_from(PRECISIONS)
+concurrencies = st.integers(1, 64)
+
+
+@given(models, precisions, sizes_bytes, sizes_bytes, st.none() | sizes_bytes, concurrencies)
+def test_never_above_the_bound_and_never_less_than_a_prompt(
+    shape: ModelShape, precision: Precision, card: int, buffer: int, most: int | None, concurrency: int
+) -> None:
+    made = plan(shape, precision, card, buffer, most, concurrency)
+    assert made.bound_bytes <= card - buffer
+    assert most is None or made.bound_bytes <= most
+    assert made.fits == (made.missing_bytes == 0) == (made.token_budget > 0)
+    if made.fits:
+        assert PROMPT_TOKENS <= made.token_budget <= min(made.fitting_tokens, MAX_ROW_TOKENS)
+        assert made.planned_bytes <= made.bound_bytes
+        assert made.needed_bytes(made.fitting_tokens) <= made.bound_bytes < made.needed_bytes(made.fitting_tokens + 1)
+    else:
+        # What is said to be missing is enough, and one byte less is not.
+        enough = made.bound_bytes + made.missing_bytes
+        assert plan(shape, precision, enough, 0, None, concurrency).fits
+        assert not plan(shape, precision, enough - 1, 0, None, concurrency).fits
+
+
+@given(models, precisions, sizes_bytes, sizes_bytes, concurrencies, st.integers(0, 100 * GB), st.integers(0, 8))
+def test_more_card_less_buffer_or_fewer_jobs_never_give_less(
+    shape: ModelShape, precision: Precision, card: int, buffer: int, concurrency: int, extra: int, jobs: int
+) -> None:
+    made = plan(shape, precision, card, buffer, None, concurrency)
+    better = [
+        plan(shape, precision, card + extra, buffer, None, concurrency),
+        plan(shape, precision, card, max(0, buffer - extra), None, concurrency),
+        plan(shape, precision, card, buffer, None, max(1, concurrency - jobs)),
+    ]
+    for other in better:
+        assert other.token_budget >= made.token_budget
+        assert other.missing_bytes <= made.missing_bytes
+
+
+@given(models, precisions, st.sampled_from(CARDS), st.integers(0, 20), st.none() | st.integers(1, 100), concurrencies)
+def test_alternatives_fit_and_differ(
+    shape: ModelShape, precision: Precision, card: Any, buffer_gb: int, most_gb: int | None, concurrency: int
+) -> None:
+    most = None if most_gb is None else most_gb * GB
+    asked = plan(shape, precision, card.total_bytes, buffer_gb * GB, most, concurrency, driver_bytes=card.driver_bytes)
+    for one in alternatives(asked):
+        assert one.plan.fits
+        assert one.plan.planned_bytes <= one.plan.bound_bytes
+        assert (one.plan.buffer_bytes, one.plan.max_bytes, one.plan.concurrency) == (buffer_gb * GB, most, concurrency)
+        if one.kind == "card":
+            assert (one.plan.shape, one.plan.precision) == (shape, precision)
+            assert one.plan.card_bytes == find_card(one.name).total_bytes
+        else:
+            assert one.plan.card_bytes == card.total_bytes
+            assert one.plan.precision != precision or one.plan.shape.parameters < shape.parameters
+
+
+def test_alternatives_to_mixtral_on_24_gb() -> None:
+    found = alternatives(on("RTX 4090"))
+    assert {one.kind for one in found} == {"model", "card"}  # no precision of Mixtral fits
+    names = [one.name for one in found]
+    assert "mistralai/Mistral-7B-Instruct-v0.3" in names
+    assert "A100 80GB PCIe" in names
+    assert "RTX A6000" not in names
+    assert "pinpoint-embedded" not in names
+
+
+def test_a_pass_is_as_wide_as_its_widest_stage() -> None:
+    made = on("A100 80GB")
+    assert made.pass_bytes(1000) == max(stage.fixed_bytes + 1000 * stage.token_bytes for stage in made.stages)
+    assert [stage.name for stage in stages(MISTRAL, "int8")] == ["attention", "feed-forward", "logits"]
+    assert [stage.name for stage in stages(MIXTRAL, "int8")] == ["attention", "experts", "experts, grouped", "logits"]
+    # Weights in 16 bits are not copied; transformers' own experts hold the opened gate besides.
+    experts = {precision: stages(MIXTRAL, precision)[1] for precision in PRECISIONS}
+    assert experts["bf16"].fixed_bytes == 0
+    assert experts["nf4"].fixed_bytes == experts["int8"].fixed_bytes == 2 * 28672 * 4096
+    assert experts["int8"].token_bytes == experts["nf4"].token_bytes == experts["bf16"].token_bytes - 2 * 14336
+    assert Stage("x", 5, 7).peak_bytes(3) == 26
+
+
+def test_kept_prefixes_are_held_beside_a_pass() -> None:
+    alone, beside = stages(MIXTRAL, "int8")[0], stages(MIXTRAL, "int8", kept_tokens=1000)[0]
+    # Keys and values of 8 heads of 128 in 16 bits: joined to the row's, in the kernel's order, gathered.
+    assert beside.fixed_bytes - alone.fixed_bytes == 1000 * 3 * 2 * 2 * 8 * 128
+
+
+# Configurations
+
+
+def test_a_config_is_read_as_the_known_model_is() -> None:
+    shape = shape_from_config(MIXTRAL_CONFIG, "mine")
+    assert {**dict_of(shape), "name": ""} == {**dict_of(MIXTRAL), "name": ""}
+
+
+def dict_of(shape: ModelShape) -> dict[str, Any]:
+    return {name: getattr(shape, name) for name in shape.__dataclass_fields__}
+
+
+def test_a_window_shortens_the_context() -> None:
+    windowed = shape_from_config({**MIXTRAL_CONFIG, "sliding_window": 4096}, "mine")
+    assert (windowed.positions, windowed.context_tokens) == (32768, 4096)
+    assert MIXTRAL.context_tokens == 32768
+    qwen = {**MIXTRAL_CONFIG, "model_type": "qwen2", "sliding_window": 4096}
+    assert shape_from_config({**qwen, "use_sliding_window": False}, "mine").sliding_window is None
+    assert shape_from_config({**qwen, "use_sliding_window": True}, "mine").context_tokens == 4096
+
+
+@pytest.mark.parametrize("field", ["hidden_size", "num_local_experts", "num_experts_per_tok", "num_key_value_heads"])
+@pytest.mark.parametrize("value", [None, 0, -1, "4096", True, 2.5])
+def test_a_config_without_a_number_names_the_field(field: str, value: object) -> None:
+    with pytest.raises(ModelError) as raised:
+        shape_from_config({**MIXTRAL_CONFIG, field: value}, "mine")
+    assert raised.value.code == "config_incomplete"
+    assert field in raised.value.message
+
+
+def test_an_unsupported_family_names_what_is_supported_and_what_is_missing() -> None:
+    with pytest.raises(ModelError) as raised:
+        shape_from_config({"model_type": "gpt2", "n_embd": 768, "vocab_size": 50257}, "gpt2")
+    assert raised.value.code == "unsupported_family"
+    for word in ("'gpt2'", *FAMILIES, "hidden_size", "num_hidden_layers"):
+        assert word in raised.value.message
+    assert "vocab_size" not in raised.value.message
+    with pytest.raises(ModelError, match="None is not one of"):
+        shape_from_config({}, "empty")
+
+
+def test_a_folder_is_read(tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text(json.dumps({**MIXTRAL_CONFIG, "num_hidden_layers": 1}), encoding="utf-8")
+    for path in (tmp_path, tmp_path / "config.json"):
+        assert find_shape(str(path)).layers == 1
+
+
+@pytest.mark.parametrize("text", ["{", "[]", "\x00", '"x"'])
+def test_a_broken_config_is_an_error_of_ours(text: str, tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text(text, encoding="utf-8")
+    with pytest.raises(ModelError) as raised:
+        find_shape(str(tmp_path))
+    assert raised.value.code == "model_unreadable"
+
+
+@pytest.mark.parametrize("model", ["", "no/such-model", "x" * 5000, "a\x00b", "/dev/null"])
+def test_an_unknown_model_says_what_is_known(model: str) -> None:
+    with pytest.raises(ModelError) as raised:
+        find_shape(model)
+    assert raised.value.code == "unknown_model"
+    assert "Mixtral-8x7B-Instruct-v0.1" in raised.value.message
+    assert "config.json" in raised.value.message
+
+
+def test_a_nearly_known_model_is_suggested() -> None:
+    with pytest.raises(ModelError, match="did you mean mistralai/Mistral-7B-Instruct"):
+        find_shape("mistralai/Mistral-7B-Instruct-v0.4")
+
+
+odd_values = (
+    st.none() | st.integers(-1, 99) | st.sampled_from(["", "8", 2.5, True]) | st.lists(st.integers(0, 3), max_size=2)
+)
+odd_fields = st.sampled_from([*MIXTRAL_CONFIG, "mlp_only_layers", "decoder_sparse_step", "num_experts", "qkv_bias"])
+
+
+@given(st.dictionaries(odd_fields, odd_values), st.sampled_from(FAMILIES))
+def test_any_config_is_read_or_refused(changes: dict[str, Any], family: str) -> None:
+    try:
+        shape = shape_from_config({**MIXTRAL_CONFIG, **changes, "model_type": family}, "any")
+    except PinpointError:
+        return
+    assert shape.parameters > 0
+    assert plan(shape, "int8", 80 * GB, BUFFER).weight_bytes > 0
+
+
+# Cards
+
+
+def test_cards_are_what_drivers_report() -> None:
+    for card in CARDS:
+        assert 0 < card.driver_bytes < 0.03 * card.total_bytes, card.name
+        assert card.pool
+    assert find_card("RTX 4090").total_bytes == 24564 * MIB
+
+
+@pytest.mark.parametrize(
+    ("words", "name"),
+    [
+        ("RTX 4090", "RTX 4090"),
+        ("rtx4090", None),
+        ("4090", "RTX 4090"),
+        ("NVIDIA GeForce RTX 4090", "RTX 4090"),
+        ("A100 80GB", "A100 80GB PCIe"),
+        ("a100-sxm", "A100 80GB SXM"),
+        ("L40", "L40"),
+        ("l40s", "L40S"),
+        ("H200", "H200 141GB"),
+        ("AMPERE_80", "A100 80GB PCIe"),
+        ("ada_24", "L4"),  # the smaller of the two that the pool may lend
+        ("H100", None),  # 80 GB or 94
+        ("RTX 6000", None),
+        ("", None),
+        ("48", None),
+        ("3080", None),
+        ("-5GB", None),
+    ],
+)
+def test_finding_a_card(words: str, name: str | None) -> None:
+    if name is not None:
+        assert find_card(words).name == name
+        return
+    with pytest.raises(CapacityError) as raised:
+        find_card(words)
+    assert raised.value.code == "unknown_card"
+
+
+def test_an_unknown_card_names_the_nearest() -> None:
+    with pytest.raises(CapacityError, match="did you mean RTX 4090"):
+        find_card("RTX4090")
+    with pytest.raises(CapacityError, match="may be H100 80GB PCIe, H100 80GB SXM or H100 NVL"):
+        find_card("H100")
+    with pytest.raises(CapacityError, match='such as "48GB"'):
+        find_card("abacus")
+
+
+def test_a_size_is_a_card() -> None:
+    assert find_card("48GB").total_bytes == 48 * GB
+    assert find_card(" 44.5 gib ").total_bytes == round(44.5 * GIB)
+    assert 0 < find_card("48GB").driver_bytes < 2 * GB
+
+
+def test_nothing_heavy_is_imported() -> None:
+    code = (
+        "import sys, pinpoint.planning.what_fits; sys.exit(bool({'torch', 'transformers', 'numpy'} & set(sys.modules)))"
+    )
+    env = {"PYTHONPATH": str(Path(pinpoint.__file__).parents[1])}
+    assert subprocess.run([sys.executable, "-c", code], env=env, check=False).returncode == 0
