@@ -13,6 +13,7 @@ from typing import Any
 from pinpoint.errors import PinpointError
 from pinpoint.serving import sdk_guards
 from pinpoint.serving.progress import send_to_platform
+from pinpoint.serving.sdk_guards import environment
 from pinpoint.serving.watch.health import Monitor
 from pinpoint.serving.worker import Worker
 from pinpoint.settings import Settings, read_settings
@@ -35,9 +36,10 @@ def start(handler: Entry) -> None:
     """Run the worker until the platform, or its one job, ends it."""
     try:
         settings = read_settings()
+        configure_logging(settings)
+        environment.prepare(os.environ, sys.argv)
     except PinpointError as error:
         sys.exit(error.wire())
-    configure_logging(settings)
     local = "--rp_serve_api" not in sys.argv and "RUNPOD_WEBHOOK_GET_JOB" not in os.environ
     # The SDK logs whole answers at its default level, DEBUG, and the answer of a local run at INFO, cut and not as
     # JSON.
