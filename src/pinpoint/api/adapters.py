@@ -38,6 +38,7 @@ class ZeroShot:
 
 def parse_zero_shot(raw: dict[str, object], limits: Limits) -> ZeroShot:
     """Return the documents and the one task of a request in the zero-shot shape. Raises RequestError."""
+    _check_label_string(raw.get("parameters"), limits)
     fields = validate(ZeroShotFields, raw)
     single = isinstance(raw["inputs"], str)
     documents = _documents(fields.inputs, single, limits)
@@ -55,6 +56,17 @@ def parse_zero_shot(raw: dict[str, object], limits: Limits) -> ZeroShot:
     )
     sequences = tuple(_encodable(text) for text in fields.inputs)
     return ZeroShot(documents, task, single, sequences, tuple(warnings))
+
+
+def _check_label_string(parameters: object, limits: Limits) -> None:
+    """One string becomes as many values as it has commas: they count before it is split. Raises RequestError."""
+    labels = parameters.get("candidate_labels") if isinstance(parameters, dict) else None
+    if isinstance(labels, str) and (count := labels.count(",") + 1) > limits.max_values:
+        raise RequestError(
+            "too_large",
+            f"{count} values between its commas, at most {limits.max_values} in a request",
+            "parameters.candidate_labels",
+        )
 
 
 def zero_shot_answer(

@@ -14,6 +14,7 @@ from pinpoint.documents.text import (
     RejectedDocument,
     clean_pages,
     clean_text,
+    expanded_chars,
     has_surrogate,
     is_blank,
 )
@@ -121,9 +122,13 @@ def check_name(name: str, field: str, max_chars: int, *, kind: str) -> None:
     code = "invalid_label" if kind == "label" else "invalid_id"
     if has_surrogate(name):
         raise RequestError("invalid_unicode", WHOLE_CHARACTERS, field)
-    if len(name) > max_chars:
+    # Names of labels are folded and compared, and prompted; the others are echoed as they came.
+    chars = expanded_chars(name) if kind == "label" else len(name)
+    if chars > max_chars:
         too_long = "label_too_long" if kind == "label" else "too_large"
-        raise RequestError(too_long, f"{len(name)} characters in a {kind}, at most {max_chars}", field)
+        raise RequestError(
+            too_long, f"{chars} characters in a {kind}{_spelled(chars, name)}, at most {max_chars}", field
+        )
     if _CONTROL.search(name):
         raise RequestError(code, f"a {kind} has no line breaks and no control characters", field)
     if is_blank(name):
@@ -188,8 +193,9 @@ def _prose(text: str | None, field: str, max_chars: int, warnings: list[str]) ->
     """Return clean text for the prompt; null and blank text say nothing and become None."""
     if text is None:
         return None
-    if len(text) > max_chars:
-        raise RequestError("too_large", f"{len(text)} characters, at most {max_chars}", field)
+    chars = expanded_chars(text)
+    if chars > max_chars:
+        raise RequestError("too_large", f"{chars} characters{_spelled(chars, text)}, at most {max_chars}", field)
     try:
         cleaned, found = clean_text(text, field)
     except DocumentError as error:
@@ -198,6 +204,11 @@ def _prose(text: str | None, field: str, max_chars: int, warnings: list[str]) ->
         raise RequestError(error.code, error.message, error.field) from None
     warnings += [f"{field}: {warning}" for warning in found]
     return cleaned.strip()
+
+
+def _spelled(chars: int, text: str) -> str:
+    """Why the caller counts fewer."""
+    return ", spelled out (NFKC)" if chars > len(text) else ""
 
 
 def _too_many(things: str, count: int, most: int, field: str) -> RequestError:

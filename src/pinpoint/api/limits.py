@@ -1,5 +1,8 @@
 """What a request may hold at most, checked on the raw JSON value before anything else looks at it.
 
+Characters are counted as compatibility forms and case folding spell them out: behind these limits, some cost 18 times
+what they look like.
+
 `check_bounds` walks the value with a stack of its own, so no depth can exhaust Python's, and stops at the first thing
 over a limit. All code behind it may assume a shallow value of bounded size, string keys and finite, ordinary numbers.
 """
@@ -10,7 +13,7 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from pinpoint.documents.text import WHOLE_CHARACTERS, has_surrogate
+from pinpoint.documents.text import WHOLE_CHARACTERS, expanded_chars, has_surrogate
 from pinpoint.errors import RequestError
 
 ROOT = "input"  # how a field path calls the request itself
@@ -122,11 +125,11 @@ class _Bounds:
                     raise self._refuse("invalid_request", f"the keys of an object are strings, not {kind_of(key)}")
                 if has_surrogate(key):
                     raise self._refuse("invalid_unicode", WHOLE_CHARACTERS, key)
-                self._spend(len(key))
+                self._spend(key)
 
     def _leaf(self, value: object) -> None:
         if isinstance(value, str):
-            self._spend(len(value))
+            self._spend(value)
         elif isinstance(value, float) and not math.isfinite(value):
             raise self._refuse("out_of_range", "NaN and Infinity are not numbers of JSON; send a finite number")
         elif isinstance(value, int) and value.bit_length() > 63:
@@ -134,12 +137,15 @@ class _Bounds:
         elif type(value) not in _KINDS:
             raise self._refuse("invalid_request", "not a value of JSON")
 
-    def _spend(self, chars: int) -> None:
-        self.chars += chars
+    def _spend(self, text: str) -> None:
+        # A text that is too long as it came is not looked at any further.
+        left = self.limits.max_text_chars - self.chars
+        self.chars += len(text) if len(text) > left else expanded_chars(text, left)
         if self.chars > self.limits.max_text_chars:
             raise self._refuse(
                 "too_large",
-                f"more than {self.limits.max_text_chars} characters in one request; send several requests",
+                f"more than {self.limits.max_text_chars} characters, spelled out (NFKC), in one request; send several "
+                "requests",
             )
 
     def _refuse(self, code: str, message: str, *more: object) -> RequestError:

@@ -28,10 +28,13 @@ INVISIBLE = (
     "\ufeff\uffa0\ufff0-\ufffb\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff"
 )
 
+STRETCH_CHARS = 4096  # normalised at a time: what is spelled out is counted and let go
+
 _NONCHARACTERS = "\ufdd0-\ufdef" + "".join(chr(plane << 16 | low) for plane in range(17) for low in (0xFFFE, 0xFFFF))
 _LINE_ENDS = re.compile("\r\n|[\r\f\v\u0085]")
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _VISIBLE = re.compile(rf"[^\s{INVISIBLE}]")
+_MANY_MARKS = re.compile(f"\0{{{MAX_COMBINING_MARKS},}}")
 _REMOVED = {
     "byte-order mark": re.compile("\ufeff"),
     "control character": re.compile("[\x00-\x08\x0e-\x1f\x7f-\x84\x86-\x9f]"),
@@ -84,6 +87,23 @@ def is_blank(text: str) -> bool:
     return _VISIBLE.search(text) is None
 
 
+def expanded_chars(text: str, most: int | None = None) -> int:
+    """Characters of the text once compatibility forms and case folding have spelled it out, and no fewer than it has.
+
+    That is what labels are compared by and what some tokenizers read: U+FDFA alone is 18 characters then. Counting ends
+    with the stretch that goes beyond `most`.
+    """
+    if text.isascii():
+        return len(text)
+    chars = 0
+    for start in range(0, len(text), STRETCH_CHARS):
+        stretch = text[start : start + STRETCH_CHARS]
+        chars += max(len(stretch), len(unicodedata.normalize("NFKC", stretch).casefold()))
+        if most is not None and chars > most:
+            break
+    return chars
+
+
 def has_surrogate(text: str) -> bool:
     """Say whether the text holds a surrogate: Python joins pairs, so any that is left stands alone."""
     return not text.isascii() and _SURROGATE.search(text) is not None
@@ -105,7 +125,7 @@ def _clean(pages: Sequence[str], fields: Sequence[str | None], whole: str | None
                 counts[kind] += removed
         marks = "".join(character for character in alphabet if unicodedata.category(character).startswith("M"))
         if marks:
-            bounded = re.sub(f"([{marks}]{{{MAX_COMBINING_MARKS}}})[{marks}]+", r"\1", page)
+            bounded = _bound_marks(page, marks)
             counts["excess combining mark"] += len(page) - len(bounded)
             page = bounded
         cleaned.append(page)
@@ -114,3 +134,14 @@ def _clean(pages: Sequence[str], fields: Sequence[str | None], whole: str | None
             "empty_text", "there is nothing to read in the text", whole if whole is not None else fields[0]
         )
     return cleaned, [f"removed {n} {kind}{'s' if n > 1 else ''}" for kind, n in counts.items() if n]
+
+
+def _bound_marks(page: str, marks: str) -> str:
+    """The page without the marks that stand after the eighth in a row."""
+    # One stand-in for all of them, gone from the page by now: a class of thousands of characters is slow to search.
+    places = page.translate(dict.fromkeys(map(ord, marks), "\0"))
+    kept, start = list[str](), 0
+    for run in _MANY_MARKS.finditer(places):
+        kept.append(page[start : run.start() + MAX_COMBINING_MARKS])
+        start = run.end()
+    return "".join((*kept, page[start:]))

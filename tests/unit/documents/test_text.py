@@ -108,3 +108,10 @@ def test_clean_text_is_clean_and_cleaning_it_again_changes_nothing(text: str) ->
         run = run + 1 if unicodedata.category(character).startswith("M") else 0
         assert run <= MAX_COMBINING_MARKS
     assert clean_text(clean) == (clean, [])
+
+
+@given(st.text(st.sampled_from("ae\u0301\u0489\u0300\U0001d165 "), max_size=60))
+def test_marks_are_bounded_as_a_class_of_all_of_them_bounds_them(text: str) -> None:
+    marks = "\u0301\u0489\u0300\U0001d165"
+    cleaned, _ = clean_text("x" + text)
+    assert cleaned == re.sub(f"([{marks}]{{8}})[{marks}]+", r"\1", "x" + text)
