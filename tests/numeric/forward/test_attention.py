@@ -1,5 +1,6 @@
 """Span-wise attention, both ways of it, against one dense mask; and that it holds no square of the row."""
 
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -17,6 +18,7 @@ from pinpoint.engine.forward.packing import PackedRow, pack
 from pinpoint.engine.forward.varlen import Pair, VarlenCall, make_calls, pairs_by_call
 from pinpoint.prompting.label_trie import build_trie
 from pinpoint.prompting.span_tree import NO_PARENT, Forest
+from tests.reference.varlen import slow_kernel
 
 STOP = 0
 SIZE = 8  # of a head
@@ -114,6 +116,51 @@ def test_calls_of_the_variable_length_kernel_merge_to_the_dense_attention(
     torch.testing.assert_close(out, dense(*states, 0.3, row), rtol=1e-5, atol=1e-5)
 
 
+@pytest.fixture
+def kernel_on_a_cpu(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """torch's variable-length kernel, computed by its slow twin."""
+    from torch.nn.attention import varlen as torch_varlen
+
+    monkeypatch.setattr(torch_varlen, "varlen_attn", slow_kernel)
+    varlen._varlen_options.cache_clear()
+    yield
+    varlen._varlen_options.cache_clear()
+
+
+@pytest.mark.parametrize("heads", HEADS)
+@pytest.mark.parametrize("gather", [0, 1, 4, 1000])
+@settings(SLOW, max_examples=15)
+@given(row=rows())
+def test_what_the_kernel_is_given_makes_the_dense_attention(
+    kernel_on_a_cpu: None, monkeypatch: pytest.MonkeyPatch, heads: str, gather: int, row: PackedRow
+) -> None:
+    """From offsets, places and longest runs alone, which the test above takes from the pairs."""
+    monkeypatch.setattr(varlen, "GATHER", gather)
+    states = random_states(row, *HEADS[heads])
+    out = varlen.attend(*states, 0.3, SpanTable(row, CPU).calls)
+    torch.testing.assert_close(out, dense(*states, 0.3, row), rtol=1e-5, atol=1e-5)
+
+
+def three_levels() -> PackedRow:
+    """A narrow span under three narrow ones under a wide one: its partial results merge four times."""
+    forest = Forest()
+    span = NO_PARENT
+    for level, length in enumerate((12, 4, 3, 2, 1)):
+        span = forest.add([10 * level + step for step in range(length)], span)
+    forest.ask(span, build_trie([(1,), (2,)], STOP))
+    return pack(forest)
+
+
+def test_every_term_of_a_merge_counts(kernel_on_a_cpu: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(varlen, "GATHER", 0.5)
+    row = three_levels()
+    calls = SpanTable(row, CPU).calls
+    assert len(calls.narrow) >= 4
+    assert calls.wide is not None
+    states = random_states(row, *HEADS["grouped"])
+    torch.testing.assert_close(varlen.attend(*states, 0.3, calls), dense(*states, 0.3, row), rtol=1e-5, atol=1e-5)
+
+
 @pytest.mark.parametrize("limit", BLOCK_LIMITS)
 @pytest.mark.parametrize("query_rows", [5, 1024])
 @SLOW
@@ -155,15 +202,16 @@ def test_the_keys_gathered_for_a_row_are_bounded_by_its_length(row: PackedRow) -
         assert int(call.key_offsets[-1]) <= (2 * varlen.GATHER + 1) * len(row.tokens) + row.kept_tokens
 
 
+@pytest.mark.parametrize("scaling", [None, 1.0, 0.05])
 @pytest.mark.parametrize("implementation", [attention.span_attention, attention.dense_attention])
-def test_both_implementations_have_the_shape_that_transformers_expects(implementation: Any) -> None:
+def test_both_implementations_are_what_transformers_expects(implementation: Any, scaling: float | None) -> None:
     forest = Forest()
     forest.ask(forest.add((1, 2, 3)), build_trie([(1, 2), (1, 3)], STOP))
     row = pack(forest)
     query, key, value = (x[None] for x in random_states(row, 4, 2))
-    out, weights = implementation(nn.Module(), query, key, value, None, spans=SpanTable(row, CPU))
+    out, weights = implementation(nn.Module(), query, key, value, None, scaling=scaling, spans=SpanTable(row, CPU))
     assert (out.shape, weights) == ((1, len(row.tokens), 4, SIZE), None)
-    expected = dense(query[0], key[0], value[0], SIZE**-0.5, row)
+    expected = dense(query[0], key[0], value[0], scaling or SIZE**-0.5, row)
     torch.testing.assert_close(out[0], expected, rtol=1e-5, atol=1e-5)
 
 

@@ -1,10 +1,12 @@
 """The experts' product against a plain loop, and that a row's neighbours do not change it."""
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 import torch
-from torch import Tensor
+import torch.nn.functional as F
+from torch import Tensor, nn
 
 from pinpoint.engine.weights import experts
 from pinpoint.engine.weights.experts import int8_experts, mix
@@ -27,15 +29,22 @@ def routing(module: Any, seed: int, rows: int = ROWS, choices: int = 2) -> tuple
     return states, chosen, torch.rand(rows, choices, generator=generator)
 
 
-def plain_loop(module: Any, states: Tensor, chosen: Tensor, weights: Tensor) -> Tensor:
+def silu_gate(wide: Tensor) -> Tensor:
+    """Mixtral's."""
+    opening, up = wide.chunk(2, dim=-1)
+    return F.silu(opening) * up
+
+
+def plain_loop(
+    module: Any, states: Tensor, chosen: Tensor, weights: Tensor, gate: Callable[[Tensor], Tensor] = silu_gate
+) -> Tensor:
     """The same in float64, one row and one expert at a time."""
     up = module.gate_up_proj.double() * module.gate_up_proj_scale.double().unsqueeze(-1)
     down = module.down_proj.double() * module.down_proj_scale.double().unsqueeze(-1)
     out = torch.zeros_like(states, dtype=torch.float64)
     for row in range(len(states)):
         for expert, weight in zip(chosen[row].tolist(), weights[row].tolist(), strict=True):
-            gate, wide = (up[expert] @ states[row].double()).chunk(2)
-            out[row] += weight * (down[expert] @ (torch.nn.functional.silu(gate) * wide))
+            out[row] += weight * (down[expert] @ gate(up[expert] @ states[row].double()))
     return out
 
 
@@ -64,6 +73,32 @@ def test_experts_in_parts_are_the_experts_at_once(
     monkeypatch.setattr(experts, "mix", None)  # not asked any more
     in_parts = int8_experts(module, states, chosen, weights)
     torch.testing.assert_close(in_parts, at_once, rtol=0, atol=8 * torch.finfo(dtype).eps * float(at_once.abs().max()))
+
+
+def tanh_gate(self: Any, wide: Tensor) -> Tensor:
+    """A gate of a module's own, neither Mixtral's order nor its activation."""
+    up, opening = wide.chunk(2, dim=-1)
+    return torch.tanh(opening) * (up + 1)
+
+
+@pytest.mark.parametrize("gate", ["gelu", "of its own"])
+@pytest.mark.parametrize("part", [3, 512])
+@torch.inference_mode()
+def test_experts_gate_as_their_module_does(
+    small_mixtral: Pair, gate: str, part: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On both ways of a CPU."""
+    module = layer(small_mixtral)
+    if gate == "gelu":
+        monkeypatch.setitem(module._modules, "act_fn", nn.GELU())
+    else:
+        monkeypatch.setattr(type(module), "_apply_gate", tanh_gate)
+    monkeypatch.setattr(experts, "CPU_ROWS", part)
+    states, chosen, weights = routing(module, 8)
+    slow = plain_loop(module, states, chosen, weights, module._apply_gate)
+    torch.testing.assert_close(
+        int8_experts(module, states, chosen, weights).double(), slow, rtol=1e-4, atol=1e-4 * float(slow.abs().max())
+    )
 
 
 @torch.inference_mode()

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from pinpoint.engine.loading.load import LoadedModel
 from pinpoint.engine.weights import int8
 from pinpoint.engine.weights.int8 import CHUNK_ELEMENTS, Int8Linear, is_int8_experts, quantize
+from pinpoint.engine.weights.int8_product import cast_product, scaled_product
 from pinpoint.engine.weights.quantizer import EXPERT_WEIGHTS
 from tests.models import chatml_tokenizer, configurations, load_cpu, save_random
 
@@ -168,3 +169,17 @@ def test_an_8_bit_product_is_that_of_the_weight_it_stands_for(saved: tuple[Path,
     plain = x.double() @ dequantised(module.weight, module.scale).double().T
     plain = plain if module.bias is None else plain + module.bias.double()
     torch.testing.assert_close(module(x).double(), plain, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("rows", [1, 3, 40])
+def test_in_bf16_the_integers_are_multiplied_as_they_are(rows: int) -> None:
+    """Each product is 0 in integers. A weight that is scaled first is rounded to bfloat16, and they do not cancel."""
+    weight = torch.tensor([[127, -64, -63], [125, -101, -24], [-99, 62, 37]], dtype=torch.int8)
+    scale = torch.tensor([0.0137, 0.0371, 0.0617])
+    x = torch.ones(rows, 3, dtype=torch.bfloat16)
+    scaled = (weight.float() * scale.unsqueeze(-1)).bfloat16()
+    assert (scaled.float().sum(dim=1) != 0).all(), "else nothing is measured"
+    assert (scaled_product(x, weight, scale) == 0).all()
+    out = torch.empty(rows, 3, dtype=torch.bfloat16)
+    cast_product(weight, scale, torch.bfloat16, rows)(x, out)
+    assert (out == 0).all()
