@@ -5,6 +5,13 @@ python handler.py --test_input '{"input": {…}}'             the job given
 python handler.py --rp_serve_api --rp_api_port 8123         the platform's calls on this machine
 """
 
+import signal
+
+from pinpoint.serving import signals
+
+if __name__ == "__main__":  # before the imports below, which take a second: see there
+    signals.leave_on(signal.SIGTERM)
+
 from pinpoint.serving.start import Entry, start
 
 handler = Entry()

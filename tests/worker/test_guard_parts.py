@@ -17,10 +17,10 @@ from hypothesis import strategies as st
 
 from pinpoint.serving import sdk_guards
 from pinpoint.serving.sdk_guards.kept_results import KeptResults, Result
-from pinpoint.serving.sdk_guards.log import without_queries
 from pinpoint.serving.sdk_guards.probe import Target, differences
 from pinpoint.serving.sdk_guards.results import ResultsGuard
 from pinpoint.serving.sdk_guards.taken_jobs import Refused, elements, find_id, read_jobs, usable_id
+from pinpoint.serving.secrets import without_queries
 from tests.worker.processes import ROOT
 
 JSON = st.recursive(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import threading
 from collections.abc import Callable
 from typing import TypeVar
 
@@ -29,3 +31,29 @@ def contained(call: Callable[[], T]) -> T:
         return call()
     except SystemExit as error:
         raise RuntimeError("SystemExit") from error
+
+
+async def in_thread(call: Callable[[], T]) -> T:
+    """Call in a thread that the end of the process does not wait for."""
+    loop = asyncio.get_running_loop()
+    future: asyncio.Future[T] = loop.create_future()
+
+    def settle(value: T | None, error: BaseException | None) -> None:
+        if future.cancelled():
+            return
+        if error is not None:
+            future.set_exception(error)
+        else:
+            future.set_result(value)  # type: ignore[arg-type]
+
+    def run() -> None:
+        value: T | None = None
+        failure: BaseException | None = None
+        try:
+            value = contained(call)
+        except BaseException as error:
+            failure = error
+        loop.call_soon_threadsafe(settle, value, failure)
+
+    threading.Thread(target=run, name="load", daemon=True).start()
+    return await future

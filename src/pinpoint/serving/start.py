@@ -5,13 +5,15 @@ from __future__ import annotations
 import json
 import logging
 import os
+import signal
 import sys
 from contextlib import nullcontext, redirect_stdout
 from functools import cached_property
 from typing import Any
 
 from pinpoint.errors import PinpointError
-from pinpoint.serving import sdk_guards
+from pinpoint.serving import sdk_guards, signals, streams
+from pinpoint.serving.failures import in_thread
 from pinpoint.serving.progress import send_to_platform
 from pinpoint.serving.sdk_guards import environment
 from pinpoint.serving.watch.health import Monitor
@@ -34,25 +36,28 @@ class Entry:
 
 def start(handler: Entry) -> None:
     """Run the worker until the platform, or its one job, ends it."""
+    signals.leave_on(signal.SIGTERM)
+    local = "--rp_serve_api" not in sys.argv and "RUNPOD_WEBHOOK_GET_JOB" not in os.environ
+    streams.install(queued=not local)
     try:
         settings = read_settings()
         configure_logging(settings)
         environment.prepare(os.environ, sys.argv)
     except PinpointError as error:
         sys.exit(error.wire())
-    local = "--rp_serve_api" not in sys.argv and "RUNPOD_WEBHOOK_GET_JOB" not in os.environ
     # The SDK logs whole answers at its default level, DEBUG, and the answer of a local run at INFO, cut and not as
     # JSON.
     os.environ.setdefault("RUNPOD_LOG_LEVEL", "WARN" if local else "INFO")
     import runpod  # reads its environment when imported
 
+    sdk_guards.install(settings, local)
     if not local:
-        sdk_guards.install(settings)
         # From before the load, so that one which does not end is told of.
         Monitor(handler.worker.metrics, handler.worker.health, sdk_guards.request_replacement).start()
 
-        def engine_loads() -> None:
-            handler.worker.load()
+        async def engine_loads() -> None:
+            signals.leave_on(signal.SIGTERM, signal.SIGINT)
+            await in_thread(handler.worker.load)  # the main thread stays free for signals
 
         # A failed check is reported as unhealthy and the worker is replaced, before it was given a job.
         runpod.serverless.register_fitness_check(engine_loads)

@@ -25,7 +25,7 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
-from pinpoint.serving import sdk_guards
+from pinpoint.serving import sdk_guards, streams
 from pinpoint.serving.sdk_guards.drain import DrainGuard
 from pinpoint.serving.sdk_guards.log import LogGuard
 from pinpoint.serving.sdk_guards.ping import PingGuard
@@ -147,6 +147,8 @@ def main() -> None:
     """Start, with or without the guards."""
     # The SDK asks for the processor's name when imported, by a subprocess that takes a second: half of a start.
     vars(importlib.import_module("cpuinfo"))["get_cpu_info"] = lambda: {"brand_raw": "of no interest"}
+    if os.environ.get("ECHO_GUARDS") == "1" and "streams" not in os.environ.get("ECHO_WITHOUT", ""):
+        streams.install(queued=True)
     logging.basicConfig(stream=sys.stderr, format="%(levelname)s %(name)s %(message)s", level=logging.INFO)
     if os.environ.get("ECHO_GUARDS") == "1":
         leave_out(os.environ.get("ECHO_WITHOUT", ""))

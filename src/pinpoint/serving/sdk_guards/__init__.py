@@ -31,11 +31,16 @@ __all__ = ["GuardSettings", "forward", "install", "replacement_reason", "request
 _installation: Installation | None = None
 
 
-def install(settings: GuardSettings) -> list[str]:
-    """Put the guards around the SDK, once per process; the names of those that are in force."""
+def install(settings: GuardSettings, local: bool = False) -> list[str]:
+    """Put the guards around the SDK, once per process; the names of those that are in force.
+
+    Args:
+        settings: theirs.
+        local: where the SDK runs a single job and posts nothing: the guard `log` alone.
+    """
     global _installation
     if _installation is None:
-        _installation = Installation(settings)
+        _installation = Installation(settings, local)
     return list(_installation.names)
 
 

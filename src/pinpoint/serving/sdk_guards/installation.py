@@ -54,7 +54,7 @@ class Guard(Protocol):
 class Installation:
     """The guards of this process."""
 
-    def __init__(self, settings: GuardSettings) -> None:
+    def __init__(self, settings: GuardSettings, local: bool = False) -> None:
         runtime = Runtime()
         take = TakeGuard(runtime)
         drain = DrainGuard(settings.late_take_s, runtime, lambda: take.reading)
@@ -64,7 +64,9 @@ class Installation:
         self.names: list[str] = []
         # `drain` wraps what `take` put in place, and `slots` what `drain` did; it is last, since `replacement` looks at
         # what it wraps. `replacement` stands on both `drain` and `results`.
-        self._put(LogGuard())
+        self._put(LogGuard(local))
+        if local:
+            return
         self._put(results)
         self._put(PingGuard())
         if self._put(runtime):
