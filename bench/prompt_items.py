@@ -1,0 +1,105 @@
+"""What prompts are measured on: five kinds of texts with a list of labels each, parted into a half to choose by and a
+half that is kept out of the choice.
+
+Company documents and intents come from files that are no part of the project; news items are our own; generated
+documents come from `training/documents`, of seeds that no training step draws from.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import random
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from training.measure import Item as Row
+from training.measure import company_documents, generated_documents, intents
+from training.sources import load_intents
+
+NEWS = Path(__file__).parent / "data" / "news.jsonl"
+NEWS_LABELS = ("World", "Sports", "Business", "Sci/Tech")
+# A generated document longer than this is left out: the longest take minutes on two cores and tell nothing else.
+MOST_CHARS = 1500
+KINDS = ("company", "news", "known", "unknown", "generated")
+YES_KINDS = ("company", "news", "known", "generated")
+YES_NO = ("yes", "no")
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One text, the labels on offer in the order of the prompt, and which of them is right.
+
+    With `asked`, the question is whether that label fits, and the labels are yes and no.
+    """
+
+    id: str
+    kind: str
+    text: str
+    labels: tuple[str, ...]
+    answer: int
+    asked: str = ""
+
+    @property
+    def chosen_by(self) -> bool:
+        """Whether it is of the half that prompts are chosen by; fixed by the text alone."""
+        return hashlib.sha256(f"half:{self.text}".encode()).digest()[0] % 2 == 0
+
+
+def items(data: Path, count: int) -> list[Item]:
+    """Up to `count` items of each kind, the kinds in turn, so that any beginning of the list holds all of them."""
+    support = load_intents(data / "support-intents" / "train.jsonl")
+    known = sorted(support.trained)
+    unknown = sorted(support.unseen_intents)
+    kinds = {
+        "company": _spread(company_documents(data / "company-documents" / "sample.jsonl"), count),
+        "news": _spread(_news(), count),
+        "known": list(intents(support.unseen_messages, known, 10, count)),
+        "unknown": list(intents(support.unseen_intents, unknown, 5, count)),
+        "generated": [row for row in generated_documents(8, 3 * count) if len(row[0]) <= MOST_CHARS][:count],
+    }
+    made = [
+        Item(f"{kind}:{place}", kind, text, tuple(map(str, labels)), list(labels).index(right))
+        for kind, rows in kinds.items()
+        for place, (text, labels, right) in enumerate(rows)
+    ]
+    made += [question for item in made if item.kind in YES_KINDS for question in _yes_no(item)]
+    return sorted(made, key=lambda item: int(item.id.partition(":")[2]))
+
+
+def _yes_no(item: Item) -> Iterator[Item]:
+    """Whether the right label fits, and whether a wrong one does."""
+    rng = random.Random(item.text)
+    wrong = rng.choice([place for place in range(len(item.labels)) if place != item.answer])
+    for answer, asked in enumerate((item.answer, wrong)):
+        _, _, place = item.id.partition(":")
+        yield Item(
+            f"yes{answer} {item.kind}:{place}", f"yes {item.kind}", item.text, YES_NO, answer, item.labels[asked]
+        )
+
+
+def write(made: Sequence[Item], path: Path) -> None:
+    """One JSON object a line."""
+    path.write_text("".join(json.dumps(asdict(item), ensure_ascii=False) + "\n" for item in made), encoding="utf-8")
+
+
+def read(path: Path) -> list[Item]:
+    """What `write` wrote."""
+    with path.open(encoding="utf-8") as lines:
+        rows = [json.loads(line) for line in lines]
+    return [Item(**{**row, "labels": tuple(row["labels"])}) for row in rows]
+
+
+def _news() -> Iterator[Row]:
+    with NEWS.open(encoding="utf-8") as lines:
+        for line in lines:
+            row = json.loads(line)
+            yield row["text"], list(NEWS_LABELS), row["label"]
+
+
+def _spread(rows: Iterator[Row], count: int) -> list[Row]:
+    """Some of the rows, in an order that has nothing to do with their labels."""
+    every = list(rows)
+    random.Random(0).shuffle(every)
+    return every[:count]
