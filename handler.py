@@ -1,7 +1,7 @@
 """Pinpoint's RunPod entry: `python handler.py` answers test_input.json; on the platform it serves jobs.
 
 python handler.py                                           the job in test_input.json
-python handler.py --test_input '{"input": {…}}'             the job given
+python handler.py --test_input job.json                     the job in a file, or the JSON itself
 python handler.py --rp_serve_api --rp_api_port 8123         the platform's calls on this machine
 """
 

@@ -32,7 +32,12 @@ def model_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def run_handler(model_folder: Path | str, job: object, **env: str) -> subprocess.CompletedProcess[str]:
-    """`python handler.py --test_input …` in an environment without settings of this machine."""
+    """A job on the command line."""
+    return run_words(model_folder, "--test_input", json.dumps({"input": job}), **env)
+
+
+def run_words(model_folder: Path | str, *words: str, **env: str) -> subprocess.CompletedProcess[str]:
+    """`python handler.py …` in an environment without settings of this machine."""
     kept = {k: v for k, v in os.environ.items() if not k.startswith(("PINPOINT_", "RUNPOD_", "MODEL_"))}
     settings = {
         "MODEL_NAME": str(model_folder),
@@ -42,7 +47,7 @@ def run_handler(model_folder: Path | str, job: object, **env: str) -> subprocess
         "HF_HUB_OFFLINE": "1",
     }
     return subprocess.run(
-        [sys.executable, "handler.py", "--test_input", json.dumps({"input": job})],
+        [sys.executable, "handler.py", *words],
         cwd=ROOT, env=kept | settings | env, capture_output=True, text=True, timeout=180, check=False,
     )  # fmt: skip
 
@@ -74,6 +79,28 @@ def test_a_document_is_in_no_log(served: subprocess.CompletedProcess[str]) -> No
     assert "status=ok" in served.stderr and "loaded model=" in served.stderr
     assert CANARY not in served.stderr + served.stdout
     assert "Traceback" not in served.stderr
+
+
+@pytest.mark.parametrize("words", [("--test_input",), ("--test_input", "FILE"), ()], ids=str)
+def test_the_answer_to_a_job_in_a_file_ends_in_words(
+    words: tuple[str, ...], model_folder: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "my job.json").write_bytes(json.dumps({"input": JOB}).encode("utf-16"))
+    done = run_words(model_folder, *(word.replace("FILE", str(tmp_path / "my job.json")) for word in words))
+    assert done.returncode == 0, done.stderr
+    category = json.loads(done.stdout)["results"][0]["answers"]["category"]
+    assert sorted(category["labels"]) == sorted(LABELS) or "FILE" not in words
+    assert done.stderr.splitlines()[-1].startswith(f"{category['label']}, {category['score']:.4f}; next: ")
+
+
+@pytest.mark.parametrize(
+    "value", ['["a"]', "5", "null", '"a"', '{"input": ', "no such file", json.dumps(JOB), "README.md"]
+)
+def test_what_is_no_job_is_one_line_and_the_run_fails(value: str) -> None:
+    done = run_words("", "--test_input", value)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert len(done.stderr.splitlines()) == 1, done.stderr
+    assert CANARY not in done.stderr
 
 
 def test_a_misspelt_field_is_named_and_the_run_fails(model_folder: Path) -> None:

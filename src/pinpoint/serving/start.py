@@ -14,6 +14,7 @@ from typing import Any
 from pinpoint.errors import PinpointError
 from pinpoint.serving import sdk_guards, signals, streams
 from pinpoint.serving.failures import in_thread
+from pinpoint.serving.local_run import in_words, read_call, read_job
 from pinpoint.serving.progress import send_to_platform
 from pinpoint.serving.sdk_guards import environment
 from pinpoint.serving.watch.health import Monitor
@@ -37,11 +38,14 @@ class Entry:
 def start(handler: Entry) -> None:
     """Run the worker until the platform, or its one job, ends it."""
     signals.leave_on(signal.SIGTERM)
-    local = "--rp_serve_api" not in sys.argv and "RUNPOD_WEBHOOK_GET_JOB" not in os.environ
-    streams.install(queued=not local)
     try:
+        call = read_call(sys.argv, os.environ)
+        local = call.local
+        streams.install(queued=not local)
+        job = read_job(call.source) if local else None
         settings = read_settings()
         configure_logging(settings)
+        sys.argv = list(call.argv)
         environment.prepare(os.environ, sys.argv)
     except PinpointError as error:
         sys.exit(error.wire())
@@ -67,12 +71,16 @@ def start(handler: Entry) -> None:
     async def printing(job: dict[str, Any]) -> Any:
         result = await handler(job)
         print(json.dumps(result, indent=2, ensure_ascii=False), file=answers, flush=True)
+        if words := in_words(result, call.source):
+            print(words, file=sys.stderr, flush=True)
         return result
 
     config = {
         "handler": printing if local else handler,
         "concurrency_modifier": lambda _: settings.max_concurrency,
     }
+    if job is not None:
+        sys.argv += ["--test_input", json.dumps(job)]
     # The SDK prints a banner and its log; of a local run, standard output is the answer and nothing else.
     with redirect_stdout(sys.stderr) if local else nullcontext():
         runpod.serverless.start(config)
