@@ -1,4 +1,5 @@
-"""What prompts are measured on: five kinds of texts with a list of labels each, parted into a half to choose by and a
+"""What prompts are measured on: texts of five kinds with a list of labels each, yes or no about one label, and long
+lists; parted into a half to choose by and a
 half that is kept out of the choice.
 
 Company documents and intents come from files that are no part of the project; news items are our own; generated
@@ -23,6 +24,8 @@ NEWS_LABELS = ("World", "Sports", "Business", "Sci/Tech")
 # A generated document longer than this is left out: the longest take minutes on two cores and tell nothing else.
 MOST_CHARS = 1500
 KINDS = ("company", "news", "known", "unknown", "generated")
+MANY = "many"
+MANY_LABELS = 60
 YES_KINDS = ("company", "news", "known", "generated")
 YES_NO = ("yes", "no")
 
@@ -65,6 +68,11 @@ def items(data: Path, count: int) -> list[Item]:
         for place, (text, labels, right) in enumerate(rows)
     ]
     made += [question for item in made if item.kind in YES_KINDS for question in _yes_no(item)]
+    many = intents(support.unseen_messages, known, MANY_LABELS, count // 2)
+    made += [
+        Item(f"{MANY}:{place}", MANY, text, tuple(map(str, labels)), list(labels).index(right))
+        for place, (text, labels, right) in enumerate(many)
+    ]
     return sorted(made, key=lambda item: int(item.id.partition(":")[2]))
 
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
 
-from bench.prompt_items import KINDS
+from bench.prompt_items import KINDS, MANY
 
 Values = NDArray[np.float64]
 DRAWS = 2000
@@ -95,7 +95,7 @@ def report(
     console = Console(width=170)
     written: list[dict[str, Any]] = []
     for model, every in read(files).items():
-        for kinds, reference in ((KINDS, base), (YES_KINDS, yes_base)):
+        for kinds, reference in ((KINDS, base), (YES_KINDS, yes_base), ((MANY,), base)):
             variants = {
                 name: {item: row for item, row in rows.items() if row["kind"] in kinds} for name, rows in every.items()
             }

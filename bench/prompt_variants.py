@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from string import ascii_uppercase
 
+from bench.prompt_items import MANY, Item
 from pinpoint.prompting.template import Piece
 
 ROOT = "Answer the question about the document with one of the given labels and nothing else.\n"
@@ -60,6 +61,12 @@ class Variant:
     def asks(self) -> bool:
         """Whether it asks for yes or no about one label."""
         return "{asked}" in self.user
+
+    def suits(self, item: Item) -> bool:
+        """Whether it asks what `item` asks, and has codes enough."""
+        if item.kind == MANY:
+            return self.name in _OF_MANY
+        return self.asks == bool(item.asked)
 
     def pieces(self, document: str, labels: Sequence[str], asked: str) -> Iterator[Piece]:
         """The user's turn."""
@@ -147,7 +154,10 @@ _YES = (
 
 _REVERSED = ("yes lettered", "v1 labels first", "v1 document first", "letter", "text", "letter, paren", "number",
              "letter, categories",
-             "letter, text", "letter, tags")  # fmt: skip
+             "letter, text", "letter, tags", "two letters")  # fmt: skip
+
+_OF_MANY = ("v1 labels first", "v1 document first", "text", "number", "two letters", "text <", "number <",
+            "two letters <")  # fmt: skip
 
 VARIANTS = (
     _PLAIN
