@@ -18,7 +18,7 @@ from rich.table import Column, Table
 from pinpoint.errors import PinpointError
 from pinpoint.planning.cards import CARDS, GB, GIB, Card, find_card
 from pinpoint.planning.known_models import find_shape
-from pinpoint.planning.memory_plan import MemoryPlan, choose_precision
+from pinpoint.planning.memory_plan import STORE_BYTES, MemoryPlan, choose_precision
 from pinpoint.planning.memory_plan import plan as plan_memory
 from pinpoint.planning.model_shapes import ModelShape
 from pinpoint.planning.what_fits import Alternative, alternatives
@@ -65,7 +65,18 @@ def plan(
             min=0, callback=_finite, envvar="PINPOINT_MAX_MEMORY_GB", help="GB that the worker may take at most."
         ),
     ] = None,
-    concurrency: Annotated[int, typer.Option(min=1, max=1000, help="Jobs in flight, each with labels of its own.")] = 4,
+    concurrency: Annotated[
+        int,
+        typer.Option(
+            min=1, max=1000, envvar="PINPOINT_MAX_CONCURRENCY", help="Jobs in flight, each with labels of its own."
+        ),
+    ] = 4,
+    prefix_store_bytes: Annotated[
+        int,
+        typer.Option(
+            min=0, envvar="PINPOINT_PREFIX_STORE_BYTES", help="Most that shared prompt beginnings may hold, bytes."
+        ),
+    ] = STORE_BYTES,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON, with every figure in bytes.")] = False,
 ) -> None:
     """Say whether a model fits on a card, term by term; and if it does not, what does.
@@ -99,9 +110,10 @@ def plan(
             round(buffer_gb * GB),
             None if max_memory_gb is None else round(max_memory_gb * GB),
         )
+        more = {"driver_bytes": for_card.driver_bytes, "store_bytes": prefix_store_bytes}
         if precision == "auto":
-            return choose_precision(shape, *sizes, concurrency, driver_bytes=for_card.driver_bytes)
-        return plan_memory(shape, precision, *sizes, concurrency, driver_bytes=for_card.driver_bytes)
+            return choose_precision(shape, *sizes, concurrency, **more)
+        return plan_memory(shape, precision, *sizes, concurrency, **more)
 
     if card is None:
         plans = [(each, made(each)) for each in CARDS]
@@ -196,6 +208,7 @@ def _plan_json(card: Card, asked: MemoryPlan, fitting: list[Alternative] | None)
         "buffer_bytes": asked.buffer_bytes,
         "max_bytes": asked.max_bytes,
         "concurrency": asked.concurrency,
+        "prefix_store_bytes": asked.store_bytes,
         "bound_bytes": asked.bound_bytes,
         "planned_bytes": asked.planned_bytes,
         "terms": {term.name: {"bytes": term.bytes, "how": term.how} for term in asked.terms},

@@ -151,6 +151,8 @@ class Scorer:
         needed = range(len(asks)) if explain else long
         wanted = {span for index in needed for span in forest.ancestry(asks[index].span)} - kept.keys()
         shared = {span for span, is_shared in enumerate(forest.shared) if is_shared and span not in kept}
+        if not self.store.max_bytes:
+            shared.clear()  # nobody would take the copies
         sums, layers, computed = self._pass(replace(forest, asks=asks), kept, wanted | shared)
         for span in shared & layers.keys():
             self.store.put(forest.path(span), layers[span])

@@ -1,7 +1,8 @@
 """What one forward pass holds on the device at its widest moments, in bytes per token of the packed row.
 
-A pass keeps no keys and values of its layers, so its peak is that of a single layer or of the logits. Each *stage* is
-one such moment: bytes that do not depend on the row, and bytes per token of it. The peak of a row is the widest stage.
+A pass keeps keys and values of its layers only where they are wanted later, which `memory_plan` adds for all of its
+row; beside them its peak is that of a single layer or of the logits. Each *stage* is one such moment: bytes that do not
+depend on the row, and bytes per token of it. The peak of a row is the widest stage.
 The terms follow the Python of `scoring.score`, `attention.span_attention` on CUDA, `experts.int8_experts`, `Int8Linear`
 and transformers' decoder layers name by name, since a tensor lives for as long as a name holds it; whoever changes
 those changes the terms here. `tests/numeric/test_memory_plan_bytes.py` measures all but attention, which is another on
@@ -28,6 +29,8 @@ FLOAT = 4  # bytes of float32
 INDEX = 8  # bytes of int64
 # Rows of float32 logits held at a time: 64 MB for Mixtral's 32,000 tokens, 300 MB for the widest vocabularies in use.
 LOGIT_ROWS = 512
+# Places that a reason's cache has beside the prompt: a label and its opening, and the reason (`forward/generate.py`).
+ANSWER_TOKENS = 256
 # Rows that an expert has, on average, up to which all experts of a layer are multiplied at once
 # (`engine/weights/triton_grouped.py` has the measurements).
 GROUPED_ROWS = 512
@@ -63,6 +66,17 @@ def stages(shape: ModelShape, precision: Precision, kept_tokens: int = 0, *, eve
         if precision == "int8":
             found.append(_grouped_experts(shape))
     return [*found, _logits(shape)]
+
+
+def explanation(shape: ModelShape, precision: Precision, kept_tokens: int = 0) -> Stage:
+    """A reason being written about one prompt, all of the row and `kept_tokens`, beside what the pass has kept.
+
+    The prompt's keys and values once more, in a cache that has room for the answer and the reason; and in each layer
+    in turn these for as many heads as there are queries, since transformers repeats them where there is a mask.
+    """
+    widest = max(_cast(precision, matrix.outputs, matrix.inputs) for matrix in shape.matrices)
+    token_bytes = 2 * HALF * (shape.kv_width * shape.layers + max(shape.query_width, shape.kv_width)) + INDEX + 1
+    return Stage("explanation", token_bytes * (ANSWER_TOKENS + kept_tokens) + widest, token_bytes)
 
 
 def _cast(precision: Precision, outputs: int, inputs: int) -> int:

@@ -1,7 +1,8 @@
 """What a model needs of a card, computed before anything is loaded; and what would fit where it does not.
 
-    bound  = min(card − buffer, PINPOINT_MAX_MEMORY_GB + driver)
-    needed = driver + CUDA context + weights + prefix store + scratch + activations(token budget) + allocator's slack
+    bound  = min(card − what others hold − buffer, PINPOINT_MAX_MEMORY_GB + driver)
+    needed = driver + CUDA context + weights + prefix store
+             + (scratch + activations(token budget) + kept keys and values(token budget)) with the allocator's slack
 
 The token budget is the longest packed row for which `needed` stays within `bound`. It fits when that row holds at least
 one prompt, and when the weights also fit while they are loaded, with the scratch that quantising them takes.
@@ -13,24 +14,25 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from pinpoint.planning.activations import HALF, Precision, Stage, stages
+from pinpoint.planning.activations import HALF, Precision, Stage, explanation, stages
 from pinpoint.planning.cards import GB
 from pinpoint.planning.model_shapes import ModelShape
 from pinpoint.planning.weight_bytes import kv_bytes_per_token, weight_bytes_of
+from pinpoint.settings import Settings
 
 # From the most exact down: what "auto" tries in turn.
 PRECISIONS: tuple[Precision, ...] = ("bf16", "int8", "nf4")
 
 # Outside the allocator: CUDA's context with the kernels it loads, those of Triton and of a recorded step among them.
-# 0.73 to 0.84 GB on an H200 with torch 2.11 (bench/gpu.py).
+# 0.73 to 0.84 GB on an H200 with torch 2.11 (bench/gpu.py). An idle one has taken 0.55 GB on an H100 already.
 CUDA_CONTEXT_BYTES = 1_000_000_000
 # The caching allocator's blocks are larger than their tensors and not all of them are reused: by 19 to 21 % of a pass
 # on an H200 (bench/gpu.py).
 SLACK_PERCENT = 20
-# Labels and instructions of one job as kept in the prefix store: 200 labels of some ten tokens.
+# Labels and instructions of one job as kept in the prefix store: 200 labels of some ten tokens. A store that has room
+# for those of all jobs in flight needs no more, whatever the setting allows.
 ROOT_TOKENS = 2048
-# The store itself, and the copies that a pass takes of new beginnings before the store lets older ones go.
-PREFIX_COPIES = 2
+STORE_BYTES: int = Settings.model_fields["prefix_store_bytes"].default
 # The smallest pass worth starting for: a document of a page and its labels.
 PROMPT_TOKENS = 2048
 # Longer rows gain little: at 16 k tokens, casting each expert costs 6 % of the pass (arithmetic for an H200), and
@@ -60,8 +62,11 @@ class MemoryPlan:
         max_bytes: most that the worker may take, the driver's share aside; None where the operator set no bound.
         prompt_tokens: the row that must fit.
         fitting_tokens: the longest row that memory allows, 0 where not even the fixed terms fit.
-        prefix_bytes: the prefix store (`store_bytes`) and what one pass takes for it.
+        store_limit_bytes: most that the prefix store may hold, as the operator set it.
+        kept_token_bytes: keys and values of all layers, per token of the row: what a pass copies for its next, for
+            reasons to be written, and for the prefix store.
         loading_bytes: scratch while weights are loaded; nothing else of the pass is there then.
+        others_bytes: what other processes hold of the card.
     """
 
     shape: ModelShape
@@ -73,25 +78,27 @@ class MemoryPlan:
     concurrency: int
     prompt_tokens: int
     weight_bytes: int
-    prefix_bytes: int
+    store_limit_bytes: int
+    kept_token_bytes: int
     loading_bytes: int
     stages: tuple[Stage, ...]
     fitting_tokens: int
+    others_bytes: int = 0
 
     @property
     def bound_bytes(self) -> int:
         """What may be taken of the card, the driver's own share included."""
-        return _bound_bytes(self.card_bytes, self.buffer_bytes, self.max_bytes, self.driver_bytes)
+        return _bound_bytes(self.card_bytes - self.others_bytes, self.buffer_bytes, self.max_bytes, self.driver_bytes)
 
     @property
     def held_by_max(self) -> bool:
         """Whether it is `max_bytes` that binds, and not the card and its buffer."""
-        return self.bound_bytes < self.card_bytes - self.buffer_bytes
+        return self.bound_bytes < self.card_bytes - self.others_bytes - self.buffer_bytes
 
     @property
     def store_bytes(self) -> int:
-        """What the prefix store may hold."""
-        return self.prefix_bytes // PREFIX_COPIES
+        """What the prefix store may hold: the operator's limit, or less where the jobs in flight need less."""
+        return _store_bytes(self.shape, self.store_limit_bytes, self.concurrency)
 
     @property
     def fits(self) -> bool:
@@ -118,15 +125,15 @@ class MemoryPlan:
 
     def needed_bytes(self, tokens: int) -> int:
         """What a worker takes at most that loads the model and runs rows of `tokens`."""
-        return self._resident_bytes + max(self.loading_bytes, self.prefix_bytes + with_slack(self.pass_bytes(tokens)))
+        return self._resident_bytes + max(self.loading_bytes, self.store_bytes + with_slack(self.pass_bytes(tokens)))
 
     def pass_bytes(self, tokens: int) -> int:
-        """What one forward pass adds to the resident bytes, the allocator's slack aside."""
-        return max(stage.peak_bytes(tokens) for stage in self.stages)
+        """What one forward pass, or what is done with what it kept, adds to the resident bytes, the slack aside."""
+        return self.kept_token_bytes * tokens + max(stage.peak_bytes(tokens) for stage in self.stages)
 
     @property
     def terms(self) -> tuple[Term, ...]:
-        """The lines of the table. The last is there before the four above it, not with them: the larger side counts."""
+        """The lines of the table. The last is there before the five above it, not with them: the larger side counts."""
         shape, tokens = self.shape, self.token_budget or self.prompt_tokens
         widest = max(self.stages, key=lambda stage: stage.peak_bytes(tokens))
         working = self.pass_bytes(tokens)
@@ -136,9 +143,8 @@ class MemoryPlan:
             Term("weights", self.weight_bytes, f"{shape.parameters / 1e9:.2f} B parameters: {_weights_how(self)}"),
             Term(
                 "prefix store",
-                self.prefix_bytes,
-                f"{self.concurrency} jobs x {ROOT_TOKENS:,} tokens of labels x "
-                f"{kv_bytes_per_token(shape) / 1024:,.0f} KiB, kept, and as much newly taken",
+                self.store_bytes,
+                f"PINPOINT_PREFIX_STORE_BYTES, or less for {self.concurrency} jobs x {ROOT_TOKENS:,} tokens of labels",
             ),
             Term("scratch", widest.fixed_bytes, _scratch_how(widest, self.precision)),
             Term(
@@ -146,11 +152,17 @@ class MemoryPlan:
                 widest.token_bytes * tokens,
                 f"{tokens:,} tokens x {widest.token_bytes / 1e3:.0f} kB, widest in {widest.name}",
             ),
-            Term("allocator's slack", with_slack(working) - working, f"{SLACK_PERCENT} % of the two above"),
+            Term(
+                "kept by a pass",
+                self.kept_token_bytes * tokens,
+                f"{tokens:,} tokens x {self.kept_token_bytes / 1024:,.0f} KiB: keys and values for reasons, long lists "
+                "of labels and the store",
+            ),
+            Term("allocator's slack", with_slack(working) - working, f"{SLACK_PERCENT} % of the three above"),
             Term(
                 "or, while loading",
                 self.loading_bytes,
-                "the largest tensor in 16 bits, and what quantising takes; the four above come later",
+                "the largest tensor in 16 bits, and what quantising takes; the five above come later",
             ),
         )
 
@@ -187,6 +199,8 @@ def plan(
     *,
     driver_bytes: int = 0,
     prompt_tokens: int = PROMPT_TOKENS,
+    store_bytes: int = STORE_BYTES,
+    others_bytes: int = 0,
 ) -> MemoryPlan:
     """Plan `shape` at `precision` on a card.
 
@@ -199,13 +213,17 @@ def plan(
         concurrency: jobs in flight, each with labels of its own in the prefix store.
         driver_bytes: what the driver keeps of `card_bytes`.
         prompt_tokens: the row that must fit at least.
+        store_bytes: most that the prefix store may hold, PINPOINT_PREFIX_STORE_BYTES.
+        others_bytes: what other processes hold of the card.
     """
-    prefix_bytes = PREFIX_COPIES * concurrency * ROOT_TOKENS * kv_bytes_per_token(shape)
-    found = tuple(stages(shape, precision, concurrency * ROOT_TOKENS))
+    kept_token_bytes = kv_bytes_per_token(shape)
+    stored = _store_bytes(shape, store_bytes, concurrency)
+    stored_tokens = stored // kept_token_bytes
+    found = (*stages(shape, precision, stored_tokens), explanation(shape, precision, stored_tokens))
     largest = max(matrix.tensor_elements for matrix in shape.matrices)
-    bound = _bound_bytes(card_bytes, buffer_bytes, max_bytes, driver_bytes)
+    bound = _bound_bytes(card_bytes - others_bytes, buffer_bytes, max_bytes, driver_bytes)
     weight_bytes = weight_bytes_of(shape, precision)
-    room = bound - driver_bytes - CUDA_CONTEXT_BYTES - weight_bytes - prefix_bytes
+    room = bound - driver_bytes - CUDA_CONTEXT_BYTES - weight_bytes - stored
     working = room * 100 // (100 + SLACK_PERCENT)
     return MemoryPlan(
         shape=shape,
@@ -217,11 +235,15 @@ def plan(
         concurrency=concurrency,
         prompt_tokens=prompt_tokens,
         weight_bytes=weight_bytes,
-        prefix_bytes=prefix_bytes,
+        store_limit_bytes=store_bytes,
+        kept_token_bytes=kept_token_bytes,
         # As it arrives; where experts are stored one by one, less. Fused in bf16, it is there twice and stays once.
         loading_bytes=HALF * largest + (0 if precision == "bf16" else QUANTISING_BYTES),
         stages=found,
-        fitting_tokens=max(0, min((working - stage.fixed_bytes) // stage.token_bytes for stage in found)),
+        fitting_tokens=max(
+            0, min((working - stage.fixed_bytes) // (stage.token_bytes + kept_token_bytes) for stage in found)
+        ),
+        others_bytes=others_bytes,
     )
 
 
@@ -234,16 +256,21 @@ def choose_precision(
     *,
     driver_bytes: int = 0,
     prompt_tokens: int = PROMPT_TOKENS,
+    store_bytes: int = STORE_BYTES,
 ) -> MemoryPlan:
     """The plan of the highest precision that fits; of the lowest where none does. Arguments as for `plan`."""
     for precision in PRECISIONS:
         tried = plan(
             shape, precision, card_bytes, buffer_bytes, max_bytes, concurrency,
-            driver_bytes=driver_bytes, prompt_tokens=prompt_tokens,
+            driver_bytes=driver_bytes, prompt_tokens=prompt_tokens, store_bytes=store_bytes,
         )  # fmt: skip
         if tried.fits:
             break
     return tried
+
+
+def _store_bytes(shape: ModelShape, limit_bytes: int, concurrency: int) -> int:
+    return min(limit_bytes, concurrency * ROOT_TOKENS * kv_bytes_per_token(shape))
 
 
 def _bound_bytes(card_bytes: int, buffer_bytes: int, max_bytes: int | None, driver_bytes: int) -> int:
@@ -270,6 +297,8 @@ def _weights_how(made: MemoryPlan) -> str:
 def _scratch_how(stage: Stage, precision: Precision) -> str:
     if stage.name == "logits":
         return "a slice of logits in 16 bits and in float32"
+    if stage.name == "explanation":
+        return "room for an answer and its reason, and what the store kept, once more"
     if precision == "bf16":
         return "no copy of a weight is made"
     return f"the largest matrix of one product, as a 16-bit copy ({stage.name})"

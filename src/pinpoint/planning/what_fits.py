@@ -62,4 +62,5 @@ def _replan(
         asked.concurrency,
         driver_bytes=card.driver_bytes if card else asked.driver_bytes,
         prompt_tokens=asked.prompt_tokens,
+        store_bytes=asked.store_limit_bytes,
     )

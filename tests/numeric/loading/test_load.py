@@ -165,6 +165,17 @@ def test_the_precision_is_settled_and_the_card_capped_before_loading(
     assert load.settle_precision(settings, read_config(saved), "x/y", torch.device("cpu"))[1] is None
 
 
+def test_what_the_kernel_cannot_compute_is_refused_before_loading(saved: Path, fake_card: SimpleNamespace) -> None:
+    settings = Settings(buffer_gb=0.1, compute_dtype="float32")
+    with pytest.raises(ModelError, match="on a GPU computes in bfloat16"):
+        load.settle_precision(settings, read_config(saved), "x/y", torch.device("cuda", 0))
+    config = read_config(saved)
+    config.head_dim = 512
+    with pytest.raises(ModelError, match="x/y has heads of 512 channels"):
+        load.settle_precision(Settings(buffer_gb=0.1), config, "x/y", torch.device("cuda", 0))
+    assert fake_card.fraction is None
+
+
 def test_a_quantised_checkpoint_is_planned_in_its_own_precision(
     quantised: dict[Precision, Path], fake_card: SimpleNamespace
 ) -> None:

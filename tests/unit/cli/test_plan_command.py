@@ -87,9 +87,20 @@ def test_the_knobs_come_from_the_environment_and_the_command_line_wins() -> None
 
 
 def test_jobs_in_flight_take_memory() -> None:
-    few, many = (as_json("--gpu", "RTX 5090", "--precision", "nf4", "--concurrency", n) for n in ("1", "8"))
+    asked = ("--gpu", "RTX 5090", "--precision", "nf4", "--prefix-store-bytes", "3000000000", "--concurrency")
+    few, many = (as_json(*asked, n) for n in ("1", "8"))
     assert many["terms"]["prefix store"]["bytes"] == 8 * few["terms"]["prefix store"]["bytes"]
     assert many["token_budget"] < few["token_budget"]
+
+
+def test_the_prefix_store_is_as_large_as_the_worker_would_make_it() -> None:
+    asked = ("--gpu", "A100 80GB", "--concurrency", "64")
+    assert as_json(*asked)["terms"]["prefix store"]["bytes"] == 256_000_000
+    for found in (
+        as_json(*asked, "--prefix-store-bytes", "1000"),
+        as_json(*asked, PINPOINT_PREFIX_STORE_BYTES="1000"),
+    ):
+        assert found["terms"]["prefix store"]["bytes"] == found["prefix_store_bytes"] == 1000
 
 
 @pytest.mark.parametrize(

@@ -124,7 +124,7 @@ def settle_precision(
     A quantised checkpoint has its own. On a CPU nothing is planned, and "auto" is what a GPU would hold by default.
 
     Raises:
-        ModelError: the checkpoint cannot be held in what was asked for.
+        ModelError: the checkpoint cannot be held in what was asked for, or attention on a GPU cannot compute it.
         CapacityError: it does not fit.
     """
     wanted, stored = settings.precision, stored_precision(config)
@@ -139,8 +139,10 @@ def settle_precision(
         wanted = stored
     if device.type != "cuda":
         return "int8" if wanted == "auto" else wanted, None
-    free_bytes, total_bytes = torch.cuda.mem_get_info(device)
     shape = shape_from_config(config.to_dict(), name)
+    gpu.check_kernel(settings, shape)
+    free_bytes, total_bytes = torch.cuda.mem_get_info(device)
+    free_bytes += torch.cuda.memory_reserved(device)
     made = gpu.plan_or_refuse(settings, shape, total_bytes, free_bytes, wanted)
     gpu.enforce(made, device, total_bytes)
     return made.precision, made
