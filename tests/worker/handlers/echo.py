@@ -2,7 +2,7 @@
 
 Input, all optional: `echo` (returned), `sleep_s` (awaited), `block_s` (blocks the event loop), `forward_s` (blocks a
 thread inside the guarded forward pass), `forward_until` (the same until there is a file of this name),
-`hold_interpreter_s` (stops every thread), `fail` (a way to fail, below), `returns` (returned as it is), `swallow`
+`hold_interpreter` (stops every thread for ever), `fail` (a way to fail, below), `returns` (as it is), `swallow`
 (survive a cancel), `progress` (updates sent before the answer), `replace` (ask for a new worker, by this worker's own
 means).
 
@@ -74,6 +74,13 @@ def forward_until(path: str) -> None:
             time.sleep(0.01)
 
 
+def hold_interpreter() -> None:
+    """For ever, whatever signals come: PyDLL keeps the interpreter lock, and the kernel waits for the mutex."""
+    libc, mutex = ctypes.PyDLL(None), ctypes.create_string_buffer(64)
+    libc.pthread_mutex_lock(mutex)
+    libc.pthread_mutex_lock(mutex)
+
+
 async def answer(job: dict[str, Any]) -> Any:
     """Do what the input says."""
     job_id, told = job["id"], job.get("input")
@@ -93,8 +100,8 @@ async def answer(job: dict[str, Any]) -> Any:
             raise
     if "block_s" in told:
         time.sleep(told["block_s"])
-    if "hold_interpreter_s" in told:
-        ctypes.PyDLL(None).sleep(told["hold_interpreter_s"])  # PyDLL keeps the interpreter lock
+    if "hold_interpreter" in told:
+        hold_interpreter()
     if "forward_s" in told:
         await asyncio.get_running_loop().run_in_executor(None, forward, told["forward_s"])
     if "forward_until" in told:

@@ -6,6 +6,7 @@ import logging
 from typing import Protocol
 
 from pinpoint.serving.sdk_guards.drain import DrainGuard
+from pinpoint.serving.sdk_guards.judge import Judge
 from pinpoint.serving.sdk_guards.log import LogGuard
 from pinpoint.serving.sdk_guards.ping import PingGuard
 from pinpoint.serving.sdk_guards.probe import SDK_VERSION, Target, differences
@@ -14,7 +15,7 @@ from pinpoint.serving.sdk_guards.results import ResultsGuard
 from pinpoint.serving.sdk_guards.runtime import Runtime
 from pinpoint.serving.sdk_guards.slots import SlotsGuard
 from pinpoint.serving.sdk_guards.take import TakeGuard
-from pinpoint.serving.sdk_guards.watchdog import WatchdogGuard
+from pinpoint.serving.sdk_guards.watchdog import WatchdogGuard, watch_tick_s
 
 log = logging.getLogger("pinpoint.sdk")
 
@@ -59,7 +60,8 @@ class Installation:
         take = TakeGuard(runtime)
         drain = DrainGuard(settings.late_take_s, runtime, lambda: take.reading)
         results = ResultsGuard(settings.post_attempt_s, settings.post_deadline_s, int(settings.kept_results_bytes))
-        self.watchdog = WatchdogGuard(settings.hang_s, runtime)
+        judge = Judge(2 * settings.hang_s, watch_tick_s(settings.hang_s))
+        self.watchdog = WatchdogGuard(settings.hang_s, runtime, judge)
         self.replacement = ReplacementGuard(settings.last_result_s, runtime, drain, results)
         self.names: list[str] = []
         # `drain` wraps what `take` put in place, and `slots` what `drain` did; it is last, since `replacement` looks at
@@ -68,7 +70,7 @@ class Installation:
         if local:
             return
         self._put(results)
-        self._put(PingGuard())
+        self._put(PingGuard(judge))
         if self._put(runtime):
             self._put(take)
             self._put(drain)

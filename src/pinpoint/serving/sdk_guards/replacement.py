@@ -9,8 +9,8 @@ it the worker just leaves: the platform starts its container anew.
 
 from __future__ import annotations
 
+import asyncio
 import logging
-import time
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -92,8 +92,9 @@ class ReplacementGuard:
         if self.reason is None:
             self._posting.add(me)
             return False
-        until_s = time.monotonic() + self._last_result_s
-        while time.monotonic() < until_s:
+        now = asyncio.get_running_loop().time
+        until_s = now() + self._last_result_s
+        while now() < until_s:
             others = self._running - {me}
             if others - self._posting or self._runtime.scaler.jobs_queue.qsize():
                 break  # someone after me will be the last

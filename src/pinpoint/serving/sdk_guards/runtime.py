@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable, Coroutine
 from typing import Any
 
+from pinpoint.serving.sdk_guards.clock import GivenTime
 from pinpoint.serving.sdk_guards.probe import Target
 
 
@@ -19,6 +20,7 @@ class Runtime:
     )
 
     def __init__(self) -> None:
+        self.clock = GivenTime()  # the loop's own: what waits in it is not late because the process was paused
         self.loop: asyncio.AbstractEventLoop | None = None
         self.scaler: Any = None
         self.changed = asyncio.Event()
@@ -35,6 +37,8 @@ class Runtime:
 
         async def watched_run(scaler: Any) -> None:
             self.scaler, self.loop = scaler, asyncio.get_running_loop()
+            self.clock.start()
+            vars(self.loop)["time"] = self.clock.time
             for call in self.on_start:
                 call()
             try:

@@ -5,8 +5,12 @@ looks healthy for ever and keeps its jobs. A thread looks every second whether a
 `hang_s`, or the event loop has not answered for as long. If so it says where every thread stands, tells the platform
 "unhealthy", ends the ping process and leaves with code 70; the platform gives the jobs to another worker.
 
-That thread needs the interpreter lock. Should a hung call hold it, the interpreter's own timer (faulthandler), which
-needs no lock and is wound up anew every second, ends the process after twice `hang_s`.
+Time is counted in that thread's own ticks, not read from a clock: while the container is frozen (FlashBoot, SIGSTOP)
+the thread does not tick either, and a pause of an hour is no hang of an hour. Where a single tick took longer than
+`hang_s`, counting begins anew.
+
+The thread needs the interpreter lock. Should a hung call hold it, the ping process ends the worker (`judge`) after
+twice `hang_s`.
 """
 
 from __future__ import annotations
@@ -15,16 +19,23 @@ import contextlib
 import faulthandler
 import multiprocessing
 import os
-import sys
 import threading
 import time
 from collections.abc import Iterator
 
+from pinpoint.serving import streams
+from pinpoint.serving.sdk_guards.judge import REPORT_S, Judge
 from pinpoint.serving.sdk_guards.probe import Target
 from pinpoint.serving.sdk_guards.runtime import Runtime
 
 EXIT_CODE = 70  # EX_SOFTWARE
-REPORT_S = 3.0  # the SDK bounds its report to 2 s a phase
+LINES_S = 0.5  # for lines that wait to be written
+
+
+class _Pass:
+    """A forward pass that runs, and how many ticks it has done so."""
+
+    ticks = 0
 
 
 class WatchdogGuard:
@@ -33,11 +44,12 @@ class WatchdogGuard:
     name = "watchdog"
     targets = (Target("rp_fitness", "_report_unhealthy", "527848b76a3abfe0"),)
 
-    def __init__(self, hang_s: float, runtime: Runtime) -> None:
+    def __init__(self, hang_s: float, runtime: Runtime, judge: Judge) -> None:
         self._hang_s = hang_s
         self._runtime = runtime
-        self._forwards: dict[object, float] = {}  # token → when its forward pass began
-        self._answered_s = 0.0
+        self._judge = judge
+        self._passes: set[_Pass] = set()
+        self._unanswered = 0  # ticks since the event loop answered
         self._loop_ended = False
 
     def difference(self) -> str | None:
@@ -52,51 +64,58 @@ class WatchdogGuard:
     @contextlib.contextmanager
     def forward(self) -> Iterator[None]:
         """A forward pass runs in this thread."""
-        token = object()
-        self._forwards[token] = time.monotonic()
+        own = _Pass()
+        self._passes.add(own)
         try:
             yield
         finally:
-            del self._forwards[token]
+            self._passes.discard(own)
 
     def _start(self) -> None:
-        self._answered_s = time.monotonic()
-        self._wind()  # not only at the first look: what holds the lock before it would let nobody look
+        self._judge.arm()
         threading.Thread(target=self._watch, name="watchdog", daemon=True).start()
 
     def _end(self) -> None:
         # Forward passes are still watched: leaving waits for their threads.
         self._loop_ended = True
 
-    def _beat(self) -> None:
-        self._answered_s = time.monotonic()
+    def _answer(self) -> None:
+        self._unanswered = 0
 
     def _watch(self) -> None:
-        pause_s = min(1.0, self._hang_s / 4)
+        tick_s = watch_tick_s(self._hang_s)
+        seen_s = time.monotonic()
         while True:
-            time.sleep(pause_s)
-            self._wind()
-            self._runtime.call_in_loop(self._beat)
+            self._judge.beat()
+            time.sleep(tick_s)
             now_s = time.monotonic()
-            oldest_s = min(list(self._forwards.values()), default=now_s)
-            if now_s - oldest_s > self._hang_s:
-                self._leave("forward", now_s - oldest_s)
-            if not self._loop_ended and now_s - self._answered_s > self._hang_s:
-                self._leave("event_loop", now_s - self._answered_s)
+            self._look(tick_s, paused=now_s - seen_s > self._hang_s)
+            seen_s = now_s
 
-    def _wind(self) -> None:
-        """Have the interpreter end the process unless this is called again in time."""
-        faulthandler.dump_traceback_later(2 * self._hang_s, exit=True, file=sys.__stderr__ or 2)
+    def _look(self, tick_s: float, paused: bool) -> None:
+        """One tick."""
+        self._unanswered += 1
+        for own in list(self._passes):
+            own.ticks += 1
+            if paused:
+                own.ticks = 0
+        if paused:
+            self._unanswered = 0
+        self._runtime.call_in_loop(self._answer)
+        longest = max((own.ticks for own in list(self._passes)), default=0)
+        if longest * tick_s > self._hang_s:
+            self._leave("forward", longest * tick_s)
+        if not self._loop_ended and self._unanswered * tick_s > self._hang_s:
+            self._leave("event_loop", self._unanswered * tick_s)
 
     def _leave(self, what: str, stood_s: float) -> None:
-        # No logging: whoever hangs may hold its lock.
-        line = (
-            f"CRITICAL pinpoint.sdk watchdog: {what} made no progress for {stood_s:.1f} s; leaving with {EXIT_CODE}\n"
+        # No logging, and nothing that can wait: whoever hangs may hold its lock, and nobody may read the log.
+        streams.flush(LINES_S)
+        streams.urgent(
+            f"CRITICAL pinpoint.sdk watchdog: {what} made no progress for {stood_s:.1f} s; leaving with {EXIT_CODE}"
         )
-        with contextlib.suppress(OSError):
-            os.write(2, line.encode())
         with contextlib.suppress(Exception):
-            faulthandler.dump_traceback(file=sys.__stderr__ or 2, all_threads=True)
+            faulthandler.dump_traceback(file=streams.urgent_fd(), all_threads=True)
         with contextlib.suppress(Exception):
             from runpod.serverless.modules import rp_fitness
 
@@ -109,3 +128,8 @@ class WatchdogGuard:
             for child in multiprocessing.active_children():  # the ping process, and the sandboxes of documents
                 child.kill()
         os._exit(EXIT_CODE)
+
+
+def watch_tick_s(hang_s: float) -> float:
+    """How often a hang of so many seconds is looked for."""
+    return min(1.0, hang_s / 4)
