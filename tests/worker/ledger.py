@@ -147,6 +147,8 @@ class Ledger:
         self.stop_pods: list[tuple[str, float]] = []  # workers that asked to be replaced, and when
         self.polls_open: Counter[str] = Counter()
         self.polls_begun: Counter[str] = Counter()
+        self.stop_polls: Counter[str] = Counter()
+        self.landed: Counter[str] = Counter()  # requests for the page that redirects lead to, by method
         self.answered_by: Counter[str] = Counter()  # results recorded, by worker
 
     def now_s(self) -> float:

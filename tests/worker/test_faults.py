@@ -19,7 +19,7 @@ import pytest
 
 from tests.worker.conftest import echo_worker, rounds, seed
 from tests.worker.emulator import Platform
-from tests.worker.faults import PostFault, TakeFault
+from tests.worker.faults import ACCEPTED, AT_ONCE, TRANSIENT, PostFault, TakeFault
 from tests.worker.processes import WorkerProcess
 from tests.worker.test_guards import HANGS
 from tests.worker.test_sdk_facts import DEEP, HUGE_INTEGER
@@ -61,24 +61,19 @@ def begun(platform: Platform, job_id: str) -> None:
 # Posts
 
 POSTS = {
-    "500": [PostFault.ERROR_500],
-    "429": [PostFault.BUSY_429],
-    "400": [PostFault.REFUSED_400],
-    "reset": [PostFault.RESET],
-    "reset after": [PostFault.RESET_AFTER],
-    "never": [PostFault.NEVER],
+    **{fault.value: fault for fault in TRANSIENT},
+    "reset after": PostFault.RESET_AFTER,
 }
 
 
 @pytest.mark.parametrize("kind", POSTS)
 def test_a_post_that_fails_is_made_again(shared: Platform, kind: str) -> None:
-    (fault,) = POSTS[kind]
+    fault = POSTS[kind]
     ids: list[str] = []
     with Traffic(shared, random.Random(seed())) as traffic:
         for number, chance in enumerate(chances(f"post {kind}")):
             ids.append(f"post-{kind.replace(' ', '-')}-{number}")
-            # One short of the number of 400s at which the guard believes them.
-            shared.faults.script_posts(ids[-1], *[fault] * chance.randint(1, 3))
+            shared.faults.script_posts(ids[-1], *[fault] * chance.randint(1, 5))
             shared.submit({"echo": number, "sleep_s": chance.uniform(0, 0.2)}, ids[-1])
             time.sleep(chance.uniform(0, 0.05))
         shared.ledger.wait(lambda own: all(own.jobs[name].acknowledged for name in ids), 120, "all are accepted")
@@ -87,6 +82,24 @@ def test_a_post_that_fails_is_made_again(shared: Platform, kind: str) -> None:
     for name in ids:
         bodies = {post.body for post in shared.ledger.jobs[name].posts}
         assert len(bodies) == 1, name  # the same answer, not another
+    assert not shared.ledger.landed
+
+
+@pytest.mark.parametrize("fault", ACCEPTED, ids=lambda fault: str(fault.value))
+def test_a_post_that_was_accepted_is_not_made_again(shared: Platform, fault: PostFault) -> None:
+    ids: list[str] = []
+    with Traffic(shared, random.Random(seed())) as traffic:
+        for number, chance in enumerate(chances(f"post {fault.value}")):
+            ids.append(f"accepted-{fault.name}-{number}")
+            shared.faults.script_posts(ids[-1], *[fault] * 3)
+            shared.submit({"echo": number, "sleep_s": chance.uniform(0, 0.2)}, ids[-1])
+            time.sleep(chance.uniform(0, 0.05))
+        shared.ledger.wait_final(*ids, timeout_s=60)
+        traffic.stop()
+    # Jobs are over when their results are: as many as there are slots can run again.
+    shared.ledger.wait_final(*[shared.submit({"sleep_s": 0.1}) for _ in range(SLOTS)])
+    once(shared, *ids, *traffic.ids)
+    assert {len(shared.ledger.jobs[name].posts) for name in ids} == {1}
 
 
 @pytest.mark.parametrize("how", ["unserialisable", "surrogate", "nan", "generator"])
@@ -105,7 +118,9 @@ def test_a_result_that_cannot_be_posted_is_an_error_and_hurts_nobody(shared: Pla
 # Takes
 
 
-@pytest.mark.parametrize("kind", [TakeFault.ERROR_500, TakeFault.FLASHBOOT_400, TakeFault.SLOW, TakeFault.CUT])
+@pytest.mark.parametrize(
+    "kind", [kind for kind in TakeFault if kind not in (TakeFault.NONE, TakeFault.BUSY_429)], ids=lambda kind: kind.name
+)
 def test_a_take_that_fails_loses_nothing(shared: Platform, kind: TakeFault) -> None:
     before = shared.faults.hits[f"take {kind.value}"]
     shared.faults.slow_s = 0.05
@@ -120,6 +135,45 @@ def test_a_take_that_fails_loses_nothing(shared: Platform, kind: TakeFault) -> N
     finally:
         shared.faults.take_chance = 0.0
     once(shared, *traffic.ids)
+
+
+@pytest.mark.parametrize("kind", AT_ONCE, ids=lambda kind: kind.name)
+def test_takes_answered_at_once_with_nothing_are_no_storm(shared: Platform, kind: TakeFault) -> None:
+    ids: list[str] = []
+    try:
+        for chance in chances(f"storm {kind}"):
+            shared.faults.take_kinds, shared.faults.take_chance = (kind,), 1.0
+            before = shared.ledger.polls_begun["w1"]
+            time.sleep(chance.uniform(0.5, 1.5))
+            # The bare SDK asks more than a thousand times a second. 0, 0.1, 0.3, 0.7, 1.5: the beginnings of a pause.
+            assert shared.ledger.polls_begun["w1"] - before <= 8
+            shared.faults.take_chance = 0.0
+            ids.append(shared.submit({"echo": 1}))
+            shared.ledger.wait_final(ids[-1])
+    finally:
+        shared.faults.take_chance = 0.0
+    once(shared, *ids)
+
+
+def test_stop_polls_answered_at_once_with_unknown_jobs_are_no_storm(shared: Platform) -> None:
+    ids: list[str] = []
+    try:
+        for number, chance in enumerate(chances("stop storm")):
+            shared.faults.stop_ids = ("nobody",) if number % 2 else ("nobody", *ids[-1:])
+            before = shared.ledger.stop_polls["w1"]
+            ids.append(shared.submit({"sleep_s": 0.1}))
+            time.sleep(chance.uniform(0.5, 1.5))
+            assert shared.ledger.stop_polls["w1"] - before <= 8
+            shared.faults.stop_ids = ()
+            stopped = shared.submit({"sleep_s": 60, "progress": ["begun"]})
+            begun(shared, stopped)
+            shared.cancel(stopped)
+            shared.ledger.wait_final(ids[-1])
+    finally:
+        shared.faults.stop_ids = ()
+    once(shared, *ids)
+    # The stopped ones have given their slots back.
+    shared.ledger.wait_final(*[shared.submit({"sleep_s": 0.1}) for _ in range(SLOTS)])
 
 
 def test_a_worker_told_to_wait_loses_nothing(tmp_path: Path) -> None:
@@ -141,22 +195,28 @@ def test_a_worker_told_to_wait_loses_nothing(tmp_path: Path) -> None:
 def test_malformed_jobs_of_a_batch_leave_their_neighbours_alone(shared: Platform) -> None:
     bad = [
         b'{"input": {"echo": 1}}',
-        b'{"id": 7, "input": {"echo": 1}}',
+        b'{"id": [7], "input": {"echo": 1}}',
+        b'{"id": "", "input": {"echo": 1}}',
         b'{"id": "..", "input": {"echo": 1}}',
-        b'{"id": "two\\nlines", "input": {"echo": 1}}',
         b'{"input": {"echo": %s}}' % HUGE_INTEGER,
         b'{"input": {"echo": %s}}' % DEEP,
         b'{"input": {"echo": "\xff"}}',
         b"null",
         b"}",
     ]
-    good: list[str] = []
+    good, told = list[str](), list[str]()
     with Traffic(shared, random.Random(seed())) as traffic:
         for number, chance in enumerate(chances("malformed")):
             named = [f"beside-{number}-{n}" for n in range(chance.randint(1, 4))]
+            named.append(f"no\u00a0break {number}")
             batch: list[tuple[bytes, str | None]] = [
                 (json.dumps({"id": name, "input": {"echo": name}}).encode(), name) for name in named
             ]
+            named.append(str(10**6 + number))
+            batch.append((json.dumps({"id": 10**6 + number, "input": {"echo": named[-1]}}).encode(), named[-1]))
+            lines = f"two\nlines {number}"
+            batch.append((json.dumps({"id": lines, "input": {"echo": 1}}).encode(), lines))
+            told.append(lines)
             batch += [(raw, None) for raw in chance.sample(bad, chance.randint(1, 4))]
             chance.shuffle(batch)
             shared.submit_batch(batch)
@@ -164,8 +224,10 @@ def test_malformed_jobs_of_a_batch_leave_their_neighbours_alone(shared: Platform
             time.sleep(chance.uniform(0, 0.1))
         for job in shared.ledger.wait_final(*good, timeout_s=60):
             assert job.output["echo"] == job.id
+        for job in shared.ledger.wait_final(*told, timeout_s=60):
+            assert job.error.startswith("invalid_id: ")
         traffic.stop()
-    once(shared, *good, *traffic.ids)
+    once(shared, *good, *told, *traffic.ids)
 
 
 # Cancels

@@ -7,8 +7,6 @@ import os
 import subprocess
 import sys
 import time
-from contextlib import asynccontextmanager
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -16,10 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pinpoint.serving import sdk_guards
-from pinpoint.serving.sdk_guards.kept_results import KeptResults, Result
 from pinpoint.serving.sdk_guards.probe import Target, differences
-from pinpoint.serving.sdk_guards.results import ResultsGuard
-from pinpoint.serving.sdk_guards.taken_jobs import Refused, elements, find_id, read_jobs, usable_id
+from pinpoint.serving.sdk_guards.taken_jobs import Refused, answerable_id, elements, find_id, read_jobs
 from pinpoint.serving.secrets import without_queries
 from tests.worker.processes import ROOT
 
@@ -45,7 +41,8 @@ def test_no_body_can_make_reading_fail(body: bytes) -> None:
 
 @given(st.lists(st.booleans(), min_size=1, max_size=8), st.randoms())
 def test_good_jobs_are_all_that_is_left(goods: list[bool], chance: Any) -> None:
-    bad = [b'{"id": "bad", "input": %s}' % (b"1" * 5000), b"{}", b"7", b'{"id": "\xff", "input": 1}', b'{"id": "x"}']
+    bad = [b'{"id": "bad", "input": %s}' % (b"1" * 5000), b"{}", b"7", b'{"id": "\xff", "input": 1}', b'{"id": "x"}',
+           b'{"id": [], "input": 1}']  # fmt: skip
     parts = [b'{"id": "%d", "input": {}}' % n if good else chance.choice(bad) for n, good in enumerate(goods)]
     jobs, refused = read_jobs(b"[" + b",".join(parts) + b"]")
     assert [job["id"] for job in jobs] == [str(n) for n, good in enumerate(goods) if good]
@@ -56,7 +53,10 @@ def test_the_id_of_an_unreadable_job_is_found_at_its_top_level_alone() -> None:
     huge = "1" * 5000
     assert find_id(f'{{"input": {{"id": "inner", "n": {huge}}}, "id": "outer"}}') == "outer"
     assert find_id(f'{{"input": {{"id": "inner", "n": {huge}}}}}') is None
-    assert find_id(f'{{"webhook": "id", "id": 5, "n": {huge}}}') is None
+    assert find_id(f'{{"webhook": "id", "id": 5, "n": {huge}}}') == "5"
+    assert find_id(f'{{"n": {huge}, "id": 7.5 }}') == "7.5"
+    assert find_id(f'{{"id": {huge}, "n": 1}}') is None
+    assert find_id(f'{{"id": [5], "n": {huge}}}') is None
     assert read_jobs(f'{{"id": "single", "input": {huge}}}'.encode())[1] == [
         Refused("single", "invalid_json: the job is not JSON that can be read")
     ]
@@ -69,65 +69,45 @@ def test_an_endless_string_is_read_in_linear_time() -> None:
     assert time.process_time() - began_s < 1
 
 
-@pytest.mark.parametrize("job_id", ["", ".", "..", "a\nb", "a\x00", "a\ud800", " a", "x" * 257, 7, None, ["a"], True])
-def test_unusable_ids(job_id: object) -> None:
-    assert not usable_id(job_id)
+@pytest.mark.parametrize(
+    ("job_id", "named"),
+    [(7, "7"), (-1, "-1"), (0, "0"), (7.5, "7.5"), ("a\u00a0b", "a\u00a0b"), (" a", " a"), ("a b", "a b"),
+     ("\u2003", "\u2003"), ("a/../b", "a/../b"), ("%2e", "%2e"), ("ключ", "ключ"), ("x" * 256, "x" * 256)],
+)  # fmt: skip
+def test_a_job_whose_id_can_be_quoted_is_run(job_id: object, named: str) -> None:
+    assert answerable_id(job_id) == named
+    jobs, refused = read_jobs(json.dumps({"id": job_id, "input": 1}).encode())
+    assert ([job["id"] for job in jobs], refused) == ([named], [])
 
 
-class FakeSession:
-    """Answers posts with the statuses told, then 200."""
-
-    def __init__(self, statuses: list[int]) -> None:
-        self.statuses = statuses
-        self.posted: list[tuple[str, bytes]] = []
-
-    @asynccontextmanager
-    async def post(self, url: str, data: bytes, headers: dict[str, str], timeout: Any) -> Any:
-        self.posted.append((headers["X-Request-ID"], data))
-
-        async def read() -> bytes:
-            return b""
-
-        yield SimpleNamespace(status=self.statuses.pop(0) if self.statuses else 200, read=read)
+@pytest.mark.parametrize("job_id", ["a\nb", "a\x00", "a\u2028b", "\x7f", "a\tb", "x" * 257, "x" * 2000])
+def test_one_that_cannot_be_run_is_told_so(job_id: str) -> None:
+    jobs, (bad,) = read_jobs(json.dumps({"id": job_id, "input": 1}).encode())
+    assert (jobs, bad.id) == ([], job_id)
+    assert bad.error.startswith("invalid_id: the job's id has ")
 
 
-async def _post(guard: ResultsGuard, session: FakeSession, job_id: str) -> None:
-    url = "http://127.0.0.1/$ID?x=1"
-    await guard._deliver_final(session, Result(job_id, url.replace("$ID", job_id), job_id.encode()))
+@pytest.mark.parametrize(
+    ("job_id", "why"),
+    [("", "empty"), (".", "dots alone"), ("..", "dots alone"), ("a\ud800", "no Unicode text"),
+     ("x" * 2001, "2001 characters"), (None, "null"), (["a"], "a list"), ({"a": 1}, "an object"),
+     (True, "true or false"), (int("9" * 2001), "a number of too many digits")],
+)  # fmt: skip
+def test_one_that_nobody_can_be_told_of_is_said_in_the_log(job_id: object, why: str) -> None:
+    jobs, (bad,) = read_jobs(json.dumps({"id": job_id, "input": 1}).encode())
+    assert (jobs, bad) == ([], Refused(None, f"a taken job has an id that no answer can name: {why}"))
 
 
-async def test_a_result_given_up_is_kept_and_posted_once_the_platform_accepts_again() -> None:
-    guard = ResultsGuard(attempt_s=1, deadline_s=0, kept_bytes=100)
-    session = FakeSession([503, 503])
-    await _post(guard, session, "a")
-    await _post(guard, session, "b")
-    assert (len(guard.kept), guard.kept.bytes) == (2, 2)
-    await _post(guard, session, "c")
-    assert [name for name, _ in session.posted] == ["a", "b", "c", "a", "b"]
-    assert (len(guard.kept), guard.kept.bytes) == (0, 0)
+@given(JSON)
+def test_any_id_is_run_or_refused(job_id: Any) -> None:
+    jobs, refused = read_jobs(json.dumps([{"id": job_id, "input": 1}, {"id": "good", "input": 1}]).encode())
+    assert len(jobs) + len(refused) == 2 and jobs[-1]["id"] == "good"
+    assert all(isinstance(job["id"], str) for job in jobs)
 
 
-async def test_a_kept_result_that_fails_again_stays_kept() -> None:
-    guard = ResultsGuard(attempt_s=1, deadline_s=0, kept_bytes=100)
-    session = FakeSession([503, 200, 503])
-    await _post(guard, session, "a")
-    await _post(guard, session, "b")
-    assert [name for name, _ in session.posted] == ["a", "b", "a"]
-    assert len(guard.kept) == 1
-
-
-@given(st.lists(st.tuples(st.sampled_from("abcde"), st.binary(max_size=9))), st.integers(0, 20))
-def test_kept_results_never_exceed_their_bound(puts: list[tuple[str, bytes]], limit_bytes: int) -> None:
-    kept = KeptResults(limit_bytes)
-    for job_id, body in puts:
-        kept.put(Result(job_id, "", body))
-        assert kept.bytes <= limit_bytes
-    held_bytes = kept.bytes
-    emptied_bytes = 0
-    while (result := kept.take_oldest()) is not None:
-        emptied_bytes += len(result.body)
-    assert emptied_bytes == held_bytes
-    assert kept.bytes == 0 == len(kept)
+@pytest.mark.parametrize("body", [b"", b" ", b"null", b"[]", b"\n[ ]"])
+def test_no_job_is_no_complaint(body: bytes) -> None:
+    assert read_jobs(body) == ([], [])
 
 
 def test_a_changed_or_missing_function_is_noticed() -> None:

@@ -21,7 +21,7 @@ from tests.worker.faults import PostFault, TakeFault
 from tests.worker.processes import WorkerProcess
 from tests.worker.test_sdk_facts import DEEP, HUGE_INTEGER
 
-ALL_GUARDS = "guards log results ping take drain watchdog replacement slots"
+ALL_GUARDS = "guards log results ping take drain watchdog replacement kept slots"
 
 
 class Guarded:
@@ -89,11 +89,26 @@ def test_random_faults_of_posts_and_takes_lose_nothing(guarded: Guarded) -> None
         faults.post_chance = faults.take_chance = 0.0
 
 
-def test_a_result_refused_for_good_becomes_an_error(guarded: Guarded) -> None:
-    guarded.platform.faults.script_posts("refused", *[PostFault.REFUSED_400] * 4)
-    guarded.platform.submit({"echo": 1}, "refused")
-    (job,) = guarded.ledger.wait_final("refused")
+def test_a_result_refused_for_its_size_becomes_an_error(platform: Platform, start_worker: StartWorker) -> None:
+    start_worker(guards=True, echo_post_deadline_s=4)
+    platform.faults.always("refused", PostFault.LARGE_400)
+    platform.submit({"echo": 1, "pad": 1000}, "refused")
+    (job,) = platform.ledger.wait_final("refused")
     assert job.error.startswith("result_refused: ")
+
+
+def test_a_platform_that_refuses_everything_gets_the_result_itself_later(
+    platform: Platform, start_worker: StartWorker
+) -> None:
+    start_worker(guards=True, echo_post_deadline_s=2)
+    platform.faults.down = PostFault.REFUSED_400
+    job_id = platform.submit({"echo": 1})
+    platform.ledger.wait(
+        lambda own: any(b"result_refused" in post.body for post in own.jobs[job_id].posts), 20, "a short error is tried"
+    )
+    platform.faults.down = None
+    (job,) = platform.ledger.wait_final(job_id)
+    assert (job.error, job.output["echo"]) == (None, 1)
 
 
 @pytest.mark.parametrize("how", ["unserialisable", "surrogate", "generator", "nan"])
@@ -122,26 +137,32 @@ def test_bad_jobs_of_a_batch_leave_their_neighbours_alone(guarded: Guarded) -> N
         (b'{"id": "latin", "input": {"echo": "\xe9"}}', "latin"),
         (b'{"id": "no-input"}', "no-input"),
         (b'{"input": {"echo": 1}}', None),
-        (b'{"id": 7, "input": {"echo": 1}}', None),
+        (b'{"id": ["a"], "input": {"echo": 1}}', None),
+        (b'{"id": "", "input": {"echo": 1}}', None),
         (b'{"id": "..", "input": {"echo": 1}}', None),
-        (b'{"id": "two\\nlines", "input": {"echo": 1}}', None),
+        (b'{"id": "two\\nlines", "input": {"echo": 1}}', "two\nlines"),
         (b"null", None),
         (b'"text"', None),
         (b"}", None),
     ]
-    odd = [(b'{"id": "odd-key", "self": 1, "__class__": 2, "input": {"echo": 1}}', "odd-key")]
+    odd = [
+        (b'{"id": "odd-key", "self": 1, "__class__": 2, "input": {"echo": 1}}', "odd-key"),
+        (b'{"id": 7, "input": {"echo": 1}}', "7"),
+        (b'{"id": "no\\u00a0break", "input": {"echo": 1}}', "no\u00a0break"),
+    ]
     for count in range(1 + rounds(1) // 10):
         mixed = [*bad, *good, *odd]
         random.Random(seed() + count).shuffle(mixed)
         for start in range(0, len(mixed), 5):
             guarded.platform.submit_batch(mixed[start : start + 5])
         guarded.end_answered([name for _, name in [*good, *odd] if name])
-        errors = {job.id: job.error for job in guarded.ledger.wait_final("huge", "deep", "latin", "no-input")}
+        errors = {job.id: job.error for job in guarded.ledger.wait_final(*(n for _, n in bad if n))}
         assert errors == {
             "huge": "invalid_json: the job is not JSON that can be read",
             "deep": "invalid_json: the job is nested too deep",
             "latin": "invalid_encoding: the job is not UTF-8",
             "no-input": "missing_field: the job has no input (input)",
+            "two\nlines": "invalid_id: the job's id has control characters (id)",
         }
     guarded.end_answered([guarded.platform.submit({"echo": "after"})])
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from aiohttp import web
 
-from tests.worker.faults import PostFault, TakeFault
+from tests.worker.faults import ACCEPTED, PostFault, TakeFault
 from tests.worker.ledger import FINAL, Delivery, Job, Ping, Post, Take
 
 if TYPE_CHECKING:
@@ -40,6 +40,7 @@ class WorkerApi:
             web.post(at + "/job-done/{worker}/{job}", self.done),
             web.post(at + "/job-stream/{worker}/{job}", self.stream),
             web.get(at + "/ping/{worker}", self.ping),
+            web.route("*", at + "/landing", self.landing),
         ]
 
     async def take(self, request: web.Request) -> web.StreamResponse:
@@ -55,10 +56,10 @@ class WorkerApi:
             self.ledger.polls_begun[worker] += 1
         try:
             jobs: list[Job] = []
-            if fault not in (TakeFault.ERROR_500, TakeFault.BUSY_429, TakeFault.FLASHBOOT_400):
+            if fault not in (TakeFault.ERROR_500, TakeFault.BUSY_429) and not fault.at_once:
                 jobs = await self._claim(request, worker, wanted)
-            status = int(fault.value) if fault.value.isdigit() else (200 if jobs else 204)
-            if fault is not TakeFault.NONE and status != 204:  # without jobs there is no body to cut
+            status = int(fault.value) if fault.value.isdigit() else (200 if jobs or fault.at_once else 204)
+            if fault.at_once or (fault is not TakeFault.NONE and status != 204):  # without jobs no body is cut
                 self.faults.hits[f"take {fault.value}"] += 1
         finally:
             with self.ledger.change():
@@ -66,6 +67,8 @@ class WorkerApi:
         with self.ledger.change():
             ids = tuple(job.id for job in jobs)
             self.ledger.takes.append(Take(worker, self.ledger.now_s(), wanted, in_progress, status, ids))
+        if fault.at_once and status == 200:
+            return web.Response(body=fault.value.encode(), content_type="application/json")
         if not jobs:
             return web.Response(status=status)
         bodies = [job.raw for job in jobs]
@@ -102,6 +105,9 @@ class WorkerApi:
             await response.write(body[:half])
             if fault is TakeFault.CUT:
                 raise ConnectionResetError
+            if fault is TakeFault.STALL:
+                await self._never(request)
+                raise ConnectionResetError
             if fault is TakeFault.SLOW:
                 await asyncio.sleep(self.faults.slow_s)
             await response.write(body[half:])
@@ -114,7 +120,9 @@ class WorkerApi:
     async def stop(self, request: web.Request) -> web.Response:
         """Hold the poll until there are jobs for this worker to stop."""
         worker = request.match_info["worker"]
-        ids = await self.platform.next_stops(worker, self.platform.poll_s)
+        with self.ledger.change():
+            self.ledger.stop_polls[worker] += 1
+        ids = list(self.faults.stop_ids) or await self.platform.next_stops(worker, self.platform.poll_s)
         return web.json_response({"jobsToStop": ids}) if ids else web.Response(status=204)
 
     async def done(self, request: web.Request) -> web.StreamResponse:
@@ -136,20 +144,59 @@ class WorkerApi:
             is_stream=request.query.get("isStream"),
             stream=stream,
         )
-        fault = self.faults.post(post.job_id) if post.final else PostFault.NONE
+        elsewhere = "elsewhere" in request.query
+        fault = self.faults.post(post.job_id) if post.final and not elsewhere else PostFault.NONE
+        if fault is PostFault.LARGE_400 and len(post.body) <= self.faults.large_bytes:
+            fault = PostFault.NONE
         post.status = fault.status
         with self.ledger.change():
             job = self.ledger.jobs.get(post.job_id)
             (self.ledger.strays if job is None else job.posts).append(post)
-        if fault in (PostFault.NONE, PostFault.RESET_AFTER):
+        if fault in (PostFault.NONE, PostFault.RESET_AFTER, *ACCEPTED):
             status = self._record(job, post)
             with self.ledger.change():
-                post.status = status if fault is PostFault.NONE else None
+                post.status = None if fault is PostFault.RESET_AFTER else status
         if fault in (PostFault.RESET, PostFault.RESET_AFTER):
             _reset(request)
         if fault is PostFault.NEVER:
             await self._never(request)
-        return web.Response(status=post.status or 500)
+        if fault in ACCEPTED and post.status == 200:
+            return await self._acknowledge_badly(request, fault)
+        if fault is PostFault.GONE_400:
+            return web.json_response({"error": f"job {post.job_id} does not exist"}, status=400)
+        return web.Response(status=post.status or 500, headers=self._redirect(request, fault))
+
+    def _redirect(self, request: web.Request, fault: PostFault) -> dict[str, str]:
+        """Where an answer of this kind sends the poster."""
+        if fault.status not in (301, 302, 303, 307, 308):
+            return {}
+        landing = f"/v2/{request.match_info['endpoint']}/landing"
+        if fault is PostFault.STRANGER_307:
+            return {"Location": f"http://localhost:{self.platform.port}{landing}"}
+        if fault.status in (307, 308):
+            return {"Location": f"{request.rel_url}&elsewhere=1"}
+        return {"Location": landing}
+
+    async def _acknowledge_badly(self, request: web.Request, fault: PostFault) -> web.StreamResponse:
+        """A 200 whose body is of no use."""
+        response = web.StreamResponse(headers={"Content-Length": "100"})
+        if fault is PostFault.GARBLED_AFTER:
+            response.headers["Content-Encoding"] = "gzip"
+        await response.prepare(request)
+        await response.write(b"no gzip, half of a body, then more of it "[:40])
+        if fault is PostFault.GARBLED_AFTER:
+            await response.write(b"x" * 60)
+        elif fault is PostFault.CUT_AFTER:
+            _reset(request)
+        else:
+            await self._never(request)
+        return response
+
+    async def landing(self, request: web.Request) -> web.Response:
+        """A page that welcomes anybody, by any method, and keeps nothing."""
+        with self.ledger.change():
+            self.ledger.landed[request.method] += 1
+        return web.Response(text="welcome")
 
     def _record(self, job: Job | None, post: Post) -> int:
         if job is None:

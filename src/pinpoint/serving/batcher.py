@@ -32,6 +32,7 @@ from pinpoint.errors import DeviceError, PinpointError
 from pinpoint.pipeline.fair_queue import FairQueue, Lane, Taken
 from pinpoint.pipeline.passes import Engine, Outcome, PassFigures, Unit, measure
 from pinpoint.serving.failures import internal_error, place
+from pinpoint.serving.watch.log_words import printable
 from pinpoint.serving.watch.records import BatchRecord
 
 log = logging.getLogger("pinpoint")
@@ -233,7 +234,7 @@ class Batcher:
         except (Exception, SystemExit) as error:  # whatever it is, one job is to blame
             log.error(
                 "batch failed type=%s at=%s jobs=%s",
-                type(error).__name__, place(error), ",".join(waiter.lane.job for waiter, _ in shares),
+                type(error).__name__, place(error), ",".join(printable(waiter.lane.job) for waiter, _ in shares),
             )  # fmt: skip
         else:
             ends = iter(outcomes)
@@ -267,7 +268,7 @@ class Batcher:
 
     def _fail_unlaid(self) -> None:
         for lane, error in self._queue.failed:
-            log.error("job=%s cannot be laid type=%s at=%s", lane.job, type(error).__name__, place(error))
+            log.error("job=%s cannot be laid type=%s at=%s", printable(lane.job), type(error).__name__, place(error))
             if lane in self._waiters:
                 self._waiters[lane].settle(error if isinstance(error, PinpointError) else internal_error())
         self._queue.failed.clear()

@@ -27,6 +27,7 @@ from typing import Any
 
 from pinpoint.serving import sdk_guards, streams
 from pinpoint.serving.sdk_guards.drain import DrainGuard
+from pinpoint.serving.sdk_guards.kept_posts import KeptGuard
 from pinpoint.serving.sdk_guards.log import LogGuard
 from pinpoint.serving.sdk_guards.ping import PingGuard
 from pinpoint.serving.sdk_guards.probe import Target
@@ -145,6 +146,7 @@ def leave_out(names: str) -> None:
         PingGuard,
         WatchdogGuard,
         ReplacementGuard,
+        KeptGuard,
     ):
         if guard.name in names.split(","):
             guard.targets = (Target("rp_scale", "left_out", ""),)

@@ -3,9 +3,11 @@
     guard        the bare SDK                                              with the guard
     log          writes answers below INFO, and keys in addresses          neither, whatever level was asked for
     take         one malformed job loses its batch, or kills the worker    it alone is dropped, answered if it can be
+                 what is answered at once is asked again at once           a floor between polls, while nothing comes
     drain        SIGTERM loses what the open poll still brings             the poll is given time; what it brings is run
     slots        with all slots taken, taking sleeps for a second          a free slot is filled at once
-    results      a failed post is dropped, with it the job                 tried again until accepted, kept meanwhile
+    results      a failed post is dropped, with it the job                 tried again until accepted, else kept
+    kept         (nothing is kept)                                         posted by a timer, and once more at the end
     ping         the ping process outlives its worker                      it dies with it
     watchdog     a hung worker pings on and looks healthy                  it says where it hangs and leaves
     replacement  `refresh_worker` keeps taking while its pod is reset      drains first; the last result asks

@@ -7,6 +7,7 @@ from typing import Protocol
 
 from pinpoint.serving.sdk_guards.drain import DrainGuard
 from pinpoint.serving.sdk_guards.judge import Judge
+from pinpoint.serving.sdk_guards.kept_posts import KeptGuard
 from pinpoint.serving.sdk_guards.log import LogGuard
 from pinpoint.serving.sdk_guards.ping import PingGuard
 from pinpoint.serving.sdk_guards.probe import SDK_VERSION, Target, differences
@@ -57,7 +58,7 @@ class Installation:
 
     def __init__(self, settings: GuardSettings, local: bool = False) -> None:
         runtime = Runtime()
-        take = TakeGuard(runtime)
+        take = TakeGuard(runtime, settings.post_attempt_s)
         drain = DrainGuard(settings.late_take_s, runtime, lambda: take.reading)
         results = ResultsGuard(settings.post_attempt_s, settings.post_deadline_s, int(settings.kept_results_bytes))
         judge = Judge(2 * settings.hang_s, watch_tick_s(settings.hang_s))
@@ -77,6 +78,7 @@ class Installation:
             self._put(self.watchdog)
             if {drain.name, results.name} <= set(self.names):
                 self._put(self.replacement)
+                self._put(KeptGuard(drain, results.kept_posts, results.unaccepted))
             if drain.name in self.names:
                 self._put(SlotsGuard(drain))
         self.names = [name for name in self.names if name != runtime.name]

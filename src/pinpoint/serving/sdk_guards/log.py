@@ -17,6 +17,7 @@ from typing import Any
 from pinpoint.serving import streams
 from pinpoint.serving.sdk_guards.probe import Target
 from pinpoint.serving.secrets import without_queries
+from pinpoint.serving.watch.log_words import printable
 
 WRITTEN = frozenset({"INFO", "WARN", "ERROR", "TIP"})
 WRITTEN_LOCALLY = WRITTEN - {"INFO"}
@@ -44,7 +45,7 @@ class LogGuard:
 
         def discreet_log(logger: Any, message: Any, message_level: str = "INFO", job_id: str | None = None) -> None:
             if message_level in self._written:
-                log(logger, without_queries(str(message)), message_level, job_id)
+                log(logger, without_queries(str(message)), message_level, job_id and printable(str(job_id)))
 
         def heard_terminate(code: int = 1) -> None:
             streams.flush()

@@ -18,6 +18,7 @@ from pinpoint.serving.sdk_guards.drain import DrainGuard
 from pinpoint.serving.sdk_guards.probe import Target
 from pinpoint.serving.sdk_guards.results import ResultsGuard
 from pinpoint.serving.sdk_guards.runtime import Runtime
+from pinpoint.serving.watch.log_words import printable
 
 log = logging.getLogger("pinpoint.sdk")
 
@@ -99,7 +100,7 @@ class ReplacementGuard:
             if others - self._posting or self._runtime.scaler.jobs_queue.qsize():
                 break  # someone after me will be the last
             if self._drain.settled and not others:
-                log.info("replacement: job=%s is the last result and asks for a new worker", job["id"])
+                log.info("replacement: job=%s is the last result and asks for a new worker", printable(str(job["id"])))
                 return True
             await self._runtime.wait_changed(min(LOOK_S, self._last_result_s))
         self._posting.add(me)

@@ -1,12 +1,14 @@
 """Guard `results`: a result is posted until it is accepted.
 
-The SDK tries a server error three times and drops the result after one 400, 429, reset or time-out; what cannot be
-serialised it drops without posting at all, and the caller waits until its own time is up. Here:
+The SDK tries a server error three times and drops the result after one 400, 429, reset or time-out; a redirect it
+follows as a GET, and takes the page that it ends at for acceptance; what cannot be serialised it drops without posting
+at all, and the caller waits until its own time is up. Here (`post.py` says what acceptance is):
 
-    429, 408, 425, 5xx, reset, time-out    again, with growing and jittered pauses, until `post_deadline_s`
-    other 4xx                              a few times, for a 400 can pass; then the caller gets a short error instead
+    anything but a 2xx                     again, with growing and jittered pauses, until `post_deadline_s`
+    400 for half a minute                  the request is at fault: the caller gets a short error instead, if that is
+                                           accepted; a 400 that names the job as gone ends it
     not serialisable, not JSON (NaN)       an error instead
-    deadline over                          kept, and posted after the next result that is accepted
+    deadline over                          kept, and tried on (`kept_posts.py`)
 
 The wait holds the job's slot: a worker that cannot answer should not take more, and its pings still name the job.
 Progress is tried once: late progress would overtake the result. An id is quoted in the URL, so that `../x` posts to its
@@ -25,16 +27,19 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 from urllib.parse import quote
 
+from pinpoint.serving.sdk_guards.kept_posts import KeptPosts
 from pinpoint.serving.sdk_guards.kept_results import KeptResults, Result
+from pinpoint.serving.sdk_guards.pace import Pace
+from pinpoint.serving.sdk_guards.post import Reply, post
 from pinpoint.serving.sdk_guards.probe import Target
+from pinpoint.serving.watch.log_words import printable
 
 log = logging.getLogger("pinpoint.sdk")
 
 FIRST_PAUSE_S = 0.2
 LONGEST_PAUSE_S = 15.0
-REFUSALS = 4  # answers of the kind "the request is at fault" before it is believed
-PASSING = frozenset({408, 425, 429})  # client errors that are about the moment, not the request
-HEADERS = {"charset": "utf-8", "Content-Type": "application/x-www-form-urlencoded"}  # as the SDK posts its JSON
+REFUSALS = 4  # 400s in a row, and …
+REFUSED_S = 30.0  # … for so long, before it is believed that the request is at fault
 
 BeforeFinal = Callable[[dict[str, Any], bool], Awaitable[bool]]
 
@@ -51,9 +56,11 @@ class ResultsGuard:
     )
 
     def __init__(self, attempt_s: float, deadline_s: float, kept_bytes: int) -> None:
-        self.kept = KeptResults(kept_bytes)
         # Says whether this result is to carry `stopPod`; set by the guard `replacement`, asked before each result.
         self.before_final: BeforeFinal | None = None
+        self.kept = KeptResults(kept_bytes)
+        self.kept_posts = KeptPosts(self.kept, self._attempt)
+        self.waiting: set[str] = set()  # jobs whose result was not accepted at its first attempt
         self._attempt_s = attempt_s
         self._deadline_s = deadline_s
 
@@ -91,73 +98,63 @@ class ResultsGuard:
             data["stopPod"] = True
         await self._deliver_final(session, Result(job_id, url, _serialised(job_id, data)))
 
+    def unaccepted(self) -> list[str]:
+        """Jobs whose result is not accepted yet, though it was tried."""
+        return [*self.waiting, *(result.job_id for result in self.kept.results)]
+
     async def _deliver_final(self, session: Any, result: Result) -> None:
         verdict = await self._deliver(session, result)
-        if verdict == "late":
-            self.kept.put(result)
-        elif verdict == "refused":
+        if verdict == "refused":
             body = _error_body("result_refused: the platform refused this result; it may be too large")
-            await self._attempt(session, Result(result.job_id, result.url, body))
-        else:
-            await self._deliver_kept(session)
-
-    async def _deliver_kept(self, session: Any) -> None:
-        """The platform accepts again: one attempt for each result that was given up, until one fails."""
-        for _ in range(len(self.kept)):
-            result = self.kept.take_oldest()
-            if result is None:
-                return
-            outcome = await self._attempt(session, result)
-            if not _accepted(outcome):
-                self.kept.put(result)
-                return
-            log.info("job=%s status=posted at=kept bytes=%d", result.job_id, len(result.body))
+            reply = await self._attempt(session, Result(result.job_id, result.url, body))
+            # Where a short error is refused as well, it is not this result that is at fault.
+            verdict = "accepted" if reply.accepted else "late"
+        if verdict == "late":
+            self.kept_posts.keep(session, result)
+            return
+        self.kept.drop(result.job_id)  # of an earlier delivery of the same job
+        if verdict == "accepted":
+            self.kept_posts.accepting()
 
     async def _deliver(self, session: Any, result: Result) -> str:
-        """Post until `accepted`, `refused` for good, or `late`."""
-        until_s = time.monotonic() + self._deadline_s
-        refusals = 0
-        for attempt in itertools.count():
-            outcome = await self._attempt(session, result)
-            if _accepted(outcome):
-                return "accepted"
-            if isinstance(outcome, int) and 400 <= outcome < 500 and outcome not in PASSING:
-                refusals += 1
-            pause_s = min(LONGEST_PAUSE_S, FIRST_PAUSE_S * 2 ** min(attempt, 10)) * random.uniform(0.5, 1.0)
-            verdict = None
-            if refusals >= REFUSALS:
-                verdict = "refused"
-            elif time.monotonic() + pause_s > until_s:
-                verdict = "late"
-            log.log(
-                logging.ERROR if verdict else logging.WARNING,
-                "job=%s status=%s at=post attempt=%d outcome=%s bytes=%d",
-                result.job_id, verdict or "again", attempt + 1, outcome, len(result.body),
-            )  # fmt: skip
-            if verdict:
-                return verdict
-            await asyncio.sleep(pause_s)
-        raise AssertionError("unreachable: the loop above has no end of its own")
-
-    async def _attempt(self, session: Any, result: Result) -> int | str:
-        """One post: the HTTP status, or the name of what went wrong."""
-        from aiohttp import ClientError, ClientTimeout
-
+        """Post until `accepted`, `refused` or `gone` for good, or `late`."""
+        pace = Pace(FIRST_PAUSE_S, LONGEST_PAUSE_S)
+        began_s = time.monotonic()
+        refusals, refused_since_s = 0, began_s
         try:
-            async with session.post(
-                result.url,
-                data=result.body,
-                headers={**HEADERS, "X-Request-ID": result.job_id},
-                timeout=ClientTimeout(self._attempt_s),
-            ) as response:
-                await response.read()
-                return int(response.status)
-        except (ClientError, TimeoutError, OSError) as error:
-            return type(error).__name__
+            for attempt in itertools.count(1):
+                reply = await self._attempt(session, result)
+                if reply.accepted:
+                    return "accepted"
+                self.waiting.add(result.job_id)
+                now_s = time.monotonic()
+                if reply.status == 400:
+                    refused_since_s = refused_since_s if refusals else now_s
+                    refusals += 1
+                else:
+                    refusals = 0
+                pause_s = pace.next_s() * random.uniform(0.5, 1.0)
+                verdict = None
+                if refusals >= REFUSALS and (
+                    reply.gone or now_s - refused_since_s >= min(REFUSED_S, self._deadline_s / 2)
+                ):
+                    verdict = "gone" if reply.gone else "refused"
+                elif now_s + pause_s > began_s + self._deadline_s:
+                    verdict = "late"
+                log.log(
+                    logging.ERROR if verdict else logging.WARNING,
+                    "job=%s status=%s at=post attempt=%d outcome=%s bytes=%d",
+                    printable(result.job_id), verdict or "again", attempt, reply.what, len(result.body),
+                )  # fmt: skip
+                if verdict:
+                    return verdict
+                await asyncio.sleep(pause_s)
+            raise AssertionError("unreachable: the loop above has no end of its own")
+        finally:
+            self.waiting.discard(result.job_id)
 
-
-def _accepted(outcome: int | str) -> bool:
-    return isinstance(outcome, int) and 200 <= outcome < 300
+    async def _attempt(self, session: Any, result: Result) -> Reply:
+        return await post(session, result, self._attempt_s)
 
 
 def _error_body(error: str) -> bytes:
@@ -169,5 +166,5 @@ def _serialised(job_id: str, data: dict[str, Any]) -> bytes:
     try:
         return json.dumps(data, ensure_ascii=False, allow_nan=False).encode("utf-8")
     except (TypeError, ValueError, RecursionError) as error:
-        log.error("job=%s status=error code=internal at=serialise type=%s", job_id, type(error).__name__)
+        log.error("job=%s status=error code=internal at=serialise type=%s", printable(job_id), type(error).__name__)
         return _error_body("internal: the worker's result could not be written as JSON")

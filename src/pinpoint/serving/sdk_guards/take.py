@@ -1,27 +1,35 @@
-"""Guard `take`: every taken job by itself, and no hot loop when the platform is down.
+"""Guard `take`: every taken job by itself, and no hot loop whatever the platform answers.
 
 The SDK hands a whole batch to its queue or none of it. A job without an id ends the worker by a KeyError in its loop;
-JSON that Python refuses makes the batch vanish without a trace; after a failed take it asks again at once, thousands
-of times a second. Here a bad job is dropped with a line in the log, and answered with an error where it says who it
-is.
+JSON that Python refuses makes the batch vanish without a trace; after a failed take, or one that was answered at once
+with nothing, it asks again at once, thousands of times a second. Here a bad job is dropped with a line in the log, and
+answered with an error where it says who it is. Takes that bring no job have a floor between their beginnings, which
+grows to a second: a poll that the platform holds is not delayed, and one that it does not hold is no storm.
 
-Reading the body is marked, so that `drain` never cuts a take whose jobs are already on the wire.
+Reading the body is marked, so that `drain` does not cut a take whose jobs are already on the wire. The body has bounds
+of its own, since the session's are 600 s: one that stalls is let go, and the next take follows.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from typing import Any
 
+from pinpoint.serving.sdk_guards.pace import Pace
 from pinpoint.serving.sdk_guards.probe import Target
 from pinpoint.serving.sdk_guards.runtime import Runtime
-from pinpoint.serving.sdk_guards.taken_jobs import read_jobs
+from pinpoint.serving.sdk_guards.taken_jobs import Refused, read_jobs
+from pinpoint.serving.watch.log_words import printable
 
 log = logging.getLogger("pinpoint.sdk")
 
 FIRST_PAUSE_S = 0.2  # after a failed take; doubles with each that follows
 LONGEST_PAUSE_S = 5.0
+FIRST_FLOOR_S = 0.1  # between the beginnings of two takes that bring nothing; doubles likewise
+LONGEST_FLOOR_S = 1.0
+STALL_S = 10.0  # without a byte of a body that has begun
 
 
 class TakeGuard:
@@ -35,10 +43,12 @@ class TakeGuard:
         Target("rp_scale", "JobScaler.__init__", "a6f8e34dff6a9dce"),
     )
 
-    def __init__(self, runtime: Runtime) -> None:
+    def __init__(self, runtime: Runtime, body_s: float) -> None:
         self.reading = False  # the answer's head has arrived: what it brings is ours
         self._runtime = runtime
-        self._failures = 0
+        self._body_s = body_s  # for a whole body
+        self._failed = Pace(FIRST_PAUSE_S, LONGEST_PAUSE_S)
+        self._empty = Pace(FIRST_FLOOR_S, LONGEST_FLOOR_S)
 
     def apply(self) -> None:
         """Replace `get_job` where the scaler looks it up."""
@@ -50,47 +60,62 @@ class TakeGuard:
         """Jobs of one take, each of them sound; None when there are none.
 
         Raises:
-            TooManyRequests, aiohttp.ClientError: as the SDK's own; its loop expects them.
+            TooManyRequests, aiohttp.ClientError, TimeoutError: as the SDK's own; its loop expects them.
         """
-        from aiohttp import ClientError
         from runpod.http_client import TooManyRequests
 
+        began_s = time.monotonic()
         try:
             body = await self._read(session, num_jobs)
         except TooManyRequests:  # the SDK pauses by itself
             raise
-        except (ClientError, OSError):
-            self._failures += 1
-            await asyncio.sleep(min(LONGEST_PAUSE_S, FIRST_PAUSE_S * 2 ** min(self._failures - 1, 10)))
+        except Exception:
+            await asyncio.sleep(self._failed.next_s())
             raise
-        self._failures = 0
-        if not body:
-            return None
+        self._failed.reset()
         jobs, refused = read_jobs(body)
         for bad in refused:
-            log.warning("job=%s status=refused at=take bytes=%d why=%r", bad.id, len(body), bad.error)
-            if bad.id is not None:
-                self._runtime.spawn(self._answer(session, bad.id, bad.error))
+            self._refuse(session, bad, len(body))
+        if jobs or any(bad.id is not None for bad in refused):  # whatever they are worth, the queue had some
+            self._empty.reset()
+        else:
+            await asyncio.sleep(max(0.0, began_s + self._empty.next_s() - time.monotonic()))
         return jobs or None
 
-    async def _read(self, session: Any, num_jobs: int) -> bytes | None:
+    def _refuse(self, session: Any, bad: Refused, size_bytes: int) -> None:
+        """Say what cannot be run, and answer it where it says who it is."""
+        name = "-" if bad.id is None else printable(bad.id)
+        log.warning("job=%s status=refused at=take bytes=%d why=%r", name, size_bytes, bad.error)
+        if bad.id is not None:
+            self._runtime.spawn(self._answer(session, bad.id, bad.error))
+
+    async def _read(self, session: Any, num_jobs: int) -> bytes:
         from runpod.http_client import TooManyRequests
         from runpod.serverless.modules import rp_job
 
         async with session.get(rp_job._job_get_url(num_jobs)) as response:
             if response.status in (204, 400):  # nothing to do; 400 is what FlashBoot answers
-                return None
+                return b""
             if response.status == 429:
                 raise TooManyRequests(response.request_info, response.history, status=429, message=response.reason)
             response.raise_for_status()
             if response.content_type != "application/json":
-                return None
+                return b""
             self.reading = True
             try:
-                body: bytes = await response.read()
+                return await self._body(response)
             finally:
                 self.reading = False
-            return body
+
+    async def _body(self, response: Any) -> bytes:
+        chunks = list[bytes]()
+        async with asyncio.timeout(self._body_s):
+            while True:
+                async with asyncio.timeout(STALL_S):
+                    chunk = await response.content.readany()
+                if not chunk:
+                    return b"".join(chunks)
+                chunks.append(chunk)
 
     async def _answer(self, session: Any, job_id: str, error: str) -> None:
         from runpod.serverless.modules import rp_http

@@ -4,21 +4,31 @@ The common case is one call of the JSON parser. Where that fails, one job of the
 digits, 100,000 brackets, a byte that is not UTF-8) and its neighbours are not: the text is cut into the elements of its
 outermost list by strings and brackets alone, without recursion, and each element is parsed by itself. The same cutting
 finds the id of an element that cannot be parsed, so that its caller can be told.
+
+An id is where the answer goes, quoted in an address. What can be one there is answered: a number as its string, white
+space of any kind in it. Control characters are not run, since they would break lines and headers on the way, but their
+caller is told. A list, an object, nothing, or dots alone (which an address resolves away) have no address: said in the
+log.
 """
 
 from __future__ import annotations
 
 import json
 import re
+import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-MAX_ID_CHARS = 256  # the platform's are about 40
+MAX_ID_CHARS = 256  # of a job that is run; the platform's are about 40
+MAX_ANSWERED_CHARS = 2000  # of one that can be told so: an address has room for no more
 # A string, or one of the characters that give JSON its shape. A string that never ends takes the rest of the text:
 # trying again at each quote inside it would take quadratic time.
 _TOKEN = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*(?:"|\\?\Z)|[\[\]{},:]', re.DOTALL)
 _CLOSES = {"[": "]", "{": "}"}
+# Control characters, separators of lines and of paragraphs: a line in a log may end at them.
+_UNSEEN = frozenset({"Cc", "Zl", "Zp"})
+_NUMBER = re.compile(r"-?\d{1,40}(\.\d{1,40})?")
 # What arrived as bytes that are not UTF-8, after decoding with surrogateescape.
 _NOT_UTF8 = re.compile("[\udc80-\udcff]")
 
@@ -34,6 +44,8 @@ class Refused:
 def read_jobs(body: bytes) -> tuple[list[dict[str, Any]], list[Refused]]:
     """Jobs of a take's body, single or batch; never raises, whatever the body is."""
     text = body.decode("utf-8", "surrogateescape")
+    if not text.strip():
+        return [], []
     try:
         if _NOT_UTF8.search(text):
             raise ValueError("not UTF-8")
@@ -41,7 +53,9 @@ def read_jobs(body: bytes) -> tuple[list[dict[str, Any]], list[Refused]]:
     except (ValueError, RecursionError):
         outcomes = [_read_element(element) for element in elements(text)]
     else:
-        outcomes = [_check(element) for element in (value if isinstance(value, list) else [value])]
+        batch = value if isinstance(value, list) else [] if value is None else [value]
+        outcomes = [_check(element) for element in batch]
+    # `null` and an empty list are "no job" in other words.
     return [job for job in outcomes if isinstance(job, dict)], [job for job in outcomes if isinstance(job, Refused)]
 
 
@@ -59,20 +73,53 @@ def _read_element(text: str) -> dict[str, Any] | Refused:
 def _check(job: Any) -> dict[str, Any] | Refused:
     if not isinstance(job, dict):
         return Refused(None, f"a taken job is a {type(job).__name__}")
-    job_id = job.get("id")
-    if not usable_id(job_id):
-        return Refused(None, "a taken job has no usable id")
+    if "id" not in job:
+        return Refused(None, "a taken job has no id")
+    job_id = answerable_id(job["id"])
+    if job_id is None:
+        return Refused(None, f"a taken job has an id that no answer can name: {_kind(job['id'])}")
+    if (reason := _unfit(job_id)) is not None:
+        return Refused(job_id, f"invalid_id: the job's id {reason} (id)")
     if "input" not in job:
         return Refused(job_id, "missing_field: the job has no input (input)")
     # The SDK makes every other key an attribute of an object of its own: `self` and dunder names break that.
-    return {key: value for key, value in job.items() if key.isidentifier() and key != "self" and key[0] != "_"}
+    fit = {key: value for key, value in job.items() if key.isidentifier() and key != "self" and key[0] != "_"}
+    return {**fit, "id": job_id}
 
 
-def usable_id(job_id: object) -> bool:
-    """Whether an id can stand in a header and, quoted, in a URL: any printable text that is not only dots."""
-    if not isinstance(job_id, str) or not 0 < len(job_id) <= MAX_ID_CHARS:
-        return False
-    return job_id.isprintable() and job_id.strip(".") != "" and job_id.strip() == job_id
+def answerable_id(job_id: object) -> str | None:
+    """The id as it stands, quoted, in the address of its answer; None where there is no such address."""
+    if isinstance(job_id, int | float) and not isinstance(job_id, bool):
+        # Python writes no integer beyond 4,300 digits, nor reads one.
+        job_id = json.dumps(job_id)
+    if not isinstance(job_id, str) or not 0 < len(job_id) <= MAX_ANSWERED_CHARS or not job_id.strip("."):
+        return None
+    try:
+        job_id.encode()
+    except UnicodeEncodeError:  # a lone surrogate
+        return None
+    return job_id
+
+
+def _unfit(job_id: str) -> str | None:
+    """Why a job with an answerable id is not run all the same; None where it is."""
+    if len(job_id) > MAX_ID_CHARS:
+        return f"has more than {MAX_ID_CHARS} characters"
+    if any(unicodedata.category(char) in _UNSEEN for char in job_id):
+        return "has control characters"
+    return None
+
+
+def _kind(job_id: object) -> str:
+    """What an id is that cannot be used, without its words."""
+    if not isinstance(job_id, str):
+        kinds: dict[type, str] = {list: "a list", dict: "an object", bool: "true or false", type(None): "null"}
+        return kinds.get(type(job_id), "a number of too many digits")
+    if not job_id:
+        return "empty"
+    if len(job_id) > MAX_ANSWERED_CHARS:
+        return f"{len(job_id)} characters"
+    return "dots alone" if not job_id.strip(".") else "no Unicode text"
 
 
 def elements(text: str) -> Iterator[str]:
@@ -101,9 +148,12 @@ def elements(text: str) -> Iterator[str]:
 
 def find_id(text: str) -> str | None:
     """The `id` of an object that cannot be parsed, where one can still be made out."""
-    depth, key, after_colon = 0, "", False
+    depth, key, after_colon, colon_end = 0, "", False, 0
     for token in _TOKEN.finditer(text):
         shape = token.group()
+        if depth == 1 and after_colon and key == '"id"' and shape in (",", "}"):
+            number = text[colon_end : token.start()].strip()
+            return number if _NUMBER.fullmatch(number) else None
         if shape in ("[", "{"):
             depth += 1
         elif shape in ("]", "}"):
@@ -111,7 +161,7 @@ def find_id(text: str) -> str | None:
         elif depth != 1:
             continue
         elif shape == ":":
-            after_colon = True
+            after_colon, colon_end = True, token.end()
         elif shape == ",":
             after_colon = False
         elif not after_colon:
@@ -121,5 +171,5 @@ def find_id(text: str) -> str | None:
                 job_id = json.loads(shape)
             except ValueError:
                 return None
-            return job_id if usable_id(job_id) else None
+            return answerable_id(job_id)
     return None
