@@ -1,4 +1,4 @@
-"""What prompts are measured on: texts of five kinds with a list of labels each, yes or no about one label, and long
+"""What prompts are measured on: texts of six kinds with a list of labels each, yes or no about one label, and long
 lists; parted into a half to choose by and a
 half that is kept out of the choice.
 
@@ -23,7 +23,7 @@ NEWS = Path(__file__).parent / "data" / "news.jsonl"
 NEWS_LABELS = ("World", "Sports", "Business", "Sci/Tech")
 # A generated document longer than this is left out: the longest take minutes on two cores and tell nothing else.
 MOST_CHARS = 1500
-KINDS = ("company", "news", "known", "unknown", "generated")
+KINDS = ("company", "news", "known", "unknown", "banking", "generated")
 MANY = "many"
 MANY_LABELS = 60
 YES_KINDS = ("company", "news", "known", "generated")
@@ -54,12 +54,14 @@ def items(data: Path, count: int) -> list[Item]:
     """Up to `count` items of each kind, the kinds in turn, so that any beginning of the list holds all of them."""
     support = load_intents(data / "support-intents" / "train.jsonl")
     known = sorted(support.trained)
+    banking = _banking(data / "support-intents" / "train.jsonl", set(known))
     unknown = sorted(support.unseen_intents)
     kinds = {
         "company": _spread(company_documents(data / "company-documents" / "sample.jsonl"), count),
         "news": _spread(_news(), count),
         "known": list(intents(support.unseen_messages, known, 10, count)),
         "unknown": list(intents(support.unseen_intents, unknown, 5, count)),
+        "banking": list(intents(_only(support.unseen_messages, banking), banking, 10, count)),
         "generated": [row for row in generated_documents(8, 3 * count) if len(row[0]) <= MOST_CHARS][:count],
     }
     made = [
@@ -97,6 +99,17 @@ def read(path: Path) -> list[Item]:
     with path.open(encoding="utf-8") as lines:
         rows = [json.loads(line) for line in lines]
     return [Item(**{**row, "labels": tuple(row["labels"])}) for row in rows]
+
+
+def _banking(path: Path, among: set[str]) -> list[str]:
+    """Intents of one bank's customers: close to each other, so that lists of them are hard."""
+    with path.open(encoding="utf-8") as lines:
+        rows = [json.loads(line) for line in lines]
+    return sorted({row["label"] for row in rows if row["source"] == "banking77" and row["label"] in among})
+
+
+def _only(pool: dict[str, tuple[str, ...]], names: Sequence[str]) -> dict[str, tuple[str, ...]]:
+    return {name: pool[name] for name in names if name in pool}
 
 
 def _news() -> Iterator[Row]:

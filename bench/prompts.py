@@ -78,9 +78,7 @@ def sweep(
         made += _content_free(made)
     done = _done(out)
     variants = [v for v in VARIANTS if variant is None or v.name in variant]
-    wanted = (
-        (item, v) for item in made for v in variants if v.asks == bool(item.asked) and (item.id, v.name) not in done
-    )
+    wanted = ((item, v) for item in made for v in variants if v.suits(item) and (item.id, v.name) not in done)
     budget = budget or (16_384 if device == "cuda" else 2_048)
     began, tokens, lines = time.monotonic(), 0, 0
     with out.open("a", encoding="utf-8") as file:
