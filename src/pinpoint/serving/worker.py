@@ -163,7 +163,7 @@ class Worker:
         arrived: Callable[[], None],
     ) -> tuple[Any, bytes]:  # fmt: skip
         """The answer as plain values and as JSON."""
-        suspected = await self._in_thread(lambda: self._poison.check(job_id)) if self._poison.remembers else 0
+        suspected = await self._poison.check(job_id)
         loads_s = time.perf_counter()
         engine = await self._batcher.engine()
         loads_s = time.perf_counter() - loads_s
@@ -182,7 +182,7 @@ class Worker:
             lambda: self._wire(request, *work.response(outcomes, loads_s), job_id)
         )
         if suspected:
-            await self._in_thread(lambda: self._poison.clear(job_id))
+            await self._poison.clear(job_id)
         self.metrics.job_done(record)
         return wire, answer
 

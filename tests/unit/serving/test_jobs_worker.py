@@ -13,7 +13,7 @@ import pytest
 from pinpoint.errors import DeviceError
 from pinpoint.serving import sdk_guards
 from pinpoint.serving import worker as worker_module
-from pinpoint.serving.poison import FOLDER, PoisonMemory
+from pinpoint.serving.poison import FOLDER, PoisonMemory, _digest
 from pinpoint.serving.progress import PROGRESS_DOCUMENTS
 from pinpoint.serving.worker import Worker
 from pinpoint.settings import Settings
@@ -226,20 +226,25 @@ async def test_a_job_that_ended_two_workers_is_refused_and_one_that_ended_one_ru
 ) -> None:
     memory = PoisonMemory(tmp_path / FOLDER)
     for name, deaths in (("bad", 2), ("suspect", 1)):
-        memory._write(name, deaths)
+        folder = tmp_path / FOLDER / _digest(name)
+        folder.mkdir(parents=True)
+        for worker in range(deaths):
+            (folder / f"worker{worker}").touch()
     one = a_worker(state_dir=str(tmp_path))
     assert (await one.handle(job("bad")))["error"].startswith("poison_job: ")
     assert engine.forests == []
     first = await held(one, engine)
-    # In a pass, and marked as such; so is nobody else.
-    assert (memory.deaths("held"), memory.deaths("suspect"), memory.deaths("3")) == (1, 1, 0)
+    # In a pass, and marked as such, which is no death while this process lives.
+    assert len(list((tmp_path / FOLDER / _digest("held")).iterdir())) == 1
+    assert [await memory.deaths(name) for name in ("held", "suspect", "3")] == [0, 1, 0]
     others = [asyncio.create_task(one.handle(job(name))) for name in ("2", "suspect", "3")]
     await until(lambda: one._batcher.queued_tokens and not one._batcher.expected)
     open_gate(engine)
     for answer in await asyncio.gather(first, *others):
         assert answer["results"][0]["status"] == "ok"
     assert sorted(len(forest.asks) for forest in engine.forests) == [1, 1, 2]
-    assert [path.name for path in (tmp_path / FOLDER).iterdir()] == [memory._marker(tmp_path, "bad").name]
+    one._poison.settle()
+    assert [path.name for path in (tmp_path / FOLDER).iterdir() if path.is_dir()] == [_digest("bad")]
 
 
 async def test_progress_is_sent_for_many_documents(engine: FakeEngine, monkeypatch: pytest.MonkeyPatch) -> None:
