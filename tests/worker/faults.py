@@ -114,6 +114,7 @@ class Faults:
     take_chance: float = 0.0
     take_kinds: tuple[TakeFault, ...] = (TakeFault.ERROR_500, TakeFault.SLOW, TakeFault.CUT)
     slow_s: float = 0.1
+    ping_s: float = 0.0  # that a ping's answer takes
     large_bytes: int = 500
     stop_ids: tuple[str, ...] = ()  # answered to every stop poll, at once
     down: PostFault | None = None  # what befalls every post, as long as it is set

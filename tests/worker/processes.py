@@ -12,12 +12,13 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import IO
 
 from tests.worker.emulator import Platform
 from tests.worker.ledger import Ledger
+from tests.worker.log_pipe import LogPipe
 
 ROOT = Path(__file__).resolve().parents[2]
 ECHO = Path(__file__).resolve().parent / "handlers" / "echo.py"
@@ -36,7 +37,10 @@ class WorkerProcess:
         env: Mapping[str, str | None] | None = None,
         ping_ms: int = 1000,
         wait_ready: bool = True,
+        pipes: tuple[LogPipe, LogPipe] | None = None,
+        prefix: Sequence[str] = (),
     ) -> None:
+        """`pipes` take its output and error instead of a file; `prefix` is the command that starts it."""
         self.platform = platform
         self.name = name
         self.output_path = folder / f"{name}.log"
@@ -54,19 +58,23 @@ class WorkerProcess:
         }
         self._env = {key: value for key, value in told.items() if value is not None}
         self._wait_ready = wait_ready
+        self._pipes = pipes
+        self._prefix = prefix
         self._output: IO[bytes] | None = None
 
     def __enter__(self) -> WorkerProcess:
         self._output = self.output_path.open("wb")
         self.process = subprocess.Popen(
-            [sys.executable, str(self._script)],
+            [*self._prefix, sys.executable, str(self._script)],
             env=self._env,
             cwd=ROOT,
             stdin=subprocess.DEVNULL,
-            stdout=self._output,
-            stderr=subprocess.STDOUT,
+            stdout=self._pipes[0].into(self._output) if self._pipes else self._output,
+            stderr=self._pipes[1].into(self._output) if self._pipes else subprocess.STDOUT,
             start_new_session=True,
         )
+        for pipe in self._pipes or ():
+            pipe.started()
         self.platform.pids[self.name] = self.process.pid
         if self._wait_ready:
             try:

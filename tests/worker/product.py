@@ -86,4 +86,4 @@ def product_worker(
         "HF_HUB_OFFLINE": "1",
         **{key: None if value is None else str(value) for key, value in (env or {}).items()},
     }
-    return WorkerProcess(platform, folder, name, script=HANDLER, env=told, **options)
+    return WorkerProcess(platform, folder, name, env=told, **{"script": HANDLER, **options})

@@ -237,6 +237,7 @@ class WorkerApi:
 
     async def ping(self, request: web.Request) -> web.Response:
         """A sign of life."""
+        await self.platform.wait_closing(self.faults.ping_s) if self.faults.ping_s else None
         with self.ledger.change():
             query = dict(request.query)
             authorization = request.headers.get("Authorization", "")

@@ -3,8 +3,8 @@
 Input, all optional: `echo` (returned), `sleep_s` (awaited), `block_s` (blocks the event loop), `forward_s` (blocks a
 thread inside the guarded forward pass), `forward_until` (the same until there is a file of this name),
 `hold_interpreter` (stops every thread for ever), `fail` (a way to fail, below), `returns` (as it is), `swallow`
-(survive a cancel), `progress` (updates sent before the answer), `replace` (ask for a new worker, by this worker's own
-means).
+(survive a cancel), `say` (printed to `say_where`: out, err), `progress` (updates sent before the answer), `replace`
+(ask for a new worker, by this worker's own means).
 
 Environment: ECHO_GUARDS=1 installs the guards; ECHO_MODE picks the shape of the handler; ECHO_CONCURRENCY a constant
 number of jobs at once; ECHO_SCALE a list of numbers to go through, one a poll; ECHO_FITNESS=fail fails before the
@@ -89,6 +89,8 @@ async def answer(job: dict[str, Any]) -> Any:
     ran[job_id] = ran.get(job_id, 0) + 1
     leaked.append(bytearray(os.urandom(64) * (LEAK_BYTES // 64)))
     print(f"echo begins {job_id} run {ran[job_id]}", flush=True)
+    for stream in told.get("say_where", "").split():
+        print(told["say"], file={"out": sys.stdout, "err": sys.stderr}[stream], flush=True)
     for step in told.get("progress", []):
         import runpod
 

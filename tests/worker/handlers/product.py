@@ -2,7 +2,8 @@
 
 Environment, all optional: PLANT_CHANCE of a forward pass that fails, with PLANT_SEED and PLANT_KINDS (value_error,
 system_exit, out_of_memory, memory_error; all by default); PLANT_PASS_S that each pass takes longer; PLANT_LEAK_BYTES
-that each job leaves behind; PLANT_TIMES writes a line with the handler's whole time for each job.
+that each job leaves behind; PLANT_TIMES writes a line with the handler's whole time for each job; PLANT_STUCK names a
+file: as long as there is one, calls of `os` that name something below PINPOINT_STATE_DIR do not return.
 
 Signals: SIGUSR1 blocks the event loop for ever, SIGUSR2 hangs the next forward pass, SIGHUP asks for a replacement.
 """
@@ -57,6 +58,24 @@ def plant_in_passes() -> None:
     vars(importlib.import_module("pinpoint.engine.scorer"))["Scorer"].run = faulty
 
 
+def plant_in_state() -> None:
+    """A volume that hangs, as far as Python can tell."""
+    stuck, folder = os.environ.get("PLANT_STUCK"), os.environ.get("PINPOINT_STATE_DIR")
+    if not stuck or not folder:
+        return
+
+    def wrap(call: Any) -> Any:
+        def hangs(path: Any, *args: Any, **options: Any) -> Any:
+            while str(path).startswith(folder) and os.access(stuck, os.F_OK):
+                time.sleep(0.05)
+            return call(path, *args, **options)
+
+        return hangs
+
+    for name in ("open", "mkdir", "rmdir", "unlink", "rename", "listdir", "scandir", "stat", "utime"):
+        vars(os)[name] = wrap(getattr(os, name))
+
+
 class Planted(Entry):
     """The handler, which may keep something of every job, and may say how long it took."""
 
@@ -77,6 +96,7 @@ def main() -> None:
     # The SDK asks for the processor's name when imported, by a subprocess that takes a second.
     vars(importlib.import_module("cpuinfo"))["get_cpu_info"] = lambda: {"brand_raw": "of no interest"}
     plant_in_passes()
+    plant_in_state()
     signal.signal(signal.SIGUSR1, lambda number, frame: time.sleep(3600))
     signal.signal(signal.SIGUSR2, lambda number, frame: hanging.set())
     signal.signal(signal.SIGHUP, lambda number, frame: sdk_guards.request_replacement("the test asked for it"))
