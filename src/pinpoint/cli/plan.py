@@ -20,7 +20,7 @@ from pinpoint.planning.cards import CARDS, GB, GIB, Card, find_card
 from pinpoint.planning.known_models import find_shape
 from pinpoint.planning.memory_plan import STORE_BYTES, MemoryPlan, choose_precision
 from pinpoint.planning.memory_plan import plan as plan_memory
-from pinpoint.planning.model_shapes import ModelShape
+from pinpoint.planning.model_shapes import ModelShape, check_precision
 from pinpoint.planning.what_fits import Alternative, alternatives
 
 DEFAULT_MODEL = "mistralai/Mixtral-8x7B-Instruct-v0.1"
@@ -100,6 +100,7 @@ def plan(
     try:
         shape = find_shape(model)
         card = None if gpu is None else find_card(gpu)
+        check_precision(shape, precision)
     except PinpointError as error:
         Console(stderr=True).print(f"[red]pinpoint plan:[/red] {escape(error.message)}", soft_wrap=True)
         raise typer.Exit(BAD_USAGE) from None

@@ -16,7 +16,7 @@ from pinpoint.planning.activations import Precision
 from pinpoint.planning.cards import GB
 from pinpoint.planning.memory_plan import CUDA_CONTEXT_BYTES, MemoryPlan, choose_precision
 from pinpoint.planning.memory_plan import plan as plan_memory
-from pinpoint.planning.model_shapes import ModelShape
+from pinpoint.planning.model_shapes import ModelShape, check_precision
 from pinpoint.planning.what_fits import alternatives
 from pinpoint.settings import Settings
 
@@ -45,6 +45,7 @@ def plan_or_refuse(
     Raises:
         CapacityError: it does not fit the card, or others have taken what it needs; with the numbers and what fits.
     """
+    check_precision(shape, precision)
     max_bytes = None if settings.max_memory_gb is None else round(settings.max_memory_gb * GB)
     card = (total_bytes, round(settings.buffer_gb * GB), max_bytes, settings.max_concurrency)
     store_bytes = settings.prefix_store_bytes

@@ -259,7 +259,7 @@ def choose_precision(
     store_bytes: int = STORE_BYTES,
 ) -> MemoryPlan:
     """The plan of the highest precision that fits; of the lowest where none does. Arguments as for `plan`."""
-    for precision in PRECISIONS:
+    for precision in [each for each in PRECISIONS if each in shape.precisions]:
         tried = plan(
             shape, precision, card_bytes, buffer_bytes, max_bytes, concurrency,
             driver_bytes=driver_bytes, prompt_tokens=prompt_tokens, store_bytes=store_bytes,

@@ -36,13 +36,15 @@ def alternatives(asked: MemoryPlan) -> list[Alternative]:
     """What fits instead of `asked`, with its buffer, bound and concurrency: precisions, then models, then cards."""
     found: list[Alternative] = []
     for precision in PRECISIONS:
-        if precision != asked.precision:
+        if precision != asked.precision and precision in asked.shape.precisions:
             found.append(Alternative("precision", precision, "", _replan(asked, precision=precision)))
     smaller = [
         shape
         for name, shape in known_shapes().items()
         # The embedded model is for trying out; it is no answer to the question which model to serve.
-        if shape.parameters < asked.shape.parameters and name not in (EMBEDDED_NAME, asked.shape.name)
+        if shape.parameters < asked.shape.parameters
+        and asked.precision in shape.precisions
+        and name not in (EMBEDDED_NAME, asked.shape.name)
     ]
     for shape in sorted(smaller, key=lambda shape: -shape.parameters):
         found.append(Alternative("model", shape.name, "", _replan(asked, shape=shape)))

@@ -168,7 +168,9 @@ def test_a_folder_with_a_config_is_a_model(tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text('{"model_type": "rwkv"}', encoding="utf-8")
     result = run("--model", str(tmp_path))
     assert result.exit_code == 2
-    assert "model_type 'rwkv' is not one of" in text(result)
+    assert "(RWKV) cannot be scored: its layers carry a state" in text(result)
+    (tmp_path / "config.json").write_text('{"model_type": "gpt2"}', encoding="utf-8")
+    assert "'gpt2' is measured while it is loaded" in text(run("--model", str(tmp_path)))
 
 
 def test_a_model_that_is_cached_here_needs_no_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,6 +14,7 @@ import pinpoint
 from pinpoint.errors import CapacityError, ModelError, PinpointError
 from pinpoint.planning.activations import Precision, Stage, stages
 from pinpoint.planning.cards import CARDS, GB, GIB, MIB, find_card
+from pinpoint.planning.families import PLANNED, REFUSED, why_refused
 from pinpoint.planning.known_models import find_shape, known_shapes
 from pinpoint.planning.memory_plan import (
     CUDA_CONTEXT_BYTES,
@@ -28,7 +29,7 @@ from pinpoint.planning.memory_plan import (
     plan,
     with_slack,
 )
-from pinpoint.planning.model_shapes import FAMILIES, ModelShape, shape_from_config
+from pinpoint.planning.model_shapes import ModelShape, shape_from_config
 from pinpoint.planning.weight_bytes import kv_bytes_per_token, weight_bytes_of
 from pinpoint.planning.what_fits import alternatives
 from pinpoint.settings import Settings
@@ -311,13 +312,13 @@ def dict_of(shape: ModelShape) -> dict[str, Any]:
     return {name: getattr(shape, name) for name in shape.__dataclass_fields__}
 
 
-def test_a_window_shortens_the_context() -> None:
+def test_a_window_is_read_and_the_context_is_all_positions() -> None:
     windowed = shape_from_config({**MIXTRAL_CONFIG, "sliding_window": 4096}, "mine")
-    assert (windowed.positions, windowed.context_tokens) == (32768, 4096)
-    assert MIXTRAL.context_tokens == 32768
+    assert (windowed.positions, windowed.context_tokens, windowed.sliding_window) == (32768, 32768, 4096)
     qwen = {**MIXTRAL_CONFIG, "model_type": "qwen2", "sliding_window": 4096}
+    assert shape_from_config(qwen, "mine").sliding_window is None
     assert shape_from_config({**qwen, "use_sliding_window": False}, "mine").sliding_window is None
-    assert shape_from_config({**qwen, "use_sliding_window": True}, "mine").context_tokens == 4096
+    assert shape_from_config({**qwen, "use_sliding_window": True}, "mine").sliding_window == 4096
 
 
 @pytest.mark.parametrize("field", ["hidden_size", "num_local_experts", "num_experts_per_tok", "num_key_value_heads"])
@@ -329,15 +330,48 @@ def test_a_config_without_a_number_names_the_field(field: str, value: object) ->
     assert field in raised.value.message
 
 
-def test_an_unsupported_family_names_what_is_supported_and_what_is_missing() -> None:
+def test_a_family_that_is_not_planned_names_those_that_are_and_what_is_missing() -> None:
     with pytest.raises(ModelError) as raised:
         shape_from_config({"model_type": "gpt2", "n_embd": 768, "vocab_size": 50257}, "gpt2")
-    assert raised.value.code == "unsupported_family"
-    for word in ("'gpt2'", *FAMILIES, "hidden_size", "num_hidden_layers"):
+    assert raised.value.code == "not_planned"
+    for word in ("'gpt2'", *PLANNED, "hidden_size", "num_hidden_layers"):
         assert word in raised.value.message
     assert "vocab_size" not in raised.value.message
-    with pytest.raises(ModelError, match="None is not one of"):
+    with pytest.raises(ModelError, match="None is measured"):
         shape_from_config({}, "empty")
+
+
+@pytest.mark.parametrize("model_type", sorted(REFUSED))
+def test_a_family_that_cannot_be_scored_is_refused_in_words(model_type: str) -> None:
+    with pytest.raises(ModelError, match=f"x/y \\({REFUSED[model_type].name.split('(')[0].strip()}") as raised:
+        shape_from_config({**MIXTRAL_CONFIG, "model_type": model_type}, "x/y")
+    assert raised.value.code == "unsupported_family"
+    assert raised.value.message.endswith("; use another model")
+
+
+@pytest.mark.parametrize(
+    ("config", "said"),
+    [
+        ({"model_type": "new", "layer_types": ["full_attention", "linear_attention"]}, "state from token to token"),
+        ({"model_type": "new", "layer_types": ["mamba"]}, "are mamba: its layers carry"),
+        ({"model_type": "new", "layer_types": ["full_attention", "indexed_attention"]}, "chooses by itself"),
+        ({"model_type": "new", "is_encoder_decoder": True}, "an encoder beside its decoder"),
+        ({"model_type": "new", "text_config": {"model_type": "qwen3_5_text", "hidden_size": 8}}, "state from token"),
+        ({"model_type": "new", "text_config": {"hidden_size": 8, "layer_types": ["conv"]}}, "are conv"),
+    ],
+)
+def test_what_speaks_against_a_model_is_read_off_any_configuration(config: dict[str, Any], said: str) -> None:
+    assert said in str(why_refused(config))
+
+
+@pytest.mark.parametrize(
+    "config",
+    [{}, {"model_type": "new"}, {"model_type": 7}, {"layer_types": None}, {"layer_types": "x"}, {"text_config": []},
+     {"model_type": "llama4_text", "layer_types": ["chunked_attention", "full_attention"]},
+     {"model_type": "new", "layer_types": ["full_attention", "sliding_attention"]}],
+)  # fmt: skip
+def test_nothing_speaks_against_what_is_not_known(config: dict[str, Any]) -> None:
+    assert why_refused(config) is None
 
 
 def test_a_folder_is_read(tmp_path: Path) -> None:
@@ -374,7 +408,7 @@ odd_values = (
 odd_fields = st.sampled_from([*MIXTRAL_CONFIG, "mlp_only_layers", "decoder_sparse_step", "num_experts", "qkv_bias"])
 
 
-@given(st.dictionaries(odd_fields, odd_values), st.sampled_from(FAMILIES))
+@given(st.dictionaries(odd_fields, odd_values), st.sampled_from(PLANNED))
 def test_any_config_is_read_or_refused(changes: dict[str, Any], family: str) -> None:
     try:
         shape = shape_from_config({**MIXTRAL_CONFIG, **changes, "model_type": family}, "any")
