@@ -68,15 +68,20 @@ def chatml_tokenizer() -> PreTrainedTokenizerFast:
 
 def mixtral_tokenizer(folder: Path) -> Any:
     """The real 32,000-token Mixtral tokenizer, out of the package that its makers publish."""
+    tokenizer = llama_tokenizer(folder, "tokenizer.model.v1")
+    tokenizer.chat_template = MIXTRAL_CHAT
+    return tokenizer
+
+
+def llama_tokenizer(folder: Path, name: str) -> Any:
+    """A SentencePiece model of Mistral's, read as transformers reads it from a checkpoint."""
     from transformers import AutoTokenizer  # imports torch
 
-    source = resources.files("mistral_common") / "data" / "tokenizer.model.v1"
+    source = resources.files("mistral_common") / "data" / name
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "tokenizer.model").write_bytes(source.read_bytes())
     (folder / "tokenizer_config.json").write_text('{"tokenizer_class": "LlamaTokenizer"}', encoding="utf-8")
-    tokenizer = AutoTokenizer.from_pretrained(folder)
-    tokenizer.chat_template = MIXTRAL_CHAT
-    return tokenizer
+    return AutoTokenizer.from_pretrained(folder)
 
 
 @cache

@@ -1,6 +1,7 @@
 """Requests, and what the fake engine answers to them."""
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -42,7 +43,7 @@ def answered(response: Response) -> list[dict[str, Answer]]:
     return [dict(result.answers) for result in results]
 
 
-def expected(task: Task, tokens: list[int]) -> list[list[float]]:
+def expected(task: Task, tokens: Sequence[int]) -> list[list[float]]:
     """For each question of a task, what the fake engine says of its labels."""
     return [
         [log_prob([token for span in prompt.path for token in span], label) for label in prompt.trie.labels]

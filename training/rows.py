@@ -34,7 +34,7 @@ class RowMaker:
         self.intents = intent_concepts(load_intents(intents_path).trained)
         self.kinds = document_concepts()
         frame = encoder.frame
-        self.root = encoder.opening() + encoder.pieces(template.root())
+        self.root = encoder.opening(template.root())
         self._mention_share, self._mention_reach = 0.0, 0.0
         self.ending = encoder.pieces([*template.ending(), template.Piece(frame.closing, True)])
 

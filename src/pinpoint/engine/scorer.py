@@ -20,6 +20,7 @@ from pinpoint.engine.readings import Memory, ModelInfo
 from pinpoint.errors import ModelError
 from pinpoint.prompting.encoder import PromptEncoder
 from pinpoint.prompting.label_bounds import undecided
+from pinpoint.prompting.prompt_proof import check_prompts
 from pinpoint.prompting.prompts import PromptBuilder
 from pinpoint.prompting.span_tree import NO_PARENT, Ask, Forest
 from pinpoint.prompting.template import PROMPT_VERSION
@@ -91,6 +92,7 @@ class Scorer:
         self.loaded = loaded
         self.token_budget = token_budget
         self.prompts = PromptBuilder(PromptEncoder(loaded.tokenizer))
+        check_prompts(self.prompts)
         self.store = PrefixStore(prefix_store_bytes)
         apart = check_head(loaded.model, self.prompts.encoder.opening() or [self.prompts.encoder.stop])
         if apart > HEAD_TOLERANCE[loaded.compute_dtype]:

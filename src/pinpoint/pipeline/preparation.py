@@ -7,7 +7,7 @@ passes, a few documents at a time where there are many.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from pinpoint.api.request import Options, Request
@@ -90,7 +90,7 @@ class Preparation:
             return DocumentFailure(document.id, document.error)
         encode, options = self._engine.prompts.document, self._request.options
         in_pages = options.long_document == "pages"
-        whole = [] if in_pages else encode(PAGE_BREAK.join(document.pages))
+        whole: Sequence[int] = [] if in_pages else encode(PAGE_BREAK.join(document.pages))
         pages = [encode(page) if page.strip() else [] for page in document.pages] if in_pages else []
         try:
             if not any((whole, *pages)):

@@ -1,65 +1,33 @@
 """Text to tokens: our text and text from outside, each its own way.
 
-Our text (the template, the chat format) may hold control tokens such as `[INST]`; text from outside never becomes one,
-whatever it says. Each run is encoded as a continuation, so that tokenizers which put a space before the first word
-(SentencePiece) do not put one in the middle of a prompt.
+The chat format may hold control tokens such as `[INST]`; text from outside never becomes one, whatever it says, be the
+token called special or only added (`</think>`). Otherwise a prompt's tokens are those of the whole text encoded at
+once. Spans are encoded apart, so their seams stand where no tokenizer merges: behind a line break, before a letter
+(`prompt_proof` compares, at load). What comes before such a seam is encoded with all that shares its line.
+
+Each run is encoded as a continuation, so that tokenizers which put a space before the first word (SentencePiece) do not
+put one in the middle of a prompt.
 """
 
 from __future__ import annotations
 
 import copy
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
+from tokenizers import AddedToken
+
 from pinpoint.errors import ModelError
+from pinpoint.prompting import template
+from pinpoint.prompting.chat_frame import chat_frame, control_tokens
 from pinpoint.prompting.template import Piece
 
-# Stands in for the two turns when the chat template is taken apart; plain enough that no tokenizer treats it specially.
-_USER_MARK = "PINPOINTUSERTURN"
-_MODEL_MARK = "PINPOINTMODELTURN"
-_PROBE_LABELS = ("invoice", "Purchase order", "none of the above", "42", "ünïcode", "(other)")
+# Labels that must be scorable behind every prompt, and such as begin with signs, which may merge with what precedes
+# them: those are refused one by one.
+_PROBE_WORDS = ("invoice", "Purchase order", "none of the above", "42", "ünïcode")
+_PROBE_SIGNS = ("(other)", "/etc", "- x", "…")
 _LABEL_CACHE_ENTRIES = 8192
-
-
-@dataclass(frozen=True, slots=True)
-class ChatFrame:
-    """What the chat template puts around the user's text and around the answer.
-
-    Attributes:
-        opening: text before the user's content, with the start-of-text token where the template has one.
-        closing: text from the end of the user's content to where the model begins to write.
-        gap: text between that point and the answer's first character, often one space or nothing.
-        stop: text that ends the model's turn.
-    """
-
-    opening: str
-    closing: str
-    gap: str
-    stop: str
-
-
-def chat_frame(tokenizer: Any) -> ChatFrame:
-    """Take a tokenizer's chat template apart; a tokenizer without one gets a plain frame.
-
-    Raises:
-        ModelError: the template does not show the user's and the model's text verbatim.
-    """
-    if not getattr(tokenizer, "chat_template", None):
-        return ChatFrame(tokenizer.bos_token or "", "", " ", tokenizer.eos_token or "")
-    user = [{"role": "user", "content": _USER_MARK}]
-    prompt = tokenizer.apply_chat_template(user, tokenize=False, add_generation_prompt=True)
-    whole = tokenizer.apply_chat_template([*user, {"role": "assistant", "content": _MODEL_MARK}], tokenize=False)
-    opening, user_found, closing = prompt.partition(_USER_MARK)
-    before, model_found, after = whole.partition(_MODEL_MARK)
-    if not (user_found and model_found):
-        raise ModelError(
-            "chat_template", "the model's chat template does not show its turns verbatim; use another model"
-        )
-    # Some templates (Mixtral's) put the space that precedes the answer into the model's turn, some into the prompt.
-    gap = before[len(prompt) :] if before.startswith(prompt) else ""
-    return ChatFrame(opening, closing, gap, after.strip() or tokenizer.eos_token or "")
 
 
 class PromptEncoder:
@@ -68,56 +36,86 @@ class PromptEncoder:
 
     Setting `split_special_tokens` changes the state of the tokenizer that it is set on, which is not safe when two
     threads share that object, so text from outside has an object of its own that is never used any other way.
+
+    Attributes:
+        tokenizer: the model's own, for text of ours.
+        frame: what the chat template puts around a question and its answer.
+        control_ids: ids that no text from outside is ever given.
+        stop: id of the token that ends the model's turn.
     """
 
     def __init__(self, tokenizer: Any) -> None:
-        self._trusted = tokenizer
-        self._untrusted = copy.deepcopy(tokenizer)
+        """Take the chat template apart and see what the tokenizer merges.
+
+        Raises:
+            ModelError: `chat_template`, `no_stop_token`, `label_boundary` or `unsafe_tokenizer`: prompts cannot be
+                encoded exactly, or text from outside would not stay text.
+        """
+        self.tokenizer = tokenizer
+        controls = control_tokens(tokenizer)
+        self._untrusted = _splitting(tokenizer, controls)
         self.frame = chat_frame(tokenizer)
-        self.control_ids = frozenset(tokenizer.all_special_ids) | frozenset(
-            index for index, token in tokenizer.added_tokens_decoder.items() if token.special
-        )
+        self.control_ids = frozenset(controls)
         self.stop = self._stop_id()
-        # The answer's tokens depend on what precedes them; a line break precedes it safely in every tokenizer we know.
+        # The tokens of a run depend on what precedes it; behind a line break they do not.
         self._anchor = "\n"
         self._anchor_trusted = self._encode(self._anchor, trusted=True)
         self._anchor_untrusted = self._encode(self._anchor, trusted=False)
+        self._check_outside_stays_text(controls)
+        self._label_lead = self._find_label_lead(controls)
         self.label_tokens = lru_cache(maxsize=_LABEL_CACHE_ENTRIES)(self._label_tokens)
-        self._check_labels_extend_prompts()
+
+    def opening(self, pieces: Iterable[Piece] = ()) -> list[int]:
+        """Token ids of what the chat template puts before the user's text, and of text of ours right behind it."""
+        return self._encode(self.frame.opening + "".join(piece.text for piece in pieces), trusted=True)
 
     def pieces(self, pieces: Iterable[Piece]) -> list[int]:
-        """Token ids of a part of the prompt."""
-        merged: list[Piece] = []
-        for piece in pieces:
-            if merged and merged[-1].trusted and piece.trusted:
-                merged[-1] = Piece(merged[-1].text + piece.text, True)
-            else:
-                merged.append(piece)
-        return [token for piece in merged for token in self.text(piece.text, trusted=piece.trusted)]
+        """Token ids of a part of the prompt that begins a line.
+
+        Up to the end of the last line that holds text from outside, all is encoded as if it came from there: no
+        tokenizer then splits a word or a full stop from the line break behind it. Chat format may stand behind that
+        line.
+        """
+        given = list(pieces)
+        text = "".join(piece.text for piece in given)
+        outside = sum(len(piece.text) for piece in given[: _last_outside(given) + 1])
+        line_end = text.find("\n", outside - 1) + 1 if outside else 0
+        cut = line_end if line_end else outside
+        head = self.text(text[:cut], trusted=False) if cut else []
+        return head + (self.text(text[cut:], trusted=True) if text[cut:] else [])
 
     def text(self, text: str, *, trusted: bool) -> list[int]:
-        """Token ids of one run of text that continues a prompt."""
+        """Token ids of one run of text that continues a prompt behind a line break."""
         anchor = self._anchor_trusted if trusted else self._anchor_untrusted
         ids = self._encode(self._anchor + text, trusted=trusted)
         if ids[: len(anchor)] == anchor:
             return ids[len(anchor) :]
         return self._encode(text, trusted=trusted)
 
+    def show(self, token: int) -> str:
+        """Text of one token."""
+        text: str = self.tokenizer.decode([token], clean_up_tokenization_spaces=False)
+        return text
+
     def decode(self, tokens: Sequence[int]) -> str:
         """Text of token ids that the model wrote, without control tokens."""
-        text: str = self._trusted.decode(tokens, skip_special_tokens=True)
+        text: str = self.tokenizer.decode(tokens, skip_special_tokens=True)
         return text.strip()
 
-    def opening(self) -> list[int]:
-        """Token ids of what the chat template puts before the user's text."""
-        return self._encode(self.frame.opening, trusted=True)
-
     def _label_tokens(self, label: str) -> tuple[int, ...]:
-        """Token ids of a label as the model would write it: the same after every prompt."""
-        return tuple(self.text(self.frame.gap + label, trusted=False))
+        """Token ids of a label as the model would write it: the same after every prompt.
+
+        Empty where the tokenizer merges the label with the text before it.
+        """
+        return self._behind(self._label_lead, self.frame.gap + label) or ()
+
+    def _behind(self, lead: str, text: str) -> tuple[int, ...] | None:
+        """Token ids of text from outside behind `lead`; None where the two merge."""
+        before, both = self._encode(lead, trusted=False), self._encode(lead + text, trusted=False)
+        return tuple(both[len(before) :]) if both[: len(before)] == before else None
 
     def _encode(self, text: str, *, trusted: bool) -> list[int]:
-        tokenizer = self._trusted if trusted else self._untrusted
+        tokenizer = self.tokenizer if trusted else self._untrusted
         # Not verbose: it warns of texts beyond the context, which are cut or refused later, in words.
         ids: list[int] = tokenizer.encode(
             text, add_special_tokens=False, split_special_tokens=not trusted, verbose=False
@@ -129,24 +127,58 @@ class PromptEncoder:
         for token in ids:
             if token in self.control_ids:
                 return token
-        if self._trusted.eos_token_id is None:
-            raise ModelError("no_stop_token", "the model's tokenizer names no end-of-turn token; use another model")
-        return int(self._trusted.eos_token_id)
+        raise ModelError("no_stop_token", "the model's tokenizer names no end-of-turn token; use another model")
 
-    def _check_labels_extend_prompts(self) -> None:
-        """Encoding prompt and label together must begin with the prompt's own tokens, else a score means nothing."""
-        ending = self.frame.closing
-        for label in _PROBE_LABELS:
-            prompt = self._encode(f"Label:{ending}", trusted=True)
-            both = self._encode(f"Label:{ending}{self.frame.gap}{label}", trusted=True)
-            if both[: len(prompt)] != prompt:
+    def _check_outside_stays_text(self, controls: dict[int, str]) -> None:
+        # The token for unknown text is no one's to forge: it says nothing.
+        able = self.control_ids - {self.tokenizer.unk_token_id}
+        for text in controls.values():
+            if not able.isdisjoint(self.text(f"a{text}b", trusted=False)):
                 raise ModelError(
-                    "label_boundary",
-                    "this tokenizer merges the end of the prompt with the label, so labels cannot be scored exactly; "
-                    "use a model whose chat template ends the user's turn with a control token or a line break",
+                    "unsafe_tokenizer",
+                    f"this tokenizer turns {text!r} in a document into a control token, so a document could end its "
+                    "own turn; use another model",
+                    "MODEL_NAME",
                 )
+
+    def _find_label_lead(self, controls: dict[int, str]) -> str:
+        """Text behind which a label, encoded as text from outside, has the tokens that it has behind the prompt.
+
+        The prompt itself cannot stand there, since its control tokens would be split. Prompt and label encoded together
+        must begin with the prompt's own tokens, else a score means nothing.
+        """
+        ending = "".join(piece.text for piece in template.ending()) + self.frame.closing
+        prompt = self._encode(self._anchor + ending, trusted=True)
+        wanted: dict[str, tuple[int, ...] | None] = {}
+        for label in (*_PROBE_WORDS, *_PROBE_SIGNS):
+            both = self._encode(self._anchor + ending + self.frame.gap + label, trusted=True)
+            wanted[label] = tuple(both[len(prompt) :]) if both[: len(prompt)] == prompt else None
+        last = max((ending.rfind(text) + len(text) for text in controls.values() if text in ending), default=0)
+        if all(wanted[label] for label in _PROBE_WORDS):
+            for lead in (ending[last:], self._anchor, ""):
+                if all(tokens == self._behind(lead, self.frame.gap + label) for label, tokens in wanted.items()):
+                    return lead
+        raise ModelError(
+            "label_boundary",
+            "this tokenizer merges the end of the prompt with the label, so labels cannot be scored exactly; "
+            "use a model whose chat template ends the user's turn with a control token or a line break",
+            "MODEL_NAME",
+        )
 
 
 def contains_control(ids: Sequence[int], control_ids: frozenset[int]) -> bool:
     """Whether any of the ids is a control token."""
     return not control_ids.isdisjoint(ids)
+
+
+def _last_outside(pieces: Sequence[Piece]) -> int:
+    """Index of the last piece from outside, −1 where there is none."""
+    return max((index for index, piece in enumerate(pieces) if not piece.trusted), default=-1)
+
+
+def _splitting(tokenizer: Any, controls: dict[int, str]) -> Any:
+    """A copy of the tokenizer to which every control token is special, so that `split_special_tokens` splits them all:
+    left alone it spares those that are only added."""
+    apart = copy.deepcopy(tokenizer)
+    apart.add_tokens([AddedToken(text, special=True, normalized=False) for text in controls.values()], True)
+    return apart

@@ -85,7 +85,7 @@ def build_trie(labels: Sequence[Sequence[int]], stop: int, field: str = "labels"
         label = tuple(labels[index])
         if not label:
             raise RequestError(
-                "invalid_label", "this label has no tokens for the model; reword it", f"{field}[{index}]"
+                "invalid_label", "this label has no tokens of its own behind the prompt; reword it", f"{field}[{index}]"
             )
         twin = owners.setdefault(label, index)
         if twin != index:

@@ -50,13 +50,15 @@ def fit(whole: Sequence[int], pages: Sequence[Sequence[int]], room_tokens: int, 
     if mode == "pages":
         parts, of = [], []
         for page, tokens in enumerate(pages):
-            for start in range(0, len(tokens), room_tokens):
-                parts.append(tuple(tokens[start : start + room_tokens]))
+            # A page that fits stays what it is: it knows how it is encoded between its fences.
+            pieces = (tokens,) if 0 < len(tokens) <= room_tokens else _parted(tokens, room_tokens)
+            for piece in pieces:
+                parts.append(as_tuple(piece))
                 of.append(page)
         return Fitted(tuple(parts), tuple(of), 0)
     dropped = len(whole) - room_tokens
     if dropped <= 0:
-        return Fitted((tuple(whole),), (0,), 0)
+        return Fitted((as_tuple(whole),), (0,), 0)
     if mode == "error":
         raise DocumentError(
             "document_too_long",
@@ -66,3 +68,12 @@ def fit(whole: Sequence[int], pages: Sequence[Sequence[int]], room_tokens: int, 
         )
     head = round(room_tokens * HEAD_SHARE)
     return Fitted(((*whole[:head], *whole[head + dropped :]),), (0,), dropped)
+
+
+def as_tuple(tokens: Sequence[int]) -> tuple[int, ...]:
+    """The same object where it is a tuple of any kind."""
+    return tokens if isinstance(tokens, tuple) else tuple(tokens)
+
+
+def _parted(tokens: Sequence[int], room_tokens: int) -> list[Sequence[int]]:
+    return [tokens[start : start + room_tokens] for start in range(0, len(tokens), room_tokens)]

@@ -8,6 +8,7 @@ from functools import lru_cache
 
 from pinpoint.prompting import template
 from pinpoint.prompting.encoder import PromptEncoder
+from pinpoint.prompting.fence import DocumentTokens, Fence
 from pinpoint.prompting.label_trie import LabelTrie, build_trie
 from pinpoint.prompting.span_tree import NO_PARENT, Forest
 from pinpoint.prompting.taxonomy import Task
@@ -49,22 +50,20 @@ class PromptBuilder:
 
     def __init__(self, encoder: PromptEncoder) -> None:
         self.encoder = encoder
-        self._root = tuple(encoder.opening() + encoder.pieces(template.root()))
+        self._root = tuple(encoder.opening(template.root()))
         closing = template.Piece(encoder.frame.closing, True)
         self._ending = tuple(encoder.pieces([*template.ending(), closing]))
-        fence_open, _, fence_close = template.document("")
-        self._document_open = tuple(encoder.pieces([fence_open]))
-        self._document_close = tuple(encoder.pieces([fence_close]))
-        self._fixed = len(self._root) + len(self._document_open) + len(self._document_close) + len(self._ending)
+        self._fence = Fence(encoder)
+        self._fixed = len(self._root) + len(self._fence) + len(self._ending)
         self.questions = lru_cache(maxsize=_TASK_CACHE_ENTRIES)(self._questions)
 
-    def document(self, text: str) -> list[int]:
+    def document(self, text: str) -> DocumentTokens:
         """Token ids of a document's own text."""
-        return self.encoder.text(text, trusted=False)
+        return self._fence.document(text)
 
     def lay(self, task: Task, document: Sequence[int]) -> list[Prompt]:
         """The prompts that ask `task` about a document: one for a choice, one a label with `multi_label`."""
-        fenced = (*self._document_open, *document, *self._document_close)
+        fenced = self._fence.around(document)
         prompts = []
         for question in self.questions(task):
             # The questions of a multi-label task only ever share the document.
@@ -78,6 +77,27 @@ class PromptBuilder:
     def add(self, forest: Forest, task: Task, document: Sequence[int], exact_best: int | None = None) -> list[int]:
         """Ask `task` about a document; returns the indices of its asks, in the order of `lay`."""
         return [prompt.add_to(forest, exact_best) for prompt in self.lay(task, document)]
+
+    def wording(self, task: Task, text: str) -> list[str]:
+        """What the user says in each prompt that `lay` makes of a document's text, without the chat format."""
+        document = "".join(piece.text for piece in template.document(text))
+        first = [
+            task.multi_label or template.document_first(len(self.document(text)), len(question.tokens))
+            for question in self.questions(task)
+        ]
+        asked = [
+            "".join(piece.text for piece in pieces)
+            for pieces in (
+                [template.yes_no_question(task, label) for label in task.labels]
+                if task.multi_label
+                else [template.choice_question(task)]
+            )
+        ]
+        root, ending = ("".join(piece.text for piece in part) for part in (template.root(), template.ending()))
+        return [
+            root + (document + question if in_front else question + document) + ending
+            for question, in_front in zip(asked, first, strict=True)
+        ]
 
     def overhead(self, task: Task) -> int:
         """Tokens of the longest prompt of `task`, its longest label included, without the document."""

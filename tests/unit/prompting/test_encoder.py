@@ -11,7 +11,8 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import PreTrainedTokenizerFast
 
 from pinpoint.errors import ModelError
-from pinpoint.prompting.encoder import ChatFrame, PromptEncoder, chat_frame, contains_control
+from pinpoint.prompting.chat_frame import ChatFrame, chat_frame
+from pinpoint.prompting.encoder import PromptEncoder, contains_control
 from pinpoint.prompting.template import Piece
 from tests.fakes import chatml_tokenizer, mixtral_tokenizer
 
@@ -44,7 +45,7 @@ def encoder(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
 
 def shown(encoder: PromptEncoder, tokens: list[int]) -> str:
     """What tokens that continue a line say; a fresh line precedes them, since some decoders eat a leading space."""
-    whole = encoder._trusted.decode([*encoder._anchor_trusted, *tokens], clean_up_tokenization_spaces=False)
+    whole = encoder.tokenizer.decode([*encoder._anchor_trusted, *tokens], clean_up_tokenization_spaces=False)
     assert whole.startswith("\n")
     return str(whole[1:])
 
@@ -60,7 +61,7 @@ def test_a_chat_template_is_taken_apart(request: pytest.FixtureRequest, encoder:
     family = request.node.callspec.params["encoder"]
     assert encoder.frame == FRAMES[family]
     assert encoder.stop in encoder.control_ids
-    assert encoder._trusted.convert_ids_to_tokens(encoder.stop) == FRAMES[family].stop
+    assert encoder.tokenizer.convert_ids_to_tokens(encoder.stop) == FRAMES[family].stop
 
 
 @pytest.mark.parametrize("text", NASTY)
@@ -72,7 +73,7 @@ def test_text_from_outside_has_no_control_token_and_reads_as_it_was(encoder: Pro
 
 def test_our_own_text_has_control_tokens(encoder: PromptEncoder) -> None:
     """Otherwise the test above would pass for any encoder."""
-    for name in encoder._trusted.all_special_tokens:
+    for name in encoder.tokenizer.all_special_tokens:
         assert contains_control(encoder.text(f"a{name}b", trusted=True), encoder.control_ids)
 
 
@@ -96,7 +97,7 @@ def test_a_label_is_what_the_model_would_write_after_the_prompt(encoder: PromptE
     ending = f"Label:{encoder.frame.closing}"
     prompt = encoder.text(ending, trusted=True)
     assert shown(encoder, [*prompt, *tokens]).endswith(f"{encoder.frame.gap}{label}")
-    if not any(name in label for name in encoder._trusted.all_special_tokens):
+    if not any(name in label for name in encoder.tokenizer.all_special_tokens):
         assert [*prompt, *tokens] == encoder.text(f"{ending}{encoder.frame.gap}{label}", trusted=True)
 
 
@@ -111,7 +112,7 @@ def test_pieces_of_ours_are_encoded_as_one_and_outside_pieces_apart(encoder: Pro
 
 
 def test_the_opening_stands_at_the_beginning_of_the_text(encoder: PromptEncoder) -> None:
-    plain = encoder._trusted.encode(encoder.frame.opening, add_special_tokens=False)
+    plain = encoder.tokenizer.encode(encoder.frame.opening, add_special_tokens=False)
     assert encoder.opening() == plain
 
 

@@ -32,7 +32,7 @@ documents = st.text(max_size=40) | st.text(max_size=40).map(lambda text: text * 
 
 
 def said(tokens: list[int]) -> str:
-    return str(PROMPTS.encoder._trusted.decode(tokens))
+    return str(PROMPTS.encoder.tokenizer.decode(tokens))
 
 
 def test_a_choice_reads_as_the_template_says() -> None:
@@ -100,7 +100,7 @@ def test_a_prompt_holds_its_parts_in_either_order(task: Task, text: str) -> None
     document = PROMPTS.document(text)
     for question, prompt in zip(PROMPTS.questions(task), PROMPTS.lay(task, document), strict=True):
         root, middle, last = prompt.path
-        fenced = (*PROMPTS._document_open, *document, *PROMPTS._document_close)
+        fenced = PROMPTS._fence.around(document)
         parts = (question.tokens, fenced) if middle == question.tokens else (fenced, question.tokens)
         assert (*middle, *last) == (*parts[0], *parts[1], *PROMPTS._ending)
         assert root == PROMPTS._root

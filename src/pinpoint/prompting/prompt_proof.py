@@ -1,0 +1,120 @@
+"""Whether the prompts of a model are token for token those of its own chat template.
+
+The reference is `apply_chat_template` of the model's tokenizer over the whole conversation, encoded at once; ours are
+encoded span by span. Both are compared on conversations that try the seams: text that begins and ends with
+punctuation, line breaks and spaces, in both orders of question and document.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from typing import Any
+
+from pinpoint.errors import ModelError
+from pinpoint.prompting import template
+from pinpoint.prompting.chat_frame import ChatFrame, render
+from pinpoint.prompting.prompts import PromptBuilder
+from pinpoint.prompting.taxonomy import Label, Task
+
+_LABELS = (
+    Label("0", "invoice", "a request for payment (net 30)."),
+    Label("1", "Purchase order"),
+    Label("2", "none of the above!"),
+    Label("3", "(other)", "“anything else”"),
+    Label("4", "42"),
+)
+_TASKS = (
+    Task("category", _LABELS[:2]),
+    Task("category", _LABELS, instructions="Look at the totals (all of them)."),
+    Task("flags", _LABELS[:4], multi_label=True, instructions="- Be strict"),
+)
+_DOCUMENTS = (
+    "Total due: 99.50 EUR",
+    "Paid in full.\n\nThank you!",
+    "   An indented line\nand another.\t",
+    "\n\n(1) lines before and behind…\n\n",
+    "/usr/bin; straße, 請求書, счёт 4711/2025:",
+    "- a list\n- of things\n",
+    "\u0301 begins with a mark that combines \U0001f9fe",
+    "Total due: 99.50 EUR, payable within 30 days.\n" * 40,
+)
+
+
+def check_prompts(prompts: PromptBuilder) -> None:
+    """Refuse a model whose prompts are not those of its chat template.
+
+    Raises:
+        ModelError: `chat_template`, with the first difference.
+    """
+    difference = first_difference(prompts)
+    if difference is not None:
+        raise ModelError(
+            "chat_template",
+            f"prompts for this model are not those of its own chat template: {difference}; use another model",
+            "MODEL_NAME",
+        )
+
+
+def first_difference(prompts: PromptBuilder) -> str | None:
+    """The first token of a probe that differs from `apply_chat_template`'s, in words; None where none does."""
+    tokenizer, frame = prompts.encoder.tokenizer, prompts.encoder.frame
+    for task in (_scorable(prompts, task) for task in _TASKS):
+        for text in _DOCUMENTS:
+            laid = prompts.lay(task, prompts.document(text))
+            for prompt, said in zip(laid, prompts.wording(task, text), strict=True):
+                ours = [token for span in prompt.path for token in span]
+                if frame.is_prompt:
+                    difference = _difference(tokenizer, ours, _asked(tokenizer, frame, said))
+                    if difference is not None:
+                        return f"{difference} in a prompt"
+                if not frame.is_turn:
+                    continue
+                for name, label in zip(_names(task), prompt.trie.labels, strict=True):
+                    turn = _answered(tokenizer, frame, said, name)
+                    difference = _difference(tokenizer, [*ours, *label], turn[: len(ours) + len(label)])
+                    if difference is not None:
+                        return f"{difference} in a turn that answers {name!r}"
+    return None
+
+
+def _scorable(prompts: PromptBuilder, task: Task) -> Task:
+    """The task without labels that the tokenizer merges with the prompt: those are refused where they are asked for."""
+    if task.multi_label:
+        return task
+    return replace(task, labels=tuple(label for label in task.labels if prompts.encoder.label_tokens(label.name)))
+
+
+def _names(task: Task) -> Sequence[str]:
+    return (template.YES, template.NO) if task.multi_label else [label.name for label in task.labels]
+
+
+def _asked(tokenizer: Any, frame: ChatFrame, said: str) -> list[int]:
+    if not tokenizer.chat_template:
+        return _plain(tokenizer, frame.opening + said)
+    ids: list[int] = render(tokenizer, [{"role": "user", "content": said}], generation_prompt=True, tokenize=True)
+    return ids
+
+
+def _answered(tokenizer: Any, frame: ChatFrame, said: str, answer: str) -> list[int]:
+    if not tokenizer.chat_template:
+        return _plain(tokenizer, frame.opening + said + frame.gap + answer)
+    turn = [{"role": "user", "content": said}, {"role": "assistant", "content": answer}]
+    ids: list[int] = render(tokenizer, turn, generation_prompt=False, tokenize=True)
+    return ids
+
+
+def _plain(tokenizer: Any, text: str) -> list[int]:
+    ids: list[int] = tokenizer.encode(text, add_special_tokens=False)
+    return ids
+
+
+def _difference(tokenizer: Any, ours: Sequence[int], theirs: Sequence[int]) -> str | None:
+    if list(ours) == list(theirs):
+        return None
+    pairs: Iterator[tuple[int, int]] = zip(ours, theirs, strict=False)
+    place = next((place for place, (one, other) in enumerate(pairs) if one != other), min(len(ours), len(theirs)))
+    one, other = (
+        tokenizer.convert_ids_to_tokens(ids[place]) if place < len(ids) else "the end" for ids in (ours, theirs)
+    )
+    return f"token {place} is {one!r} and the template has {other!r}"
