@@ -60,7 +60,7 @@ class Worker:
 
     def __init__(self, settings: Settings, send_progress: Send | None = None) -> None:
         self.settings = settings
-        self.metrics = Metrics()
+        self.metrics = Metrics(sdk_guards.now)  # a load that was frozen was not slow
         self.health = Health(HealthLimits(free_bytes=None) if settings.device == "cpu" else HealthLimits())
         self._send_progress = send_progress
         self._limits = Limits()

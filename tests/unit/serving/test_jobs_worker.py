@@ -299,3 +299,13 @@ async def test_a_worker_whose_memory_drifts_answers_and_asks_to_be_replaced(
     engine.drifted = True
     assert "error" not in await one.handle(job("after"))
     assert asked == ["memory_drift"]
+
+
+async def test_a_load_that_was_frozen_is_not_slow(engine: FakeEngine, monkeypatch: pytest.MonkeyPatch) -> None:
+    given = [100.0]
+    monkeypatch.setattr("pinpoint.serving.sdk_guards.now", lambda: given[0])
+    one = a_worker()
+    monkeypatch.setattr("time.monotonic", lambda: given[0] + 3600)  # the system's clock has gone on
+    with one.metrics.loading():
+        given[0] += 7
+    assert one.metrics.vital_signs().load_s == 7

@@ -8,7 +8,7 @@
     slots        with all slots taken, taking sleeps for a second          a free slot is filled at once
     results      a failed post is dropped, with it the job                 tried again until accepted, else kept
     kept         (nothing is kept)                                         posted by a timer, and once more at the end
-    ping         the ping process outlives its worker                      it dies with it
+    ping         the ping process outlives its worker, or dies unseen      it dies with it, and is started anew
     watchdog     a hung worker pings on and looks healthy                  it says where it hangs and leaves
     replacement  `refresh_worker` keeps taking while its pod is reset      drains first; the last result asks
 
@@ -24,11 +24,12 @@ Nothing happens at import, and the SDK is imported by `install` alone: it reads 
 
 from __future__ import annotations
 
+import time
 from contextlib import AbstractContextManager, nullcontext
 
 from pinpoint.serving.sdk_guards.installation import GuardSettings, Installation
 
-__all__ = ["GuardSettings", "forward", "install", "replacement_reason", "request_replacement"]
+__all__ = ["GuardSettings", "forward", "install", "now", "replacement_reason", "request_replacement"]
 
 _installation: Installation | None = None
 
@@ -44,6 +45,11 @@ def install(settings: GuardSettings, local: bool = False) -> list[str]:
     if _installation is None:
         _installation = Installation(settings, local)
     return list(_installation.names)
+
+
+def now() -> float:
+    """A monotonic time, in seconds, in which a pause of the process takes none; the system's where not installed."""
+    return time.monotonic() if _installation is None else _installation.clock.time()
 
 
 def forward() -> AbstractContextManager[None]:

@@ -58,6 +58,7 @@ class Installation:
 
     def __init__(self, settings: GuardSettings, local: bool = False) -> None:
         runtime = Runtime()
+        self.clock = runtime.clock
         take = TakeGuard(runtime, settings.post_attempt_s)
         drain = DrainGuard(settings.late_take_s, runtime, lambda: take.reading)
         results = ResultsGuard(settings.post_attempt_s, settings.post_deadline_s, int(settings.kept_results_bytes))
@@ -70,6 +71,7 @@ class Installation:
         self._put(LogGuard(local))
         if local:
             return
+        self.clock.start()
         self._put(results)
         self._put(PingGuard(judge))
         if self._put(runtime):
