@@ -176,6 +176,41 @@ async def test_a_good_job_is_answered_in_either_shape(engine: FakeEngine) -> Non
     assert len(engine.forests) == 2
 
 
+async def test_one_empty_document_among_three_fails_alone(engine: FakeEngine) -> None:
+    sent = [{"text": "Total due"}, {"id": "scan 2", "text": " \u200b"}, {"pages": ["Dear Sir", ""]}]
+    answer = await a_worker().handle({"id": "1", "input": {"documents": sent, "labels": LABELS}})
+    assert [result["status"] for result in answer["results"]] == ["ok", "error", "ok"]
+    refused = answer["results"][1]
+    assert (refused["id"], refused["error"]["code"], refused["error"]["field"]) == (
+        "scan 2",
+        "empty_text",
+        "documents[1].text",
+    )
+    alone = await a_worker().handle({"id": "2", "input": {"documents": sent[1:2], "labels": LABELS}})
+    assert alone == {"error": "empty_text: there is nothing to read in the text (documents[0].text)"}
+
+
+async def test_a_single_candidate_label_is_scored_by_what_the_text_says(engine: FakeEngine) -> None:
+    inputs = ["Total due", "Dear Sir", "The parcel never came"]
+    raw = {"inputs": inputs, "parameters": {"candidate_labels": "refund"}}
+    single = await a_worker().handle({"id": "1", "input": raw})
+    many = {"candidate_labels": ["refund", "praise"], "multi_label": True}
+    several = await a_worker().handle({"id": "2", "input": {"inputs": inputs, "parameters": many}})
+    assert [answer["labels"] for answer in single] == [["refund"]] * 3
+    assert len({answer["scores"][0] for answer in single}) == 3  # of a choice out of one, each would be 1
+    for one, other in zip(single, several, strict=True):
+        found = dict(zip(other["labels"], other["scores"], strict=True))
+        assert one["scores"][0] == pytest.approx(found["refund"], abs=1e-6)
+
+
+async def test_the_zero_shot_shape_tells_of_a_cut_text(engine: FakeEngine) -> None:
+    engine.context_tokens = engine.token_budget = 2048
+    raw = {"inputs": ["word " * 18_000, "short"], "parameters": {"candidate_labels": LABELS}}
+    long, short = await a_worker().handle({"id": "1", "input": raw})
+    (warning,) = long["warnings"]
+    assert warning.startswith("the document was cut: ") and "warnings" not in short
+
+
 async def test_our_own_mistake_is_told_without_what_the_job_said(
     engine: FakeEngine, caplog: pytest.LogCaptureFixture
 ) -> None:

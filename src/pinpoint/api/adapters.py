@@ -3,6 +3,9 @@
     {"inputs": str | [str], "parameters": {"candidate_labels": [...], "multi_label"?, "hypothesis_template"?}}
     {"sequence": str, "labels": [str], "scores": [float]}      or a list of them, when `inputs` was a list
 
+That pipeline has no `warnings`; they are there only where something was cut or removed, so that nobody who never has
+any needs to know them.
+
 A text that cannot be answered is ``{"sequence", "error": {code, message, field}}`` in a list. Alone it is the error
 envelope: the platform takes a top-level ``error`` for itself and wants a string there.
 """
@@ -13,7 +16,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from pinpoint.api.build import build_document, build_task
+from pinpoint.api.build import build_document, build_task, refuse_nothing
 from pinpoint.api.limits import Limits, join
 from pinpoint.api.response import DocumentFailure, DocumentResult, error_envelope, error_to_wire, round_scores
 from pinpoint.api.schema import LabelFields, TaskFields, ZeroShotFields, validate
@@ -42,14 +45,18 @@ def parse_zero_shot(raw: dict[str, object], limits: Limits) -> ZeroShot:
     fields = validate(ZeroShotFields, raw)
     single = isinstance(raw["inputs"], str)
     documents = _documents(fields.inputs, single, limits)
+    refuse_nothing(documents)
+    names = fields.parameters.candidate_labels
     task, warnings = build_task(
         ZERO_SHOT_TASK,
         TaskFields(
-            labels=[LabelFields(name=name) for name in fields.parameters.candidate_labels],
-            multi_label=fields.parameters.multi_label,
+            labels=[LabelFields(name=name) for name in names],
+            # As in that pipeline: one label alone is asked about, yes or no, for there is nothing to choose.
+            multi_label=fields.parameters.multi_label or len(names) == 1,
             instructions=_instructions(fields.parameters.hypothesis_template),
         ),
         limits,
+        at_least=1,
         parent="parameters",
         labels_field="candidate_labels",
         instructions_field="hypothesis_template",
@@ -83,7 +90,14 @@ def _answer(sequence: str, result: DocumentResult | DocumentFailure) -> dict[str
     if isinstance(result, DocumentFailure):
         return {"sequence": sequence, "error": error_to_wire(result.error)}
     answer = result.answers[ZERO_SHOT_TASK]
-    return {"sequence": sequence, "labels": list(answer.labels), "scores": round_scores(answer.scores)}
+    wire: dict[str, object] = {
+        "sequence": sequence,
+        "labels": list(answer.labels),
+        "scores": round_scores(answer.scores),
+    }
+    if result.warnings:
+        wire["warnings"] = list(result.warnings)
+    return wire
 
 
 def _documents(inputs: Sequence[str], single: bool, limits: Limits) -> tuple[Document | RejectedDocument, ...]:

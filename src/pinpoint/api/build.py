@@ -27,10 +27,7 @@ _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")  # the last two are li
 
 
 def build_document(identity: str, index: int, content: str | Sequence[str], field: str) -> Document | RejectedDocument:
-    """Return the document of one text or of pages, or its rejection when its characters cannot be encoded.
-
-    Raises RequestError `empty_text`: that is a mistake of the program that sent the job, not of the document's author.
-    """
+    """Return the document of one text or of pages, or its rejection: it cannot be encoded, or nothing is in it."""
     try:
         if isinstance(content, str):
             page, warnings = clean_text(content, field)
@@ -38,11 +35,20 @@ def build_document(identity: str, index: int, content: str | Sequence[str], fiel
         else:
             pages, warnings = clean_pages(content, field)
     except DocumentError as error:
-        if error.code == "empty_text":
-            raise RequestError(error.code, error.message, error.field) from None
         # Its frames hold the text, and the rejection lives as long as the job.
         return RejectedDocument(identity, index, error.with_traceback(None))
     return Document(identity, index, pages, "text", tuple(warnings), field)
+
+
+def refuse_nothing(documents: Sequence[Document | RejectedDocument]) -> None:
+    """Raise RequestError `empty_text` where the request's only document is empty.
+
+    Among others an empty page of a scan is a matter of its document. Alone it is a mistake of the program that sent the
+    job, which a job that is answered would hide.
+    """
+    if len(documents) == 1 and isinstance(documents[0], RejectedDocument) and documents[0].error.code == "empty_text":
+        error = documents[0].error
+        raise RequestError(error.code, error.message, error.field)
 
 
 def build_from_fields(
@@ -79,19 +85,19 @@ def build_task(
     fields: TaskFields,
     limits: Limits,
     *,
+    at_least: int = MIN_LABELS,
     parent: str = "",
     labels_field: str = "labels",
     instructions_field: str = "instructions",
 ) -> tuple[Task, list[str]]:
     """Return the task and warnings about labels that look alike or text that was cleaned.
 
-    `parent` and the two names say where the caller wrote things. Raises RequestError.
+    A question of yes or no may have `at_least` one label. `parent` and the two names say where the caller wrote things.
+    Raises RequestError.
     """
     where = join(parent, labels_field)
-    if len(fields.labels) < MIN_LABELS:
-        raise RequestError(
-            "too_few_labels", f"{len(fields.labels)} labels, at least {MIN_LABELS} to choose from", where
-        )
+    if len(fields.labels) < at_least:
+        raise RequestError("too_few_labels", f"{len(fields.labels)} labels, at least {at_least} to choose from", where)
     if len(fields.labels) > limits.max_labels:
         raise RequestError(
             "too_many_labels", f"{len(fields.labels)} labels, at most {limits.max_labels} in a task", where

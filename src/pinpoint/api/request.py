@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from pinpoint.api.adapters import parse_zero_shot
-from pinpoint.api.build import build_documents, build_from_fields, build_task, check_name
+from pinpoint.api.build import build_documents, build_from_fields, build_task, check_name, refuse_nothing
 from pinpoint.api.limits import ROOT, Limits, check_bounds, join, kind_of
 from pinpoint.api.schema import JobFields, OptionFields, TaskFields, validate
 from pinpoint.documents.text import Document, RejectedDocument
@@ -85,6 +85,7 @@ def _parse_job(raw: dict[str, object], limits: Limits) -> Request:
     _require_one(fields.model_fields_set, _DOCUMENTS_FORMS, ROOT)
     _require_one(fields.model_fields_set, _TASKS_FORMS, ROOT)
     documents = _documents(fields, limits)
+    refuse_nothing(documents)
     tasks, warnings = _tasks(fields, limits)
     if fields.options.explain and fields.options.long_document == "pages":
         raise RequestError(

@@ -49,6 +49,20 @@ def test_multi_label_and_template() -> None:
     assert request.tasks == (replace(TASK, multi_label=True, instructions=instructions),)
 
 
+@pytest.mark.parametrize("labels", ["travel", "travel,", ("travel",)])
+@pytest.mark.parametrize("multi_label", [False, True])
+def test_a_single_label_is_asked_about_as_that_pipeline_does(labels: object, multi_label: bool) -> None:
+    """Yes or no, as one of many labels: as a choice out of one its score would be 1 whatever the text says."""
+    (task,) = parse_request(zero_shot("a", labels, multi_label=multi_label)).tasks
+    assert task == Task("category", (Label("travel", "travel"),), multi_label=True)
+
+
+def test_an_empty_text_among_others_fails_alone() -> None:
+    good, empty, other = parse_request(zero_shot(["a", "\u200b", "b"])).documents
+    assert isinstance(good, Document) and isinstance(other, Document) and isinstance(empty, RejectedDocument)
+    assert (empty.error.code, empty.error.field) == ("empty_text", "inputs[1]")
+
+
 @pytest.mark.parametrize(
     ("raw", "code", "field"),
     [
@@ -61,9 +75,10 @@ def test_multi_label_and_template() -> None:
         (zero_shot([CANARY, 5]), "wrong_type", "inputs[1]"),
         (zero_shot([]), "missing_field", "inputs"),
         (zero_shot(""), "empty_text", "inputs"),
-        (zero_shot([CANARY, " "]), "empty_text", "inputs[1]"),
+        (zero_shot([" "]), "empty_text", "inputs[0]"),
         (zero_shot(["a"] * 1001), "too_large", "inputs"),
-        (zero_shot("a", "travel"), "too_few_labels", "parameters.candidate_labels"),
+        (zero_shot("a", ()), "too_few_labels", "parameters.candidate_labels"),
+        (zero_shot("a", (CANARY + "\n",)), "invalid_label", "parameters.candidate_labels[0]"),
         (zero_shot("a", ""), "too_few_labels", "parameters.candidate_labels"),
         (zero_shot("a", 5), "wrong_type", "parameters.candidate_labels"),
         (zero_shot("a", ("travel", 5)), "wrong_type", "parameters.candidate_labels[1]"),
@@ -113,6 +128,14 @@ def test_the_answer_to_one_text_is_one_object() -> None:
 
 def test_the_answer_to_a_list_is_a_list_even_of_one() -> None:
     assert zero_shot_answer(["one"], [RESULT], single=False) == [ANSWER]
+
+
+@pytest.mark.parametrize("single", [True, False])
+def test_what_was_cut_is_told_and_what_was_not_is_not(single: bool) -> None:
+    warning = "the document was cut: 40096 tokens from its middle were not read"
+    told = {**ANSWER, "warnings": [warning]}
+    answer = zero_shot_answer(["one"], [replace(RESULT, warnings=(warning,))], single)
+    assert answer == (told if single else [told])
 
 
 def test_a_failed_text_stands_in_its_place() -> None:

@@ -9,6 +9,8 @@ from functools import partial
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from pinpoint.api.request import parse_request
 from pinpoint.api.response import error_envelope
@@ -257,6 +259,28 @@ def test_one_bad_document_among_999_is_refused_alone() -> None:
     contents[500] = {"text": CANARY + "\ud800"}
     parsed = parse_request(documents(*contents)).documents
     assert [document.index for document in parsed if isinstance(document, RejectedDocument)] == [500]
+
+
+EMPTIES: list[dict[str, object]] = [
+    *[dict[str, object](text=value) for value in BLANK.values()],
+    {"pages": list(BLANK.values())},
+    {"pages": []},
+]
+
+
+@given(st.lists(st.sampled_from([{"text": "a"}, *EMPTIES]), min_size=2, max_size=6))
+def test_empty_documents_among_others_are_refused_alone(sent: list[dict[str, object]]) -> None:
+    parsed = parse_request(documents(*sent)).documents
+    assert [document.index for document in parsed] == list(range(len(sent)))
+    for document, content in zip(parsed, sent, strict=True):
+        assert isinstance(document, RejectedDocument) == (content in EMPTIES)
+        if isinstance(document, RejectedDocument):
+            (form,) = content
+            assert (document.error.code, document.error.field) == (
+                "empty_text",
+                f"documents[{document.index}].{form}",
+            )
+            assert_presentable(document.error)
 
 
 ACCEPTED_LABELS = {
