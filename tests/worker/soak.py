@@ -31,14 +31,18 @@ from rich.table import Table
 
 from tests.worker.conftest import echo_worker
 from tests.worker.emulator import Platform
-from tests.worker.faults import TRANSIENT, PostFault, TakeFault
+from tests.worker.faults import ACCEPTED, TRANSIENT, PostFault, TakeFault
 from tests.worker.ledger import FINAL
 from tests.worker.processes import WorkerProcess
 from tests.worker.product import BAD, good_job, owner, product_worker
 from tests.worker.test_sdk_facts import DEEP, HUGE_INTEGER
 
 SLOTS = 64  # of each worker
-FAULTS = ("posts", "takes", "passes", "bad_inputs", "malformed", "cancels", "duplicates", "deaths")
+FAULTS = (
+    "posts", "outages", "takes", "storms", "passes", "bad_inputs", "malformed", "ids", "cancels", "duplicates",
+    "deaths",
+)  # fmt: skip
+REFUSING = (PostFault.ERROR_500, PostFault.FOUND_302, PostFault.MISSING_404, PostFault.LARGE_413)
 DEATHS = ("sigkill", "sigterm", "hung_pass", "hung_loop", "replacement")
 DEATH_EVERY_S = 6.0  # after the last one was replaced
 HANG_S = 8.0  # longer than the longest honest pass on a busy machine
@@ -119,11 +123,12 @@ class Soak:
         self._done: list[str] = []
         self._workers = 0
         self._number = 0
+        self._ends_s = {"outages": 0.0, "storms": 0.0}
         platform.poll_s = 2.0
         platform.faults.stop_pod_kills = True
         if "posts" in faults:
             platform.faults.post_chance = 0.15
-            platform.faults.post_kinds = (*TRANSIENT, PostFault.RESET_AFTER)
+            platform.faults.post_kinds = (*TRANSIENT, *ACCEPTED, PostFault.RESET_AFTER)
         if "takes" in faults:
             platform.faults.take_chance = 0.15
             platform.faults.take_kinds = tuple(kind for kind in TakeFault if kind is not TakeFault.NONE)
@@ -187,7 +192,11 @@ class Soak:
                 value, expected = {"echo": tag, "sleep_s": self._chance.uniform(0, 0.05)}, tag
             else:
                 value, expected = good_job(self._chance, tag), tag
-            self._open[self._platform.submit(value)] = expected
+            job_id = None
+            if "ids" in self._faults and self._chance.random() < 0.1:
+                job_id = f"no\u00a0break status=lost {self._number}"
+                self.tally.faults["odd id"] += 1
+            self._open[self._platform.submit(value, job_id)] = expected
             self.tally.submitted += 1
 
     def _harm(self) -> None:
@@ -205,11 +214,26 @@ class Soak:
                 self.tally.faults["duplicate"] += 1
         if "malformed" in self._faults and self._chance.random() < 0.05:
             raw = self._chance.choice(
-                [b'{"input": {}}', b'{"id": 7, "input": {}}', b"null", b"}", b'{"input": %s}' % HUGE_INTEGER,
-                 b'{"input": %s}' % DEEP]
+                [b'{"input": {}}', b'{"id": [7], "input": {}}', b'{"id": "", "input": {}}', b"null", b"}",
+                 b'{"input": %s}' % HUGE_INTEGER, b'{"input": %s}' % DEEP]
             )  # fmt: skip
             self._platform.submit_raw(raw)
             self.tally.faults["malformed job"] += 1
+
+        for kind, chance in (("outages", 0.01), ("storms", 0.02)):
+            if kind in self._faults and time.monotonic() > self._ends_s[kind]:
+                begins = self._chance.random() < chance
+                self._set(kind, begins)
+                if begins:
+                    self._ends_s[kind] = time.monotonic() + self._chance.uniform(0.2, 2.0)
+                    self.tally.faults[kind] += 1
+
+    def _set(self, kind: str, on: bool) -> None:
+        """Begin or end a time in which the platform accepts nothing, or answers every stop poll at once."""
+        if kind == "outages":
+            self._platform.faults.down = self._chance.choice(REFUSING) if on else None
+        else:
+            self._platform.faults.stop_ids = ("nobody",) if on else ()
 
     def _settle(self) -> None:
         """Look at the jobs that have ended since."""
@@ -227,6 +251,7 @@ class Soak:
         """No more faults; what is open ends, and the workers leave in peace."""
         faults = self._platform.faults
         faults.post_chance = faults.take_chance = 0.0
+        faults.down, faults.stop_ids = None, ()
         mortal.end()
         try:
             if self._open:

@@ -46,7 +46,7 @@ def test_a_run_with_anything_wrong_fails(field: str) -> None:
 def test_a_short_run_passes_and_with_a_leak_fails(more: list[str], code: int) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "tests.worker.soak", "--minutes", "0.25", "--handler", "echo", "--seed", "5",
-         "--faults", "posts,takes,malformed,cancels", *more],
+         "--faults", "posts,outages,takes,storms,malformed,ids,cancels", *more],
         cwd=ROOT, capture_output=True, text=True, timeout=180, check=False,
     )  # fmt: skip
     assert done.returncode == code, done.stdout + done.stderr
