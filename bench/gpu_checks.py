@@ -19,8 +19,9 @@ from bench.gpu_rows import Row, at_least, at_most, exactly
 from bench.gpu_speed import LABELS, TASK, words
 from pinpoint.engine.baseline import requested_bytes
 from pinpoint.engine.forward import attention
-from pinpoint.engine.forward.attention import SpanTable
 from pinpoint.engine.forward.packing import PackedRow, pack
+from pinpoint.engine.forward.rules import EVERYTHING, Mask
+from pinpoint.engine.forward.span_table import SpanTable
 from pinpoint.engine.forward.varlen import Run, make_call, varlen_partial
 from pinpoint.engine.loading.load import load
 from pinpoint.engine.scorer import Scorer
@@ -113,11 +114,13 @@ def attention_of(row: PackedRow, heads: int, groups: int, size: int, seed: int) 
     query, key, value = 2 * states(heads, tokens), *(states(groups, row.kept_tokens + tokens) for _ in "kv")
     table = SpanTable(row, query.device)
     module = torch.nn.Module()
-    out, _ = attention.span_attention(module, query, key, value, None, spans=table)
+    mask = Mask.of(EVERYTHING, tokens, row.kept_tokens + tokens)
+    with attention.over(table):
+        out, _ = attention.span_attention(module, query, key, value, mask)
     wide = (x.float().repeat_interleave(heads // groups, dim=1) for x in (key, value))
     wide_key, wide_value = wide
     scores = (query.float() @ wide_key.transpose(-1, -2)) * size**-0.5
-    scores.masked_fill_(~table.dense_mask, -torch.inf)
+    scores.masked_fill_(~table.sight().dense_mask, -torch.inf)
     return out[0], (torch.softmax(scores, dim=-1) @ wide_value)[0].transpose(0, 1)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,19 +12,24 @@ import psutil
 import torch
 
 from pinpoint.engine import baseline, gpu
-from pinpoint.engine.forward import generate
+from pinpoint.engine.forward import frequencies, generate
+from pinpoint.engine.forward.head import PEAK_LOGIT, check_head
 from pinpoint.engine.forward.packing import pack
-from pinpoint.engine.forward.prefix_cache import Layers, PassCache, PrefixStore
-from pinpoint.engine.forward.scoring import check_head, score
+from pinpoint.engine.forward.prefix_cache import Key, Layers, PassCache, PrefixStore
+from pinpoint.engine.forward.rules import unsupported
+from pinpoint.engine.forward.scoring import score
 from pinpoint.engine.loading.load import LoadedModel
 from pinpoint.engine.readings import Memory, ModelInfo
-from pinpoint.errors import ModelError
+from pinpoint.errors import ModelError, PinpointError
 from pinpoint.prompting.encoder import PromptEncoder
 from pinpoint.prompting.label_bounds import undecided
+from pinpoint.prompting.label_trie import build_trie
 from pinpoint.prompting.prompt_proof import check_prompts
 from pinpoint.prompting.prompts import PromptBuilder
 from pinpoint.prompting.span_tree import NO_PARENT, Ask, Forest
 from pinpoint.prompting.template import PROMPT_VERSION
+
+log = logging.getLogger("pinpoint")
 
 # A trie is first bounded by its first tokens where it has more nodes than this, and more than this share of the tokens
 # that its prompt has to itself. Below, a second pass costs more than the nodes: on an H100 and Mixtral 8x7B, four
@@ -58,7 +64,8 @@ class ForestPass:
     stored_tokens: int
     _scorer: Scorer
     _forest: Forest
-    _layers: dict[int, Layers]
+    _long: list[bool]
+    _layers: dict[bool, dict[int, Layers]]
     _wrote: bool = False
 
     def explain(self, ask: int, label: str) -> tuple[str, int]:
@@ -67,7 +74,7 @@ class ForestPass:
         scorer, span = self._scorer, self._forest.asks[ask].span
         encoder = scorer.prompts.encoder
         answer = [*encoder.label_tokens(label), *encoder.pieces(generate.reason_opening())]
-        layers = [self._layers[s] for s in self._forest.ancestry(span)]
+        layers = [self._layers[self._long[ask]][s] for s in self._forest.ancestry(span)]
         with gpu.device_errors():
             tokens = generate.continue_greedily(
                 scorer.loaded.model, self._forest.prompt(span), answer, encoder.stop, layers
@@ -94,14 +101,10 @@ class Scorer:
         self.prompts = PromptBuilder(PromptEncoder(loaded.tokenizer))
         check_prompts(self.prompts)
         self.store = PrefixStore(prefix_store_bytes)
-        apart = check_head(loaded.model, self.prompts.encoder.opening() or [self.prompts.encoder.stop])
-        if apart > HEAD_TOLERANCE[loaded.compute_dtype]:
-            raise ModelError(
-                "unsupported_head",
-                f"this model changes its logits after the head (by {apart:.2g} in log-probability), which exact "
-                "scoring does not cover; use another model",
-                "MODEL_NAME",
-            )
+        self._short_tokens = frequencies.short_tokens(loaded.model)
+        with gpu.device_errors():
+            self._check_head()
+            self._check_pass()
         self._process = psutil.Process()
         self._available_bytes, self._read_s = 0, -AVAILABLE_READ_S
         self._baseline_bytes = 0
@@ -143,8 +146,73 @@ class Scorer:
         """Give back what a failed pass left behind."""
         gpu.release()
 
+    def _check_head(self) -> None:
+        tokens = self.prompts.encoder.opening() or [self.prompts.encoder.stop]
+        usual = HEAD_TOLERANCE[self.loaded.compute_dtype]
+        large = usual + 4 * PEAK_LOGIT * torch.finfo(self.loaded.compute_dtype).eps
+        for peak, tolerance in ((None, usual), (PEAK_LOGIT, large)):
+            apart = check_head(self.loaded.model, tokens, peak)
+            if not apart <= tolerance:
+                raise ModelError(
+                    "unsupported_head",
+                    f"this model's logits are {apart:.2g} in log-probability from what exact scoring makes of its "
+                    "states; use another model",
+                    "MODEL_NAME",
+                )
+
+    def _check_pass(self) -> None:
+        """Score a small forest twice, its beginning kept: what a model asks of a pass that is not there, it asks now.
+
+        Raises:
+            ModelError: it cannot be scored so.
+        """
+        forest = Forest()
+        token, other = [token for token in range(3) if token != self.prompts.encoder.stop][:2]
+        root = forest.add([token] * 5, shared=True)
+        for length in (7, 12):
+            forest.ask(
+                forest.add([other] * length, root), build_trie([(token,), (token, other)], self.prompts.encoder.stop)
+            )
+        try:
+            for _ in range(2):
+                self._score(forest, explain=False)
+        except (PinpointError, torch.OutOfMemoryError, torch.AcceleratorError):
+            raise
+        except Exception as error:
+            log.debug("a pass over a small forest failed", exc_info=True)
+            raise unsupported(f"a pass over several documents fails ({type(error).__name__})") from None
+        finally:
+            self.store.clear()
+
     def _score(self, forest: Forest, *, explain: bool) -> ForestPass:
-        kept = self._stored(forest)
+        """Score the asks: at once, but where prompts of two lengths are read with two sets of frequencies."""
+        long = [self._is_long(forest, ask) for ask in forest.asks]
+        scores: dict[int, AskScores] = {}
+        layers: dict[bool, dict[int, Layers]] = {}
+        computed = stored = 0
+        for kind in sorted(set(long)):
+            chosen = [index for index, is_long in enumerate(long) if is_long == kind]
+            part, only = forest, None
+            if len(chosen) < len(long):
+                part = replace(forest, asks=[forest.asks[index] for index in chosen])
+                only = {span for ask in part.asks for span in forest.ancestry(ask.span)}
+            found, layers[kind], counts = self._score_alike(part, only, kind, explain)
+            scores |= dict(zip(chosen, found, strict=True))
+            computed, stored = computed + counts[0], stored + counts[1]
+        if not explain:
+            layers = {}
+        return ForestPass([scores[i] for i in range(len(long))], computed, stored, self, forest, long, layers)
+
+    def _is_long(self, forest: Forest, ask: Ask) -> bool:
+        if self._short_tokens is None:
+            return False
+        return forest.prompt_tokens(ask.span) + max(map(len, ask.trie.labels)) > self._short_tokens
+
+    def _score_alike(
+        self, forest: Forest, only: set[int] | None, kind: bool, explain: bool
+    ) -> tuple[list[AskScores], dict[int, Layers], tuple[int, int]]:
+        """Scores of asks that share their frequencies, what is kept of their spans, and tokens computed and stored."""
+        kept = self._stored(forest, only, kind)
         long = {index for index, ask in enumerate(forest.asks) if _is_bounded(forest, ask)}
         asks = [
             replace(ask, trie=ask.trie.first_tokens()) if index in long else ask
@@ -155,14 +223,14 @@ class Scorer:
         shared = {span for span, is_shared in enumerate(forest.shared) if is_shared and span not in kept}
         if not self.store.max_bytes:
             shared.clear()  # nobody would take the copies
-        sums, layers, computed = self._pass(replace(forest, asks=asks), kept, wanted | shared)
+        sums, layers, computed = self._pass(replace(forest, asks=asks), kept, wanted | shared, only, kind)
         for span in shared & layers.keys():
-            self.store.put(forest.path(span), layers[span])
+            self.store.put(_key(forest, span, kind), layers[span])
         layers = {**kept, **layers}
         exact: list[dict[int, float]] = [
             {} if index in long else dict(enumerate(values)) for index, values in enumerate(sums)
         ]
-        computed += self._settle(forest, sorted(long), sums, exact, layers)
+        computed += self._settle(forest, sorted(long), sums, exact, layers, kind)
         scores = [
             AskScores(
                 [known.get(k, bound) for k, bound in enumerate(bounds)], frozenset(range(len(bounds))) - known.keys()
@@ -170,11 +238,11 @@ class Scorer:
             for bounds, known in zip(sums, exact, strict=True)
         ]
         stored = sum(len(forest.tokens[span]) for span in kept)
-        return ForestPass(scores, computed, stored, self, forest, layers if explain else {})
+        return scores, layers, (computed, stored)
 
     def _settle(
         self, forest: Forest, asks: list[int], bounds: list[list[float]], exact: list[dict[int, float]],
-        layers: dict[int, Layers],
+        layers: dict[int, Layers], kind: bool,
     ) -> int:  # fmt: skip
         """Compute the labels of `asks` that their first tokens do not settle; returns the tokens that it took."""
         computed = rounds = 0
@@ -192,26 +260,26 @@ class Scorer:
             ]
             spans = {span for ask in chosen for span in forest.ancestry(ask.span)}
             sums, _, tokens = self._pass(
-                replace(forest, asks=chosen), {s: layers[s] for s in sorted(spans)}, set(), spans
+                replace(forest, asks=chosen), {s: layers[s] for s in sorted(spans)}, set(), spans, kind
             )
             for (index, labels), values in zip(todo.items(), sums, strict=True):
                 exact[index] |= {k: bounds[index][k] + rest for k, rest in zip(labels, values, strict=True)}
             computed, rounds = computed + tokens, rounds + 1
 
-    def _stored(self, forest: Forest) -> dict[int, Layers]:
+    def _stored(self, forest: Forest, only: set[int] | None, kind: bool) -> dict[int, Layers]:
         """The forest's spans that need not be computed, ancestors first."""
         kept: dict[int, Layers] = {}
         if self.store.max_bytes:
             for span, shared in enumerate(forest.shared):
                 parent = forest.parents[span]
-                if shared and (parent == NO_PARENT or parent in kept):
-                    layers = self.store.get(forest.path(span))
+                if shared and (parent == NO_PARENT or parent in kept) and (only is None or span in only):
+                    layers = self.store.get(_key(forest, span, kind))
                     if layers is not None:
                         kept[span] = layers
         return kept
 
     def _pass(
-        self, forest: Forest, kept: dict[int, Layers], wanted: set[int], only: set[int] | None = None
+        self, forest: Forest, kept: dict[int, Layers], wanted: set[int], only: set[int] | None, kind: bool
     ) -> tuple[list[list[float]], dict[int, Layers], int]:
         """One forward pass: sums by ask and label, copies of the `wanted` spans, tokens computed."""
         offsets, offset = {}, 0
@@ -228,7 +296,7 @@ class Scorer:
                 if s in row.span_starts
             },
         )
-        return score(self.loaded.model, row, cache), cache.taken, len(row.tokens)
+        return score(self.loaded.model, row, cache, long=kind), cache.taken, len(row.tokens)
 
     def info(self, labels_sha: str) -> ModelInfo:
         """What answers, for the response."""
@@ -249,6 +317,11 @@ class Scorer:
         if time.monotonic() - self._read_s >= AVAILABLE_READ_S:
             self._available_bytes, self._read_s = psutil.virtual_memory().available, time.monotonic()
         return Memory(resident, resident, self._available_bytes, self._baseline_bytes)
+
+
+def _key(forest: Forest, span: int, long: bool) -> Key:
+    """What a span is kept by: its path, and for that of long prompts a mark that no token is."""
+    return ((-1,), *forest.path(span)) if long else forest.path(span)
 
 
 def _is_bounded(forest: Forest, ask: Ask) -> bool:

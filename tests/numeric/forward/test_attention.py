@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
@@ -11,11 +12,20 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
+from transformers.masking_utils import (
+    bidirectional_mask_function,
+    causal_mask_function,
+    chunked_causal_mask_function,
+    padding_mask_function,
+    sliding_window_causal_mask_function,
+)
 
-from pinpoint.engine.forward import attention, varlen
-from pinpoint.engine.forward.attention import SpanTable
+from pinpoint.engine.forward import attention, blocks, span_table, varlen
 from pinpoint.engine.forward.packing import PackedRow, pack
-from pinpoint.engine.forward.varlen import Pair, VarlenCall, make_calls, pairs_by_call
+from pinpoint.engine.forward.rules import EVERYTHING, Mask, Rule, find_rule
+from pinpoint.engine.forward.span_table import Sight, SpanTable
+from pinpoint.engine.forward.varlen import Calls, Pair, VarlenCall, make_calls, pairs_by_call
+from pinpoint.errors import ModelError
 from pinpoint.prompting.label_trie import build_trie
 from pinpoint.prompting.span_tree import NO_PARENT, Forest
 from tests.reference.varlen import slow_kernel
@@ -62,27 +72,58 @@ def random_states(row: PackedRow, heads: int, groups: int, seed: int = 0) -> tup
     return query, key, value
 
 
-def by_the_book(query: Tensor, key: Tensor, value: Tensor, scale: float, seen: Tensor) -> tuple[Tensor, Tensor]:
-    """Attention in float64, a head at a time: out [H, T, D] and log-sum-exp [H, T]."""
+def by_the_book(
+    query: Tensor, key: Tensor, value: Tensor, scale: float, seen: Tensor, sinks: Tensor | None = None,
+    softcap: float | None = None,
+) -> tuple[Tensor, Tensor]:  # fmt: skip
+    """Attention in float64, a head at a time: out [H, T, E] and log-sum-exp [H, T]."""
     repeats = len(query) // len(key)
     outs, sums = [], []
     for head, one in enumerate(query.double()):
         scores = one @ key[head // repeats].double().T * scale
+        if softcap is not None:
+            scores = softcap * torch.tanh(scores / softcap)
         scores = scores.masked_fill(~seen, -torch.inf)
-        outs.append(torch.softmax(scores, dim=-1) @ value[head // repeats].double())
+        sink = scores.new_full((len(scores), 1), -torch.inf if sinks is None else float(sinks[head]))
+        weights = torch.softmax(torch.cat([scores, sink], dim=1), dim=1)[:, :-1]
+        outs.append(weights @ value[head // repeats].double())
         sums.append(torch.logsumexp(scores, dim=-1))
     return torch.stack(outs), torch.stack(sums)
 
 
-def dense(query: Tensor, key: Tensor, value: Tensor, scale: float, row: PackedRow) -> Tensor:
-    """[T, H, D] of the whole row, by its dense mask."""
-    return by_the_book(query, key, value, scale, torch.from_numpy(row.visible()))[0].transpose(0, 1).float()
+def path_of(row: PackedRow, token: int) -> list[tuple[int, int]]:
+    """(position, key) of all that a token of the row sees by the forest alone."""
+    seen = np.flatnonzero(row.visible()[token])
+    positions = np.concatenate([row.kept_positions, row.positions])[seen]
+    return sorted(zip(positions.tolist(), seen.tolist(), strict=True))
+
+
+def dense(
+    query: Tensor, key: Tensor, value: Tensor, scale: float, row: PackedRow, window: int | None = None, **extras: Any
+) -> Tensor:
+    """[T, H, E] of the whole row, by its dense mask; with a window, the last so many tokens of each path."""
+    seen = torch.from_numpy(row.visible())
+    if window is not None:
+        for token in range(len(seen)):
+            path = path_of(row, token)
+            assert [position for position, _ in path] == list(range(len(path))), "a path has all positions, once"
+            for _, hidden in path[:-window]:
+                seen[token, hidden] = False
+    return by_the_book(query, key, value, scale, seen, **extras)[0].transpose(0, 1).float()
+
+
+def calls_of(row: PackedRow) -> Calls:
+    """The calls of the kernel for a row, no window in the way."""
+    calls = make_calls(row, CPU)
+    assert calls is not None
+    return calls
 
 
 def slow_varlen(
-    query: Tensor, key: Tensor, value: Tensor, call: VarlenCall, scale: float, causal: bool
+    query: Tensor, key: Tensor, value: Tensor, call: VarlenCall, scale: float, causal: bool, window: int | None = None
 ) -> tuple[Tensor, Tensor]:
     """The twin of `varlen_partial`: one pair after the other, on any device."""
+    assert window is None
     outs, sums = [], []
     for queries, keys in call.pairs:
         rows = torch.arange(queries.start, queries.stop)
@@ -112,7 +153,7 @@ def test_calls_of_the_variable_length_kernel_merge_to_the_dense_attention(
     monkeypatch.setattr(varlen, "varlen_partial", slow_varlen)
     monkeypatch.setattr(varlen, "GATHER", gather)
     states = random_states(row, *HEADS[heads])
-    out = varlen.attend(*states, 0.3, SpanTable(row, CPU).calls)
+    out = varlen.attend(*states, 0.3, calls_of(row))
     torch.testing.assert_close(out, dense(*states, 0.3, row), rtol=1e-5, atol=1e-5)
 
 
@@ -137,7 +178,7 @@ def test_what_the_kernel_is_given_makes_the_dense_attention(
     """From offsets, places and longest runs alone, which the test above takes from the pairs."""
     monkeypatch.setattr(varlen, "GATHER", gather)
     states = random_states(row, *HEADS[heads])
-    out = varlen.attend(*states, 0.3, SpanTable(row, CPU).calls)
+    out = varlen.attend(*states, 0.3, calls_of(row))
     torch.testing.assert_close(out, dense(*states, 0.3, row), rtol=1e-5, atol=1e-5)
 
 
@@ -154,7 +195,7 @@ def three_levels() -> PackedRow:
 def test_every_term_of_a_merge_counts(kernel_on_a_cpu: None, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(varlen, "GATHER", 0.5)
     row = three_levels()
-    calls = SpanTable(row, CPU).calls
+    calls = calls_of(row)
     assert len(calls.narrow) >= 4
     assert calls.wide is not None
     states = random_states(row, *HEADS["grouped"])
@@ -168,10 +209,10 @@ def test_every_term_of_a_merge_counts(kernel_on_a_cpu: None, monkeypatch: pytest
 def test_blocks_of_any_size_merge_to_the_dense_one(
     monkeypatch: pytest.MonkeyPatch, limit: int, query_rows: int, row: PackedRow
 ) -> None:
-    monkeypatch.setattr(attention, "CPU_BLOCK_TOKENS", limit)
-    monkeypatch.setattr(attention, "CPU_QUERY_ROWS", query_rows)
+    monkeypatch.setattr(span_table, "CPU_BLOCK_TOKENS", limit)
+    monkeypatch.setattr(blocks, "QUERY_ROWS", query_rows)
     states = random_states(row, *HEADS["grouped"])
-    out = attention._attend_cpu(*states, 0.3, SpanTable(row, CPU))
+    out = blocks.attend(*states, 0.3, Sight(row, CPU, EVERYTHING))
     torch.testing.assert_close(out, dense(*states, 0.3, row), rtol=1e-5, atol=1e-5)
 
 
@@ -195,7 +236,7 @@ def test_every_row_is_wide_or_narrow_and_in_no_call_twice(row: PackedRow) -> Non
 @settings(deadline=None, max_examples=100)
 @given(rows())
 def test_the_keys_gathered_for_a_row_are_bounded_by_its_length(row: PackedRow) -> None:
-    calls = make_calls(row, CPU)
+    calls = calls_of(row)
     if calls.wide is not None:
         assert int(calls.wide.key_offsets[-1]) <= (varlen.GATHER + 1) * len(row.tokens)
     for call in calls.narrow:
@@ -209,7 +250,10 @@ def test_both_implementations_are_what_transformers_expects(implementation: Any,
     forest.ask(forest.add((1, 2, 3)), build_trie([(1, 2), (1, 3)], STOP))
     row = pack(forest)
     query, key, value = (x[None] for x in random_states(row, 4, 2))
-    out, weights = implementation(nn.Module(), query, key, value, None, scaling=scaling, spans=SpanTable(row, CPU))
+    table = SpanTable(row, CPU)
+    with attention.over(table):
+        out, weights = implementation(nn.Module(), query, key, value, everything(row), scaling=scaling)
+    assert table.calls == 1
     assert (out.shape, weights) == ((1, len(row.tokens), 4, SIZE), None)
     expected = dense(query[0], key[0], value[0], scaling or SIZE**-0.5, row)
     torch.testing.assert_close(out[0], expected, rtol=1e-5, atol=1e-5)
@@ -225,6 +269,99 @@ def test_without_a_forest_it_is_the_usual_causal_attention(implementation: Any) 
     out, _ = implementation(module, query, key, value, None)
     plain = F.scaled_dot_product_attention(query, key, value, is_causal=True, enable_gqa=True)
     torch.testing.assert_close(out, plain.transpose(1, 2))
+
+
+def everything(row: PackedRow) -> Mask:
+    """The mask that layers without a window are given."""
+    return Mask.of(EVERYTHING, len(row.tokens), row.kept_tokens + len(row.tokens))
+
+
+# What layers ask of attention beyond the usual; the sinks and the cap are of the size of the scores.
+ASKED: dict[str, dict[str, Any]] = {
+    "nothing": {},
+    "a window": {"window": 5},
+    "itself alone": {"window": 1},
+    "sinks": {"sinks": True},
+    "sinks and a window": {"sinks": True, "window": 3},
+    "a cap": {"softcap": 2.0},
+    "all of it": {"sinks": True, "softcap": 1.5, "window": 7},
+}
+
+
+@pytest.mark.parametrize("width", [SIZE, SIZE // 2], ids=["", "narrow values"])
+@pytest.mark.parametrize("way", ["dense", "blocks", "small blocks", "kernel", "kernel, gathering little"])
+@pytest.mark.parametrize("asked", ASKED)
+@settings(SLOW, max_examples=8)
+@given(row=rows())
+def test_what_layers_ask_of_attention_is_computed_in_every_way(
+    kernel_on_a_cpu: None, monkeypatch: pytest.MonkeyPatch, way: str, asked: str, width: int, row: PackedRow
+) -> None:
+    options = dict(ASKED[asked])
+    query, key, value = random_states(row, *HEADS["grouped"])
+    value = value[..., :width]
+    if "sinks" in options:
+        options["sinks"] = torch.tensor([1.5, -0.5, 0.25, 3.0])
+    expected = dense(query, key, value, 0.3, row, **options)
+    rule, extras = Rule(options.pop("window", None)), {"s_aux": options.get("sinks"), "softcap": options.get("softcap")}
+    if way.startswith("kernel"):
+        monkeypatch.setattr(varlen, "GATHER", 0 if "little" in way else 1000)
+        calls = Sight(row, CPU, rule).calls
+        if calls is None or extras["softcap"] is not None:
+            assert "little" in way or extras["softcap"] is not None
+            return
+        out = varlen.attend(query, key, value, 0.3, calls, extras["s_aux"])
+    else:
+        monkeypatch.setattr(span_table, "CPU_BLOCK_TOKENS", 4 if "small" in way else 1024)
+        monkeypatch.setattr(blocks, "QUERY_ROWS", 3 if "small" in way else 1024)
+        monkeypatch.setattr(blocks, "SCORES", 50)
+        mask = Mask.of(rule, len(row.tokens), key.shape[1])
+        way_of = attention.dense_attention if way == "dense" else attention.span_attention
+        with attention.over(SpanTable(row, CPU)):
+            out = way_of(nn.Module(), query[None], key[None], value[None], mask, scaling=0.3, **extras)[0][0]
+    torch.testing.assert_close(out, expected, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"position_bias": torch.zeros(1)}, "the argument position_bias"),
+        ({"attention_mask": None}, "a mask of the model's own"),
+        ({"attention_mask": torch.zeros(1, 1, 4, 4)}, "a mask of the model's own"),
+        ({"is_causal": False}, "what comes later"),
+    ],
+)
+@pytest.mark.parametrize("implementation", [attention.span_attention, attention.dense_attention])
+def test_what_is_not_known_is_refused_by_its_name(implementation: Any, given: dict[str, Any], said: str) -> None:
+    forest = Forest()
+    forest.ask(forest.add((1, 2, 3)), build_trie([(1,)], STOP))
+    row = pack(forest)
+    states = (x[None] for x in random_states(row, 4, 2))
+    with attention.over(SpanTable(row, CPU)), pytest.raises(ModelError, match=said) as caught:
+        implementation(nn.Module(), *states, **{"attention_mask": everything(row), **given})
+    assert caught.value.code == "unsupported_attention"
+
+
+def test_what_is_made_of_a_mask_has_no_rule() -> None:
+    mask = Mask.of(Rule(3), 4, 6)
+    assert mask.shape == (1, 1, 4, 6)
+    for made in (mask[:, :, :, :5], mask | mask, mask.float(), torch.where(mask, 1.0, 0.0)):
+        assert not isinstance(made, Mask)
+
+
+@pytest.mark.parametrize("positions", [1, 2, 7, 8, 9, 40])
+def test_a_mask_function_is_told_by_what_it_shows(positions: int) -> None:
+    def made(function: Any) -> Rule | None:
+        return find_rule(function, positions, CPU)
+
+    assert made(causal_mask_function) == EVERYTHING
+    assert made(sliding_window_causal_mask_function(8)) == (Rule(8) if positions > 8 else EVERYTHING)
+    chunked = made(chunked_causal_mask_function(8, torch.zeros(1, dtype=torch.int64)))
+    assert chunked is not None
+    assert (chunked == EVERYTHING) == (positions <= 8)
+    at = np.arange(positions)
+    assert (chunked.seen(at, at)[at[:, None] >= at] == (at[:, None] // 8 == at // 8)[at[:, None] >= at]).all()
+    assert made(bidirectional_mask_function) == (None if positions > 1 else EVERYTHING)
+    assert made(padding_mask_function(torch.ones(1, positions - 1, dtype=torch.bool))) is None
 
 
 class LargestTensor(TorchDispatchMode):  # type: ignore[no-untyped-call]
@@ -253,23 +390,25 @@ def wide_row(kept: bool) -> PackedRow:
     return pack(forest, {root: 0} if kept else None)
 
 
+@pytest.mark.parametrize("window", [None, 300])
 @pytest.mark.parametrize("kept", [False, True])
-def test_a_long_row_takes_no_square_of_its_length(monkeypatch: pytest.MonkeyPatch, kept: bool) -> None:
+def test_a_long_row_takes_no_square_of_its_length(
+    monkeypatch: pytest.MonkeyPatch, kept: bool, window: int | None
+) -> None:
     row = wide_row(kept)
     tokens = len(row.tokens)
     assert tokens + row.kept_tokens == 4096
     query, key, value = random_states(row, 1, 1)
-    reference = attention.dense_attention(
-        nn.Module(), query[None], key[None], value[None], None, spans=SpanTable(row, CPU)
-    )[0][0]
+    mask = Mask.of(Rule(window), tokens, 4096) if window else everything(row)
 
     def measured(implementation: Any) -> tuple[int, Tensor]:
-        with LargestTensor() as mode:
-            out, _ = implementation(nn.Module(), query[None], key[None], value[None], None, spans=SpanTable(row, CPU))
+        with LargestTensor() as mode, attention.over(SpanTable(row, CPU)):
+            out, _ = implementation(nn.Module(), query[None], key[None], value[None], mask)
         return int(mode.elements), out[0]
 
     square = tokens * tokens
-    assert measured(attention.dense_attention)[0] >= square, "else nothing is measured"
+    largest, reference = measured(attention.dense_attention)
+    assert largest >= square, "else nothing is measured"
     monkeypatch.setattr(PackedRow, "visible", None)  # the square in numpy, too
     largest, out = measured(attention.span_attention)
     assert largest < square / 4

@@ -11,11 +11,12 @@ import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from pinpoint.engine.forward import attention, last_layer
-from pinpoint.engine.forward.attention import SpanTable
+from pinpoint.engine.forward import attention, blocks, last_layer
 from pinpoint.engine.forward.packing import PackedRow, pack
 from pinpoint.engine.forward.prefix_cache import PassCache
+from pinpoint.engine.forward.rules import EVERYTHING
 from pinpoint.engine.forward.scoring import score
+from pinpoint.engine.forward.span_table import Sight
 from pinpoint.engine.loading.load import LoadedModel
 from pinpoint.prompting.label_trie import build_trie
 from pinpoint.prompting.span_tree import Forest
@@ -122,8 +123,8 @@ def test_attention_of_some_rows_is_that_of_all_rows(row: PackedRow, seed: int, q
     rng = np.random.default_rng(seed)
     wanted = np.flatnonzero(rng.random(len(row.tokens)) < rng.random())
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(attention, "CPU_QUERY_ROWS", query_rows)
-        out = attention._attend_cpu(*states, 0.3, SpanTable(row, CPU), wanted)
+        patch.setattr(blocks, "QUERY_ROWS", query_rows)
+        out = blocks.attend(*states, 0.3, Sight(row, CPU, EVERYTHING), wanted)
     torch.testing.assert_close(out[wanted], dense(*states, 0.3, row)[wanted], rtol=1e-5, atol=1e-5)
     rest = np.setdiff1d(np.arange(len(row.tokens)), wanted)
     assert not bool(out[rest].any())
@@ -142,7 +143,7 @@ def test_with_no_row_wanted_or_layers_elsewhere_all_rows_are_computed(small_mixt
     row = pack(unasked)
     assert not last_layer.worthwhile(model, row)
     assert score(model, row) == []
-    elsewhere: Any = SimpleNamespace(base_model=SimpleNamespace(h=model.base_model.layers))
+    elsewhere: Any = SimpleNamespace(get_decoder=lambda: SimpleNamespace(h=model.base_model.layers))
     assert not last_layer.worthwhile(elsewhere, pack(documents(small_mixtral[0])))
 
 

@@ -19,7 +19,9 @@ from transformers import (
     Qwen3MoeConfig,
 )
 
-from pinpoint.engine.forward import scoring
+from pinpoint.engine.forward import attention, head
+from pinpoint.engine.forward.packing import pack
+from pinpoint.engine.forward.span_table import SpanTable
 from pinpoint.engine.loading.load import LoadedModel
 from pinpoint.engine.weights import experts
 from pinpoint.planning import activations
@@ -28,6 +30,7 @@ from pinpoint.planning.known_models import find_shape, known_shapes
 from pinpoint.planning.memory_plan import PRECISIONS
 from pinpoint.planning.model_shapes import ModelShape
 from pinpoint.planning.weight_bytes import weight_bytes_of
+from pinpoint.prompting.span_tree import Forest
 from tests.models import chatml_tokenizer, load_cpu, save_random
 from tests.numeric.peak_bytes import measured
 from tests.numeric.sixteen_bits import save_embedded
@@ -174,7 +177,15 @@ def loaded_and_shape(config: PreTrainedConfig, folder: Path) -> tuple[LoadedMode
 
 def peak_of_a_pass(loaded: LoadedModel) -> int:
     ids = torch.randint(0, SMALL["vocab_size"], (1, ROW_TOKENS), generator=torch.Generator().manual_seed(0))
-    return measured(lambda: loaded.model.base_model(input_ids=ids, use_cache=False))
+    forest = Forest()
+    forest.add(ids[0].tolist())
+    table = SpanTable(pack(forest), ids.device)
+
+    def run() -> None:
+        with attention.over(table):
+            loaded.model.base_model(input_ids=ids, use_cache=False)
+
+    return measured(run)
 
 
 @pytest.fixture(autouse=True)
@@ -213,6 +224,6 @@ def test_logits_hold_what_the_plan_says(tmp_path: Path) -> None:
     rows = 3 * activations.LOGIT_ROWS
     hidden = torch.randn(rows, shape.hidden, dtype=torch.bfloat16)
     lookups = torch.stack([torch.arange(rows), torch.arange(rows) % shape.vocabulary], dim=1)
-    taken = measured(lambda: scoring.lookup_log_probs(loaded.model, hidden, lookups))
+    taken = measured(lambda: head.lookup_log_probs(loaded.model, hidden, lookups))
     # Beside the logits there are only vectors of the lookups.
     assert planned.fixed_bytes <= taken < planned.fixed_bytes * 1.02

@@ -19,6 +19,7 @@ from typing import Any
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
+from pinpoint.engine.forward.head import text_decoder
 from pinpoint.engine.forward.packing import PackedRow
 
 # The modules of a decoder layer that work row by row and whose output nothing but the row itself needs, by the names
@@ -34,13 +35,18 @@ def worthwhile(model: PreTrainedModel, row: PackedRow) -> bool:
 
     Never for a model that keeps its layers in another place than the supported families do.
     """
-    layered = isinstance(getattr(model.base_model, "layers", None), nn.ModuleList)
-    return layered and 0 < len(row.rows) <= MOST_WANTED * len(row.tokens)
+    return bool(layers(model)) and 0 < len(row.rows) <= MOST_WANTED * len(row.tokens)
+
+
+def layers(model: PreTrainedModel) -> nn.ModuleList | None:
+    """The decoder's layers, where they are kept as the supported families keep them."""
+    found = getattr(text_decoder(model), "layers", None)
+    return found if isinstance(found, nn.ModuleList) else None
 
 
 def number(model: PreTrainedModel) -> int:
     """The last layer's number, as its attention knows it."""
-    return len(model.base_model.layers) - 1
+    return len(layers(model) or ()) - 1
 
 
 @contextmanager
@@ -50,7 +56,9 @@ def only_rows(model: PreTrainedModel, rows: Tensor) -> Iterator[None]:
     The hidden states of all other rows are not what the model would give: only keys and values of theirs are.
     """
     with ExitStack() as stack:
-        for name, module in model.base_model.layers[-1].named_modules():
+        found = layers(model)
+        assert found is not None, "asked before"
+        for name, module in found[-1].named_modules():
             if name in ROW_BY_ROW:
                 stack.enter_context(_narrowed(module, rows))
         yield

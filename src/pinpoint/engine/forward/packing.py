@@ -42,7 +42,9 @@ class PackedRow:
         paths: for each ask, in the order of asking, for each label, the lookups whose sum is its log-probability.
         span_starts: where in the row each span of the forest that was laid begins.
         kept_tokens: P.
-        kept_crossings: (start and stop of descendants in the row, start and stop among the kept tokens that they see).
+        kept_positions: [P] position of each kept token in its own prompt.
+        kept_crossings: (start and stop of descendants in the row, start and stop among the kept tokens that they see),
+            those of a kept span before those of the spans under it.
     """
 
     tokens: Ints
@@ -56,6 +58,7 @@ class PackedRow:
     paths: list[tuple[tuple[int, ...], ...]]
     span_starts: dict[int, int]
     kept_tokens: int
+    kept_positions: Ints
     kept_crossings: list[tuple[tuple[int, int], tuple[int, int]]]
 
     def visible(self) -> NDArray[np.bool_]:
@@ -111,7 +114,9 @@ def pack(forest: Forest, kept: Mapping[int, int] | None = None, only: Set[int] |
         paths=paths,
         span_starts=row.span_starts,
         kept_tokens=sum(len(forest.tokens[span]) for span in row.kept),
-        kept_crossings=row.kept_crossings,
+        kept_positions=_kept_positions(forest, row.kept),
+        # A span is done after those under it.
+        kept_crossings=row.kept_crossings[::-1],
     )
 
 
@@ -199,6 +204,15 @@ class _Row:
         self.stops.append(len(self.tokens))
         self.ends.append(len(self.tokens))
         return len(self.starts) - 1
+
+
+def _kept_positions(forest: Forest, kept: Mapping[int, int]) -> Ints:
+    """[P] positions of kept tokens, each span's from where its ancestors' end."""
+    positions = np.zeros(sum(len(forest.tokens[span]) for span in kept), dtype=np.int64)
+    for span, at in kept.items():
+        length = len(forest.tokens[span])
+        positions[at : at + length] = np.arange(length) + forest.prompt_tokens(span) - length
+    return positions
 
 
 def _ints(values: list[int] | list[tuple[int, int]]) -> Ints:

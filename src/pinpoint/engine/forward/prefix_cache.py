@@ -76,6 +76,7 @@ class PassCache:
         """Take the kept spans in the order of their offsets, and start and stop in the row of each span to copy."""
         self._kept = kept
         self._wanted = wanted
+        self._kept_tokens = sum(span[0][0].shape[1] for span in kept)
         self.taken: dict[int, Layers] = {span: [] for span in wanted}
 
     def update(self, keys: Tensor, values: Tensor, layer: int, *_: object, **__: object) -> tuple[Tensor, Tensor]:
@@ -87,3 +88,15 @@ class PassCache:
         kept_keys = [span[layer][0][None] for span in self._kept]
         kept_values = [span[layer][1][None] for span in self._kept]
         return torch.cat([*kept_keys, keys], dim=2), torch.cat([*kept_values, values], dim=2)
+
+    def get_seq_length(self, *_: object) -> int:
+        """Tokens before the row, for models that ask; positions and masks do not come from it."""
+        return self._kept_tokens
+
+    def get_query_offset(self, *_: object) -> int:
+        """Of a mask, where its rows begin."""
+        return self._kept_tokens
+
+    def get_mask_sizes(self, rows: int, *_: object) -> tuple[int, int]:
+        """Of a mask, its columns, and where they begin."""
+        return self._kept_tokens + rows, 0

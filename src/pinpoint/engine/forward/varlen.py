@@ -25,6 +25,7 @@ from typing import Any
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from pinpoint.engine.forward.packing import PackedRow
@@ -32,6 +33,8 @@ from pinpoint.engine.forward.packing import PackedRow
 # A gathered key is written and read once more; a row that is merged is so about ten times over, in float32, with four
 # times the heads. At 4, the keys gathered are at most nine times the row's tokens.
 GATHER = 4
+# Of the kernel: https://github.com/Dao-AILab/flash-attention, "all head dimensions up to 256".
+MOST_HEAD_SIZE = 256
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +89,32 @@ def pairs_by_call(row: PackedRow) -> tuple[list[Pair], list[list[Pair]]]:
                 runs.append(run)
     others = [[(run, seen) for seen, runs in level.items() for run in runs] for _, level in sorted(levels.items())]
     return wide if any(is_wide) else [], [narrow, *others] if narrow else []
+
+
+def windowed_pairs(row: PackedRow, window: int) -> list[Pair]:
+    """Of each span, its rows and what one of them sees within the window: the end of its path, then its own keys."""
+    pairs = list[Pair]()
+    above: list[tuple[Run, ...]] = []  # of each span, the keys that its first token sees above it
+    for start, stop, parent in zip(row.starts.tolist(), row.stops.tolist(), row.parents.tolist(), strict=True):
+        own = Run(start + row.kept_tokens, stop + row.kept_tokens)
+        if parent >= 0:
+            path = (*above[parent], Run(row.starts[parent] + row.kept_tokens, row.stops[parent] + row.kept_tokens))
+        else:
+            path = tuple(Run(*columns) for rows, columns in row.kept_crossings if rows[0] <= start < rows[1])
+        above.append(_last(path, window - 1))
+        pairs.append((Run(start, stop), (*above[-1], own)))
+    return pairs
+
+
+def _last(runs: tuple[Run, ...], tokens: int) -> tuple[Run, ...]:
+    """The last `tokens` tokens of some runs, one after the other."""
+    taken: list[Run] = []
+    for run in reversed(runs):
+        if tokens <= 0:
+            break
+        taken.append(Run(max(run.start, run.stop - tokens), run.stop))
+        tokens -= run.tokens
+    return tuple(taken[::-1])
 
 
 def _levels_above(
@@ -145,15 +174,26 @@ class Calls:
         wide: that of the wide spans; None where there are none.
         narrow: those of the narrow spans, the one over themselves first.
         narrow_at: of each of the others, where its queries stand among the narrow rows.
+        window: keys that a query of the wide spans sees at most, itself included; None for all.
     """
 
     wide: VarlenCall | None
     narrow: list[VarlenCall]
     narrow_at: list[Tensor | slice]
+    window: int | None = None
 
 
-def make_calls(row: PackedRow, device: torch.device) -> Calls:
-    """The calls of a row, with all that they take on the device."""
+def make_calls(row: PackedRow, device: torch.device, window: int | None = None) -> Calls | None:
+    """The calls of a row, with all that they take on the device.
+
+    With a window, every span takes what it sees of its ancestors before its own keys, in one call. None where these
+    would be too many to gather.
+    """
+    if window is not None:
+        pairs = windowed_pairs(row, window)
+        gathered = sum(run.tokens for _, seen in pairs for run in seen)
+        most = (2 * GATHER + 1) * len(row.tokens) + row.kept_tokens
+        return Calls(make_call(pairs, device), [], [], window) if gathered <= most else None
     wide, narrow = pairs_by_call(row)
     # Of each row's token, how many of the tokens before it are narrow: the narrow spans in a row of their own.
     is_narrow = np.zeros(len(row.tokens) + 1, dtype=np.int64)
@@ -168,16 +208,32 @@ def make_calls(row: PackedRow, device: torch.device) -> Calls:
     )  # fmt: skip
 
 
-def attend(query: Tensor, key: Tensor, value: Tensor, scale: float, calls: Calls) -> Tensor:
-    """query [H, T, D] against key and value [G, P + T, D], 16-bit → [T, H, D]."""
+def takes(query: Tensor, value: Tensor) -> bool:
+    """Whether the kernel can compute with heads of these sizes, in the last axis."""
+    return max(query.shape[-1], value.shape[-1]) <= MOST_HEAD_SIZE
+
+
+def attend(
+    query: Tensor, key: Tensor, value: Tensor, scale: float, calls: Calls, sinks: Tensor | None = None
+) -> Tensor:
+    """query [H, T, D] against key [G, P + T, D] and value [G, P + T, E], 16-bit → [T, H, E].
+
+    `sinks` [H] are scores without a value, one more term of each query's sum.
+    """
+    size, width = query.shape[-1], value.shape[-1]
+    if size != width:  # the kernel takes one size of heads: zeros change neither a score nor a value
+        widest = max(size, width)
+        query, key, value = (F.pad(x, (0, widest - x.shape[-1])) for x in (query, key, value))
+        return attend(query, key, value, scale, calls, sinks)[..., :width]
     rows, keys, values = (x.transpose(0, 1).contiguous() for x in (query, key, value))  # [tokens, heads, D]
-    if not calls.narrow:
-        assert calls.wide is not None, "a row has tokens"
-        return varlen_partial(rows, keys, values, calls.wide, scale, causal=True)[0]
     if calls.wide is None:
         result = torch.empty_like(rows)
     else:
-        result, _ = varlen_partial(rows, keys, values, calls.wide, scale, causal=True)
+        result, lse = varlen_partial(rows, keys, values, calls.wide, scale, causal=True, window=calls.window)
+        if sinks is not None:
+            result *= torch.sigmoid(lse - sinks.float())[..., None].to(result.dtype)
+    if not calls.narrow:
+        return result
     first, *others = calls.narrow
     out, lse = varlen_partial(rows, keys, values, first, scale, causal=True)
     out = out.float()
@@ -187,18 +243,20 @@ def attend(query: Tensor, key: Tensor, value: Tensor, scale: float, calls: Calls
         weight = torch.sigmoid(part_lse - lse[at])[..., None]
         out[at] = torch.lerp(out[at], part.float(), weight)
         lse[at] = torch.logaddexp(lse[at], part_lse)
+    if sinks is not None:
+        out *= torch.sigmoid(lse - sinks.float())[..., None]
     result[first.query_at] = out.to(result.dtype)
     return result
 
 
 def varlen_partial(
-    query: Tensor, key: Tensor, value: Tensor, call: VarlenCall, scale: float, causal: bool
+    query: Tensor, key: Tensor, value: Tensor, call: VarlenCall, scale: float, causal: bool, window: int | None = None
 ) -> tuple[Tensor, Tensor]:
     """Attention of each run of queries over its keys, all in one call.
 
     query [T, H, D], key and value [P + T, G, D], 16-bit → out [n, H, D] and float32 log-sum-exp [n, H], n the queries
-    of all pairs in order. Causal: the last query of a pair sees all of its keys, each one before it a key less. Queries
-    without keys come out as anything.
+    of all pairs in order. Causal: the last query of a pair sees all of its keys, each one before it a key less; with a
+    window, no more than so many. Queries without keys come out as anything.
     """
     from torch.nn.attention.varlen import AuxRequest, varlen_attn
 
@@ -209,7 +267,8 @@ def varlen_partial(
     options: dict[str, Any] = {"enable_gqa": query.shape[1] != key.shape[1], "num_splits": 1}
     out, lse = varlen_attn(
         queries, key[call.key_at], value[call.key_at], call.query_offsets, call.key_offsets,
-        longest, max(2, call.longest_keys), scale=scale, window_size=(-1, 0) if causal else (-1, -1),
+        longest, max(2, call.longest_keys), scale=scale,
+        window_size=(-1 if window is None else window - 1, 0 if causal else -1),
         return_aux=AuxRequest(lse=True), **{name: options[name] for name in options.keys() & _varlen_options()},
     )  # fmt: skip
     # The kernel's layout is [H, n], whatever torch's documentation says; [n, H] would merge to nonsense.

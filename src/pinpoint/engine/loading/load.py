@@ -201,17 +201,11 @@ def choose_dtype(settings: Settings, device: torch.device, precision: Precision)
 
 
 def context_tokens(config: Any) -> int:
-    """Longest prompt that the model is read with: its positions, or its sliding window where that is shorter.
+    """Longest prompt that the model is read with: its positions, those of its text model where it has several.
 
-    Within the window, windowed and full attention are the same, so one rule of who sees whom serves all models. A
-    longer document is treated as one beyond the context.
+    Windows of its layers are computed as the model does, so they do not shorten it.
     """
-    positions = int(getattr(config, "max_position_embeddings", None) or DEFAULT_CONTEXT_TOKENS)
-    window = getattr(config, "sliding_window", None) if getattr(config, "use_sliding_window", True) else None
-    if window is not None and window < positions:
-        log.info("context_tokens=%d, the sliding window; the model's positions would be %d", window, positions)
-        return int(window)
-    return positions
+    return int(getattr(config.get_text_config(), "max_position_embeddings", None) or DEFAULT_CONTEXT_TOKENS)
 
 
 def check_placement(model: PreTrainedModel, device: torch.device, precision: Precision) -> int:
