@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -28,8 +27,6 @@ from pinpoint.prompting.prompt_proof import check_prompts
 from pinpoint.prompting.prompts import PromptBuilder
 from pinpoint.prompting.span_tree import NO_PARENT, Ask, Forest
 from pinpoint.prompting.template import PROMPT_VERSION
-
-log = logging.getLogger("pinpoint")
 
 # A trie is first bounded by its first tokens where it has more nodes than this, and more than this share of the tokens
 # that its prompt has to itself. Below, a second pass costs more than the nodes: on an H100 and Mixtral 8x7B, four
@@ -102,7 +99,7 @@ class Scorer:
         check_prompts(self.prompts)
         self.store = PrefixStore(prefix_store_bytes)
         self._short_tokens = frequencies.short_tokens(loaded.model)
-        with gpu.device_errors():
+        with gpu.device_errors(), _failures_refused():
             self._check_head()
             self._check_pass()
         self._process = psutil.Process()
@@ -173,16 +170,9 @@ class Scorer:
             forest.ask(
                 forest.add([other] * length, root), build_trie([(token,), (token, other)], self.prompts.encoder.stop)
             )
-        try:
-            for _ in range(2):
-                self._score(forest, explain=False)
-        except (PinpointError, torch.OutOfMemoryError, torch.AcceleratorError):
-            raise
-        except Exception as error:
-            log.debug("a pass over a small forest failed", exc_info=True)
-            raise unsupported(f"a pass over several documents fails ({type(error).__name__})") from None
-        finally:
-            self.store.clear()
+        for _ in range(2):
+            self._score(forest, explain=False)
+        self.store.clear()
 
     def _score(self, forest: Forest, *, explain: bool) -> ForestPass:
         """Score the asks: at once, but where prompts of two lengths are read with two sets of frequencies."""
@@ -317,6 +307,17 @@ class Scorer:
         if time.monotonic() - self._read_s >= AVAILABLE_READ_S:
             self._available_bytes, self._read_s = psutil.virtual_memory().available, time.monotonic()
         return Memory(resident, resident, self._available_bytes, self._baseline_bytes)
+
+
+@contextmanager
+def _failures_refused() -> Iterator[None]:
+    """Whatever goes wrong within the block is the model's: it is refused, unless the device failed."""
+    try:
+        yield
+    except (PinpointError, torch.OutOfMemoryError, torch.AcceleratorError):
+        raise
+    except Exception as error:
+        raise unsupported(f"a pass over several documents fails ({type(error).__name__})") from None
 
 
 def _key(forest: Forest, span: int, long: bool) -> Key:
