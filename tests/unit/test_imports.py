@@ -13,6 +13,7 @@ ROOT = Path(__file__).parents[2]
 TENSOR_MODULES = {
     "pinpoint.engine.forward.attention",
     "pinpoint.engine.baseline",
+    "pinpoint.engine.loading.architecture",
     "pinpoint.engine.loading.checkpoint",
     "pinpoint.engine.loading.checkpoint_writer",
     "pinpoint.engine.weights.experts",
@@ -25,6 +26,7 @@ TENSOR_MODULES = {
     "pinpoint.engine.weights.nf4",
     "pinpoint.engine.forward.norms",
     "pinpoint.engine.forward.prefix_cache",
+    "pinpoint.engine.loading.measure",
     "pinpoint.engine.loading.pretrained",
     "pinpoint.engine.loading.quantize_job",
     "pinpoint.engine.weights.quantizer",

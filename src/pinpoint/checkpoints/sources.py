@@ -85,7 +85,8 @@ def find_source(
     if not _HUB_NAME.fullmatch(model_name) or model_name.startswith("."):
         raise ModelError(
             "model_not_found",
-            f"there is no folder {model_name!r}, and it is not a name on the Hub, which has the form owner/model",
+            f"there is no folder {model_name!r}, and it is not a name on the Hub, which has the form owner/model"
+            f"{_hint(model_name)}",
             "MODEL_NAME",
         )
     looked: list[str] = []
@@ -104,10 +105,29 @@ def find_source(
     return Source(model_name, revision, None, "hub", tuple(looked))
 
 
+def _hint(model_name: str) -> str:
+    """What was probably meant: the name in an address, or without quotes, spaces, slashes and a revision."""
+    meant = re.sub(r"[\s\"'`]+", "", model_name)
+    address = re.fullmatch(r"(?:hf://|(?:https?://)?(?:www\.)?(?:huggingface\.co|hf\.co)/)(?:models/)?(.*)", meant)
+    meant, revision = address[1] if address else meant, ""
+    if (found := re.fullmatch(r"([\w.-]+/[\w.-]+)/(?:tree|blob|resolve|commit)/([\w.-]+).*", meant)) or (
+        found := re.fullmatch(r"([^@]+?)(?:@|:)([\w./-]+)", meant)
+    ):
+        meant, revision = found.groups()
+    meant = meant.strip("/")
+    if os.path.isdir(found_folder := model_name.strip(" \t\r\n\"'`")):
+        return f"; did you mean the folder {found_folder}?"
+    if not _HUB_NAME.fullmatch(meant) or meant.startswith("."):
+        return ""
+    also = f" with MODEL_REVISION={revision}" if revision and revision != DEFAULT_REVISION else ""
+    return f"; did you mean MODEL_NAME={meant}{also}?"
+
+
 def hub_cache(environment: Mapping[str, str]) -> Path:
     """The folder in which `huggingface_hub` keeps downloads."""
     home = environment.get("HF_HOME") or Path(environment.get("XDG_CACHE_HOME") or "~/.cache") / "huggingface"
-    return Path(environment.get("HF_HUB_CACHE") or Path(home) / "hub").expanduser()
+    cache = environment.get("HF_HUB_CACHE") or environment.get("HUGGINGFACE_HUB_CACHE")
+    return Path(cache or Path(home) / "hub").expanduser()
 
 
 def go_offline() -> None:

@@ -22,6 +22,11 @@ CONFIG_FILE = "config.json"
 WEIGHTS_FILE = "model.safetensors"
 INDEX_FILE = "model.safetensors.index.json"
 CHECKSUMS_FILE = "SHA256SUMS"
+# Any of these sets of files makes a tokenizer.
+TOKENIZER_FILES = (
+    ("tokenizer.json",), ("tokenizer.model",), ("tekken.json",), ("spiece.model",), ("sentencepiece.bpe.model",),
+    ("vocab.json", "merges.txt"), ("vocab.txt",),
+)  # fmt: skip
 _READ_BYTES = 1 << 24
 # Hashing lets go of the interpreter, so that a few threads keep up with a fast disk.
 _HASHING_THREADS = 4
@@ -61,10 +66,16 @@ def missing_files(folder: Path) -> list[str]:
     """What the checkpoint still lacks, by name; empty where it is complete. Nothing is opened but the index."""
     if not (folder / CONFIG_FILE).is_file():
         return [CONFIG_FILE]
+    lacking = [] if has_tokenizer(folder) else [TOKENIZER_FILES[0][0]]
     try:
-        return [name for name in shard_names(folder) if not (folder / name).is_file()]
+        return [name for name in shard_names(folder) if not (folder / name).is_file()] + lacking
     except ModelError:
-        return [WEIGHTS_FILE]
+        return [WEIGHTS_FILE, *lacking]
+
+
+def has_tokenizer(folder: Path) -> bool:
+    """Whether the files of some kind of tokenizer are there."""
+    return any(all((folder / name).is_file() for name in names) for names in TOKENIZER_FILES)
 
 
 def read_headers(folder: Path) -> dict[str, StoredTensor]:

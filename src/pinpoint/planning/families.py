@@ -280,3 +280,7 @@ def _rows() -> Iterator[str]:
                 f"| `{model_type}` | {family.name} | exact | {family.windows} | {', '.join(family.precisions)} | "
                 f"{planned} |"
             )
+
+
+if __name__ == "__main__":
+    print(markdown_table())

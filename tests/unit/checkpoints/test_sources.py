@@ -23,7 +23,7 @@ def lay(folder: Path, *, without: str = "", sharded: bool = True) -> Path:
     """The files of a checkpoint, empty but for the index."""
     folder.mkdir(parents=True)
     weights = SHARDS if sharded else ("model.safetensors",)
-    for name in ("config.json", *weights):
+    for name in ("config.json", "tokenizer.json", *weights):
         if name != without:
             (folder / name).touch()
     if sharded:
@@ -111,7 +111,7 @@ def test_a_reference_cannot_lead_out_of_the_cache(volume: Path, runpod_hub: Path
     assert find_source(NAME, "../../../../secret", volume=volume, environment=home).kind == "hub"
 
 
-@pytest.mark.parametrize("lacking", ["config.json", SHARDS[1]])
+@pytest.mark.parametrize("lacking", ["config.json", "tokenizer.json", SHARDS[1]])
 def test_an_incomplete_cache_is_passed_over(
     lacking: str, volume: Path, runpod_hub: Path, home: dict[str, str], tmp_path: Path
 ) -> None:
@@ -246,3 +246,47 @@ def test_finding_touches_no_network(monkeypatch: pytest.MonkeyPatch, volume: Pat
     monkeypatch.setattr("socket.getaddrinfo", refuse)
     assert find_source(NAME, volume=volume, environment=home).kind == "hub"
     assert Path("/runpod-volume") == sources.VOLUME
+
+
+def test_the_older_name_of_the_hubs_cache_is_looked_in(tmp_path: Path, volume: Path) -> None:
+    folder = cached(tmp_path / "older")
+    found = find_source(NAME, volume=volume, environment={"HUGGINGFACE_HUB_CACHE": str(tmp_path / "older")})
+    assert found.folder == folder
+
+
+@pytest.mark.parametrize(
+    ("given", "meant"),
+    [
+        ("owner/model@v1.0", "MODEL_NAME=owner/model with MODEL_REVISION=v1.0?"),
+        ("owner/model:v1", "MODEL_NAME=owner/model with MODEL_REVISION=v1?"),
+        ("owner/model@main", "MODEL_NAME=owner/model?"),
+        ("owner/model/", "MODEL_NAME=owner/model?"),
+        (" owner/model ", "MODEL_NAME=owner/model?"),
+        ("owner/model\n", "MODEL_NAME=owner/model?"),
+        ("'owner/model'", "MODEL_NAME=owner/model?"),
+        ('"owner/model"', "MODEL_NAME=owner/model?"),
+        ("owner / model", "MODEL_NAME=owner/model?"),
+        ("https://huggingface.co/owner/model", "MODEL_NAME=owner/model?"),
+        ("https://huggingface.co/owner/model/tree/dev", "MODEL_NAME=owner/model with MODEL_REVISION=dev?"),
+        ("huggingface.co/owner/model/", "MODEL_NAME=owner/model?"),
+        ("https://hf.co/owner/model/blob/main/config.json", "MODEL_NAME=owner/model?"),
+        ("hf://owner/model", "MODEL_NAME=owner/model?"),
+    ],
+)
+def test_a_name_that_is_nearly_one_is_answered_with_what_was_meant(given: str, meant: str) -> None:
+    with pytest.raises(ModelError) as refused:
+        find_source(given)
+    assert refused.value.code == "model_not_found"
+    assert refused.value.message.endswith(f"; did you mean {meant}")
+
+
+@pytest.mark.parametrize("given", ["model", "a/b/c", "../x/y", "./x/y", "x" * 5000, "@", "https://example.org/a/b/c"])
+def test_what_is_no_name_gets_no_hint(given: str) -> None:
+    with pytest.raises(ModelError) as refused:
+        find_source(given)
+    assert "did you mean" not in refused.value.message
+
+
+def test_a_folder_in_quotes_is_recognised(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match=f"did you mean the folder {tmp_path}"):
+        find_source(f'"{tmp_path}"')

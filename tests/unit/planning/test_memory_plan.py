@@ -14,7 +14,7 @@ import pinpoint
 from pinpoint.errors import CapacityError, ModelError, PinpointError
 from pinpoint.planning.activations import Precision, Stage, stages
 from pinpoint.planning.cards import CARDS, GB, GIB, MIB, find_card
-from pinpoint.planning.families import PLANNED, REFUSED, why_refused
+from pinpoint.planning.families import PLANNED, REFUSED, markdown_table, why_refused
 from pinpoint.planning.known_models import find_shape, known_shapes
 from pinpoint.planning.memory_plan import (
     CUDA_CONTEXT_BYTES,
@@ -480,3 +480,8 @@ def test_nothing_heavy_is_imported() -> None:
     )
     env = {"PYTHONPATH": str(Path(pinpoint.__file__).parents[1])}
     assert subprocess.run([sys.executable, "-c", code], env=env, check=False).returncode == 0
+
+
+def test_the_page_of_models_is_the_list() -> None:
+    page = Path(__file__).parents[3] / "docs" / "models.md"
+    assert page.read_text(encoding="utf-8").endswith(f"\n\n{markdown_table()}\n")

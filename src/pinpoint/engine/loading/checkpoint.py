@@ -7,6 +7,7 @@ of the same tensors of the source are a *group*, the unit in which weights are r
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping
 from copy import deepcopy
 from dataclasses import dataclass
@@ -26,7 +27,8 @@ from transformers.core_model_loading import (
 )
 from transformers.utils.quantization_config import QuantizationConfigMixin
 
-from pinpoint.checkpoints.weight_files import StoredTensor
+from pinpoint.checkpoints.folder_check import check_folder
+from pinpoint.checkpoints.weight_files import CONFIG_FILE, StoredTensor
 from pinpoint.engine.weights import experts, int8, nf4
 from pinpoint.engine.weights.quantizer import WeightQuantizer
 from pinpoint.errors import ModelError
@@ -35,6 +37,8 @@ from pinpoint.planning.activations import Precision
 # What a weight may be stored in for it to be read as 16 bits, and what else a quantised checkpoint holds.
 _FLOATS = ("BF16", "F16", "F32")
 _STORED = {torch.int8: "I8", torch.uint8: "U8", torch.float32: "F32"}
+# Constants that older versions of transformers wrote beside the weights: rotary frequencies and causal masks.
+LEFTOVERS = (r"rotary_emb\.inv_freq$", r"\.attn(ention)?\.(masked_)?bias$", r"position_ids$")
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,18 +85,25 @@ def read_config(folder: Path) -> Any:
     # A configuration that names Pinpoint's formats is read like any other.
     for module in (int8, nf4):
         module.register()
+    check_folder(folder)
     try:
-        return AutoConfig.from_pretrained(folder, trust_remote_code=False, local_files_only=True)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise unreadable(error) from None
+        config = AutoConfig.from_pretrained(folder, trust_remote_code=False, local_files_only=True)
+    except Exception as error:  # each configuration class checks its fields in its own way
+        raise unreadable(error, folder / CONFIG_FILE) from None
+    # Of what a pass returns, by name: whatever the file asks for, more is not looked at and less would be missed.
+    for part in (config, config.get_text_config()):
+        part.return_dict, part.output_attentions, part.output_hidden_states = True, False, False
+    return config
 
 
-def unreadable(error: Exception) -> ModelError:
+def unreadable(error: Exception, file: Path | None = None) -> ModelError:
     """What a library said of a model, in one line; the rest of such messages is advice for other uses."""
-    lines = str(error).strip().splitlines()
-    return ModelError(
-        "model_unreadable", f"cannot load the model: {lines[0] if lines else type(error).__name__}", "MODEL_NAME"
-    )
+    lines = [line.strip() for line in str(error).strip().splitlines() if line.strip()]
+    said = lines[0] if lines else type(error).__name__
+    if said.endswith(":"):  # what it leads to is in the next line, or nowhere
+        said = f"{said} {lines[1]}" if len(lines) > 1 else f"{type(error).__name__}, {said}"
+    what = f"cannot load the model from {file}" if file else "cannot load the model"
+    return ModelError("model_unreadable", f"{what}: {said.rstrip(' :')}", "MODEL_NAME")
 
 
 def stored_precision(config: Any) -> Precision | None:
@@ -204,6 +215,15 @@ def check_layout(config: Any, headers: Mapping[str, StoredTensor]) -> None:
                 shapes = f"{list(tensor.shape)} where its configuration needs {list(expected[name].shape)}"
                 raise _wrong(f"{name} has the shape {shapes}", first)
         made |= converted.keys()
+    unused = _unused(model, headers.keys() - {key for group in groups for key in group.keys})
+    if unused:
+        raise ModelError(
+            "checkpoint_unsuitable",
+            f"{len(unused)} tensors of the checkpoint have no place in a {type(model).__name__}, the first is "
+            f"{unused[0]} in {headers[unused[0]].file}; they would change nothing of its answers, so this is not the "
+            "model that the checkpoint was made for",
+            "MODEL_NAME",
+        )
     missing = sorted(expected.keys() - made, key=dot_natural_key)
     if missing:
         raise ModelError(
@@ -213,13 +233,20 @@ def check_layout(config: Any, headers: Mapping[str, StoredTensor]) -> None:
         )
 
 
+def _unused(model: PreTrainedModel, keys: Iterable[str]) -> list[str]:
+    """Those of `keys` that say something: not what the model's authors, or old versions of them, leave there."""
+    ignored = [*LEFTOVERS, *(getattr(model, "_keys_to_ignore_on_load_unexpected", None) or ())]
+    return sorted((key for key in keys if not any(re.search(each, key) for each in ignored)), key=dot_natural_key)
+
+
 def check_finite(name: str, tensor: Tensor) -> None:
     """Refuse a part of a weight that no sound weight leads to.
 
     Raises:
         ModelError: it holds a value that is not finite.
     """
-    if tensor.is_floating_point() and not bool(tensor.isfinite().all()):
+    # The two ends of a tensor are found without a copy of it, and are not finite where any of it is not.
+    if tensor.is_floating_point() and tensor.numel() and not bool(torch.stack(tensor.aminmax()).isfinite().all()):
         raise ModelError(
             "weight_not_finite",
             f"{name} comes of a weight with values that are not finite; the checkpoint is damaged, fetch it again",

@@ -23,20 +23,22 @@ from pinpoint.checkpoints.sources import embedded_folder as embedded_folder  # t
 from pinpoint.checkpoints.weight_files import read_headers, verify_checksums
 from pinpoint.engine import gpu
 from pinpoint.engine.forward import attention
+from pinpoint.engine.loading.architecture import check_architecture, check_quantisable
 from pinpoint.engine.loading.checkpoint import (
     FORMATS,
     check_finite,
     check_layout,
+    empty_model,
     read_config,
     stored_precision,
 )
+from pinpoint.engine.loading.measure import shape_of
 from pinpoint.engine.loading.pretrained import from_pretrained
 from pinpoint.engine.weights import experts, int8, nf4
 from pinpoint.engine.weights.quantizer import format_of, is_fused_experts
 from pinpoint.errors import ModelError
 from pinpoint.planning.activations import Precision
 from pinpoint.planning.memory_plan import MemoryPlan
-from pinpoint.planning.model_shapes import shape_from_config
 from pinpoint.settings import Settings
 
 log = logging.getLogger("pinpoint")
@@ -86,10 +88,12 @@ def load(settings: Settings) -> LoadedModel:
         go_offline()
     source = download(source, weights=False)
     config = read_config(_folder(source))
+    check_architecture(config, source.name)
     precision, made = settle_precision(settings, config, source.name, device)
     dtype = choose_dtype(settings, device, precision)
     source = download(source, weights=True)
     check_files(settings, config, _folder(source))
+    check_quantisable(empty_model(config), precision, source.name)
     model, tokenizer = from_pretrained(_folder(source), config, precision, device, dtype)
     weight_bytes = check_placement(model, device, precision)
     if device.type == "cuda":
@@ -139,7 +143,7 @@ def settle_precision(
         wanted = stored
     if device.type != "cuda":
         return "int8" if wanted == "auto" else wanted, None
-    shape = shape_from_config(config.to_dict(), name)
+    shape = shape_of(config, name)
     gpu.check_kernel(settings, shape)
     free_bytes, total_bytes = torch.cuda.mem_get_info(device)
     free_bytes += torch.cuda.memory_reserved(device)
@@ -225,9 +229,8 @@ def check_placement(model: PreTrainedModel, device: torch.device, precision: Pre
     for name, module in model.named_modules():
         if is_fused_experts(module) and format_of(module) != wanted:
             raise ModelError("experts_not_quantised", f"the experts of {name} are not held in {precision}")
-        if format_of(module) is not None:
-            for part, tensor in module.named_parameters(recurse=False):
-                check_finite(f"{name}.{part}", tensor)
+    for name, tensor in model.state_dict().items():
+        check_finite(name, tensor)
     return total
 
 

@@ -12,12 +12,20 @@ import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer, GenerationConfig, PreTrainedModel
 from transformers.utils import logging as transformers_logging
 
+from pinpoint.checkpoints.weight_files import TOKENIZER_FILES
 from pinpoint.engine import gpu
 from pinpoint.engine.forward import attention, norms
+from pinpoint.engine.loading.architecture import check_tokenizer
 from pinpoint.engine.loading.checkpoint import FORMATS, stored_precision, unreadable
 from pinpoint.engine.weights.quantizer import EXPERT_WEIGHTS, format_of
 from pinpoint.errors import CapacityError, ModelError
 from pinpoint.planning.activations import Precision
+
+
+def tokenizer_file(folder: Path) -> Path:
+    """The file that the tokenizer is made of, for a message."""
+    names = [name for names in TOKENIZER_FILES for name in names if (folder / name).is_file()]
+    return folder / names[0] if names else folder
 
 
 @contextmanager
@@ -53,6 +61,10 @@ def from_pretrained(
     full = False
     try:
         tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False, local_files_only=True)
+    except Exception as error:  # a tokenizer's own library raises plain ones
+        raise unreadable(error, tokenizer_file(folder)) from None
+    check_tokenizer(config, tokenizer, folder.name)
+    try:
         with progress_for_people():
             model, report = AutoModelForCausalLM.from_pretrained(
                 folder,
