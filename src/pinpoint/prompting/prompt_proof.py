@@ -7,15 +7,18 @@ punctuation, line breaks and spaces, in both orders of question and document.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
 from pinpoint.errors import ModelError
 from pinpoint.prompting import template
-from pinpoint.prompting.chat_frame import ChatFrame, render
+from pinpoint.prompting.chat_frame import FIXED_DATE, ChatFrame, render
 from pinpoint.prompting.prompts import PromptBuilder
 from pinpoint.prompting.taxonomy import Label, Task
+
+log = logging.getLogger("pinpoint")
 
 _LABELS = (
     Label("0", "invoice", "a request for payment (net 30)."),
@@ -44,6 +47,8 @@ _DOCUMENTS = (
 def check_prompts(prompts: PromptBuilder) -> None:
     """Refuse a model whose prompts are not those of its chat template.
 
+    Says in the log where the template is told a fixed date.
+
     Raises:
         ModelError: `chat_template`, with the first difference.
     """
@@ -54,6 +59,8 @@ def check_prompts(prompts: PromptBuilder) -> None:
             f"prompts for this model are not those of its own chat template: {difference}; use another model",
             "MODEL_NAME",
         )
+    if prompts.encoder.frame.dated:
+        log.info("chat template: it asks for today's date and is always told %s", FIXED_DATE.date().isoformat())
 
 
 def first_difference(prompts: PromptBuilder) -> str | None:

@@ -8,7 +8,7 @@ import pytest
 from pinpoint.errors import ModelError
 from pinpoint.prompting.chat_frame import FIXED_DATE, ChatFrame, chat_frame, control_tokens
 from pinpoint.prompting.encoder import PromptEncoder, contains_control
-from pinpoint.prompting.prompt_proof import first_difference
+from pinpoint.prompting.prompt_proof import check_prompts, first_difference
 from pinpoint.prompting.prompts import PromptBuilder
 from pinpoint.prompting.taxonomy import Label, Task
 from tests.unit.prompting.families import ADDED, FAMILIES, REFUSED, TOKENIZERS, Family, tokenizer
@@ -107,6 +107,16 @@ def test_a_template_that_asks_for_the_day_gives_the_same_prompt_every_day(monkey
     assert "2031" in model.apply_chat_template(asked, tokenize=False)
     assert PromptEncoder(model).opening() == before
     assert "2024" in model.decode(before) and FIXED_DATE.year == 2024
+
+
+@pytest.mark.parametrize("name", ["llama 3.2: today's date", "chatml"])
+def test_a_fixed_date_is_said_in_the_log_and_only_where_one_is_asked_for(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, name: str
+) -> None:
+    model = with_template(monkeypatch, FAMILIES[name].template)
+    with caplog.at_level("INFO", "pinpoint"):
+        check_prompts(PromptBuilder(PromptEncoder(model)))
+    assert ("is always told 2024-07-26" in caplog.text) is FAMILIES[name].dated
 
 
 def test_tokens_that_are_only_added_count_as_control_and_white_space_does_not() -> None:
