@@ -85,9 +85,8 @@ def check_quantisable(model: PreTrainedModel, precision: Precision, name: str) -
         return
     head = model.get_output_embeddings()
     if not any((type(m) is nn.Linear and m is not head) or is_fused_experts(m) for m in model.modules()):
-        kinds = sorted(
-            {type(m).__name__ for m in model.modules() if getattr(getattr(m, "weight", None), "ndim", 0) == 2}
-        )
+        others = [m for m in model.modules() if m is not head and not isinstance(m, nn.Embedding)]
+        kinds = sorted({type(m).__name__ for m in others if getattr(getattr(m, "weight", None), "ndim", 0) == 2})
         raise ModelError(
             "precision_unsuitable",
             f"{name} has no linear layers that {precision} would quantise (its matrices are in {', '.join(kinds)}); "
