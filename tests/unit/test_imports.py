@@ -12,6 +12,11 @@ ROOT = Path(__file__).parents[2]
 # The rooms that compute with tensors; the rest of engine/ is arithmetic and packing.
 TENSOR_MODULES = {
     "pinpoint.engine.forward.attention",
+    "pinpoint.engine.forward.blocks",
+    "pinpoint.engine.forward.frequencies",
+    "pinpoint.engine.forward.head",
+    "pinpoint.engine.forward.rules",
+    "pinpoint.engine.forward.span_table",
     "pinpoint.engine.baseline",
     "pinpoint.engine.loading.architecture",
     "pinpoint.engine.loading.checkpoint",

@@ -131,12 +131,6 @@ FAMILIES: dict[str, tuple[str, dict[str, Any]]] = {
 }  # fmt: skip
 
 
-def nested(family: str, outer: str) -> PreTrainedConfig:
-    """The configuration of a family as the text part of a larger one."""
-    model_type, options = FAMILIES[family]
-    return AutoConfig.for_model(outer, text_config={"model_type": model_type, **COMMON, **options})
-
-
 def configuration(family: str) -> PreTrainedConfig:
     """The small configuration of one of `FAMILIES`."""
     model_type, options = FAMILIES[family]

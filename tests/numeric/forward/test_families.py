@@ -105,7 +105,7 @@ def usually_apart(one: list[list[float]], other: list[list[float]]) -> float:
 def config_of(family: str) -> PreTrainedConfig:
     if family not in NESTED:
         return configuration(family)
-    _model_type, options = FAMILIES[family]
+    _, options = FAMILIES[family]
     vision = {"hidden_size": 8, "intermediate_size": 8, "num_hidden_layers": 1, "num_attention_heads": 1,
               "image_size": 28, "patch_size": 14}  # fmt: skip
     text = {**COMMON, **options}
