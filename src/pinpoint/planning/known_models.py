@@ -32,7 +32,7 @@ def _config(family: str, sizes: str, **more: Any) -> dict[str, Any]:
 
 
 # The sizes in each model's config.json on the Hub: hidden, layers, heads, KV heads, width, vocabulary, context.
-_PUBLISHED: dict[str, dict[str, Any]] = {
+PUBLISHED: dict[str, dict[str, Any]] = {
     "mistralai/Mixtral-8x7B-Instruct-v0.1": _config(
         "mixtral", "4096 32 32 8 14336 32000 32768", num_local_experts=8, num_experts_per_tok=2
     ),
@@ -41,12 +41,25 @@ _PUBLISHED: dict[str, dict[str, Any]] = {
     "meta-llama/Llama-3.1-8B-Instruct": _config("llama", "4096 32 32 8 14336 128256 131072"),
     "Qwen/Qwen2.5-7B-Instruct": _config("qwen2", "3584 28 28 4 18944 152064 32768"),
     "Qwen/Qwen2.5-14B-Instruct": _config("qwen2", "5120 48 40 8 13824 152064 32768"),
+    "Qwen/Qwen3-4B": _config("qwen3", "2560 36 32 8 9728 151936 40960", head_dim=128, tie_word_embeddings=True),
+    "Qwen/Qwen3-8B": _config("qwen3", "4096 36 32 8 12288 151936 40960", head_dim=128),
+    "Qwen/Qwen3-14B": _config("qwen3", "5120 40 40 8 17408 151936 40960", head_dim=128),
+    "Qwen/Qwen3-32B": _config("qwen3", "5120 64 64 8 25600 151936 40960", head_dim=128),
+    "Qwen/Qwen3-30B-A3B": _config(
+        "qwen3_moe",
+        "2048 48 32 4 6144 151936 40960",
+        head_dim=128,
+        num_experts=128,
+        num_experts_per_tok=8,
+        moe_intermediate_size=768,
+    ),
+    "microsoft/phi-4": _config("phi3", "5120 40 40 10 17920 100352 16384"),
 }
 
 
 def known_shapes() -> dict[str, ModelShape]:
     """The models that need neither network nor folder, by name; the embedded one when it is installed."""
-    shapes = {name: shape_from_config(config, name) for name, config in _PUBLISHED.items()}
+    shapes = {name: shape_from_config(config, name) for name, config in PUBLISHED.items()}
     embedded = embedded_folder()
     if (embedded / "config.json").is_file():
         shapes[EMBEDDED_NAME] = _shape_of_folder(embedded, EMBEDDED_NAME)

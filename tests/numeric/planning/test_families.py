@@ -6,7 +6,9 @@ import pytest
 import torch
 from torch import nn
 from transformers import AutoModelForCausalLM
+from transformers.models.auto.configuration_auto import CONFIG_MAPPING
 
+from pinpoint.planning import known_models
 from pinpoint.planning.families import PLANNED
 from pinpoint.planning.known_models import find_shape
 from pinpoint.planning.model_shapes import shape_from_config
@@ -53,3 +55,12 @@ def test_what_a_file_leaves_out_is_what_transformers_takes_it_for(family: str) -
             assert shape_from_config({k: v for k, v in whole.items() if k != field}, "x") == shape_from_config(
                 {**whole, field: usual[field]}, "x"
             ), field
+
+
+@pytest.mark.parametrize("name", known_models.PUBLISHED)
+def test_known_models_have_the_parameters_that_transformers_builds(name: str) -> None:
+    fields = dict(known_models.PUBLISHED[name])
+    config = CONFIG_MAPPING[fields.pop("model_type")](**fields)
+    with torch.device("meta"):
+        model = AutoModelForCausalLM.from_config(config)
+    assert find_shape(name).parameters == sum(parameter.numel() for parameter in model.parameters())

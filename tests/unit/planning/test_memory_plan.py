@@ -60,6 +60,12 @@ def on(card: str, precision: Precision = "int8", shape: ModelShape = MIXTRAL, **
         ("Llama-3.1-8B-Instruct", 8.03),
         ("Qwen2.5-7B-Instruct", 7.62),
         ("Qwen2.5-14B-Instruct", 14.77),
+        ("Qwen3-4B", 4.02),
+        ("Qwen3-8B", 8.19),
+        ("Qwen3-14B", 14.77),
+        ("Qwen3-32B", 32.76),
+        ("Qwen3-30B-A3B", 30.53),
+        ("phi-4", 14.66),
     ],
 )
 def test_published_parameter_counts(model: str, billions: float) -> None:
