@@ -176,7 +176,7 @@ def test_a_folder_with_a_config_is_a_model(tmp_path: Path) -> None:
 def test_a_model_that_is_cached_here_needs_no_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     snapshot = tmp_path / "models--owner--model" / "snapshots" / ("d" * 40)
     snapshot.mkdir(parents=True)
-    for file in (embedded_folder() / name for name in ("config.json", "model.safetensors")):
+    for file in (embedded_folder() / name for name in ("config.json", "tokenizer.json", "model.safetensors")):
         (snapshot / file.name).symlink_to(file)
     monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path))
     found = as_json("--model", "owner/model", "--gpu", "RTX A4000")
