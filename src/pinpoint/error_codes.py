@@ -1,0 +1,172 @@
+"""Every code that a caller, an operator or somebody at the command line can meet: what it means, and what helps.
+
+The tables of docs/api.md are made from it, and a test finds every code in the sources to be here, and the other way.
+Codes are stable: one may be added, none changes its meaning.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+# What it ends: the whole job; one document, whose neighbours are answered; the load of the model, with the job that
+# asked for it; a command of `python -m pinpoint`.
+Scope = Literal["job", "document", "load", "command"]
+
+
+@dataclass(frozen=True, slots=True)
+class ErrorCode:
+    """One code.
+
+    Attributes:
+        code: as it stands on the wire.
+        of: what it ends.
+        meaning: what was found.
+        remedy: what to do about it.
+    """
+
+    code: str
+    of: tuple[Scope, ...]
+    meaning: str
+    remedy: str
+
+
+_JOB: tuple[Scope, ...] = ("job",)
+_DOCUMENT: tuple[Scope, ...] = ("document",)
+_BOTH: tuple[Scope, ...] = ("job", "document")
+_LOAD: tuple[Scope, ...] = ("load",)
+_LOAD_COMMAND: tuple[Scope, ...] = ("load", "command")
+_COMMAND: tuple[Scope, ...] = ("command",)
+
+_FETCH = "fetch the model again"
+_OTHER_MODEL = "another model"
+_REPORT = "report it"
+
+ERROR_CODES = (
+    # The request.
+    ErrorCode("invalid_request", _JOB, "not a job, not an object, or a hypothesis template without `{}`",
+              "send the shape above"),
+    ErrorCode("invalid_json", _JOB, "the job as it was handed over is not JSON that can be read", "send strict JSON"),
+    ErrorCode("invalid_encoding", _JOB, "the job as it was handed over is not UTF-8", "send it in UTF-8"),
+    ErrorCode("missing_field", _JOB, "a required field, or the job's input, is missing or empty",
+              "add it; for a prior, one for each label"),
+    ErrorCode("unknown_field", _JOB, "no field of this name here", "correct the name; the message has the nearest"),
+    ErrorCode("not_supported", _JOB, "in the contract, not in this version",
+              "see [Not supported yet](#not-supported-yet)"),
+    ErrorCode("conflicting_fields", _JOB, "two forms of one thing, or options that exclude each other", "send one"),
+    ErrorCode("wrong_type", _JOB, "a value of another JSON type", 'send the type named; "5" is no number'),
+    ErrorCode("out_of_range", _JOB, "a number or choice outside its range", "send one inside"),
+    ErrorCode("too_large", _JOB, "over a limit", "send several requests, or shorten"),
+    ErrorCode("invalid_unicode", _BOTH,
+              "half of a surrogate pair; alone in a document it fails only that document", "send whole characters"),
+    ErrorCode("empty_text", _BOTH,
+              "nothing visible in a document; it fails only that document, and the job where it is the only one",
+              "leave the document out"),
+    # Its labels and names.
+    ErrorCode("invalid_label", _JOB, "a label without visible characters, with a line break, or without tokens",
+              "reword it"),
+    ErrorCode("label_too_long", _JOB, "a label's name over the limit", "move the meaning to `description`"),
+    ErrorCode("duplicate_label", _JOB,
+              "two labels that nobody, or not the model, can tell apart; or two equal label ids", "reword one"),
+    ErrorCode("too_few_labels", _JOB, "fewer labels than there must be, or a mask that leaves none",
+              "add labels, or shorten the mask"),
+    ErrorCode("too_many_labels", _JOB, "more labels than a task may have", "split the list"),
+    ErrorCode("labels_too_long", _JOB, "the prompt with its labels leaves no room for a document",
+              "shorten or split the list"),
+    ErrorCode("invalid_id", _JOB, "an id (the job's as well) or a task's name that cannot be shown on one line",
+              "change it"),
+    ErrorCode("duplicate_id", _JOB, "a document's id that another has", "change it"),
+    ErrorCode("unknown_id", _JOB, "`mask` or `prior` names no label of the task", "correct it"),
+    # Its way through the worker.
+    ErrorCode("document_too_long", _DOCUMENT,
+              'see "error" above; the field is `documents[i]` in the short form too',
+              "shorten it, or use another mode"),
+    ErrorCode("out_of_memory", _DOCUMENT, "a question about this document, all by itself, did not fit the device",
+              "a lower `PINPOINT_TOKEN_BUDGET`, or a shorter document"),
+    ErrorCode("response_too_large", _JOB, "the answer is over the size limit", "fewer documents, or `top_k`"),
+    ErrorCode("result_refused", _JOB, "the platform refused the answer for half a minute",
+              "a shorter answer: fewer documents, or `top_k`"),
+    ErrorCode("overloaded", _JOB, "more waits on this worker than it takes",
+              "send it again later, add workers, or see `PINPOINT_MAX_QUEUED_TOKENS`"),
+    ErrorCode("deadline_exceeded", _JOB, "not answered in time",
+              "fewer documents, more workers, or a longer `executionTimeout`, in the job's policy or as "
+              "`PINPOINT_JOB_DEADLINE_S`"),
+    ErrorCode("conflict", _JOB, "a job of this id, with another input, is on this worker or was answered by it",
+              "a new id"),
+    ErrorCode("poison_job", _JOB, "two workers ended while they computed it",
+              "look at their logs; a new id, to try all the same"),
+    ErrorCode("device_error", _JOB, "the GPU failed; the worker leaves and is replaced", "send it again"),
+    ErrorCode("internal", _JOB, "a fault of the worker; its log has the place", _REPORT),
+    ErrorCode("not_serialisable", _JOB, "a fault of the worker: an answer that is not JSON", _REPORT),
+    ErrorCode("invalid_measurement", _JOB, "a fault of the worker: a score that is no number", _REPORT),
+    ErrorCode("invalid_task", _JOB, "a fault of the worker: a task without a label to answer", _REPORT),
+    # Settings, and the model's files.
+    ErrorCode("invalid_setting", _LOAD_COMMAND, "an environment variable has a value that it cannot have; the worker "
+              "ends at its start", "the message names it and what it takes ([settings.md](settings.md))"),
+    ErrorCode("no_gpu", _LOAD, "the model needs a GPU and none is visible", "a GPU worker, or the embedded model"),
+    ErrorCode("model_not_found", _LOAD_COMMAND,
+              "not on this machine, and no name on the Hub or downloads are forbidden; it says where it looked",
+              "correct `MODEL_NAME`"),
+    ErrorCode("download_failed", _LOAD, "the Hub did not give it", "a token for a gated model; the network"),
+    ErrorCode("model_unreadable", _LOAD_COMMAND, "not a checkpoint; the message names the file", "use one that is"),
+    ErrorCode("no_safetensors", _LOAD_COMMAND, "not in safetensors", "use a checkpoint that is"),
+    ErrorCode("file_not_fetched", _LOAD, "a Git LFS pointer in place of a file", _FETCH),
+    ErrorCode("tokenizer_missing", _LOAD, "the model comes without its tokenizer", _FETCH),
+    ErrorCode("config_incomplete", _LOAD_COMMAND, "`config.json` lacks a size that the model needs, or it is no number",
+              "the model's own `config.json`"),
+    ErrorCode("shard_missing", _LOAD_COMMAND, "a weight file, which it names, is missing", _FETCH),
+    ErrorCode("shard_damaged", _LOAD_COMMAND, "a weight file, which it names, is cut short or damaged", _FETCH),
+    ErrorCode("index_damaged", _LOAD_COMMAND, "the index of the weight files cannot be read", _FETCH),
+    ErrorCode("checkpoint_incomplete", _LOAD_COMMAND, "tensors that the configuration needs are missing", _FETCH),
+    ErrorCode("checkpoint_unsuitable", _LOAD_COMMAND,
+              "tensors have another shape or type than the configuration needs", _FETCH),
+    ErrorCode("weight_not_finite", _LOAD_COMMAND, "a weight is NaN or infinite", _FETCH),
+    ErrorCode("checksum_mismatch", _LOAD, "`PINPOINT_VERIFY_CHECKSUMS` is set, and a file is not as it was written",
+              "fetch or write it again"),
+    ErrorCode("no_checksums", _LOAD, "`PINPOINT_VERIFY_CHECKSUMS` is set, and nothing says how the files were written",
+              "fetch or write it again"),
+    ErrorCode("checksums_damaged", _LOAD, "`PINPOINT_VERIFY_CHECKSUMS` is set, and `SHA256SUMS` cannot be read",
+              "fetch or write it again"),
+    # What the model is.
+    ErrorCode("unsupported_family", _LOAD_COMMAND, "its labels cannot be scored exactly, and why",
+              "another model ([models.md](models.md))"),
+    ErrorCode("unsupported_head", _LOAD_COMMAND, "its last layer is not one that Pinpoint computes exactly",
+              _OTHER_MODEL),
+    ErrorCode("unsupported_attention", _LOAD, "its attention is not one that Pinpoint computes, and how", _OTHER_MODEL),
+    ErrorCode("unsupported_head_size", _LOAD, "attention on a GPU does not take heads of that many channels",
+              _OTHER_MODEL),
+    ErrorCode("unsupported_experts", _LOAD_COMMAND, "experts that cannot be held in `PINPOINT_PRECISION`",
+              "the precision that the message names"),
+    ErrorCode("precision_unsuitable", _LOAD_COMMAND, "the model cannot be held in `PINPOINT_PRECISION`",
+              "the precision that the message names"),
+    ErrorCode("quantised_elsewhere", _LOAD_COMMAND, "the checkpoint is quantised by another method",
+              "its 16-bit original"),
+    ErrorCode("adapter_unmerged", _LOAD, "an adapter, beside a model or alone", "merge it into its base model"),
+    ErrorCode("chat_template", _LOAD,
+              "the chat template does not allow exact scores; its own words are in the message", _OTHER_MODEL),
+    ErrorCode("label_boundary", _LOAD, "its tokens merge across the place where a label begins", _OTHER_MODEL),
+    ErrorCode("no_stop_token", _LOAD, "no token ends the model's turn", _OTHER_MODEL),
+    ErrorCode("unsafe_tokenizer", _LOAD, "a document's text could become a control token", _OTHER_MODEL),
+    ErrorCode("tokenizer_too_large", _LOAD, "tokens that the model has no embedding for", "the model's own tokenizer"),
+    # The card.
+    ErrorCode("does_not_fit", _LOAD, "the GPU has not the memory; the message has the numbers and what fits",
+              "`python -m pinpoint plan`"),
+    ErrorCode("card_in_use", _LOAD, "other processes hold memory that the plan needs", "a GPU of one's own"),
+    ErrorCode("warm_up_out_of_memory", _LOAD, "the first pass ran out of memory that the plan allows it",
+              "a lower `PINPOINT_TOKEN_BUDGET`"),
+    ErrorCode("misplaced_tensor", _LOAD, "a tensor is not on the device after loading", _REPORT),
+    ErrorCode("experts_not_quantised", _LOAD, "experts are not in the precision asked for after loading", _REPORT),
+    # Commands.
+    ErrorCode("unknown_model", _COMMAND, "`plan`: neither a known model nor a folder with a `config.json`",
+              "a folder that holds its `config.json`"),
+    ErrorCode("not_planned", _COMMAND, "`plan`: a family that is measured while it is loaded", "load it, and see"),
+    ErrorCode("unknown_card", _COMMAND, "`plan`: no card of this name, or several", 'its memory, such as "48GB"'),
+    ErrorCode("already_quantised", _COMMAND, "`quantize`: the source is quantised", "its original"),
+    ErrorCode("destination_in_use", _COMMAND, "`quantize`: the destination holds something else",
+              "another folder, or what the message says"),
+    ErrorCode("disk_full", _COMMAND, "`quantize`: not enough room where the checkpoint is to be written",
+              "make room and run it again"),
+    ErrorCode("cannot_write", _COMMAND, "`quantize`: the destination cannot be written", "another folder"),
+    ErrorCode("invalid_line", _COMMAND, "`evaluate`: a line, which it names, that cannot be read", "correct it"),
+    ErrorCode("unknown_label", _COMMAND, "`evaluate`: a line's label is not among `--labels`", "correct one of them"),
+)  # fmt: skip
