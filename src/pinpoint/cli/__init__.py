@@ -7,6 +7,9 @@ heavy (torch, transformers, the worker) inside the function: `plan` answers in w
 
 from __future__ import annotations
 
+import io
+import sys
+
 import typer
 
 from pinpoint.cli.evaluate import evaluate
@@ -28,7 +31,9 @@ app = typer.Typer(
 
 @app.callback()
 def _root() -> None:
-    """Keep commands named while there is only one."""
+    """Let no label or file name that the terminal cannot show end a command."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")
 
 
 for command in COMMANDS:
