@@ -62,4 +62,4 @@ def check_choice(answer: Answer, task: Task, log_probs: list[float]) -> None:
 
 def least_budget(tasks: tuple[Task, ...]) -> int:
     """The smallest budget that cuts none of the texts."""
-    return LONGEST_TEXT + ROOM_STEP_TOKENS + max(PROMPTS.row_overhead(task) for task in tasks)
+    return LONGEST_TEXT + ROOM_STEP_TOKENS + max(PROMPTS.row_overhead(PROMPTS.questions(task)) for task in tasks)

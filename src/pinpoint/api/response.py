@@ -209,12 +209,17 @@ def check_wire(wire: object, max_bytes: int = MAX_RESPONSE_BYTES) -> int:
     except (TypeError, ValueError, RecursionError) as error:
         raise InternalError("not_serialisable", f"the response is not JSON ({type(error).__name__})") from None
     if size_bytes > max_bytes:
-        raise CapacityError(
-            "response_too_large",
-            f"the response has {size_bytes} bytes, at most {max_bytes}; send fewer documents, or set `options.top_k`",
-            "options.top_k",
-        )
+        raise response_too_large(str(size_bytes), max_bytes)
     return size_bytes
+
+
+def response_too_large(size: str, max_bytes: int) -> CapacityError:
+    """What is told of an answer of `size` bytes that cannot be sent."""
+    return CapacityError(
+        "response_too_large",
+        f"the response has {size} bytes, at most {max_bytes}; send fewer documents, or set `options.top_k`",
+        "options.top_k",
+    )
 
 
 def _encodable(text: str) -> str:

@@ -18,6 +18,7 @@ from pinpoint.api.response import DocumentFailure, DocumentInput, DocumentResult
 from pinpoint.errors import OutOfMemory
 from pinpoint.pipeline.answers import document_answer, questions
 from pinpoint.pipeline.fair_queue import FairQueue, Lane
+from pinpoint.pipeline.own_tokens import own_tokens
 from pinpoint.pipeline.passes import Engine, Measured, Outcome, PassFigures, measure
 from pinpoint.pipeline.preparation import Preparation, Reading
 from pinpoint.prompting.taxonomy import labels_sha
@@ -39,32 +40,36 @@ class Work:
     """A request on its way through the engine."""
 
     def __init__(self, request: Request, engine: Engine, arrived_s: float) -> None:
-        """Encode the questions.
+        """Begin nothing yet.
 
         Args:
             request: what is asked.
             engine: what answers.
             arrived_s: when the job came, of `time.perf_counter`; queueing is counted from here.
-
-        Raises:
-            RequestError: the labels do not fit the model's context, or the model cannot tell two of them apart.
         """
-        began_s = time.perf_counter()
         self.request = request
+        self.units: list[int] = []
         self._engine = engine
         self._arrived_s = arrived_s
         self._preparation = Preparation(request, engine)
-        self._prepared_s = time.perf_counter() - began_s
+        self._prepared_s = 0.0
+        self._results: list[DocumentResult | DocumentFailure] = []
+        self._decided_units = 0
 
     def prepare(self, max_chars: int | None = None) -> bool:
-        """Encode documents until about so many characters are read, or all of them; whether any are left."""
+        """Encode questions and documents until about so many characters are read, or all; whether any may be left.
+
+        Raises:
+            RequestError: the labels do not fit the model's context, the model cannot tell two of them apart, or it is
+                too much for one job.
+        """
         began_s = time.perf_counter()
         left = self._preparation.advance(max_chars)
         self._prepared_s += time.perf_counter() - began_s
         return left
 
     def lane(self, job: str = "", *, alone: bool = False) -> Lane:
-        """Its units, for a queue."""
+        """Its units, for a queue, once all is prepared."""
         self.units, asked = self._preparation.count()
         return Lane(
             self._preparation.units(), sum(self.units), asked, self.request.options.explain, alone=alone, job=job
@@ -80,19 +85,37 @@ class Work:
             done += 1
         return done
 
-    def response(self, outcomes: Sequence[Outcome], loading_s: float = 0.0) -> tuple[Response, JobCounts]:
-        """The answer, from the outcomes of all units in their order.
+    @property
+    def read_documents(self) -> int:
+        """How many documents can be answered, of those prepared so far."""
+        return sum(isinstance(outcome, Reading) for outcome in self._preparation.outcomes)
+
+    def decide(self, outcomes: Sequence[Outcome], max_scores: int | None = None) -> bool:
+        """Decide on documents until about so many scores are weighed, or on all; whether any are left.
 
         Args:
-            outcomes: none of them None.
+            outcomes: of all units in their order, none of them None.
+            max_scores: of labels, each as often as it is asked about.
+        """
+        weighed = 0
+        while len(self._results) < len(self.units) and (max_scores is None or weighed < max_scores):
+            index = len(self._results)
+            outcome = self._preparation.outcomes[index]
+            end = self._decided_units + self.units[index]
+            own = outcomes[self._decided_units : end]
+            self._results.append(self._result(outcome, own) if isinstance(outcome, Reading) else outcome)
+            self._decided_units = end
+            weighed += 1 + sum(len(one.scores.log_probs) for one in own if isinstance(one, Measured))
+        return len(self._results) < len(self.units)
+
+    def response(self, outcomes: Sequence[Outcome], loading_s: float = 0.0) -> tuple[Response, JobCounts]:
+        """The answer, once all is decided.
+
+        Args:
+            outcomes: what was decided on.
             loading_s: how long the job waited for the model to be loaded, which is not queueing.
         """
-        results, start = list[DocumentResult | DocumentFailure](), 0
-        for outcome, count in zip(self._preparation.outcomes, self.units, strict=True):
-            results.append(
-                self._result(outcome, outcomes[start : start + count]) if isinstance(outcome, Reading) else outcome
-            )
-            start += count
+        results = self._results
         measured = [one for one in outcomes if isinstance(one, Measured)]
         passes = list({id(one.figures): one.figures for one in measured}.values())
         counts = JobCounts(
@@ -108,7 +131,7 @@ class Work:
                 results=tuple(results),
                 usage=Usage(
                     prompt_tokens=counts.tokens_asked,
-                    cached_tokens=max(0, counts.tokens_asked - counts.tokens_computed),
+                    cached_tokens=max(0, counts.tokens_asked - self._own_tokens()),
                     completion_tokens=counts.tokens_written,
                 ),
                 timing=self._timing(passes, loading_s),
@@ -117,6 +140,10 @@ class Work:
             ),
             counts,
         )
+
+    def _own_tokens(self) -> int:
+        answered = [index for index, result in enumerate(self._results) if isinstance(result, DocumentResult)]
+        return own_tokens(self._preparation, self.request.tasks, self._engine.prompts, answered)
 
     def _timing(self, passes: Sequence[PassFigures], loading_s: float) -> Timing:
         now_s = time.perf_counter()
@@ -168,4 +195,5 @@ def classify(request: Request, engine: Engine) -> tuple[Response, JobCounts]:
         outcomes += measure([taken.unit for taken in batch], engine)
     for _, error in queue.failed:
         raise error
+    work.decide(outcomes)
     return work.response(outcomes)

@@ -1,28 +1,32 @@
 """A request made ready for the engine: documents encoded, cut to the room that the prompts leave, asked about in units.
 
 All of it is work of one job that needs no engine but its tokenizer, so it is done outside the thread of the forward
-passes, a few documents at a time where there are many.
+passes, in turns: a step is the encoding of a label, of a part of an instruction, or of a stretch of a document, and
+between two turns somebody may look whether the job is still waited for.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from pinpoint.api.request import Options, Request
 from pinpoint.api.response import DocumentFailure
 from pinpoint.documents.text import Document, RejectedDocument
 from pinpoint.errors import DocumentError, RequestError
-from pinpoint.pipeline.answers import task_answer
+from pinpoint.pipeline.answers import questions, task_answer
 from pinpoint.pipeline.passes import Engine, Scores, Unit
 from pinpoint.prompting.long_document import Fitted, fit
-from pinpoint.prompting.prompts import SHORT_FORM_TASK
+from pinpoint.prompting.prompts import SHORT_FORM_TASK, Question
 from pinpoint.prompting.taxonomy import Task
 
 PAGE_BREAK = "\n\n"
 ROOM_STEP_TOKENS = 128
 REASON_TOKENS = 128  # room for a reason and its opening, where one is asked for
+# Of one job. What is measured of a unit takes some 600 bytes until the job is answered.
+MAX_UNITS = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,32 +38,35 @@ class Reading:
 
 
 class Preparation:
-    """Documents on their way to units.
+    """A request on its way to units.
 
     Attributes:
         outcomes: one for each document prepared so far, in order: what is read, or why not.
+        questions: of each task prepared so far, by its name.
     """
 
     def __init__(self, request: Request, engine: Engine) -> None:
-        """Encode the questions.
-
-        Raises:
-            RequestError: the labels do not fit the model's context, or the model cannot tell two of them apart.
-        """
+        """Begin nothing yet."""
         self._request = request
         self._engine = engine
-        self._rooms = {task.name: _room(task, request.options, engine) for task in request.tasks}
+        self._rooms: dict[str, int] = {}
+        self.questions: dict[str, tuple[Question, ...]] = {}
         self.outcomes: list[Reading | DocumentFailure] = []
+        self._steps = self._prepare()
 
     def advance(self, max_chars: int | None = None) -> bool:
-        """Prepare documents until about so many characters are read, or all; whether any are left."""
+        """Prepare until about so many characters are read, or all; whether anything may be left.
+
+        Raises:
+            RequestError: the labels do not fit the model's context, the model cannot tell two of them apart, or it is
+                too much for one job.
+        """
         read_chars = 0
-        documents = self._request.documents
-        while len(self.outcomes) < len(documents) and (max_chars is None or read_chars < max_chars):
-            document = documents[len(self.outcomes)]
-            self.outcomes.append(self._prepare(document))
-            read_chars += sum(map(len, document.pages)) if isinstance(document, Document) else 0
-        return len(self.outcomes) < len(documents)
+        for chars in self._steps:
+            read_chars += chars
+            if max_chars is not None and read_chars >= max_chars:
+                return True
+        return False
 
     def units(self) -> Iterator[Unit]:
         """All units, by document, task, part and question; laid one at a time, as they are asked for."""
@@ -69,15 +76,16 @@ class Preparation:
             for task in self._request.tasks:
                 best, explained = _exact_best(task, self._request.options), self._explained(task)
                 for tokens in outcome.fitted[task.name].parts:
-                    for prompt in self._engine.prompts.lay(task, tokens):
+                    for prompt in self._engine.prompts.ask(task, self.questions[task.name], tokens):
                         yield Unit(prompt, document, best, explained)
 
     def count(self) -> tuple[list[int], int]:
         """Units of each document, and the tokens that all of them together ask for, without laying them."""
         prompts, units, asked = self._engine.prompts, [0] * len(self.outcomes), 0
         for task in self._request.tasks:
-            lengths = [len(question.tokens) + len(question.trie.tokens) for question in prompts.questions(task)]
-            around = sum(lengths) + len(lengths) * (prompts.row_overhead(task) - max(lengths))
+            asking = self.questions[task.name]
+            lengths = [question.row_tokens for question in asking]
+            around = sum(lengths) + len(lengths) * (prompts.row_overhead(asking) - max(lengths))
             for index, outcome in enumerate(self.outcomes):
                 if isinstance(outcome, Reading):
                     fitted = outcome.fitted[task.name]
@@ -85,23 +93,63 @@ class Preparation:
                     asked += len(fitted.parts) * around + fitted.tokens * len(lengths)
         return units, asked
 
-    def _prepare(self, document: Document | RejectedDocument) -> Reading | DocumentFailure:
+    def _prepare(self) -> Iterator[int]:
+        """All steps; each yields the characters that it was worth."""
+        documents = sum(isinstance(document, Document) for document in self._request.documents)
+        self._refuse_too_many(documents * sum(map(questions, self._request.tasks)))
+        for task in self._request.tasks:
+            yield from self._read_task(task)
+        units = 0
+        for document in self._request.documents:
+            outcome = yield from self._read(document)
+            self.outcomes.append(outcome)
+            if isinstance(outcome, Reading):
+                units += sum(len(outcome.fitted[task.name].parts) * questions(task) for task in self._request.tasks)
+                self._refuse_too_many(units)
+
+    def _read_task(self, task: Task) -> Iterator[int]:
+        prompts, refuse = self._engine.prompts, partial(_refuse_beyond, task, self._request.options, self._engine)
+        asking = prompts.kept(task)
+        if asking is None:
+            refuse(*prompts.least_overheads(task))
+            asking = yield from prompts.encode(task, lambda tokens: refuse(tokens, tokens))
+        self._rooms[task.name] = _room(task, asking, self._request.options, self._engine)
+        self.questions[task.name] = asking
+        # Not before: of work that is refused, nothing stays.
+        prompts.keep(task, asking)
+
+    def _read(self, document: Document | RejectedDocument) -> Generator[int, None, Reading | DocumentFailure]:
         if isinstance(document, RejectedDocument):
             return DocumentFailure(document.id, document.error)
-        encode, options = self._engine.prompts.document, self._request.options
+        options = self._request.options
         in_pages = options.long_document == "pages"
-        whole: Sequence[int] = [] if in_pages else encode(PAGE_BREAK.join(document.pages))
-        pages = [encode(page) if page.strip() else [] for page in document.pages] if in_pages else []
+        texts = document.pages if in_pages else (PAGE_BREAK.join(document.pages),)
+        pages, most_tokens = list[Sequence[int]](), max(self._rooms.values())
+        for text in texts:
+            page: Sequence[int] = ()
+            if not in_pages or text.strip():
+                page = yield from self._engine.prompts.document_steps(text, most_tokens)
+            yield 1
+            pages.append(page)
         try:
-            if not any((whole, *pages)):
+            if not any(pages):
                 raise DocumentError("empty_text", "nothing in this text has a token for the model", document.field)
             fits = {
-                room: fit(whole, pages, room, options.long_document, document.field)
+                room: fit(pages[0], pages, room, options.long_document, document.field)
                 for room in set(self._rooms.values())
             }
         except DocumentError as error:
             return DocumentFailure(document.id, error.with_traceback(None))
         return Reading(document, {name: fits[room] for name, room in self._rooms.items()})
+
+    def _refuse_too_many(self, units: int) -> None:
+        if units > MAX_UNITS:
+            raise RequestError(
+                "too_large",
+                f"{units} questions, one for each document (or page, with `long_document` 'pages') and task, with "
+                f"`multi_label` one for each label; at most {MAX_UNITS}; send several requests",
+                "documents",
+            )
 
     def _explained(self, task: Task) -> _Explained | None:
         # Yes or no needs no reason.
@@ -122,25 +170,41 @@ class _Explained:
         return next((label.name for label in self.task.labels if label.id == answer.label), None)
 
 
-def _room(task: Task, options: Options, engine: Engine) -> int:
+def _taken(prompt_tokens: int, row_tokens: int, options: Options, engine: Engine) -> int:
+    """Tokens of the model's context that no document gets, by the lengths of a task's prompts and rows without one."""
+    taken = max(prompt_tokens, engine.context_tokens - engine.token_budget + row_tokens)
+    return taken + (REASON_TOKENS if options.explain else 0)
+
+
+def _refuse_beyond(task: Task, options: Options, engine: Engine, prompt_tokens: int, row_tokens: int) -> None:
+    """Refuse a task whose prompts and rows have at least so many tokens, where no document has room beside them."""
+    taken = _taken(prompt_tokens, row_tokens, options, engine)
+    if taken >= engine.context_tokens:
+        raise _too_long(task, f"at least {taken}", engine)
+
+
+def _room(task: Task, asking: Sequence[Question], options: Options, engine: Engine) -> int:
     """Tokens that a task's prompt leaves for a document.
 
     It depends on the task alone, so that an answer never depends on what else is asked; in steps, so that tasks of
     about the same length cut a long document alike and can share it.
     """
     prompts = engine.prompts
-    taken = max(prompts.overhead(task), engine.context_tokens - engine.token_budget + prompts.row_overhead(task))
-    taken += REASON_TOKENS if options.explain else 0
+    taken = _taken(prompts.overhead(asking), prompts.row_overhead(asking), options, engine)
     room = engine.context_tokens - taken
     if room < 1:
-        raise RequestError(
-            "labels_too_long",
-            f"the prompt takes {taken} tokens with its labels and without a document, and {engine.context_tokens} can "
-            "be read; shorten or split the list of labels",
-            "labels" if task.name == SHORT_FORM_TASK else f"tasks.{task.name}.labels",
-        )
+        raise _too_long(task, str(taken), engine)
     stepped = engine.context_tokens - math.ceil(taken / ROOM_STEP_TOKENS) * ROOM_STEP_TOKENS
     return stepped if stepped > 0 else room
+
+
+def _too_long(task: Task, taken: str, engine: Engine) -> RequestError:
+    return RequestError(
+        "labels_too_long",
+        f"the prompt takes {taken} tokens with its labels and without a document, and {engine.context_tokens} can "
+        "be read; shorten or split the list of labels",
+        "labels" if task.name == SHORT_FORM_TASK else f"tasks.{task.name}.labels",
+    )
 
 
 def _exact_best(task: Task, options: Options) -> int | None:

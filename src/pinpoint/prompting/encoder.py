@@ -12,14 +12,15 @@ put one in the middle of a prompt.
 from __future__ import annotations
 
 import copy
+import string
 from collections.abc import Iterable, Sequence
-from functools import lru_cache
 from typing import Any
 
-from tokenizers import AddedToken
+from tokenizers import AddedToken, Tokenizer, models
 
 from pinpoint.errors import ModelError
 from pinpoint.prompting import template
+from pinpoint.prompting.byte_cache import ByteCache
 from pinpoint.prompting.chat_frame import chat_frame, control_tokens
 from pinpoint.prompting.template import Piece
 
@@ -27,7 +28,8 @@ from pinpoint.prompting.template import Piece
 # them: those are refused one by one.
 _PROBE_WORDS = ("invoice", "Purchase order", "none of the above", "42", "ünïcode")
 _PROBE_SIGNS = ("(other)", "/etc", "- x", "…")
-_LABEL_CACHE_ENTRIES = 8192
+_LABELS_BYTES = 8_000_000  # some 20,000 labels of 20 characters
+_LABEL_BYTES, _LABEL_CHAR_BYTES = 300, 44  # that one takes at most: four bytes a character, and a token of its own
 
 
 class PromptEncoder:
@@ -42,6 +44,8 @@ class PromptEncoder:
         frame: what the chat template puts around a question and its answer.
         control_ids: ids that no text from outside is ever given.
         stop: id of the token that ends the model's turn.
+        unknown: id of the token of what has none; None where everything has one.
+        is_byte_pair: whether tokens come from merging neighbours (`long_text`).
     """
 
     def __init__(self, tokenizer: Any) -> None:
@@ -55,6 +59,9 @@ class PromptEncoder:
         controls = control_tokens(tokenizer)
         self._untrusted = _splitting(tokenizer, controls)
         self.frame = chat_frame(tokenizer)
+        backend = getattr(tokenizer, "backend_tokenizer", None)
+        self.is_byte_pair = isinstance(backend, Tokenizer) and isinstance(backend.model, models.BPE)
+        self.unknown: int | None = tokenizer.unk_token_id
         self.control_ids = frozenset(controls)
         self.stop = self._stop_id()
         # The tokens of a run depend on what precedes it; behind a line break they do not.
@@ -63,14 +70,19 @@ class PromptEncoder:
         self._anchor_untrusted = self._encode(self._anchor, trusted=False)
         self._check_outside_stays_text(controls)
         self._label_lead = self._find_label_lead(controls)
-        self.label_tokens = lru_cache(maxsize=_LABEL_CACHE_ENTRIES)(self._label_tokens)
+        self._labels = ByteCache[str, tuple[int, ...]](_LABELS_BYTES)
 
     def opening(self, pieces: Iterable[Piece] = ()) -> list[int]:
         """Token ids of what the chat template puts before the user's text, and of text of ours right behind it."""
         return self._encode(self.frame.opening + "".join(piece.text for piece in pieces), trusted=True)
 
     def pieces(self, pieces: Iterable[Piece]) -> list[int]:
-        """Token ids of a part of the prompt that begins a line.
+        """Token ids of a part of the prompt that begins a line."""
+        head, tail = self.runs(pieces)
+        return (self.text(head, trusted=False) if head else []) + (self.text(tail, trusted=True) if tail else [])
+
+    def runs(self, pieces: Iterable[Piece]) -> tuple[str, str]:
+        """What of a part of the prompt that begins a line is encoded as text from outside, and what as ours.
 
         Up to the end of the last line that holds text from outside, all is encoded as if it came from there: no
         tokenizer then splits a word or a full stop from the line break behind it. Chat format may stand behind that
@@ -81,8 +93,7 @@ class PromptEncoder:
         outside = sum(len(piece.text) for piece in given[: _last_outside(given) + 1])
         line_end = text.find("\n", outside - 1) + 1 if outside else 0
         cut = line_end if line_end else outside
-        head = self.text(text[:cut], trusted=False) if cut else []
-        return head + (self.text(text[cut:], trusted=True) if text[cut:] else [])
+        return text[:cut], text[cut:]
 
     def text(self, text: str, *, trusted: bool) -> list[int]:
         """Token ids of one run of text that continues a prompt behind a line break."""
@@ -102,12 +113,25 @@ class PromptEncoder:
         text: str = self.tokenizer.decode(tokens, skip_special_tokens=True)
         return text.strip()
 
-    def _label_tokens(self, label: str) -> tuple[int, ...]:
+    def label_tokens(self, label: str) -> tuple[int, ...]:
         """Token ids of a label as the model would write it: the same after every prompt.
 
         Empty where the tokenizer merges the label with the text before it.
         """
-        return self._behind(self._label_lead, self.frame.gap + label) or ()
+        tokens = self._labels.get(label)
+        if tokens is None:
+            tokens = self._behind(self._label_lead, self.frame.gap + label) or ()
+            size_bytes = _LABEL_BYTES + _LABEL_CHAR_BYTES * max(len(label), len(tokens))
+            self._labels.put(label, tokens, size_bytes)
+        return tokens
+
+    def longest_word_chars(self) -> int | None:
+        """Most ASCII letters and digits that one token stands for; None where some of them have no token."""
+        alphabet = string.ascii_letters + string.digits
+        ids = self.text(alphabet, trusted=False)
+        if not ids or self.unknown in ids:
+            return None
+        return max(sum(map(alphabet.__contains__, token)) for token in self._untrusted.get_vocab())
 
     def _behind(self, lead: str, text: str) -> tuple[int, ...] | None:
         """Token ids of text from outside behind `lead`; None where the two merge."""

@@ -7,11 +7,13 @@ are counted, cut and parted, is read off there; a part of a document is set betw
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from array import array
+from collections.abc import Generator, Sequence
 from functools import lru_cache
 
 from pinpoint.prompting import template
 from pinpoint.prompting.encoder import PromptEncoder
+from pinpoint.prompting.long_text import text_steps
 
 
 class DocumentTokens(tuple[int, ...]):
@@ -43,14 +45,36 @@ class Fence:
     def document(self, text: str) -> DocumentTokens:
         """Encode a document."""
         whole = self._encode(self._opening_text + text + self._closing_text)
+        own = self._own(whole)
+        return self._fenced(self._encode(text) if own is None else own, whole)
+
+    def document_steps(self, text: str, most_tokens: int) -> Generator[int, None, Sequence[int]]:
+        """Encode a document in steps; yields the characters that each was worth.
+
+        Returns:
+            What `document` returns; for a document of more than `most_tokens`, which will be cut, its own tokens alone,
+            four bytes each.
+        """
+        whole = array("i")
+        yield from text_steps(self._encoder, self._opening_text + text + self._closing_text, whole)
+        own = self._own(whole)
+        if own is None:
+            own = array("i")
+            yield from text_steps(self._encoder, text, own)
+        return own if len(own) > most_tokens else self._fenced(tuple(own), tuple(whole))
+
+    def _own(self, whole: Sequence[int]) -> Sequence[int] | None:
+        """A document's own tokens, of those encoded with its lines; None where the first line merges with it."""
         start, end = len(self._opening), len(whole)
         # As much of the closing as stands there token by token; a merged line break stays with the document.
         for token in reversed(self._closing):
             if end <= start or whole[end - 1] != token:
                 break
             end -= 1
-        merged = whole[:start] != self._opening
-        document = DocumentTokens(self._encode(text) if merged else whole[start:end])
+        return None if tuple(whole[:start]) != self._opening else whole[start:end]
+
+    def _fenced(self, own: Sequence[int], whole: tuple[int, ...]) -> DocumentTokens:
+        document = DocumentTokens(own)
         plain = self._around(document)
         # Counted are the document and its fence: together encoded they must not take more.
         document.fenced = whole if len(whole) <= len(document) + len(self) else plain

@@ -1,28 +1,60 @@
-"""Questions about documents, laid into a forest."""
+"""Questions about documents, laid into a forest.
+
+Encoding takes time that nobody can cut short, so what can be long is encoded in steps: `encode` for the questions of a
+task, `document_steps` for a document. Each step tells how many characters it was worth, and whoever takes the steps may
+stop between any two. What the questions of a task have in common (instructions, the words of the template) is encoded
+and held once.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from functools import lru_cache
+import re
+import sys
+from array import array
+from collections.abc import Callable, Generator, Iterator, Sequence
+from dataclasses import dataclass, replace
 
 from pinpoint.prompting import template
+from pinpoint.prompting.byte_cache import ByteCache
 from pinpoint.prompting.encoder import PromptEncoder
 from pinpoint.prompting.fence import DocumentTokens, Fence
 from pinpoint.prompting.label_trie import LabelTrie, build_trie
+from pinpoint.prompting.long_text import AHEAD_CHARS, text_steps
 from pinpoint.prompting.span_tree import NO_PARENT, Forest
 from pinpoint.prompting.taxonomy import Task
 
-_TASK_CACHE_ENTRIES = 1024
+QUESTIONS_BYTES = 32_000_000  # of encoded questions, kept for the next job with the same: some 50 lists of 1,000 labels
+CALL_CHARS = 50  # what calling the tokenizer takes, in characters encoded meanwhile
 SHORT_FORM_TASK = "category"
+
+_WORD_CHARS = re.compile("[0-9A-Za-z]+")
+# Bytes, at most, of: a token, with its place in a tuple; a tuple, a label or a question with its fields.
+_TOKEN_BYTES, _OBJECT_BYTES = 40, 120
 
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """One question as tokens: of a choice there is one, of a `multi_label` task one for each label."""
+    """One question as tokens: of a choice there is one, of a `multi_label` task one for each label.
 
-    tokens: tuple[int, ...]
+    Attributes:
+        parts: its runs of tokens; questions of one task hold the same objects where they say the same.
+        trie: its labels.
+        length: tokens of all parts.
+    """
+
+    parts: tuple[tuple[int, ...], ...]
     trie: LabelTrie
+    length: int
+
+    @property
+    def tokens(self) -> tuple[int, ...]:
+        """All of it in one."""
+        return self.parts[0] if len(self.parts) == 1 else tuple(token for part in self.parts for token in part)
+
+    @property
+    def row_tokens(self) -> int:
+        """With all its labels."""
+        return self.length + len(self.trie.tokens)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +78,11 @@ class Prompt:
 
 
 class PromptBuilder:
-    """Lays (document, task) pairs into forests. What depends on the model or the task alone is encoded once."""
+    """Lays (document, task) pairs into forests. What depends on the model or the task alone is encoded once.
+
+    Attributes:
+        root_tokens, ending_tokens: of what stands before everything, and at the end.
+    """
 
     def __init__(self, encoder: PromptEncoder) -> None:
         self.encoder = encoder
@@ -54,25 +90,40 @@ class PromptBuilder:
         closing = template.Piece(encoder.frame.closing, True)
         self._ending = tuple(encoder.pieces([*template.ending(), closing]))
         self._fence = Fence(encoder)
-        self._fixed = len(self._root) + len(self._fence) + len(self._ending)
-        self.questions = lru_cache(maxsize=_TASK_CACHE_ENTRIES)(self._questions)
+        self.root_tokens, self.ending_tokens = len(self._root), len(self._ending)
+        self._fixed = self.root_tokens + len(self._fence) + self.ending_tokens
+        self._kept = ByteCache[Task, tuple[Question, ...]](QUESTIONS_BYTES)
+        self._longest_word_chars = encoder.longest_word_chars()
 
     def document(self, text: str) -> DocumentTokens:
         """Token ids of a document's own text."""
         return self._fence.document(text)
 
+    def document_steps(self, text: str, most_tokens: int) -> Generator[int, None, Sequence[int]]:
+        """The same in steps; yields the characters that each was worth (`Fence.document_steps`)."""
+        return self._fence.document_steps(text, most_tokens)
+
+    def fenced(self, document: Sequence[int]) -> tuple[int, ...]:
+        """A document, or a part of one, with the lines around it."""
+        return self._fence.around(document)
+
     def lay(self, task: Task, document: Sequence[int]) -> list[Prompt]:
         """The prompts that ask `task` about a document: one for a choice, one a label with `multi_label`."""
-        fenced = self._fence.around(document)
-        prompts = []
-        for question in self.questions(task):
-            # The questions of a multi-label task only ever share the document.
-            if task.multi_label or template.document_first(len(document), len(question.tokens)):
+        return list(self.ask(task, self.questions(task), document))
+
+    def ask(self, task: Task, questions: Sequence[Question], document: Sequence[int]) -> Iterator[Prompt]:
+        """The prompts of `lay` for questions that are encoded, each laid when it is asked for."""
+        fenced = self.fenced(document)
+        for question in questions:
+            if self.document_first(task, question, len(document)):
                 path, shared = (self._root, fenced, question.tokens + self._ending), (True, False, False)
             else:
                 path, shared = (self._root, question.tokens, fenced + self._ending), (True, True, False)
-            prompts.append(Prompt(path, shared, question.trie))
-        return prompts
+            yield Prompt(path, shared, question.trie)
+
+    def document_first(self, task: Task, question: Question, document_tokens: int) -> bool:
+        """Whether the document precedes this question. Those of a multi-label task only ever share the document."""
+        return task.multi_label or template.document_first(document_tokens, question.length)
 
     def add(self, forest: Forest, task: Task, document: Sequence[int], exact_best: int | None = None) -> list[int]:
         """Ask `task` about a document; returns the indices of its asks, in the order of `lay`."""
@@ -81,10 +132,7 @@ class PromptBuilder:
     def wording(self, task: Task, text: str) -> list[str]:
         """What the user says in each prompt that `lay` makes of a document's text, without the chat format."""
         document = "".join(piece.text for piece in template.document(text))
-        first = [
-            task.multi_label or template.document_first(len(self.document(text)), len(question.tokens))
-            for question in self.questions(task)
-        ]
+        first = [self.document_first(task, question, len(self.document(text))) for question in self.questions(task)]
         asked = [
             "".join(piece.text for piece in pieces)
             for pieces in (
@@ -99,23 +147,148 @@ class PromptBuilder:
             for question, in_front in zip(asked, first, strict=True)
         ]
 
-    def overhead(self, task: Task) -> int:
-        """Tokens of the longest prompt of `task`, its longest label included, without the document."""
-        return self._fixed + max(
-            len(question.tokens) + max(map(len, question.trie.labels)) for question in self.questions(task)
-        )
+    def overhead(self, questions: Sequence[Question]) -> int:
+        """Tokens of the longest prompt of a task's questions, its longest label included, without the document."""
+        return self._fixed + max(question.length + max(map(len, question.trie.labels)) for question in questions)
 
-    def row_overhead(self, task: Task) -> int:
-        """Tokens of a row that asks one question of `task`, all its labels included, without the document."""
-        return self._fixed + max(len(question.tokens) + len(question.trie.tokens) for question in self.questions(task))
+    def row_overhead(self, questions: Sequence[Question]) -> int:
+        """Tokens of a row that asks one question of a task, all its labels included, without the document."""
+        return self._fixed + max(question.row_tokens for question in questions)
 
-    def _questions(self, task: Task) -> tuple[Question, ...]:
+    def least_overheads(self, task: Task) -> tuple[int, int]:
+        """No more than `overhead` and `row_overhead`, by counting labels and characters: nothing is encoded."""
+        if task.multi_label:
+            return self._fixed, self._fixed
+        words, labels = 0, len(task.labels)
+        if self._longest_word_chars is not None:
+            texts = [text for label in task.labels for text in (label.name, label.description) if text]
+            chars = sum(len(word) for text in texts for word in _WORD_CHARS.findall(text))
+            words = -(-chars // self._longest_word_chars)
+        # A label's name is at least a token, as is what stands between two of them, and has a node of its own.
+        prompt = self._fixed + max(words, labels) + labels
+        return prompt, prompt + labels
+
+    def questions(self, task: Task) -> tuple[Question, ...]:
+        """The questions of a task, encoded unless they are kept; all at once, and kept from now on.
+
+        Raises:
+            RequestError: a label without tokens, or two labels with the same tokens.
+        """
+        questions = self.kept(task)
+        if questions is None:
+            steps = self.encode(task)
+            while questions is None:
+                try:
+                    next(steps)
+                except StopIteration as done:
+                    questions = done.value
+            self.keep(task, questions)
+        return questions
+
+    def kept(self, task: Task) -> tuple[Question, ...] | None:
+        """The questions of a task where they are kept."""
+        return self._kept.get(_asked(task))
+
+    def keep(self, task: Task, questions: tuple[Question, ...]) -> None:
+        """Keep them for the next job that asks the same."""
+        self._kept.put(_asked(task), questions, kept_bytes(task, questions))
+
+    def encode(
+        self, task: Task, longest: Callable[[int], None] = lambda tokens: None
+    ) -> Generator[int, None, tuple[Question, ...]]:
+        """Encode the questions of a task in steps; yields the characters that each was worth.
+
+        Args:
+            task: what is asked.
+            longest: told what `overhead` is at least, as soon as it is known; may raise to end it.
+
+        Raises:
+            RequestError: a label without tokens, or two labels with the same tokens.
+        """
         encoder = self.encoder
         if task.multi_label:
             answers = build_trie([encoder.label_tokens(word) for word in (template.YES, template.NO)], encoder.stop)
-            return tuple(
-                Question(tuple(encoder.pieces(template.yes_no_question(task, label))), answers) for label in task.labels
-            )
+            questions, front = list[Question](), _Front(encoder, _text(template.yes_no_opening(task)))
+            for label in task.labels:
+                head, tail = encoder.runs(template.yes_no_question(task, label))
+                parts = (*(yield from front.parts(head)), *_ours(encoder, tail))
+                questions.append(Question(parts, answers, sum(map(len, parts))))
+                longest(self._fixed + questions[-1].length)
+            return tuple(questions)
+        head, tail = encoder.runs(template.choice_question(task))
+        tokens = array("i")
+        for chars in text_steps(encoder, head, tokens):
+            yield chars
+            longest(self._fixed + len(tokens))
+        tokens.extend(token for part in _ours(encoder, tail) for token in part)
+        names = list[tuple[int, ...]]()
+        for label in task.labels:
+            names.append(encoder.label_tokens(label.name))
+            yield len(label.name) + CALL_CHARS
         field = "labels" if task.name == SHORT_FORM_TASK else f"tasks.{task.name}.labels"
-        trie = build_trie([encoder.label_tokens(label.name) for label in task.labels], encoder.stop, field)
-        return (Question(tuple(encoder.pieces(template.choice_question(task))), trie),)
+        return (Question((tuple(tokens),), build_trie(names, encoder.stop, field), len(tokens)),)
+
+
+class _Front:
+    """The beginning that the questions of a `multi_label` task share, encoded once where it is long.
+
+    The first question is encoded whole. Of each other one, what follows is encoded by itself and behind the last
+    characters of the beginning: where both agree, and those characters come out as they did in the first, no token lies
+    across, and its tokens are those of the whole (`long_text`).
+    """
+
+    def __init__(self, encoder: PromptEncoder, text: str) -> None:
+        self._encoder = encoder
+        self._text = text
+        self._useful = encoder.is_byte_pair and len(text) > 2 * AHEAD_CHARS
+        self._tokens: tuple[int, ...] | None = None
+        self._end: list[int] = []
+
+    def parts(self, text: str) -> Generator[int, None, tuple[tuple[int, ...], ...]]:
+        """The tokens of a question that begins with this, in runs; yields characters as `PromptBuilder.encode` does."""
+        rest, end = list[int](), list[int]()
+        if self._useful:
+            after = text[len(self._text) :]
+            rest = self._encoder.text(after, trusted=False)
+            near = self._encoder.text(self._text[-AHEAD_CHARS:] + after, trusted=False)
+            apart = 0 < len(rest) < len(near) and rest[0] != self._encoder.unknown and near[-len(rest) :] == rest
+            end = near[: len(near) - len(rest)] if apart else []
+            yield 2 * (len(after) + CALL_CHARS) + AHEAD_CHARS
+            if self._tokens is not None and end == self._end:
+                return self._tokens, tuple(rest)
+        whole = array("i")
+        for chars in text_steps(self._encoder, text, whole):
+            yield chars + CALL_CHARS
+        if end and self._tokens is None and whole[len(whole) - len(rest) :].tolist() == rest:
+            self._tokens, self._end = tuple(whole[: len(whole) - len(rest)]), end
+            return self._tokens, tuple(rest)
+        return (tuple(whole),)
+
+
+def _ours(encoder: PromptEncoder, text: str) -> tuple[tuple[int, ...], ...]:
+    """The run of a text of ours, where there is one."""
+    return (tuple(encoder.text(text, trusted=True)),) if text else ()
+
+
+def _text(pieces: Iterator[template.Piece]) -> str:
+    return "".join(piece.text for piece in pieces)
+
+
+def _asked(task: Task) -> Task:
+    """The task without what acts on the answer alone."""
+    return replace(task, mask=frozenset(), prior=None)
+
+
+def kept_bytes(task: Task, questions: Sequence[Question]) -> int:
+    """What a task and its questions take in memory, at most; parts that are the same object once."""
+    texts = [text for label in task.labels for text in (label.id, label.name, label.description) if text]
+    size = sum(map(sys.getsizeof, [*texts, task.instructions or ""])) + _OBJECT_BYTES * len(task.labels)
+    parts = {id(part): part for question in questions for part in question.parts}
+    tries = {id(question.trie): question.trie for question in questions}
+    size += sum(_OBJECT_BYTES + 8 * len(question.parts) for question in questions)
+    size += sum(_OBJECT_BYTES + _TOKEN_BYTES * len(part) for part in parts.values())
+    for trie in tries.values():
+        # A node is a token, a parent and at least one lookup, and a lookup a pair; a path has one lookup a token.
+        size += (2 * _TOKEN_BYTES + _OBJECT_BYTES) * (len(trie.tokens) + len(trie.lookups))
+        size += sum(2 * _OBJECT_BYTES + 2 * _TOKEN_BYTES * len(label) for label in trie.labels)
+    return size

@@ -59,9 +59,14 @@ def choice_question(task: Task) -> Iterator[Piece]:
         yield from _label_line(label)
 
 
+def yes_no_opening(task: Task) -> Iterator[Piece]:
+    """What the questions of a `multi_label` task have in common before the label."""
+    yield from _question("Does this label fit the document?", task)
+
+
 def yes_no_question(task: Task, label: Label) -> Iterator[Piece]:
     """The question whether one label of a `multi_label` task holds; answered by `YES` or `NO`."""
-    yield from _question("Does this label fit the document?", task)
+    yield from yes_no_opening(task)
     yield from _label_line(label)
     yield Piece("Labels:\n", True)
     for answer in (YES, NO):

@@ -20,11 +20,13 @@ from contextlib import contextmanager
 from typing import Any, TypeVar
 
 from pinpoint.api.adapters import zero_shot_answer
+from pinpoint.api.least_bytes import check_least_bytes
 from pinpoint.api.limits import Limits
 from pinpoint.api.request import Request, parse_request
 from pinpoint.api.response import Response, check_wire, error_envelope
 from pinpoint.errors import CapacityError, PinpointError, RequestError
 from pinpoint.pipeline.classify import JobCounts, Work
+from pinpoint.pipeline.fair_queue import Lane
 from pinpoint.pipeline.passes import Engine
 from pinpoint.serving import sdk_guards
 from pinpoint.serving.batcher import Batcher
@@ -46,7 +48,8 @@ Begun = tuple[Work, bool]  # a job's work, and whether documents of it are left 
 
 LEAVING_S = 5.0  # between a failed device and the end of the process
 JOB_THREADS = 2  # so that one large job does not hold up the others
-TURN_CHARS = 100_000  # of documents encoded in one turn of such a thread: some 20 ms
+# One turn of such a thread: characters encoded, and scores decided on, in some 30 ms each.
+TURN_CHARS, TURN_SCORES = 25_000, 20_000
 LONGEST_DEADLINE_S = 1e9
 
 
@@ -170,14 +173,18 @@ class Worker:
         if begun is None:
             begun = await self._in_thread(lambda: _begin(request, engine, arrived_s))
         work, left = begun
+        # Whoever is cancelled, or past the deadline, leaves between two turns.
         while left:
             left = await self._in_thread(lambda: work.prepare(TURN_CHARS))
+        lane = await self._in_thread(lambda: self._lane(work, job_id, alone=suspected > 0))
         async with Progress(job, len(request.documents), self._send_progress) as progress:
             arrived()
             outcomes = await self._batcher.measure(
-                work.lane(job_id, alone=suspected > 0),
+                lane,
                 lambda units: progress.documents_done(work.documents_done(units)),
             )
+        while await self._in_thread(lambda: work.decide(outcomes, TURN_SCORES)):
+            pass
         wire, answer, record = await self._in_thread(
             lambda: self._wire(request, *work.response(outcomes, loads_s), job_id)
         )
@@ -185,6 +192,15 @@ class Worker:
             await self._poison.clear(job_id)
         self.metrics.job_done(record)
         return wire, answer
+
+    def _lane(self, work: Work, job_id: str, *, alone: bool) -> Lane:
+        """The units of a job, unless its answer would be too large in any case.
+
+        Raises:
+            CapacityError: `response_too_large`.
+        """
+        check_least_bytes(work.request, work.read_documents, self.settings.max_response_bytes)
+        return work.lane(job_id, alone=alone)
 
     def _wire(
         self, request: Request, response: Response, counts: JobCounts, job_id: str

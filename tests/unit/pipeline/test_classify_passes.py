@@ -133,14 +133,14 @@ def test_a_pass_that_failed_while_explaining_is_not_counted() -> None:
 
 
 @pytest.mark.parametrize("stored", [0, 50])
-def test_usage_is_what_was_asked_and_how_much_of_it_was_not_computed(stored: int) -> None:
+def test_usage_is_what_was_asked_and_how_much_of_it_the_job_shares_with_itself_whatever_was_kept(stored: int) -> None:
     engine = FakeEngine(stored_tokens=stored)
     response, counts = classify(request("one letter", "two letters", "two letters", tasks=(CHOICE, FLAGS)), engine)
     (forest,) = engine.forests
     asked = sum(len(forest.prompt(ask.span)) + len(ask.trie.tokens) for ask in forest.asks)
     usage = response.usage
     assert (usage.prompt_tokens, usage.completion_tokens) == (asked, 0)
-    assert usage.cached_tokens == asked - (forest.total_tokens - stored)
+    assert usage.cached_tokens == asked - forest.total_tokens
     assert (counts.tokens_asked, counts.tokens_computed) == (asked, forest.total_tokens - stored)
 
 

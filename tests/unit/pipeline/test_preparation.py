@@ -10,9 +10,12 @@ from pinpoint.api.request import Options, Request
 from pinpoint.api.response import DocumentFailure, DocumentResult
 from pinpoint.errors import RequestError
 from pinpoint.pipeline.classify import classify
-from pinpoint.pipeline.preparation import PAGE_BREAK, Preparation
-from pinpoint.prompting.taxonomy import Task
-from tests.fakes import FakeEngine
+from pinpoint.pipeline.preparation import PAGE_BREAK, Preparation, Reading
+from pinpoint.prompting.encoder import PromptEncoder
+from pinpoint.prompting.long_text import STRETCH_CHARS
+from pinpoint.prompting.prompts import PromptBuilder
+from pinpoint.prompting.taxonomy import Label, Task
+from tests.fakes import FakeEngine, chatml_tokenizer
 from tests.requests_of import (
     CHOICE,
     FLAGS,
@@ -137,14 +140,134 @@ def test_units_are_counted_without_laying_them(
     assert tokens == sum(unit.asked_tokens for unit in units)
 
 
+@settings(deadline=None)
 @given(st.lists(st.integers(0, 300), min_size=1, max_size=12), st.integers(1, 400))
 def test_documents_are_prepared_a_few_at_a_time(lengths: list[int], max_chars: int) -> None:
     asked = request(*("x" * length for length in lengths))
-    preparation, turns = Preparation(asked, FakeEngine()), 0
+    preparation, prepared = Preparation(asked, FakeEngine()), [0]
     while preparation.advance(max_chars):
-        turns += 1
-        assert sum(lengths[: len(preparation.outcomes)]) >= turns * max_chars
+        prepared.append(len(preparation.outcomes))
     assert len(preparation.outcomes) == len(lengths)
+    # A turn ends with the document that it was enough with.
+    assert len(prepared) > sum(lengths) // (max_chars + max(lengths) + 1)
     whole = Preparation(asked, FakeEngine())
     assert not whole.advance()
-    assert [type(one) for one in whole.outcomes] == [type(one) for one in preparation.outcomes]
+    assert list(map(repr, whole.outcomes)) == list(map(repr, preparation.outcomes))
+
+
+MANY = tuple(Label(f"label {n}", f"label {n}", f"what it means, number {n}") for n in range(200))
+
+
+@pytest.mark.parametrize("multi_label", [False, True])
+def test_questions_are_encoded_in_turns_and_are_those_encoded_at_once(multi_label: bool) -> None:
+    task = Task("category", MANY, multi_label, "Read the whole letter. " * 40)
+    prompts = PromptBuilder(PROMPTS.encoder)
+    preparation, turns = Preparation(request(LETTERS, tasks=(task,)), FakeEngine(prompts=prompts)), 1
+    while preparation.advance(1_000):
+        turns += 1
+    assert turns > 10
+    assert preparation.questions["category"] == PROMPTS.questions(task)
+
+
+def test_a_large_document_is_read_in_turns_and_as_if_at_once() -> None:
+    text = "The parties agree that this contract ends.\n" * 3_000
+    preparation, turns = Preparation(request(text), FakeEngine()), 1
+    while preparation.advance(25_000):
+        turns += 1
+    assert turns >= len(text) // 25_000
+    (reading,) = preparation.outcomes
+    assert isinstance(reading, Reading)
+    assert reading.fitted["category"].parts == (tuple(PROMPTS.document(text)),)
+
+
+class Counted(PromptEncoder):
+    """Counts the characters that it encodes."""
+
+    def __init__(self) -> None:
+        super().__init__(chatml_tokenizer())
+        self.chars = 0
+
+    def text(self, text: str, *, trusted: bool) -> list[int]:
+        self.chars = getattr(self, "chars", 0) + len(text)
+        return super().text(text, trusted=trusted)
+
+
+@pytest.mark.parametrize("multi_label", [False, True])
+def test_what_questions_have_in_common_is_encoded_and_held_once(multi_label: bool) -> None:
+    encoder = Counted()
+    prompts, encoder.chars = PromptBuilder(encoder), 0
+    task = Task("category", MANY, multi_label, "Read the whole letter. " * 300)
+    questions = prompts.questions(task)
+    sent = len(task.instructions or "") + sum(len(label.name) + len(label.description or "") for label in MANY)
+    # Whole, the questions are 200 times the instructions.
+    assert encoder.chars < 3 * sent + 300 * len(MANY)
+    distinct = {id(part): len(part) for question in questions for part in question.parts}
+    assert sum(distinct.values()) < 3 * sent
+
+
+def long_labels(chars: int) -> Task:
+    """More than a context of 4,000 tokens has room for, by descriptions of so many characters."""
+    return Task("category", tuple(Label(f"l {n}", f"l {n}", "ab cd " * (chars // 6)) for n in range(1000)))
+
+
+def test_labels_that_can_never_fit_are_refused_before_anything_is_encoded() -> None:
+    encoder = Counted()
+    engine = FakeEngine(context_tokens=4_000, prompts=PromptBuilder(encoder))
+    encoder.chars = 0
+    with pytest.raises(RequestError) as caught:
+        Preparation(request(LETTERS, tasks=(long_labels(1_800),)), engine).advance()
+    assert (caught.value.code, caught.value.field) == ("labels_too_long", "labels")
+    assert encoder.chars == 0
+
+
+@pytest.mark.parametrize("multi_label", [False, True])
+@pytest.mark.parametrize("explain", [False, True])
+def test_encoding_ends_where_the_questions_have_filled_the_context(multi_label: bool, explain: bool) -> None:
+    encoder = Counted()
+    # Nothing that the cheap bound counts.
+    task = Task("category", tuple(Label(str(n), f"{n}", "… " * 900) for n in range(300)), multi_label, "… " * 3_900)
+    engine = FakeEngine(context_tokens=4_000, prompts=PromptBuilder(encoder))
+    encoder.chars = 0
+    with pytest.raises(RequestError) as caught:
+        Preparation(request(LETTERS, tasks=(task,), explain=explain), engine).advance()
+    assert caught.value.code == "labels_too_long"
+    assert encoder.chars < 3 * STRETCH_CHARS  # of half a million
+    assert engine.prompts.kept(task) is None
+
+
+@settings(deadline=None)
+@given(st.integers(100, 700), st.integers(100, 700), st.sampled_from([CHOICE, TONE, FLAGS]), st.booleans())
+def test_a_task_is_refused_early_only_where_it_is_refused(context: int, budget: int, task: Task, explain: bool) -> None:
+    def outcome(engine: FakeEngine) -> str:
+        try:
+            Preparation(request(LETTERS, tasks=(task,), explain=explain), engine).advance()
+        except RequestError as error:
+            return error.code
+        return "read"
+
+    known, fresh = PromptBuilder(PROMPTS.encoder), PromptBuilder(PROMPTS.encoder)
+    known.questions(task)
+    late = outcome(FakeEngine(token_budget=budget, context_tokens=context, prompts=known))
+    early = outcome(FakeEngine(token_budget=budget, context_tokens=context, prompts=fresh))
+    assert early == late
+
+
+def test_more_questions_than_a_job_may_have_are_refused_before_anything_is_encoded() -> None:
+    encoder = Counted()
+    engine = FakeEngine(prompts=PromptBuilder(encoder))
+    flags = Task("flags", tuple(Label(str(n), str(n)) for n in range(1000)), multi_label=True)
+    encoder.chars = 0
+    with pytest.raises(RequestError) as caught:
+        Preparation(request(*["a"] * 1000, tasks=(flags, CHOICE)), engine).advance()
+    assert (caught.value.code, caught.value.field) == ("too_large", "documents")
+    assert encoder.chars == 0
+
+
+def test_pages_that_make_too_many_questions_are_refused_when_they_have() -> None:
+    flags = Task("flags", tuple(Label(str(n), str(n)) for n in range(1000)), multi_label=True)
+    documents = tuple(document(*["a"] * 600, index=index) for index in range(3))
+    preparation = Preparation(Request(documents, (flags,), Options(long_document="pages")), FakeEngine())
+    with pytest.raises(RequestError) as caught:
+        preparation.advance()
+    assert caught.value.code == "too_large"
+    assert len(preparation.outcomes) == 2

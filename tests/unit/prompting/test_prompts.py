@@ -145,7 +145,7 @@ def test_no_prompt_with_its_label_is_longer_than_overhead_and_document(task: Tas
     forest = Forest()
     asks = [forest.asks[ask] for ask in PROMPTS.add(forest, task, document)]
     lengths = [forest.prompt_tokens(ask.span) + max(map(len, ask.trie.labels)) for ask in asks]
-    assert max(lengths) == PROMPTS.overhead(task) + len(document)
+    assert max(lengths) == PROMPTS.overhead(PROMPTS.questions(task)) + len(document)
 
 
 @settings(deadline=None, max_examples=20)

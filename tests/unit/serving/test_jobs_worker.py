@@ -75,9 +75,8 @@ async def test_jobs_that_wait_for_a_pass_share_the_next_and_are_answered_as_if_a
     for each, answer in zip(jobs, answers[1:], strict=True):
         alone = await a_worker().handle(each)
         assert answer["results"] == alone["results"]
-        assert answer["usage"]["prompt_tokens"] == alone["usage"]["prompt_tokens"]
-        # In company some of what is shared is charged to somebody else.
-        assert answer["usage"]["cached_tokens"] >= alone["usage"]["cached_tokens"]
+        # Of what others asked at the same time, a caller learns nothing.
+        assert answer["usage"] == alone["usage"]
         assert answer["timing"]["queue_ms"] > 0
 
 

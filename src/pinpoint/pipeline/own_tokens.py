@@ -1,0 +1,66 @@
+"""What a job would take by itself, in one pass however large: every beginning that its questions share laid once.
+
+It is a function of the job alone. What the worker really computed depends on whom the job shared its passes with and on
+what was kept from others before it, and would tell a caller what others ask.
+
+Where a `prompt_cache_key` comes to own what is kept from one job to the next, its tokens are taken off here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from functools import cache
+
+from pinpoint.pipeline.preparation import Preparation, Reading
+from pinpoint.prompting.prompts import PromptBuilder
+from pinpoint.prompting.taxonomy import Task
+
+
+def own_tokens(preparation: Preparation, tasks: Sequence[Task], prompts: PromptBuilder, answered: Iterable[int]) -> int:
+    """Tokens of the forest of all prompts of a job, without laying it.
+
+    Args:
+        preparation: all of it done.
+        tasks: of the request.
+        prompts: that lay the units.
+        answered: the documents that count, by index.
+    """
+    numbers: dict[tuple[tuple[int, ...], ...], int] = {}  # a number for each question that says something of its own
+    lengths: list[int] = []
+    asking: dict[str, list[int]] = {}
+    for task in tasks:
+        asking[task.name] = [numbers.setdefault(one.parts, len(numbers)) for one in preparation.questions[task.name]]
+        lengths += [0] * (len(numbers) - len(lengths))
+        for number, question in zip(asking[task.name], preparation.questions[task.name], strict=True):
+            lengths[number] = question.length
+
+    labels = 0
+    behind: dict[tuple[int, ...], set[str]] = {}  # of each part in its lines, the tasks whose questions stand behind it
+    before: dict[tuple[int, ...], set[int]] = {}  # and the questions that it stands behind
+    for index in answered:
+        reading = preparation.outcomes[index]
+        if not isinstance(reading, Reading):
+            continue
+        for task in tasks:
+            questions = preparation.questions[task.name]
+            parts = reading.fitted[task.name].parts
+            labels += len(parts) * sum(len(question.trie.tokens) for question in questions)
+            for part in parts:
+                if prompts.document_first(task, questions[0], len(part)):
+                    behind.setdefault(prompts.fenced(part), set()).add(task.name)
+                else:
+                    before.setdefault(prompts.fenced(part), set()).update(asking[task.name])
+
+    @cache
+    def leaves(names: frozenset[str]) -> int:
+        distinct = {number for name in names for number in asking[name]}
+        return sum(lengths[number] + prompts.ending_tokens for number in distinct)
+
+    first = {number for numbers_of in before.values() for number in numbers_of}
+    return (
+        (prompts.root_tokens if behind or before else 0)
+        + labels
+        + sum(len(part) + leaves(frozenset(names)) for part, names in behind.items())
+        + sum(lengths[number] for number in first)
+        + sum((len(part) + prompts.ending_tokens) * len(of) for part, of in before.items())
+    )
