@@ -40,16 +40,27 @@ embedded: $(VENV)/.dev
 clean:
 	rm -rf $(VENV) build .mypy_cache .ruff_cache .pytest_cache
 
+# Before anything is made or installed: its one line names the versions of requires-python in pyproject.toml. Old
+# interpreters have to understand it too.
+RIGHT_PYTHON = import sys; v = sys.version_info; v[:2] in ((3, 11), (3, 12)) or sys.exit( \
+	"Pinpoint runs on Python 3.11 and 3.12; %s is %d.%d. Name another: make run PYTHON=python3.12" % (sys.executable, v[0], v[1]))
+
 $(BIN)/python:
+	@$(PYTHON) -c '$(RIGHT_PYTHON)'
 	$(PYTHON) -m venv $(VENV)
+
+PIP := $(BIN)/pip install --quiet --disable-pip-version-check
+# $(call step,what,packages): says what is installed, then how long it took; pip itself is quiet.
+step = @printf '%s … ' '$(1)'; began=$$(date +%s); $(PIP) $(2) && echo "$$(($$(date +%s) - began)) s"
 
 # torch by itself and first, so that no other package chooses its build.
 $(VENV)/.run: requirements.txt pyproject.toml | $(BIN)/python
-	$(BIN)/pip install --quiet --disable-pip-version-check "$$(grep '^torch==' requirements.txt)"
-	$(BIN)/pip install --quiet --disable-pip-version-check -r requirements.txt
-	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --editable .
-	touch $@
+	@$(BIN)/python -c '$(RIGHT_PYTHON)'
+	$(call step,1/3 torch (the largest),"$$(grep '^torch==' requirements.txt)")
+	$(call step,2/3 the other requirements,-r requirements.txt)
+	$(call step,3/3 pinpoint,--no-deps --editable .)
+	@touch $@
 
 $(VENV)/.dev: requirements-dev.txt $(VENV)/.run
-	$(BIN)/pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+	$(call step,tools of the gate,-r requirements-dev.txt)
 	touch $@
