@@ -47,7 +47,8 @@ ERROR_CODES = (
     ErrorCode("invalid_request", _JOB, "not a job, not an object, or a hypothesis template without `{}`",
               "send the shape above"),
     ErrorCode("invalid_json", _JOB, "the job as it was handed over is not JSON that can be read", "send strict JSON"),
-    ErrorCode("invalid_encoding", _JOB, "the job as it was handed over is not UTF-8", "send it in UTF-8"),
+    ErrorCode("invalid_encoding", ("job", "command"), "the job as it was handed over, or a file, is not UTF-8",
+              "send it in UTF-8; `evaluate` takes `--encoding`"),
     ErrorCode("missing_field", _JOB, "a required field, or the job's input, is missing or empty",
               "add it; for a prior, one for each label"),
     ErrorCode("unknown_field", _JOB, "no field of this name here", "correct the name; the message has the nearest"),
@@ -167,6 +168,7 @@ ERROR_CODES = (
     ErrorCode("disk_full", _COMMAND, "`quantize`: not enough room where the checkpoint is to be written",
               "make room and run it again"),
     ErrorCode("cannot_write", _COMMAND, "`quantize`: the destination cannot be written", "another folder"),
+    ErrorCode("unreadable_file", _COMMAND, "`evaluate`: the file cannot be opened, or is no text", "name another"),
     ErrorCode("invalid_line", _COMMAND, "`evaluate`: a line, which it names, that cannot be read", "correct it"),
     ErrorCode("unknown_label", _COMMAND, "`evaluate`: a line's label is not among `--labels`", "correct one of them"),
 )  # fmt: skip

@@ -55,13 +55,13 @@ def read_lines(file: Path, labels: str | None, encoding: str | None = None) -> l
     lines = list[Line]()
     for number, value in _rows(text):
         if not all(isinstance(value.get(column), str) for column in COLUMNS):
-            raise _refuse(number, "lacks `text` or `label`, which are strings")
+            raise _wrong_line("invalid_line", number, "lacks `text` or `label`, which are strings")
         offered = common or _own_labels(number, value)
         if not offered:
-            raise _refuse(number, "there are no labels to choose from; see --labels", "missing_field", "labels")
+            raise _wrong_line("missing_field", number, "there are no labels to choose from; see --labels", "labels")
         if value["label"] not in offered:
-            raise _refuse(
-                number, "its label is not among the labels to choose from; see --labels", "unknown_label", "labels"
+            raise _wrong_line(
+                "unknown_label", number, "its label is not among the labels to choose from; see --labels", "labels"
             )
         lines.append(Line(number, value["text"], value["label"], offered))
     if not lines:
@@ -92,7 +92,7 @@ def _decoded(content: bytes, encoding: str | None) -> str:
             else "save the file in UTF-8, or name its encoding: --encoding cp1252 for Latin-1 and Western Windows"
         )
         name = "UTF-8" if found.startswith("utf-8") else codecs.lookup(found).name
-        raise _refuse(_line_ends(before) + 1, f"not {name}; {advice}", "invalid_encoding") from None
+        raise _wrong_line("invalid_encoding", _line_ends(before) + 1, f"not {name}; {advice}") from None
     except (LookupError, ValueError):  # no such encoding, or one that is not of text, as hex
         raise PinpointError("invalid_encoding", "Python knows no such encoding of text", "--encoding") from None
 
@@ -113,11 +113,11 @@ def _json_lines(text: str) -> Iterator[tuple[int, dict[str, Any]]]:
         try:
             value = json.loads(row)
         except json.JSONDecodeError as error:
-            raise _refuse(number, f"not JSON: {error.msg}, column {error.colno}") from None
+            raise _wrong_line("invalid_line", number, f"not JSON: {error.msg}, column {error.colno}") from None
         except (ValueError, RecursionError):  # whole numbers of thousands of digits; brackets in thousands
-            raise _refuse(number, "numbers too long or brackets too deep to read") from None
+            raise _wrong_line("invalid_line", number, "numbers too long or brackets too deep to read") from None
         if not isinstance(value, dict):
-            raise _refuse(number, 'not an object; each line is {"text": "…", "label": "…"}')
+            raise _wrong_line("invalid_line", number, 'not an object; each line is {"text": "…", "label": "…"}')
         yield number, value
 
 
@@ -134,13 +134,13 @@ def _csv_rows(text: str) -> Iterator[tuple[int, dict[str, Any]]]:
             except StopIteration:
                 return
             except csv.Error as error:
-                raise _refuse(before + 1, f"not CSV: {error}") from None
+                raise _wrong_line("invalid_line", before + 1, f"not CSV: {error}") from None
             number, before = before + 1, rows.line_num
             if number <= start or not any(cell.strip() for cell in row):
                 continue
             if len(row) != len(header):
                 advice = f"put a text that holds {delimiter!r} in quotes"
-                raise _refuse(number, f"{len(row)} columns, the header has {len(header)}; {advice}")
+                raise _wrong_line("invalid_line", number, f"{len(row)} columns, the header has {len(header)}; {advice}")
             cells = dict(zip(header, row, strict=True))
             yield number, {"text": cells["text"], "label": cells["label"].strip()}
     finally:
@@ -161,13 +161,15 @@ def _header(text: str) -> tuple[int, list[str], str]:
             return number, names, delimiter
     if not first:
         raise PinpointError("invalid_line", "there is no document in the file", "file")
-    raise _refuse(number, "neither JSON nor the header of a CSV file with one column `text` and one `label`")
+    raise _wrong_line(
+        "invalid_line", number, "neither JSON nor the header of a CSV file with one column `text` and one `label`"
+    )
 
 
 def _own_labels(number: int, value: dict[str, Any]) -> tuple[str, ...]:
     labels = value.get("labels", [])
     if not isinstance(labels, list) or not all(isinstance(label, str) for label in labels):
-        raise _refuse(number, "`labels` is a list of strings", field="labels")
+        raise _wrong_line("invalid_line", number, "`labels` is a list of strings", field="labels")
     return tuple(labels)
 
 
@@ -175,5 +177,5 @@ def _line_ends(text: str) -> int:
     return text.count("\n") + text.count("\r") - text.count("\r\n")
 
 
-def _refuse(number: int, message: str, code: str = "invalid_line", field: str = "file") -> PinpointError:
+def _wrong_line(code: str, number: int, message: str, field: str = "file") -> PinpointError:
     return PinpointError(code, f"line {number}: {message}", field)
