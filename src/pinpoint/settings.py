@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, AliasChoices, Field, ValidationError
+from pydantic import AfterValidator, AliasChoices, Field, JsonValue, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from pinpoint.errors import ModelError
@@ -25,72 +25,197 @@ def _off_or_a_second(hang_s: float) -> float:
     return hang_s
 
 
+def _of(unit: str, section: str = "own") -> dict[str, JsonValue]:
+    """The unit of a number, and which table of docs/settings.md it stands in: own, plan or guards."""
+    return {"unit": unit, "section": section}
+
+
 class Settings(BaseSettings):
-    """All that an operator can set, by environment variable `PINPOINT_<FIELD>` unless another name is given."""
+    """All that an operator can set, by environment variable `PINPOINT_<FIELD>` unless another name is given.
+
+    The tables of docs/settings.md are made from these fields.
+    """
 
     model_config = SettingsConfigDict(
         env_prefix="PINPOINT_", frozen=True, extra="ignore", populate_by_name=True, env_ignore_empty=True
     )
 
-    # RunPod's templates and the usual workers call it MODEL_NAME; empty means the embedded model.
-    model_name: str = Field(default="", validation_alias=AliasChoices("MODEL_NAME", "PINPOINT_MODEL_NAME"))
-    # A branch, tag or commit; pin a commit in production, so that a restart never changes the answers.
-    model_revision: str = Field(
-        default="main", validation_alias=AliasChoices("MODEL_REVISION", "PINPOINT_MODEL_REVISION")
+    model_name: str = Field(
+        default="",
+        validation_alias=AliasChoices("MODEL_NAME", "PINPOINT_MODEL_NAME"),
+        description="A name on the Hub ([looked for here first](architecture.md#where-a-model-comes-from)), or a "
+        "folder; empty means the embedded model. The usual RunPod templates call it so",
     )
-    # "auto" is the GPU where there is one. Only the embedded model runs on a CPU without being told to.
-    device: Literal["auto", "cuda", "cpu"] = "auto"
-    # What activations are computed in. "auto" is bfloat16 on a GPU; float32 on a CPU, where it is exact and portable.
-    compute_dtype: Literal["auto", "float32", "bfloat16"] = "auto"
-    # How the weights are held. int8 is what this worker is for; "auto" takes the highest of bf16, int8 and nf4 that
-    # fits the card. A checkpoint that `pinpoint quantize` wrote has its own, and no other can be asked of it.
-    precision: Literal["int8", "nf4", "bf16", "auto"] = "int8"
-    # Compare every file of the checkpoint with its SHA256SUMS before loading. Off: reading 47 GB once more takes
-    # minutes on a network volume, and files that are cut short or lack something are found from their headers anyway.
-    verify_checksums: bool = False
-    # Most tokens of one forward pass; on a GPU the memory plan may allow fewer. Enough to keep matrix products busy.
-    token_budget: int = Field(default=8192, ge=256, le=1_048_576)
-    # GB (10⁹ bytes) of the card that stay free: other users of the card, fragmentation.
-    buffer_gb: float = Field(default=3.0, ge=0, le=10_000, allow_inf_nan=False)
-    # GB that the worker may take, a bound below the card's own; unset: the card less the buffer.
-    max_memory_gb: float | None = Field(default=None, gt=0, le=10_000, allow_inf_nan=False)
-    # Keys and values of shared prompt beginnings that outlive their pass, bytes. 256 MB is 2,000 tokens of Mixtral's.
-    prefix_store_bytes: int = Field(default=256_000_000, ge=0, le=MOST_BYTES)
-    # Serialised answer, bytes: the platform takes 10 MB from /run.
-    max_response_bytes: int = Field(default=10_000_000, ge=1000, le=1_000_000_000)
-    # How many jobs the platform may have in flight here. Constant: the SDK waits for an empty worker to change it.
-    max_concurrency: int = Field(default=4, ge=1, le=64)
-    # How long a forward pass that is not full waits for jobs that have arrived and are not encoded yet, ms: about what
-    # encoding takes. Nobody waits where nobody is coming.
-    batch_wait_ms: float = Field(default=5.0, ge=0, le=1000, allow_inf_nan=False)
-    # Tokens asked for by questions that wait; a job beyond is refused as `overloaded`. About what a large card computes
-    # in ten minutes, after which the platform has given a job up anyway.
-    max_queued_tokens: int = Field(default=16_000_000, ge=1, le=10**12)
-    # Seconds from a job's arrival to its answer, where the job's own policy names no executionTimeout; 0 for no end.
-    # The platform's default.
-    job_deadline_s: float = Field(default=600.0, ge=0, le=WEEK_S, allow_inf_nan=False)
-    # Serialised answers kept for jobs that are handed over once more, bytes. Some 20,000 of one document.
-    kept_answers_bytes: int = Field(default=32_000_000, ge=0, le=MOST_BYTES)
-    # Folder that outlives the worker, to remember jobs that ended it; empty: the network volume, where there is one.
-    state_dir: str = ""
-    # The next six are of the guards around the platform's SDK (`serving/sdk_guards`).
-    # Seconds that the poll which is open at SIGTERM may still bring jobs. A platform stops giving jobs to a worker it
-    # ends; what crosses SIGTERM on the wire arrives within moments. Longer only takes work that SIGKILL may cut:
-    # containers are commonly given 10 s.
-    late_take_s: float = Field(default=2.0, ge=0, le=600, allow_inf_nan=False)
-    # Seconds of one attempt to post a result. 20 MB at 10 Mbit/s take 16 s; the SDK itself would wait 600 s.
-    post_attempt_s: float = Field(default=60.0, ge=0.1, le=3600, allow_inf_nan=False)
-    # Seconds that a result is tried before its slot is given back. The platform keeps results 30 min, and the default
-    # execution time-out is 10 min.
-    post_deadline_s: float = Field(default=600.0, ge=0.1, le=WEEK_S, allow_inf_nan=False)
-    # Bytes of results that were not accepted in time and are kept for another try, all together.
-    kept_results_bytes: float = Field(default=64e6, ge=0, le=MOST_BYTES, allow_inf_nan=False)
-    # Seconds that a forward pass or the event loop may make no progress before the worker leaves as hung; 0 watches
-    # nothing. The longest honest forward pass is a full token budget on a CPU, about a minute; five is a hang.
-    hang_s: Annotated[float, Field(ge=0, le=WEEK_S, allow_inf_nan=False), AfterValidator(_off_or_a_second)] = 300.0
-    # Seconds that the last result of a worker to be replaced waits for the others.
-    last_result_s: float = Field(default=30.0, ge=0, le=3600, allow_inf_nan=False)
-    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+    model_revision: str = Field(
+        default="main",
+        validation_alias=AliasChoices("MODEL_REVISION", "PINPOINT_MODEL_REVISION"),
+        description="A branch, tag or commit; pin a commit in production, so that a restart never changes the "
+        "answers. A folder has no revision",
+    )
+    device: Literal["auto", "cuda", "cpu"] = Field(
+        default="auto",
+        description="`auto` is GPU 0 where there is one; only the embedded model runs on a CPU without being told to",
+    )
+    compute_dtype: Literal["auto", "float32", "bfloat16"] = Field(
+        default="auto",
+        description="What activations are computed in; `auto` is bfloat16 on a GPU, and on a CPU float32, where it is "
+        "exact and portable",
+    )
+    precision: Literal["int8", "nf4", "bf16", "auto"] = Field(
+        default="int8",
+        description="How linear layers and experts are held; `auto` is the highest of bf16, int8 and nf4 that fits "
+        "the card, and the log says which (on a CPU int8). A checkpoint that `pinpoint quantize` wrote has its own and "
+        "refuses any other. `python -m pinpoint plan` reads it too",
+    )
+    verify_checksums: bool = Field(
+        default=False,
+        description="Compares every file of the checkpoint with `SHA256SUMS` before loading. Off: reading 47 GB once "
+        "more takes minutes on a network volume, and files that are cut short or lack something are refused anyway",
+    )
+    token_budget: int = Field(
+        default=8192,
+        ge=256,
+        le=1_048_576,
+        description="Most tokens of one forward pass; on a GPU the memory plan may allow fewer. Enough to keep the "
+        "matrix products busy; a longer document is treated as one beyond the context",
+        json_schema_extra=_of("tokens"),
+    )
+    buffer_gb: float = Field(
+        default=3.0,
+        ge=0,
+        le=10_000,
+        allow_inf_nan=False,
+        description="What stays free on the card: other users of it, fragmentation",
+        json_schema_extra=_of("GB of 10⁹ bytes", "plan"),
+    )
+    max_memory_gb: float | None = Field(
+        default=None,
+        gt=0,
+        le=10_000,
+        allow_inf_nan=False,
+        description="What the worker may take, a bound of your own below the card's; unset: the card less the buffer",
+        json_schema_extra=_of("GB of 10⁹ bytes", "plan"),
+    )
+    prefix_store_bytes: int = Field(
+        default=256_000_000,
+        ge=0,
+        le=MOST_BYTES,
+        description="Keys and values of shared prompt beginnings that outlive their pass; 256 MB are about 2,000 "
+        "tokens of Mixtral's",
+        json_schema_extra=_of("bytes"),
+    )
+    max_response_bytes: int = Field(
+        default=10_000_000,
+        ge=1000,
+        le=1_000_000_000,
+        description="Of a serialised answer: `/run` takes 10 MB, and more is dropped without a word",
+        json_schema_extra=_of("bytes"),
+    )
+    max_concurrency: int = Field(
+        default=4,
+        ge=1,
+        le=64,
+        description="How many jobs the platform may have in flight here. Constant: the SDK waits for an empty worker "
+        "to change it",
+        json_schema_extra=_of("jobs"),
+    )
+    batch_wait_ms: float = Field(
+        default=5.0,
+        ge=0,
+        le=1000,
+        allow_inf_nan=False,
+        description="How long a forward pass that is not full waits for jobs that have arrived and are not encoded "
+        "yet: about what encoding takes. With no such job, it does not wait",
+        json_schema_extra=_of("ms"),
+    )
+    max_queued_tokens: int = Field(
+        default=16_000_000,
+        ge=1,
+        le=10**12,
+        description="Asked for by questions that wait; a job beyond is refused as `overloaded`. About what a large "
+        "card computes in ten minutes, after which the platform has given a job up anyway. A job that is larger by "
+        "itself is taken when nothing else waits",
+        json_schema_extra=_of("tokens"),
+    )
+    job_deadline_s: float = Field(
+        default=600.0,
+        ge=0,
+        le=WEEK_S,
+        allow_inf_nan=False,
+        description="From a job's arrival to its answer, 0 for no end; an `executionTimeout` in the job's own policy "
+        "goes before. The platform's default; raise it with the endpoint's",
+        json_schema_extra=_of("seconds"),
+    )
+    kept_answers_bytes: int = Field(
+        default=32_000_000,
+        ge=0,
+        le=MOST_BYTES,
+        description="Answers kept for jobs that are handed over once more, longest unused out first. Some 20,000 of "
+        "one document",
+        json_schema_extra=_of("bytes"),
+    )
+    state_dir: str = Field(
+        default="",
+        description="A folder that outlives the worker, where jobs that ended it are remembered; empty: "
+        "`/runpod-volume` where it is mounted, else nowhere",
+    )
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
+        default="INFO", description="One line for each job, with ids, counts and times, never text"
+    )
+    # Those of the guards around the platform's SDK (`serving/sdk_guards`).
+    late_take_s: float = Field(
+        default=2.0,
+        ge=0,
+        le=600,
+        allow_inf_nan=False,
+        description="How long the poll that is open at SIGTERM may still bring jobs. A platform stops giving jobs to a "
+        "worker it ends; what crosses SIGTERM on the wire arrives within moments. Longer only takes work that SIGKILL "
+        "may cut: containers are commonly given 10 s",
+        json_schema_extra=_of("seconds", "guards"),
+    )
+    post_attempt_s: float = Field(
+        default=60.0,
+        ge=0.1,
+        le=3600,
+        allow_inf_nan=False,
+        description="One attempt to post a result. 20 MB at 10 Mbit/s take 16 s; the SDK itself would wait 600 s",
+        json_schema_extra=_of("seconds", "guards"),
+    )
+    post_deadline_s: float = Field(
+        default=600.0,
+        ge=0.1,
+        le=WEEK_S,
+        allow_inf_nan=False,
+        description="How long a result is tried before its slot is given back. The platform keeps results 30 min, and "
+        "the default execution time-out is 10 min",
+        json_schema_extra=_of("seconds", "guards"),
+    )
+    kept_results_bytes: float = Field(
+        default=64e6,
+        ge=0,
+        le=MOST_BYTES,
+        allow_inf_nan=False,
+        description="Results that were not accepted in time and are kept for another try, all together",
+        json_schema_extra=_of("bytes", "guards"),
+    )
+    hang_s: Annotated[float, AfterValidator(_off_or_a_second)] = Field(
+        default=300.0,
+        ge=0,
+        le=WEEK_S,
+        allow_inf_nan=False,
+        description="How long a forward pass or the event loop may make no progress before the worker leaves as hung; "
+        "0 watches nothing, and less than 1 is refused. The longest honest forward pass is a full token budget on a "
+        "CPU, about a minute; five is a hang",
+        json_schema_extra=_of("seconds", "guards"),
+    )
+    last_result_s: float = Field(
+        default=30.0,
+        ge=0,
+        le=3600,
+        allow_inf_nan=False,
+        description="How long the last result of a worker to be replaced waits for the others",
+        json_schema_extra=_of("seconds", "guards"),
+    )
 
 
 def read_settings() -> Settings:
