@@ -2,13 +2,14 @@
 # make test   the gate: ruff, mypy, pytest
 # make check  the gate without the tests
 # make venv   only install
+# make docs   write the tables that are made from the code into the documents
 # make bench  measure; figures go to bench/results/
 # make embedded  train the embedded model anew
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: run test check venv bench embedded clean
+.PHONY: run test check docs venv bench embedded clean
 .DELETE_ON_ERROR:
 
 run: $(VENV)/.run
@@ -21,6 +22,10 @@ check: $(VENV)/.dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	PYTHONPATH=src $(BIN)/cog --check README.md docs/*.md
+
+docs: $(VENV)/.dev
+	PYTHONPATH=src $(BIN)/cog -r README.md docs/*.md
 
 venv: $(VENV)/.run
 

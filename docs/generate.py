@@ -1,0 +1,154 @@
+"""Tables that repeat the code, made from it: `make docs` writes them, `make check` fails where they differ. Torch-free.
+
+Each function returns lines of Markdown; cog runs it where a document holds a block that calls it.
+"""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import re
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, Literal, get_args, get_origin
+
+import cog
+import typer
+from pydantic import AliasChoices
+from pydantic.fields import FieldInfo
+
+from pinpoint.api.limits import Limits
+from pinpoint.cli import COMMANDS, app
+from pinpoint.error_codes import ERROR_CODES, Scope
+from pinpoint.settings import Settings
+
+SOURCES = Path(__file__).parents[1] / "src/pinpoint"
+
+
+def put(lines: Iterable[str]) -> None:
+    """Write lines into the document."""
+    for line in lines:
+        cog.outl(line)
+
+
+def table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> list[str]:
+    """A Markdown table."""
+    return [f"| {' | '.join(cells)} |" for cells in (head, ("---",) * len(head), *rows)]
+
+
+def settings(section: Literal["own", "plan", "guards"]) -> list[str]:
+    """The settings of one section: variable, values, default, reason."""
+    rows = [
+        (_variables(name, field), _values(field), _default(field), field.description or "")
+        for name, field in Settings.model_fields.items()
+        if _extra(field).get("section", "own") == section
+    ]
+    return table(("variable", "unit, values", "default", "reason"), rows)
+
+
+def _extra(field: FieldInfo) -> dict[str, Any]:
+    return field.json_schema_extra if isinstance(field.json_schema_extra, dict) else {}
+
+
+def _variables(name: str, field: FieldInfo) -> str:
+    alias = field.validation_alias
+    names = alias.choices if isinstance(alias, AliasChoices) else [f"PINPOINT_{name.upper()}"]
+    return ", or ".join(f"`{one}`" for one in names)
+
+
+def _values(field: FieldInfo) -> str:
+    if get_origin(field.annotation) is Literal:
+        return ", ".join(f"`{value}`" for value in get_args(field.annotation))
+    if field.annotation is bool:
+        return "`true`, `false`"
+    bounds = {
+        sign: f"{sign} {getattr(one, key):,}"
+        for one in field.metadata
+        for key, sign in (("ge", "≥"), ("gt", ">"), ("le", "≤"), ("lt", "<"))
+        if getattr(one, key, None) is not None
+    }
+    return ", ".join([*filter(None, [_extra(field).get("unit")]), *bounds.values()])
+
+
+def _default(field: FieldInfo) -> str:
+    value = field.default
+    if value is None:
+        return "unset"
+    if isinstance(value, bool):
+        return f"`{str(value).lower()}`"
+    if isinstance(value, int | float):
+        return f"{value:.15g}"
+    return f"`{value}`" if value else "empty"
+
+
+def error_codes(*scopes: Scope, but: Scope | None = None) -> list[str]:
+    """The codes of some scopes, less those of another: code, what it ends, meaning, remedy."""
+    rows = [
+        (f"`{one.code}`", ", ".join(one.of), one.meaning, one.remedy)
+        for one in ERROR_CODES
+        if set(one.of) & set(scopes) and but not in one.of
+    ]
+    return table(("code", "of", "meaning", "remedy"), rows)
+
+
+def limits() -> list[str]:
+    """Every limit of a request, with the comment behind its field."""
+    source = inspect.getsource(Limits)
+    found = re.findall(r"^    max_(\w+): int = ([\d_]+)  # (.*)$", source, re.MULTILINE)
+    assert len(found) == len(Limits.__dataclass_fields__), "each limit has its reason behind it, on one line"
+    return table(
+        ("what", "at most", "why"), [(name.replace("_", " "), f"{int(most):,}", why) for name, most, why in found]
+    )
+
+
+def command_help() -> list[str]:
+    """Arguments and options of every command."""
+    group = typer.main.get_command(app)
+    lines = list[str]()
+    for command in COMMANDS:
+        one = group.commands[command.__name__]  # type: ignore[attr-defined]
+        about = re.sub(r"\[/?(bold|cyan)\]", "", inspect.getdoc(command) or "").split("\n\n")[0]
+        lines += [f"## {command.__name__}", "", " ".join(about.split()), ""]
+        rows = []
+        for parameter in one.params:
+            names = parameter.opts if parameter.param_type_name == "option" else [parameter.name.upper()]
+            default = parameter.default
+            shown = "" if default in (None, False) or callable(default) else f"`{default}`"
+            variables = parameter.envvar or ()
+            shown_variables = ", ".join(
+                f"`{name}`" for name in ([variables] if isinstance(variables, str) else variables)
+            )
+            help_text = " ".join((getattr(parameter, "help", None) or "").split()).replace("|", "\\|")
+            rows.append((", ".join(f"`{name}`" for name in names), help_text, shown, shown_variables))
+        lines += [*table(("argument, option", "meaning", "default", "variable"), rows), ""]
+    return lines[:-1]
+
+
+def tree() -> list[str]:
+    """Every folder and file below src/pinpoint with the first line of its docstring."""
+    return ["```text", "src/pinpoint/", *_branch(SOURCES, "  "), "```"]
+
+
+def rooms() -> list[str]:
+    """One line for each folder."""
+    packages = [path.parent for path in sorted(SOURCES.rglob("__init__.py")) if path.parent != SOURCES]
+    return table(
+        ("folder", "what it is"),
+        [(f"`{one.relative_to(SOURCES)}/`", _first_line(one / "__init__.py")) for one in packages],
+    )
+
+
+def _branch(folder: Path, indent: str) -> list[str]:
+    lines = list[str]()
+    for path in sorted(folder.glob("*.py")):
+        if path.name != "__init__.py":
+            lines.append(f"{indent}{path.name:<24}{_first_line(path)}")
+    for package in sorted(path for path in folder.iterdir() if (path / "__init__.py").is_file()):
+        lines.append(f"{indent}{package.name + '/':<24}{_first_line(package / '__init__.py')}")
+        lines += _branch(package, indent + "  ")
+    return lines
+
+
+def _first_line(path: Path) -> str:
+    about = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or ""
+    return " ".join(about.split("\n\n")[0].split()).replace("|", "\\|")
