@@ -21,6 +21,7 @@ COMMANDS = (plan, quantize, evaluate)
 app = typer.Typer(
     name="pinpoint",
     help="Classify documents by scoring every label exactly, with a language model held in 8 bits on one GPU.",
+    epilog='Example: python -m pinpoint plan --gpu "A100 80GB"',
     no_args_is_help=True,
     add_completion=False,
     rich_markup_mode="rich",
