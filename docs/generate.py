@@ -33,7 +33,8 @@ def put(lines: Iterable[str]) -> None:
 
 def table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> list[str]:
     """A Markdown table."""
-    return [f"| {' | '.join(cells)} |" for cells in (head, ("---",) * len(head), *rows)]
+    escaped = [[cell.replace("|", "\\|") for cell in cells] for cells in rows]
+    return [f"| {' | '.join(cells)} |" for cells in (head, ("---",) * len(head), *escaped)]
 
 
 def settings(section: Literal["own", "plan", "guards"]) -> list[str]:
@@ -62,12 +63,16 @@ def _values(field: FieldInfo) -> str:
     if field.annotation is bool:
         return "`true`, `false`"
     bounds = {
-        sign: f"{sign} {getattr(one, key):,}"
+        sign: f"{sign} {_figure(getattr(one, key))}"
         for one in field.metadata
         for key, sign in (("ge", "≥"), ("gt", ">"), ("le", "≤"), ("lt", "<"))
         if getattr(one, key, None) is not None
     }
     return ", ".join([*filter(None, [_extra(field).get("unit")]), *bounds.values()])
+
+
+def _figure(value: float) -> str:
+    return f"{int(value):,}" if value == int(value) else f"{value:g}"
 
 
 def _default(field: FieldInfo) -> str:
@@ -118,7 +123,7 @@ def command_help() -> list[str]:
             shown_variables = ", ".join(
                 f"`{name}`" for name in ([variables] if isinstance(variables, str) else variables)
             )
-            help_text = " ".join((getattr(parameter, "help", None) or "").split()).replace("|", "\\|")
+            help_text = " ".join((getattr(parameter, "help", None) or "").split())
             rows.append((", ".join(f"`{name}`" for name in names), help_text, shown, shown_variables))
         lines += [*table(("argument, option", "meaning", "default", "variable"), rows), ""]
     return lines[:-1]
@@ -151,4 +156,4 @@ def _branch(folder: Path, indent: str) -> list[str]:
 
 def _first_line(path: Path) -> str:
     about = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or ""
-    return " ".join(about.split("\n\n")[0].split()).replace("|", "\\|")
+    return " ".join(about.split("\n\n")[0].split())

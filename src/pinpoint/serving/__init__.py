@@ -1,1 +1,1 @@
-"""From a job to its answer: the engine singleton, the classification of a job, the worker."""
+"""The platform: jobs, the queue of their passes, the engine singleton, start and end, the worker."""
