@@ -103,6 +103,19 @@ def test_what_is_no_job_is_one_line_and_the_run_fails(value: str) -> None:
     assert CANARY not in done.stderr
 
 
+@pytest.mark.parametrize("level", ["DEBUG", "INFO"])
+def test_a_document_is_in_no_log_whatever_level_the_sdk_is_asked_for(model_folder: Path, level: str) -> None:
+    """The answer of this shape holds the document, and the SDK would log both; a locale of ASCII changes nothing."""
+    job = {"inputs": f"{CANARY} Straße 鍵", "parameters": {"candidate_labels": ["größer", "kleiner"]}}
+    words = ("--test_input", json.dumps({"id": "ключ", "input": job}), "--rp_log_level", level)
+    ascii_alone = {"PYTHONIOENCODING": "ascii", "PYTHONUTF8": "0", "LC_ALL": "C"}
+    done = run_words(model_folder, *words, **ascii_alone)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["sequence"] == job["inputs"]
+    assert CANARY not in done.stderr and "größer" not in done.stderr
+    assert "Traceback" not in done.stderr
+
+
 def test_a_misspelt_field_is_named_and_the_run_fails(model_folder: Path) -> None:
     done = run_handler(model_folder, {"text": CANARY, "lables": LABELS}, PINPOINT_LOG_LEVEL="DEBUG")
     assert done.returncode == 1
