@@ -16,7 +16,7 @@ run: $(VENV)/.run
 	$(BIN)/python handler.py
 
 test: check
-	$(BIN)/python -m pytest
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses 2 --dist loadgroup
 
 check: $(VENV)/.dev
 	$(BIN)/ruff check .
