@@ -12,6 +12,11 @@ What follows from that, and is tested:
   not fit;
 * the units of one job stay in order and together, so that they share their beginnings.
 
+Room in the queue is shared like the passes are: others take of a job's time, while it waits, no more than it asks for
+itself. So a job is let in by what is before it up to its own size, each other job counted with at most that; the rest
+of a large one waits outside of that count. A job that is small beside the limit finds room however large the others
+are, and one that is large waits for few such as itself.
+
 A batch holds jobs of one kind: reasons are written while a pass is open and keep the keys and values of all of it, so
 jobs that ask for them get passes of their own, of a few units each. A job that is suspected of ending the process is
 measured alone.
@@ -105,11 +110,13 @@ class FairQueue:
         Raises:
             CapacityError: `overloaded`.
         """
-        if self._ring and self.tokens + lane.asked_tokens > self._max_tokens:
+        before = sum(min(other.asked_tokens, lane.asked_tokens) for other in self._ring)
+        if before and before + lane.asked_tokens > self._max_tokens:
             raise CapacityError(
                 "overloaded",
-                f"{self.tokens} tokens of other jobs wait here, this job has {lane.asked_tokens}, and at most "
-                f"{self._max_tokens} may wait; send it again later, add workers, or raise PINPOINT_MAX_QUEUED_TOKENS",
+                f"{before} tokens of other jobs, each counted up to this one's size, would be computed beside its "
+                f"{lane.asked_tokens}, and at most {self._max_tokens} may wait; send it again later, add workers, or "
+                "raise PINPOINT_MAX_QUEUED_TOKENS",
             )
         if lane.left:
             self._ring.append(lane)

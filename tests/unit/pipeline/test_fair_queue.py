@@ -182,20 +182,40 @@ def test_what_is_dropped_is_never_taken_again_and_the_others_are(
 
 @settings(deadline=None)
 @given(st.lists(lengths, max_size=8), st.integers(50, 1500), budgets)
-def test_no_more_than_the_limit_waits_unless_it_is_a_single_job(told: list[list[int]], limit: int, budget: int) -> None:
-    queue = FairQueue(limit)
+def test_a_job_is_refused_only_where_its_equals_before_it_fill_the_queue(
+    told: list[list[int]], limit: int, budget: int
+) -> None:
+    queue, lanes = FairQueue(limit), list[Lane]()
     for number, documents in enumerate(told):
-        lane, before = made(number, (documents, False, False)), queue.tokens
+        lane, tokens = made(number, (documents, False, False)), queue.tokens
+        before = sum(min(other.asked_tokens, lane.asked_tokens) for other in lanes if other.left)
         try:
             queue.put(lane)
         except CapacityError as error:
             assert error.code == "overloaded"
             assert before and before + lane.asked_tokens > limit
-            assert queue.tokens == before
+            assert queue.tokens == tokens
         else:
-            assert not before or queue.tokens <= limit
+            assert not before or before + lane.asked_tokens <= limit
+            lanes.append(lane)
         if number % 3 == 2:
             queue.take(budget)
+
+
+def test_one_huge_job_shuts_out_no_other_that_is_small() -> None:
+    huge = made(0, ([20] * 5_000, False, False))
+    queue = queue_of([huge], max_tokens=1_000)
+    assert huge.asked_tokens > 100 * 1_000
+    for number in range(1, 8):
+        queue.put(made(number, ([20], False, False)))
+    assert len(queue) == 8
+
+
+def test_many_small_jobs_shut_out_no_large_one_and_two_large_ones_do() -> None:
+    queue = queue_of([made(number, ([20], False, False)) for number in range(4)], max_tokens=1_000)
+    queue.put(made(4, ([20] * 20, False, False)))
+    with pytest.raises(CapacityError, match="counted up to"):
+        queue.put(made(5, ([20] * 20, False, False)))
 
 
 def test_tokens_that_wait_are_counted_down_as_they_are_taken() -> None:
