@@ -152,6 +152,7 @@ class FakeEngine:
     bounds: bool = False
     device_tokens: int | None = None
     drifted: bool = False
+    on_card: bool = True
     breaks: dict[int, BaseException] = field(default_factory=dict)
     gate: threading.Event | None = None
     prompts: PromptBuilder = field(default_factory=chatml_prompts)

@@ -133,8 +133,8 @@ class Settings(BaseSettings):
         ge=1,
         le=10**12,
         description="Asked for by questions that wait; a job beyond is refused as `overloaded`. About what a large "
-        "card computes in ten minutes, after which the platform has given a job up anyway. A job that is larger by "
-        "itself is taken when nothing else waits",
+        "card computes in ten minutes, after which the platform has given a job up anyway. Other jobs count with at "
+        "most the job's own size, and one that is larger by itself is taken when nothing else waits",
         json_schema_extra=_of("tokens"),
     )
     job_deadline_s: float = Field(

@@ -110,6 +110,11 @@ class Scorer:
         self.baseline = baseline.Baseline(lambda: baseline.requested_bytes(loaded.device)) if on_cuda else None
 
     @property
+    def on_card(self) -> bool:
+        """Whether it computes on a GPU."""
+        return self.loaded.device.type == "cuda"
+
+    @property
     def drifted(self) -> bool:
         """Whether memory is lost for good: the worker should answer what it has and ask to be replaced."""
         return self.baseline is not None and self.baseline.drifted

@@ -11,10 +11,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from pinpoint.api.request import Request
 from pinpoint.api.response import DocumentFailure, DocumentInput, DocumentResult, Response, Timing, Usage
+from pinpoint.engine.readings import Memory
 from pinpoint.errors import OutOfMemory
 from pinpoint.pipeline.answers import document_answer, questions
 from pinpoint.pipeline.fair_queue import FairQueue, Lane
@@ -135,7 +136,7 @@ class Work:
                     completion_tokens=counts.tokens_written,
                 ),
                 timing=self._timing(passes, loading_s),
-                memory=passes[-1].memory if passes else self._engine.memory(),
+                memory=self._memory(passes),
                 model=self._engine.info(labels_sha(self.request.tasks)),
             ),
             counts,
@@ -144,6 +145,20 @@ class Work:
     def _own_tokens(self) -> int:
         answered = [index for index, result in enumerate(self._results) if isinstance(result, DocumentResult)]
         return own_tokens(self._preparation, self.request.tasks, self._engine.prompts, answered)
+
+    def _memory(self, passes: Sequence[PassFigures]) -> Memory:
+        """What the device held, without the prefix store: what that grew by tells whether the labels were new to it."""
+        if passes:
+            memory, kept_bytes = passes[-1].memory, passes[-1].store_bytes
+        else:
+            memory, kept_bytes = self._engine.memory(), self._engine.store.bytes
+        # Without a card, the baseline is of before there was anything to keep.
+        kept_in_baseline = min(kept_bytes, memory.baseline_bytes) if self._engine.on_card else 0
+        return replace(
+            memory,
+            allocated_bytes=max(0, memory.allocated_bytes - kept_bytes),
+            baseline_bytes=memory.baseline_bytes - kept_in_baseline,
+        )
 
     def _timing(self, passes: Sequence[PassFigures], loading_s: float) -> Timing:
         now_s = time.perf_counter()

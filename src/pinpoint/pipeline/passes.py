@@ -67,6 +67,10 @@ class Engine(Protocol):
         """Longest prompt with its label."""
 
     @property
+    def on_card(self) -> bool:
+        """Whether it computes on a GPU."""
+
+    @property
     def drifted(self) -> bool:
         """Whether memory is lost for good."""
 
@@ -122,6 +126,7 @@ class PassFigures:
         computed_tokens: that went through the model.
         written_tokens: of explanations.
         out_of_memory: it measured nothing.
+        store_bytes: of `memory`, what is kept of this pass and others for later ones.
     """
 
     began_s: float
@@ -132,6 +137,7 @@ class PassFigures:
     computed_tokens: int = 0
     written_tokens: int = 0
     out_of_memory: bool = False
+    store_bytes: int = 0
 
     @property
     def total_ms(self) -> float:
@@ -237,6 +243,7 @@ def _run(units: Sequence[Unit], engine: Engine) -> list[Measured]:
         asked_tokens=sum(unit.asked_tokens for unit in units),
         computed_tokens=computed,
         written_tokens=sum(tokens for _, tokens in reasons),
+        store_bytes=engine.store.bytes,
     )
     # Cumulative, so that the roundings cancel.
     marks = [computed * tokens // forest.total_tokens for tokens in laid]

@@ -64,7 +64,7 @@ class Worker:
     def __init__(self, settings: Settings, send_progress: Send | None = None) -> None:
         self.settings = settings
         self.metrics = Metrics(sdk_guards.now)  # a load that was frozen was not slow
-        self.health = Health(HealthLimits(free_bytes=None) if settings.device == "cpu" else HealthLimits())
+        self.health = Health(HealthLimits())
         self._send_progress = send_progress
         self._limits = Limits()
         self._forward = ThreadPoolExecutor(max_workers=1, thread_name_prefix="forward")
@@ -92,13 +92,15 @@ class Worker:
             with self.metrics.loading():
                 self._engine = get_scorer(self.settings)
             self.metrics.probe = self._engine.memory
+            if not self._engine.on_card:
+                self.health.without_card()
         return self._engine
 
     async def handle(self, job: Any) -> Any:
         """Answer one job: the value of `output`, or `{"error": "<code>: <message> (<field>)"}`."""
         arrived_s = time.perf_counter()
         if _asks_for_health(job):
-            return {**self.health.verdict.to_wire(), **self.metrics.snapshot()}
+            return {**self.health.verdict.to_wire(), **self.metrics.told()}
         job_id = job["id"] if isinstance(job, dict) and isinstance(job.get("id"), str) else ""
         try:
             return await self._answer(job, job_id, arrived_s)

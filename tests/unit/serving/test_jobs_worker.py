@@ -10,13 +10,17 @@ from typing import Any
 
 import pytest
 
-from pinpoint.errors import DeviceError
+from pinpoint.api.least_bytes import check_least_bytes
+from pinpoint.api.response import check_wire
+from pinpoint.errors import CapacityError, DeviceError
+from pinpoint.pipeline.classify import Work, classify
 from pinpoint.serving import sdk_guards
 from pinpoint.serving import worker as worker_module
 from pinpoint.serving.poison import FOLDER, PoisonMemory, _digest
 from pinpoint.serving.progress import PROGRESS_DOCUMENTS
 from pinpoint.serving.worker import Worker
 from pinpoint.settings import Settings
+from tests import requests_of
 from tests.fakes import FakeEngine
 
 CANARY = "canary7391"
@@ -308,3 +312,69 @@ async def test_a_load_that_was_frozen_is_not_slow(engine: FakeEngine, monkeypatc
     with one.metrics.loading():
         given[0] += 7
     assert one.metrics.vital_signs().load_s == 7
+
+
+async def test_a_caller_learns_nothing_of_what_was_kept_from_others(engine: FakeEngine) -> None:
+    """Usage, memory and health are the same whether the labels are new to the worker or not."""
+
+    def told(answer: dict[str, Any]) -> Any:
+        return answer["usage"], answer["memory"]["allocated_gb"], answer["memory"]["baseline_gb"]
+
+    fresh = await a_worker().handle(job("1"))
+    engine.stored_tokens = 40
+    engine.store.bytes = 1
+    known = await a_worker().handle(job("1"))
+    assert told(fresh)[0] == told(known)[0]
+    health = await a_worker().handle({"id": "h", "input": {"health": True}})
+    assert {"tokens_computed", "cached_share", "tokens_per_s"}.isdisjoint({**health["batches"], **health["window"]})
+
+
+async def test_without_a_card_free_memory_is_the_machines_whatever_the_setting(engine: FakeEngine) -> None:
+    engine.on_card = False
+    one = Worker(Settings(model_name="", device="auto"))
+    await one.handle(job("1"))
+    assert one.health.look(one.metrics.vital_signs())[0].healthy  # the fake device has 5 bytes free
+    engine.on_card = True
+    other = Worker(Settings(model_name="", device="auto"))
+    await other.handle(job("1"))
+    assert "low_memory" in other.health.look(other.metrics.vital_signs())[0].reasons
+
+
+async def test_an_answer_that_is_too_large_in_any_case_is_not_computed(engine: FakeEngine) -> None:
+    many = {"documents": [{"text": f"t {n}"} for n in range(100)], "labels": [f"label {n}" for n in range(100)]}
+    answer = await a_worker(max_response_bytes=100_000).handle({"id": "1", "input": many})
+    assert answer["error"].startswith("response_too_large: ") and engine.forests == []
+    few = {**many, "options": {"top_k": 1}}
+    assert "results" in await a_worker(max_response_bytes=100_000).handle({"id": "2", "input": few})
+
+
+@pytest.mark.parametrize("multi_label", [False, True])
+async def test_a_job_that_is_given_up_while_it_is_read_is_read_no_further(
+    engine: FakeEngine, monkeypatch: pytest.MonkeyPatch, multi_label: bool
+) -> None:
+    monkeypatch.setattr(worker_module, "TURN_CHARS", 100)
+    turns, real = 0, Work.prepare
+
+    def slow(work: Work, max_chars: int | None = None) -> bool:
+        nonlocal turns
+        turns += 1
+        time.sleep(0.02)
+        return real(work, max_chars)
+
+    monkeypatch.setattr(Work, "prepare", slow)
+    one = a_worker(job_deadline_s=0.2)
+    labels = [f"a label of some length {multi_label} {n}" for n in range(300)]
+    answer = await one.handle(job("1", *["letter " * 50] * 20, labels=labels, multi_label=multi_label))
+    assert answer["error"].startswith("deadline_exceeded: ")
+    then = turns
+    await asyncio.sleep(0.2)
+    assert turns <= then + 1 and 0 < then < 20
+
+
+def test_what_an_answer_takes_at_least_is_no_more_than_it_takes() -> None:
+    asked = requests_of.request("one", "two", tasks=(requests_of.CHOICE, requests_of.FLAGS))
+    response, _ = classify(asked, FakeEngine())
+    size = check_wire(response.to_wire())
+    check_least_bytes(asked, 2, size)
+    with pytest.raises(CapacityError):
+        check_least_bytes(asked, 2, 100)

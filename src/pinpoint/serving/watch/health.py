@@ -3,6 +3,7 @@
     reason          when                                                               how long it stays
     slow_load       loading took, or has taken so far, over 5 min                      for good
     low_memory      less than 2 GB of the card are free                                while it is so
+    low_host_memory less than 1 GB of the machine, or of what its container may use, is free   while it is so
     out_of_memory   a batch ran out of memory, though it was survived                  10 min after the last one
     slow_decode     explanations are written at under 20 tokens/s                      while it is so
     memory_drift    memory that batches in a row do not give back: the worker leaks    for good
@@ -17,7 +18,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 log = logging.getLogger("pinpoint")
@@ -33,6 +34,7 @@ class VitalSigns:
         load_s: how long the model took to load.
         loading_s: how long it has been loading, while it is.
         free_bytes: free on the device.
+        host_free_bytes: free in the machine's memory, for this container.
         out_of_memory: batches of the last 10 min that ran out of memory.
         tokens_written: tokens of explanations in the last 10 min.
         decode_tokens_per_s: at what rate they were written.
@@ -42,6 +44,7 @@ class VitalSigns:
     load_s: float | None = None
     loading_s: float | None = None
     free_bytes: int | None = None
+    host_free_bytes: int | None = None
     out_of_memory: int = 0
     tokens_written: int = 0
     decode_tokens_per_s: float | None = None
@@ -53,12 +56,14 @@ class HealthLimits:
     """Beyond these a worker is not well.
 
     Attributes:
+        host_free_bytes: least that must be free in the machine's memory.
         free_bytes: least that must be free; None where there is no card, and what is free is others' business.
         drift_bytes: most that may be held beyond the baseline.
     """
 
     load_s: float = 300.0
     free_bytes: int | None = 2 * GB
+    host_free_bytes: int = GB  # two of the largest jobs while they are read
     decode_tokens_per_s: float = 20.0
     decode_tokens: int = 64  # fewer say little about a rate
     # A third of the buffer that stays free on a card: time enough to drain before it hurts. The engine tells of every
@@ -91,6 +96,10 @@ def judge(signs: VitalSigns, limits: HealthLimits) -> Verdict:
         reasons["slow_load"] = f"{state} {loaded_s:.0f} s, at most {limits.load_s:.0f}"
     if limits.free_bytes is not None and signs.free_bytes is not None and signs.free_bytes < limits.free_bytes:
         reasons["low_memory"] = f"{signs.free_bytes / GB:.2f} GB free, at least {limits.free_bytes / GB:.2f}"
+    if signs.host_free_bytes is not None and signs.host_free_bytes < limits.host_free_bytes:
+        reasons["low_host_memory"] = (
+            f"{signs.host_free_bytes / GB:.2f} GB free, at least {limits.host_free_bytes / GB:.2f}"
+        )
     if signs.out_of_memory:
         reasons["out_of_memory"] = f"{signs.out_of_memory} batches in the last 10 min"
     rate = signs.decode_tokens_per_s
@@ -118,6 +127,11 @@ class Health:
         self._lock = threading.Lock()
         self._leaks: str | None = None  # memory that came back by chance does not mend what leaks
         self._due: float | None = None
+
+    def without_card(self) -> None:
+        """There is no card after all: what is free of the machine is another matter."""
+        with self._lock:
+            self._limits = replace(self._limits, free_bytes=None)
 
     def look(self, signs: VitalSigns) -> tuple[Verdict, bool]:
         """Judge, and write a line when the reasons have changed or a minute has passed.

@@ -30,6 +30,7 @@ from typing import Any, Generic, TypeVar
 from pinpoint.api.response import memory_to_wire
 from pinpoint.engine.readings import Memory
 from pinpoint.serving.watch.health import VitalSigns
+from pinpoint.serving.watch.host import free_host_bytes
 from pinpoint.serving.watch.log_words import contract_path, printable
 from pinpoint.serving.watch.records import BatchRecord, JobRecord
 
@@ -38,6 +39,11 @@ log = logging.getLogger("pinpoint")
 WINDOW_S = 600.0
 WINDOW_RECORDS = 1000  # some 0.5 MB of records; sorted for a summary in about a millisecond
 DRIFT_BATCHES = 32  # memory that this many batches in a row do not give back is held by nobody's intention
+
+# Figures that rest on tokens computed.
+COMPUTED = (
+    ("batches", "tokens_computed"), ("batches", "cached_share"), ("window", "tokens_per_s"), ("window", "cached_share")
+)  # fmt: skip
 
 Clock = Callable[[], float]
 RecordT = TypeVar("RecordT")
@@ -196,15 +202,26 @@ class Metrics:
                 "memory": None if memory is None else memory_to_wire(memory),
             }
 
+    def told(self) -> dict[str, Any]:
+        """The figures that a health job is answered: those of `snapshot` that tell nobody what others ask.
+
+        What was computed of the tokens of one's own job says whether somebody else asked the same before.
+        """
+        shown = self.snapshot()
+        for group, name in COMPUTED:
+            del shown[group][name]
+        return shown
+
     def vital_signs(self) -> VitalSigns:
         """What health is judged by."""
-        memory = self._now()
+        memory, host_free_bytes = self._now(), free_host_bytes()
         with self._lock:
             batches = self._batches.records()
             return VitalSigns(
                 load_s=self._load_s,
                 loading_s=None if self._load_began is None else self._clock() - self._load_began,
                 free_bytes=None if memory is None else memory.free_bytes,
+                host_free_bytes=host_free_bytes,
                 out_of_memory=sum(record.code == "out_of_memory" for record in batches),
                 tokens_written=sum(record.tokens_written for record in batches),
                 decode_tokens_per_s=_decode_tokens_per_s(batches),

@@ -3,6 +3,7 @@
 import logging
 import threading
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,12 +11,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pinpoint.serving.watch.health import GB, Health, HealthLimits, Monitor, VitalSigns, judge
+from pinpoint.serving.watch.host import free_host_bytes
 from tests.unit.serving.watch.test_metrics import Clock
 
 WELL = VitalSigns(load_s=60.0, free_bytes=3 * GB, decode_tokens_per_s=50.0, tokens_written=1000, drift_bytes=0)
 SICK: dict[str, dict[str, Any]] = {
     "slow_load": {"load_s": 301.0},
     "low_memory": {"free_bytes": 2 * GB - 1},
+    "low_host_memory": {"host_free_bytes": GB - 1},
     "out_of_memory": {"out_of_memory": 1},
     "slow_decode": {"decode_tokens_per_s": 19.9},
     "memory_drift": {"drift_bytes": GB + 1},
@@ -55,6 +58,26 @@ def test_a_few_tokens_are_no_rate() -> None:
 
 def test_without_a_card_free_memory_is_nobodys_promise() -> None:
     assert judge(replace(WELL, free_bytes=1), HealthLimits(free_bytes=None)).healthy
+
+
+def test_a_worker_that_finds_no_card_watches_the_machine_alone() -> None:
+    health = Health(GPU)
+    health.without_card()
+    assert health.look(replace(WELL, free_bytes=1))[0].healthy
+    assert list(health.look(replace(WELL, host_free_bytes=1))[0].reasons) == ["low_host_memory"]
+
+
+def group(folder: Path, limit: str, used: int, idle: int) -> tuple[str, str, str]:
+    for name, text in (("max", limit), ("current", str(used)), ("stat", f"anon 7\ninactive_file {idle}\n")):
+        (folder / name).write_text(text)
+    return str(folder / "max"), str(folder / "current"), str(folder / "stat")
+
+
+def test_a_container_has_what_its_limit_leaves_and_files_that_can_go(tmp_path: Path) -> None:
+    machine = free_host_bytes([])
+    assert free_host_bytes([group(tmp_path, "1000", 900, 50)]) == 150
+    assert free_host_bytes([("/none", "/none", "/none")]) == pytest.approx(machine, rel=0.2)
+    assert free_host_bytes([group(tmp_path, "max", 900, 50)]) == pytest.approx(machine, rel=0.2)
 
 
 def test_a_line_a_minute_and_one_on_change(caplog: pytest.LogCaptureFixture) -> None:
