@@ -22,7 +22,9 @@ class PeakBytes(TorchDispatchMode):  # type: ignore[no-untyped-call]
         given = {address(x) for x in tree_leaves((args, kwargs)) if isinstance(x, Tensor)}
         result = func(*args, **(kwargs or {}))
         for tensor in tree_leaves(result):
-            if isinstance(tensor, Tensor) and address(tensor) not in given | self._followed:
+            if not isinstance(tensor, Tensor) or tensor.is_meta:  # one without data takes nothing
+                continue
+            if address(tensor) not in given | self._followed:
                 self._follow(tensor)
         return result
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -62,8 +63,9 @@ def test_a_watch_shorter_than_a_second_is_refused(
 )
 def test_the_worker_says_so_in_one_line_before_the_load(variable: str, value: str) -> None:
     env: dict[str, Any] = {**os.environ, "PYTHONPATH": str(ROOT / "src"), variable: value}
+    job = json.dumps({"input": {"text": "Total due: 99.50 EUR", "labels": ["invoice", "receipt"]}})
     done = subprocess.run(
-        [sys.executable, "handler.py", "--test_input", "{}"], cwd=ROOT, env=env, capture_output=True, text=True,
+        [sys.executable, "handler.py", "--test_input", job], cwd=ROOT, env=env, capture_output=True, text=True,
         timeout=60, check=False,
     )  # fmt: skip
     assert done.returncode == 1 and done.stdout == ""

@@ -91,7 +91,7 @@ class PromptEncoder:
         given = list(pieces)
         text = "".join(piece.text for piece in given)
         outside = sum(len(piece.text) for piece in given[: _last_outside(given) + 1])
-        line_end = text.find("\n", outside - 1) + 1 if outside else 0
+        line_end = text.find("\n", outside) + 1 if outside else 0  # outside itself may end with a line break
         cut = line_end if line_end else outside
         return text[:cut], text[cut:]
 

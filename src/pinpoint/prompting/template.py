@@ -102,7 +102,9 @@ def _question(default: str, task: Task) -> Iterator[Piece]:
 def _label_line(label: Label) -> Iterator[Piece]:
     yield Piece("-", True)
     yield Piece(f" {label.name}", False)
-    if label.description:
+    # White space before the line break would be one token with it here and another behind the next line's first word.
+    description = (label.description or "").rstrip()
+    if description:
         yield Piece(":", True)
-        yield Piece(f" {label.description}", False)
+        yield Piece(f" {description}", False)
     yield Piece("\n", True)

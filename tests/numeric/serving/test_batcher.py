@@ -73,6 +73,7 @@ def together(jobs: Sequence[dict[str, Any]], engine: Scorer) -> tuple[list[Any],
         work.prepare()
         outcomes = await batcher.measure(work.lane())
         assert all(isinstance(outcome, Measured) for outcome in outcomes)
+        work.decide(outcomes)
         return work.response(outcomes)[0].to_wire()["results"]
 
     return asyncio.run(main()), len(records)

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from pinpoint.checkpoints.sources import embedded_folder
@@ -72,6 +72,8 @@ names = st.lists(name, min_size=2, max_size=4, unique=True)
 
 
 @settings(deadline=None, max_examples=40)
+@example("cl100k", ["1", ":"], "\n", None, "1", False)  # a line break from outside beside one of ours
+@example("o200k", ["1", ":"], None, "(a)\n", "1", True)
 @given(st.sampled_from(sorted(TOKENIZERS)), names, st.none() | outside, st.none() | outside, outside, st.booleans())
 def test_any_words_without_control_tokens_are_encoded_as_in_one_text(
     name: str, labels: list[str], described: str | None, instructions: str | None, text: str, multi_label: bool
