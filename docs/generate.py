@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
 
-import cog
+import cog  # type: ignore[import-not-found]  # exists while cog runs
 import typer
 from pydantic import AliasChoices
 from pydantic.fields import FieldInfo
@@ -130,7 +130,7 @@ def command_help() -> list[str]:
 
 
 def tree() -> list[str]:
-    """Every folder and file below src/pinpoint with the first line of its docstring."""
+    """Every folder below src/pinpoint with the first line of its docstring."""
     return ["```text", "src/pinpoint/", *_branch(SOURCES, "  "), "```"]
 
 
@@ -145,9 +145,6 @@ def rooms() -> list[str]:
 
 def _branch(folder: Path, indent: str) -> list[str]:
     lines = list[str]()
-    for path in sorted(folder.glob("*.py")):
-        if path.name != "__init__.py":
-            lines.append(f"{indent}{path.name:<24}{_first_line(path)}")
     for package in sorted(path for path in folder.iterdir() if (path / "__init__.py").is_file()):
         lines.append(f"{indent}{package.name + '/':<24}{_first_line(package / '__init__.py')}")
         lines += _branch(package, indent + "  ")

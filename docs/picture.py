@@ -8,6 +8,7 @@ import subprocess
 import sys
 from html import escape
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).parents[1]
 WIDTH, ROW = 860, 24
@@ -15,7 +16,7 @@ TEXT_LINES, BAR = 7, 180
 FONT = "font-family='ui-monospace, Menlo, Consolas, monospace' font-size='14'"
 
 
-def draw(job: dict, answer: dict) -> str:
+def draw(job: dict[str, Any], answer: dict[str, Any]) -> str:
     """The SVG of a job in the short form and of its answer."""
     request, found = job["input"], answer["results"][0]["answers"]["category"]
     lines = [" ".join(line.split()) for line in request["text"].splitlines() if line.strip()]
