@@ -134,6 +134,8 @@ ERROR_CODES = (
     ErrorCode("unsupported_head", _LOAD_COMMAND, "its last layer is not one that Pinpoint computes exactly",
               _OTHER_MODEL),
     ErrorCode("unsupported_attention", _LOAD, "its attention is not one that Pinpoint computes, and how", _OTHER_MODEL),
+    ErrorCode("model_unproven", _LOAD, "what is scored differs from the model's own forward pass; the message has the "
+              "number and the part that differs", "another model; report it"),
     ErrorCode("unsupported_head_size", _LOAD, "attention on a GPU does not take heads of that many channels",
               _OTHER_MODEL),
     ErrorCode("unsupported_experts", _LOAD_COMMAND, "experts that cannot be held in `PINPOINT_PRECISION`",

@@ -18,13 +18,15 @@ def get_scorer(settings: Settings) -> Scorer:
     """The one scorer of this process. A failed load is not remembered: the next call tries again.
 
     Raises:
-        ModelError: the model cannot be loaded.
+        ModelError: the model cannot be loaded, or is not proved to be scored exactly.
+        CapacityError: it does not fit.
     """
     global _scorer
     with _lock:
         if _scorer is None:
             # Imported here, so that a bad setting or a refusal answers before torch takes its seconds.
             from pinpoint.engine.loading.load import load
+            from pinpoint.engine.proof import prove
             from pinpoint.engine.scorer import Scorer
             from pinpoint.engine.warmup import warm_up
 
@@ -34,5 +36,6 @@ def get_scorer(settings: Settings) -> Scorer:
                 budget, store = min(budget, loaded.plan.token_budget), min(store, loaded.plan.store_bytes)
             scorer = Scorer(loaded, budget, store)
             warm_up(scorer)
+            prove(scorer)
             _scorer = scorer
         return _scorer

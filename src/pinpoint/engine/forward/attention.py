@@ -22,7 +22,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 import torch.nn.functional as F
@@ -35,7 +35,7 @@ from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 from pinpoint.engine.forward import blocks, varlen
 from pinpoint.engine.forward.blocks import Extras
 from pinpoint.engine.forward.rules import Mask, Rule, find_rule, unknown_mask, unsupported
-from pinpoint.engine.forward.span_table import SpanTable
+from pinpoint.engine.forward.span_table import Sight, SpanTable
 
 DENSE = "pinpoint_dense"
 SPANS = "pinpoint_spans"
@@ -48,6 +48,36 @@ HARMLESS = frozenset(
 )  # fmt: skip
 
 _table: ContextVar[SpanTable | None] = ContextVar("span table of the pass", default=None)
+
+
+class Watch(Protocol):
+    """Looks on while layers attend, each once, in their order."""
+
+    def given(self, table: SpanTable, query: Tensor, key: Tensor, value: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Told what a layer attends with, it says what is computed with: the same, or others of these shapes."""
+        ...
+
+    def made(self, table: SpanTable, out: Tensor) -> Tensor:
+        """Told what came of it, it says what the layer is handed."""
+        ...
+
+
+_watch: ContextVar[Watch | None] = ContextVar("who looks on while layers attend", default=None)
+
+
+@contextmanager
+def watched(watch: Watch) -> Iterator[None]:
+    """Within the block, `watch` looks on while the layers of a pass over a forest attend by `span_attention`."""
+    token = _watch.set(watch)
+    try:
+        yield
+    finally:
+        _watch.reset(token)
+
+
+def current() -> SpanTable | None:
+    """The table that layers attend by, within `over`."""
+    return _table.get()
 
 
 @contextmanager
@@ -106,13 +136,22 @@ def span_attention(
     if table is None:
         return _plain(module, query, key, value, attention_mask, scaling, s_aux, softcap, **kwargs)
     sight = table.sight(_taken(table, attention_mask, kwargs))
+    watch = _watch.get()
+    if watch is not None:
+        query, key, value = watch.given(table, query, key, value)
     scale = query.shape[-1] ** -0.5 if scaling is None else scaling
-    if query.is_cuda and softcap is None and varlen.takes(query, value) and sight.calls is not None:
-        return varlen.attend(query[0], key[0], value[0], scale, sight.calls, s_aux)[None], None
     narrow = table.wanted_only_in is not None and getattr(module, "layer_idx", None) == table.wanted_only_in
-    wanted = table.row.rows if narrow else None
-    extras = Extras(s_aux, softcap) if s_aux is not None or softcap is not None else None
-    return blocks.attend(query[0], key[0], value[0], scale, sight, wanted, extras)[None], None
+    out = _spans(query[0], key[0], value[0], scale, sight, narrow, Extras(s_aux, softcap))[None]
+    return out if watch is None else watch.made(table, out), None
+
+
+def _spans(
+    query: Tensor, key: Tensor, value: Tensor, scale: float, sight: Sight, narrow: bool, extras: Extras
+) -> Tensor:
+    if query.is_cuda and extras.softcap is None and varlen.takes(query, value) and sight.calls is not None:
+        return varlen.attend(query, key, value, scale, sight.calls, extras.sinks)
+    usual = extras.sinks is None and extras.softcap is None
+    return blocks.attend(query, key, value, scale, sight, sight.row.rows if narrow else None, None if usual else extras)
 
 
 def forest_mask(

@@ -11,10 +11,12 @@ weight, torch's function rounds once, after it.
 from __future__ import annotations
 
 import types
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 from transformers import PreTrainedModel
 
 # The families that are supported have norms of this one kind; others (Gemma's adds 1 to its weight) are left alone.
@@ -27,6 +29,21 @@ def fuse(model: PreTrainedModel) -> int:
     for module in found:
         module.forward = types.MethodType(_norm, module)
     return len(found)
+
+
+@contextmanager
+def own(model: PreTrainedModel) -> Iterator[None]:
+    """Within the block, norms are computed as transformers has them."""
+    fused = [(m, m.__dict__.pop("forward")) for m in model.modules() if _is_fused(m)]
+    try:
+        yield
+    finally:
+        for module, forward in fused:
+            module.forward = forward
+
+
+def _is_fused(module: nn.Module) -> bool:
+    return getattr(module.__dict__.get("forward"), "__func__", None) is _norm
 
 
 def _norm(self: Any, hidden_states: Tensor) -> Tensor:

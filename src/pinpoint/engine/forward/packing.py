@@ -42,6 +42,7 @@ class PackedRow:
         paths: for each ask, in the order of asking, for each label, the lookups whose sum is its log-probability.
         span_starts: where in the row each span of the forest that was laid begins.
         kept_tokens: P.
+        kept_ids: [P] their token ids.
         kept_positions: [P] position of each kept token in its own prompt.
         kept_crossings: (start and stop of descendants in the row, start and stop among the kept tokens that they see),
             those of a kept span before those of the spans under it.
@@ -58,6 +59,7 @@ class PackedRow:
     paths: list[tuple[tuple[int, ...], ...]]
     span_starts: dict[int, int]
     kept_tokens: int
+    kept_ids: Ints
     kept_positions: Ints
     kept_crossings: list[tuple[tuple[int, int], tuple[int, int]]]
 
@@ -114,6 +116,7 @@ def pack(forest: Forest, kept: Mapping[int, int] | None = None, only: Set[int] |
         paths=paths,
         span_starts=row.span_starts,
         kept_tokens=sum(len(forest.tokens[span]) for span in row.kept),
+        kept_ids=_kept_ids(forest, row.kept),
         kept_positions=_kept_positions(forest, row.kept),
         # A span is done after those under it.
         kept_crossings=row.kept_crossings[::-1],
@@ -213,6 +216,14 @@ def _kept_positions(forest: Forest, kept: Mapping[int, int]) -> Ints:
         length = len(forest.tokens[span])
         positions[at : at + length] = np.arange(length) + forest.prompt_tokens(span) - length
     return positions
+
+
+def _kept_ids(forest: Forest, kept: Mapping[int, int]) -> Ints:
+    """[P] token ids, as they stand among the kept tokens."""
+    ids = np.zeros(sum(len(forest.tokens[span]) for span in kept), dtype=np.int64)
+    for span, at in kept.items():
+        ids[at : at + len(forest.tokens[span])] = forest.tokens[span]
+    return ids
 
 
 def _ints(values: list[int] | list[tuple[int, int]]) -> Ints:

@@ -1,0 +1,307 @@
+"""The proof at load: what is served is what the model computes, shown on this machine before the first job.
+
+A fixed forest is scored by the packed way, as jobs are, and read by transformers' own forward pass of the same weights
+in the same dtype, prompt by prompt (`forward/plain.py`). It has three documents of different lengths, two questions,
+labels that begin other labels, beginnings that are kept for the next pass, and, where there is room, a prompt longer
+than any window that the configuration names. It is computed in company, its store cold and then warm, and one document
+of it alone:
+
+* led along the plain way (`forward/forced.py`): each stage of each layer, within a few roundings of the dtype;
+* left to itself, as jobs are: the scores. In float32 these alone would do; in bfloat16 two right ways drift apart.
+
+What it does not show: that the weights are what they should be, or how 8 and 4 bits compare with 16. Both sides have
+them from the same modules.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+import statistics
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from pinpoint.engine import gpu
+from pinpoint.engine.forward import frequencies
+from pinpoint.engine.forward.forced import ATTENDED, EMBEDDING, LAYER, PROJECTED, STATES, TOKENS, Forced, Seen
+from pinpoint.engine.forward.plain import Plain
+from pinpoint.errors import CapacityError, ModelError, OutOfMemory, PinpointError
+from pinpoint.prompting.label_trie import build_trie
+from pinpoint.prompting.span_tree import NO_PARENT, Forest
+
+if TYPE_CHECKING:
+    from pinpoint.engine.scorer import Scorer
+
+log = logging.getLogger("pinpoint")
+
+SCORES = "scores, led"
+FREE = "scores, left to itself"
+# Largest difference of each stage, as a share of its size; of scores, in log-probability. Measured on the 57 families
+# of tests/numeric/forward/families.py: the worst was 4e-6 in float32; in bfloat16, whose step is 8e-3, 1.0e-2 before
+# attention (norms are rounded once where transformers rounds twice), 5e-3 in it, 1.8e-2 behind it and 5e-3 at the end.
+TOLERANCE: dict[torch.dtype, dict[str, float]] = {
+    torch.float32: dict.fromkeys((EMBEDDING, PROJECTED, ATTENDED, LAYER, STATES), 1e-4)
+    | {TOKENS: 0, SCORES: 1e-3, FREE: 1e-3},
+    torch.bfloat16: {
+        TOKENS: 0, EMBEDDING: 0.01, PROJECTED: 0.03, ATTENDED: 0.02, LAYER: 0.05, STATES: 0.02, SCORES: 0.75, FREE: 0.5,
+    },
+}  # fmt: skip
+ROOT_TOKENS, QUESTION_TOKENS, DOCUMENT_TOKENS, ENDING_TOKENS = 8, 6, (5, 24, 48), (4, 9)
+LABEL_TOKENS = 2  # of the longest label of each question
+Path = tuple[tuple[int, ...], ...]  # the tokens of each span from the root
+Labels = tuple[tuple[int, ...], ...]
+Question = tuple[Path, Labels]
+# Beyond a window or a change of frequencies, so many tokens more.
+BEYOND_TOKENS = 16
+# On a CPU, where models are tried out, a longer prompt would take longer than loading.
+LONGEST_ON_CPU_TOKENS = 1024
+WINDOWS = ("sliding_window", "sliding_window_size", "attention_chunk_size")
+TEXT = "Invoice no. 4711 of 14 March 2025: three filing cabinets, net 30 days. Thank you for your business! "
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """How far one stage was from the plain way, where it was farthest.
+
+    Attributes:
+        stage: one of `TOLERANCE`.
+        company: of which pass.
+        layer: from 0; None beside the layers.
+        apart: a share of the stage's size, or a log-probability.
+        tolerance: what it may be.
+    """
+
+    stage: str
+    company: str
+    layer: int | None
+    apart: float
+    tolerance: float
+
+    @property
+    def holds(self) -> bool:
+        """Whether it is within its tolerance; what is no number is not."""
+        return self.apart <= self.tolerance
+
+    @property
+    def rank(self) -> tuple[bool, float]:
+        """What orders parts of one stage, the farthest apart last."""
+        return not self.holds, self.apart
+
+
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """What was compared.
+
+    Attributes:
+        parts: of each stage, that which is farthest apart.
+        wrong: the first, in the order of computing, that is out of its tolerance.
+        dtype: what was computed in.
+        sequences, tokens: what was read the plain way.
+        longest_tokens: of one prompt with a label.
+        unreached: windows, and lengths at which frequencies change, that no prompt is longer than.
+        seconds: that it took.
+    """
+
+    parts: tuple[Part, ...]
+    wrong: Part | None
+    dtype: str
+    sequences: int
+    tokens: int
+    longest_tokens: int
+    unreached: tuple[int, ...]
+    seconds: float
+
+
+def prove(scorer: Scorer) -> Proof:
+    """Compare, log a line, and refuse the model where a stage is out of its tolerance.
+
+    Raises:
+        ModelError: `model_unproven`, with the stage and the number.
+        CapacityError: it does not fit, whatever the plan says.
+    """
+    full = False
+    try:
+        with gpu.device_errors(), _failures_refused():
+            found = compare(scorer)
+    except OutOfMemory:
+        full = True
+    finally:
+        scorer.store.clear()
+    if full:
+        gpu.release()
+        raise CapacityError(
+            "warm_up_out_of_memory",
+            "the passes that prove the model before its first job ran out of memory; lower PINPOINT_TOKEN_BUDGET",
+            "PINPOINT_TOKEN_BUDGET",
+        )
+    if found.wrong is not None:
+        raise ModelError("model_unproven", in_words(found.wrong, found.dtype), "MODEL_NAME")
+    log.info(
+        "proved: dtype=%s sequences=%d tokens=%d longest_tokens=%d%s %s seconds=%.2f",
+        found.dtype, found.sequences, found.tokens, found.longest_tokens,
+        "".join(f" not_reached={limit}" for limit in found.unreached),
+        " ".join(f"{part.stage.replace(', ', '_').replace(' ', '_')}={part.apart:.1e}" for part in found.parts),
+        found.seconds,
+    )  # fmt: skip
+    return found
+
+
+def in_words(part: Part, dtype: str) -> str:
+    """What is wrong, and what to do."""
+    where = f" {part.layer}" if part.layer is not None else ""
+    of = "in log-probability" if part.stage in (SCORES, FREE) else "of their size"
+    return (
+        f"what is scored is not what this model computes: {part.stage}{where} ({part.company}) are {part.apart:.2g} "
+        f"{of} from transformers' own forward pass, and {dtype} allows {part.tolerance:g}; use another model, and "
+        "report it"
+    )
+
+
+def compare(scorer: Scorer) -> Proof:
+    """Score the fixed forest and read its prompts, and say how far apart each stage is."""
+    began = time.monotonic()
+    loaded, stop = scorer.loaded, scorer.prompts.encoder.stop
+    tolerance = TOLERANCE[loaded.compute_dtype]
+    questions = fixed_questions(scorer)
+    plain = Plain(loaded.model)
+    expected = [_read(plain, *question, stop) for question in questions]
+    limits = sorted(_limits(loaded.model))
+    reached = [limit for limit in limits if _has_room(scorer, plain, limit)]
+    longest = max(sum(map(len, prompt)) for prompt, _ in questions)
+    if reached and reached[-1] + BEYOND_TOKENS > longest:
+        longest = reached[-1] + BEYOND_TOKENS
+        questions.append((_far(questions[0][0], longest), questions[0][1]))
+        expected.append(_read(plain, *questions[-1], stop))
+    forced = Forced(loaded.model, plain)
+    together, alone = (_forest(some, stop) for some in (questions, questions[1:2]))
+    parts = list[Part]()
+    for company, forest, told, led, cold in (
+        ("in company", together, expected, True, True),
+        ("in company, its beginning kept", together, expected, True, False),
+        ("in company, its beginning kept", together, expected, False, False),
+        ("alone", alone, expected[1:2], True, True),
+        ("alone", alone, expected[1:2], False, True),
+    ):
+        if cold:
+            scorer.store.clear()
+        with forced.leading() if led else nullcontext():
+            scored = [ask.log_probs for ask in scorer._score(forest, explain=False).scores]
+        parts += _parts(loaded.compute_dtype, company, forced.take(), scored, told, led)
+    worst = {stage: max((p for p in parts if p.stage == stage), key=lambda p: p.rank) for stage in tolerance}
+    return Proof(
+        parts=tuple(worst.values()),
+        wrong=next((part for part in parts if not part.holds), None),
+        dtype=str(loaded.compute_dtype).removeprefix("torch."),
+        sequences=plain.sequences,
+        tokens=plain.tokens,
+        longest_tokens=longest + LABEL_TOKENS,
+        unreached=tuple(limit for limit in limits if limit not in reached),
+        seconds=time.monotonic() - began,
+    )
+
+
+def fixed_questions(scorer: Scorer) -> list[Question]:
+    """The prompts, each as its spans from the root, with the labels that are asked of it."""
+    encoder = scorer.prompts.encoder
+    text = encoder.text(TEXT, trusted=False)
+    words = [text[at % len(text)] for at in range(sum(DOCUMENT_TOKENS) + len(text))]
+    root = tuple([*encoder.opening(), *words][:ROOT_TOKENS])
+    question = tuple(words[1 : 1 + QUESTION_TOKENS])
+    short, middle, long = (tuple(words[at : at + count]) for at, count in zip((2, 5, 9), DOCUMENT_TOKENS, strict=True))
+    first, second = (tuple(words[at : at + count]) for at, count in zip((3, 7), ENDING_TOKENS, strict=True))
+    one, two, three = list(dict.fromkeys(token for token in words if token != encoder.stop))[:3]
+    beginning, parted = ((one,), (one, two)), ((one,), (one, two), (three, one))
+    found: list[Question] = [
+        ((root, question, short), beginning),
+        ((root, question, middle), beginning),
+        ((root, long, first), beginning),
+        ((root, long, second), parted),
+    ]
+    most = scorer.context_tokens - LABEL_TOKENS
+    return [(prompt, labels) for prompt, labels in found if sum(map(len, prompt)) <= most]
+
+
+def _far(prompt: Path, tokens: int) -> Path:
+    """A prompt of so many tokens, its document out of the words of a shorter one's spans."""
+    root, question, _ = prompt
+    words = (*question, *root[::-1], *question[::-1])
+    return root, question, tuple(words[at * at % len(words)] for at in range(tokens - len(root) - len(question)))
+
+
+def _limits(model: Any) -> set[int]:
+    """Numbers of tokens from which on a model reads a prompt otherwise: windows, and changes of frequencies."""
+    config = model.config.get_text_config()
+    found = {getattr(config, name, None) for name in WINDOWS} | {frequencies.short_tokens(model)}
+    return {int(limit) for limit in found if limit}
+
+
+def _has_room(scorer: Scorer, plain: Plain, limit: int) -> bool:
+    """Whether a prompt beyond a limit fits the context, the token budget and the memory planned for a pass."""
+    tokens = limit + BEYOND_TOKENS + LABEL_TOKENS
+    if tokens > scorer.context_tokens or plain.nodes + tokens > scorer.token_budget:
+        return False
+    if not scorer.on_card:
+        return tokens <= LONGEST_ON_CPU_TOKENS
+    plan = scorer.loaded.plan
+    return plan is None or (plain.nodes + tokens) * plain.node_bytes <= plan.pass_bytes(scorer.token_budget) / 2
+
+
+def _read(plain: Plain, prompt: Path, labels: Labels, stop: int) -> list[float]:
+    """Read a prompt with each label the plain way; the labels' log-probabilities."""
+    tokens = [token for span in prompt for token in span]
+    for label in labels:
+        if not any(other[: len(label)] == label for other in labels if len(other) > len(label)):
+            plain.read([*tokens, *label], len(label) + 1)
+    return [plain.log_prob(tokens, (*label, stop), len(tokens) + LABEL_TOKENS) for label in labels]
+
+
+def _forest(questions: Sequence[Question], stop: int) -> Forest:
+    """A forest whose short beginnings are kept for the next pass."""
+    forest = Forest()
+    for prompt, labels in questions:
+        span = NO_PARENT
+        for depth, tokens in enumerate(prompt, 1):
+            span = forest.add(tokens, span, shared=len(tokens) <= ROOT_TOKENS and depth < len(prompt))
+        forest.ask(span, build_trie(labels, stop))
+    return forest
+
+
+def _parts(
+    dtype: torch.dtype, company: str, seen: Sequence[Seen], scored: list[list[float]], told: list[list[float]],
+    led: bool,
+) -> Iterator[Part]:  # fmt: skip
+    """All that was seen of one pass, in the order of computing."""
+    tolerance = TOLERANCE[dtype]
+    apart = torch.stack([each.apart for each in seen]).tolist() if seen else []
+    for each, value in zip(seen, apart, strict=True):
+        yield Part(each.stage, company, each.layer, value, tolerance[each.stage])
+    scores = [
+        abs(one - other)
+        for ours, theirs in zip(scored, told, strict=True)
+        for one, other in zip(ours, theirs, strict=True)
+    ]
+    stage = SCORES if led else FREE
+    # What drifts in 16 bits drifts most where a router turns.
+    value = statistics.median(scores) if dtype != torch.float32 and not led else max(scores)
+    yield Part(stage, company, None, value if all(map(math.isfinite, scores)) else math.inf, tolerance[stage])
+
+
+@contextmanager
+def _failures_refused() -> Iterator[None]:
+    """Whatever goes wrong within the block is the model's: it is refused, unless the device failed."""
+    try:
+        yield
+    except (PinpointError, torch.OutOfMemoryError, torch.AcceleratorError):
+        raise
+    except Exception as error:
+        raise ModelError(
+            "model_unproven",
+            f"transformers' own forward pass of this model fails on a short prompt ({type(error).__name__}), so that "
+            "there is nothing to prove it by; use another model, and report it",
+            "MODEL_NAME",
+        ) from None

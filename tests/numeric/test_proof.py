@@ -1,0 +1,221 @@
+"""The proof at load: it holds for every family that is exact, and refuses each planted fault, in both dtypes."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+from transformers.models.llama import modeling_llama
+from transformers.utils import logging as transformers_logging
+
+from pinpoint.engine import proof
+from pinpoint.engine.forward import attention, blocks, head, last_layer, packing
+from pinpoint.engine.forward.forced import ATTENDED, PROJECTED, TOKENS
+from pinpoint.engine.forward.prefix_cache import PrefixStore
+from pinpoint.engine.forward.rules import Rule, find_rule
+from pinpoint.engine.proof import SCORES, TOLERANCE, Part, compare, in_words, prove
+from pinpoint.engine.scorer import Scorer
+from pinpoint.errors import ModelError
+from tests.numeric.forward import families
+from tests.numeric.forward.families import SHORT_TOKENS, WINDOW, configuration
+from tests.numeric.forward.test_families import EXACT, in_bfloat16, scorer_of, with_our_attention
+
+DTYPES = [torch.float32, torch.bfloat16]
+STORE_BYTES = 10**8
+# In float32 all families are compared in `test_families.py`, score by score; here those whose layers differ most.
+SAMPLE = [
+    "mixtral, window", "gpt_oss", "gemma2", "gemma4 text", "phi3, longrope", "granite", "deepseek_v3", "stablelm",
+    "opt", "llama4 text",
+]  # fmt: skip
+
+
+@pytest.fixture(autouse=True)
+def quiet() -> None:
+    transformers_logging.set_verbosity_error()
+    attention.register()
+
+
+def scorer_for(family: str, dtype: torch.dtype, store_bytes: int = STORE_BYTES) -> Scorer:
+    plain = families.random_model(configuration(family))
+    return scorer_of(with_our_attention(plain) if dtype == torch.float32 else in_bfloat16(plain), store_bytes)
+
+
+@pytest.mark.parametrize("family", SAMPLE)
+def test_the_proof_holds_in_float32(family: str) -> None:
+    found = prove(scorer_for(family, torch.float32))
+    assert found.wrong is None and {part.stage for part in found.parts} == TOLERANCE[torch.float32].keys()
+    assert found.longest_tokens > max(WINDOW, SHORT_TOKENS) and not found.unreached
+
+
+@pytest.mark.parametrize("family", EXACT)
+def test_the_proof_holds_in_bfloat16(family: str) -> None:
+    found = prove(scorer_for(family, torch.bfloat16))
+    assert found.wrong is None and found.dtype == "bfloat16"
+
+
+def sink_dropped(patch: pytest.MonkeyPatch, scorer: Scorer) -> None:
+    patch.setattr(blocks, "sink_weight", lambda lse, sinks: torch.ones_like(lse))
+
+
+def window_ignored(patch: pytest.MonkeyPatch, scorer: Scorer) -> None:
+    patch.setattr(attention, "find_rule", lambda *_: Rule())
+
+
+def window_off_by_one(patch: pytest.MonkeyPatch, scorer: Scorer) -> None:
+    found = find_rule
+
+    def wider(*given: Any) -> Any:
+        rule = found(*given)
+        return Rule(rule.window + 1) if rule and rule.window else rule
+
+    patch.setattr(attention, "find_rule", wider)
+
+
+def cap_ignored(patch: pytest.MonkeyPatch, scorer: Scorer) -> None:
+    patch.setattr(attention, "Extras", lambda sinks, softcap: blocks.Extras(sinks, None))
+
+
+def scaling_ignored(patch: pytest.MonkeyPatch, scorer: Scorer) -> None:
+    spans = attention._spans
+    patch.setattr(attention, "_spans", lambda query, key, value, scale, *more: spans(
+        query, key, value, query.shape[-1] ** -0.5, *more
+    ))  # fmt: skip
+
+
+def table_not_handed_on(patch: pytest.MonkeyPatch, scorer: Scorer) -> None:
+    """One layer attends to the whole row, neighbours and all, as a plain one would."""
+    spans, calls = attention._spans, iter(range(10**6))
+
+    def plain(query: Tensor, key: Tensor, value: Tensor, scale: float, *more: Any) -> Tensor:
+        if next(calls) % 3 != 1:
+            return spans(query, key, value, scale, *more)
+        rows, keys = query.shape[1], key.shape[1]
+        mask = torch.ones(rows, keys, dtype=torch.bool).tril(keys - rows)
+        out = F.scaled_dot_product_attention(query[None], key[None], value[None], mask, scale=scale, enable_gqa=True)
+        return out[0].transpose(0, 1)
+
+    patch.setattr(attention, "_spans", plain)
+
+
+def neighbours_frequency(patch: pytest.MonkeyPatch, scorer: Scorer) -> None:
+    patch.setattr(scorer, "_short_tokens", None)
+
+
+def positions_shifted(patch: pytest.MonkeyPatch, scorer: Scorer) -> None:
+    """What stands under a kept beginning is counted from its own."""
+    lay = packing._Row.lay
+    patch.setattr(
+        packing._Row, "lay", lambda self, span, parent, position: lay(self, span, parent, position + (span == 2))
+    )
+
+
+def norm_of_another_size(patch: pytest.MonkeyPatch, scorer: Scorer) -> None:
+    usual = F.rms_norm
+    patch.setattr(F, "rms_norm", lambda states, shape, weight, epsilon: usual(states, shape, weight, 0.1))
+
+
+def rows_mixed_up(patch: pytest.MonkeyPatch, scorer: Scorer) -> None:
+    only = last_layer.only_rows
+    patch.setattr(last_layer, "only_rows", lambda model, rows: only(model, rows - 1))
+
+
+def store_of_another_path(patch: pytest.MonkeyPatch, scorer: Scorer) -> None:
+    """What is kept comes back with its tokens in another order."""
+    patch.setattr(
+        PrefixStore, "get", lambda self, path: [tuple(x.flip(1) for x in pair) for pair in self._entries[path]]
+        if path in self._entries else None
+    )  # fmt: skip
+
+
+def head_of_other_words(patch: pytest.MonkeyPatch, scorer: Scorer) -> None:
+    logits = head.logits_of
+    patch.setattr(head, "logits_of", lambda model, hidden: logits(model, hidden).roll(1, dims=-1))
+
+
+Fault = Callable[[pytest.MonkeyPatch, Scorer], None]
+FAULTS: list[tuple[str, Fault, str, int | None]] = [
+    ("gpt_oss", sink_dropped, ATTENDED, 0),
+    ("granite_swa", sink_dropped, ATTENDED, 0),
+    ("ministral", window_ignored, ATTENDED, 0),
+    ("cohere2", window_off_by_one, ATTENDED, 0),
+    ("gemma2", cap_ignored, ATTENDED, 0),
+    ("granite", scaling_ignored, ATTENDED, 0),
+    ("stablelm", table_not_handed_on, ATTENDED, 1),
+    ("nemotron", table_not_handed_on, ATTENDED, 1),
+    ("phi3, longrope", neighbours_frequency, PROJECTED, 0),
+    ("llama", positions_shifted, TOKENS, None),
+    ("mistral", norm_of_another_size, PROJECTED, 0),
+    ("mixtral", rows_mixed_up, PROJECTED, 2),
+    ("qwen2", store_of_another_path, PROJECTED, 0),
+    ("llama", head_of_other_words, SCORES, None),
+]
+
+
+@pytest.mark.parametrize("dtype", DTYPES, ids=["float32", "bfloat16"])
+@pytest.mark.parametrize(
+    ("family", "fault", "stage", "layer"), FAULTS, ids=lambda each: getattr(each, "__name__", None)
+)
+def test_the_proof_refuses_a_planted_fault_and_says_where_it_is(
+    family: str, fault: Fault, stage: str, layer: int | None, dtype: torch.dtype, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scorer = scorer_for(family, dtype)
+    fault(monkeypatch, scorer)
+    found = compare(scorer)
+    wrong = found.wrong
+    assert wrong is not None and (wrong.stage, wrong.layer) == (stage, layer)
+    assert wrong.apart > 3 * wrong.tolerance, "the tolerance is far from what the fault does"
+    said = in_words(wrong, found.dtype)
+    assert f"{stage} {layer}" in said or layer is None
+    assert f"{wrong.apart:.2g}" in said and stage in said and said.endswith("use another model, and report it")
+
+
+def test_a_model_that_is_not_proved_is_refused_and_nothing_of_the_proof_stays(monkeypatch: pytest.MonkeyPatch) -> None:
+    scorer = scorer_for("llama", torch.float32)
+    before = scorer.loaded.model.config._attn_implementation
+    with monkeypatch.context() as patch:
+        scaling_ignored(patch, scorer)
+        patch.setattr(scorer.loaded.model.model.layers[0].self_attn, "scaling", 0.1)
+        with pytest.raises(ModelError, match="attention of layer 0") as caught:
+            prove(scorer)
+    assert caught.value.code == "model_unproven" and caught.value.field == "MODEL_NAME"
+    assert prove(scorer).wrong is None
+    assert scorer.loaded.model.config._attn_implementation == before == attention.SPANS
+    assert len(scorer.store) == 0
+    assert not any(module._forward_hooks or module._forward_pre_hooks for module in scorer.loaded.model.modules())
+
+
+def test_a_model_whose_own_pass_fails_is_refused_in_words(monkeypatch: pytest.MonkeyPatch) -> None:
+    scorer = scorer_for("llama", torch.float32)
+
+    def broken(*_: Any, **__: Any) -> Any:
+        raise AttributeError("secret")
+
+    monkeypatch.setattr(modeling_llama, "eager_attention_forward", broken)
+    with pytest.raises(ModelError, match="own forward pass of this model fails") as caught:
+        prove(scorer)
+    assert caught.value.code == "model_unproven" and "secret" not in caught.value.message
+
+
+def test_what_is_no_number_is_not_proved() -> None:
+    assert not Part("attention of layer", "alone", 0, float("nan"), 1.0).holds
+
+
+def test_a_window_that_no_prompt_can_reach_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Beyond the context, the token budget, or on a CPU what takes too long: the rest is proved all the same."""
+    scorer = scorer_for("mistral", torch.float32)
+    windows = {id(m.config): m.config for m in scorer.loaded.model.modules() if hasattr(m, "config")}.values()
+    for config in windows:
+        config.sliding_window = 100
+    found = compare(scorer)
+    assert found.wrong is None and not found.unreached and found.longest_tokens == 100 + 16 + 2
+    scorer.token_budget = 150
+    assert compare(scorer).unreached == (100,)
+    scorer.token_budget = 10**6
+    monkeypatch.setattr(proof, "LONGEST_ON_CPU_TOKENS", 117)
+    assert compare(scorer).unreached == (100,)
+    for config in windows:
+        config.sliding_window = 239  # of 256 positions
+    monkeypatch.undo()
+    assert compare(scorer).unreached == (239,)
