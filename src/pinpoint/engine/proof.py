@@ -51,7 +51,7 @@ TOLERANCE: dict[torch.dtype, dict[str, float]] = {
         TOKENS: 0, EMBEDDING: 0.01, PROJECTED: 0.03, ATTENDED: 0.02, LAYER: 0.05, STATES: 0.02, SCORES: 0.75, FREE: 0.5,
     },
 }  # fmt: skip
-ROOT_TOKENS, QUESTION_TOKENS, DOCUMENT_TOKENS, ENDING_TOKENS = 8, 6, (5, 24, 48), (4, 9)
+ROOT_TOKENS, QUESTION_TOKENS, DOCUMENT_TOKENS, OTHER_TOKENS = 8, 6, (5, 24, 48), 9
 LABEL_TOKENS = 2  # of the longest label of each question
 Path = tuple[tuple[int, ...], ...]  # the tokens of each span from the root
 Labels = tuple[tuple[int, ...], ...]
@@ -60,6 +60,9 @@ Question = tuple[Path, Labels]
 BEYOND_TOKENS = 16
 # On a CPU, where models are tried out, a longer prompt would take longer than loading.
 LONGEST_ON_CPU_TOKENS = 1024
+# Of weights. With the embedded model's 17 MB, on two cores that were busy, it took 4.7 to 9.6 s in two threads, and 0.6
+# to 1.0 in one.
+SMALL_MODEL_BYTES = 100_000_000
 WINDOWS = ("sliding_window", "sliding_window_size", "attention_chunk_size")
 TEXT = "Invoice no. 4711 of 14 March 2025: three filing cabinets, net 30 days. Thank you for your business! "
 
@@ -126,7 +129,7 @@ def prove(scorer: Scorer) -> Proof:
     """
     full = False
     try:
-        with gpu.device_errors(), _failures_refused():
+        with gpu.device_errors(), _failures_refused(), _one_thread(scorer):
             found = compare(scorer)
     except OutOfMemory:
         full = True
@@ -187,6 +190,8 @@ def compare(scorer: Scorer) -> Proof:
         ("alone", alone, expected[1:2], True, True),
         ("alone", alone, expected[1:2], False, True),
     ):
+        if led and company == "alone" and loaded.compute_dtype == torch.float32:
+            continue  # the scores say it all
         if cold:
             scorer.store.clear()
         with forced.leading() if led else nullcontext():
@@ -213,14 +218,13 @@ def fixed_questions(scorer: Scorer) -> list[Question]:
     root = tuple([*encoder.opening(), *words][:ROOT_TOKENS])
     question = tuple(words[1 : 1 + QUESTION_TOKENS])
     short, middle, long = (tuple(words[at : at + count]) for at, count in zip((2, 5, 9), DOCUMENT_TOKENS, strict=True))
-    first, second = (tuple(words[at : at + count]) for at, count in zip((3, 7), ENDING_TOKENS, strict=True))
+    other = tuple(words[3 : 3 + OTHER_TOKENS])
     one, two, three = list(dict.fromkeys(token for token in words if token != encoder.stop))[:3]
     beginning, parted = ((one,), (one, two)), ((one,), (one, two), (three, one))
     found: list[Question] = [
         ((root, question, short), beginning),
         ((root, question, middle), beginning),
-        ((root, long, first), beginning),
-        ((root, long, second), parted),
+        ((root, long, other), parted),
     ]
     most = scorer.context_tokens - LABEL_TOKENS
     return [(prompt, labels) for prompt, labels in found if sum(map(len, prompt)) <= most]
@@ -289,6 +293,21 @@ def _parts(
     # What drifts in 16 bits drifts most where a router turns.
     value = statistics.median(scores) if dtype != torch.float32 and not led else max(scores)
     yield Part(stage, company, None, value if all(map(math.isfinite, scores)) else math.inf, tolerance[stage])
+
+
+@contextmanager
+def _one_thread(scorer: Scorer) -> Iterator[None]:
+    """Within the block, products of a small model on a CPU are computed by one thread.
+
+    They are too short to share: where the machine is busy, waiting for another takes far longer than they do.
+    """
+    threads = torch.get_num_threads()
+    if not scorer.on_card and scorer.loaded.weight_bytes <= SMALL_MODEL_BYTES:
+        torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
 
 
 @contextmanager
