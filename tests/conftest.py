@@ -7,6 +7,7 @@ import pytest
 WORKER = Path(__file__).parent / "worker"
 
 
+@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         group = "worker" if WORKER in item.path.parents else str(item.path)
