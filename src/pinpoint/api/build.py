@@ -113,7 +113,8 @@ def build_task(
         name=name,
         labels=labels,
         multi_label=fields.multi_label,
-        instructions=_prose(
+        kind=fields.type,
+        instructions=prose(
             fields.instructions, join(parent, instructions_field), limits.max_instructions_chars, warnings
         ),
     )
@@ -145,7 +146,7 @@ def _label(fields: LabelFields, field: str, limits: Limits, warnings: list[str])
     check_name(fields.name, field, limits.max_label_chars, kind="label")
     if fields.id is not None:
         check_name(fields.id, join(field, "id"), limits.max_id_chars, kind="id")
-    description = _prose(fields.description, join(field, "description"), limits.max_description_chars, warnings)
+    description = prose(fields.description, join(field, "description"), limits.max_description_chars, warnings)
     return Label(
         # The id goes back as it came; the name is prompted, where white space around it would be read as a token.
         id=fields.name if fields.id is None else fields.id,
@@ -195,7 +196,7 @@ def _check_prior(
         raise RequestError("missing_field", f"labels without a prior: {missing}; give one to each, or to none", field)
 
 
-def _prose(text: str | None, field: str, max_chars: int, warnings: list[str]) -> str | None:
+def prose(text: str | None, field: str, max_chars: int, warnings: list[str]) -> str | None:
     """Return clean text for the prompt; null and blank text say nothing and become None."""
     if text is None:
         return None

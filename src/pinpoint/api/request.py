@@ -15,6 +15,7 @@ from pinpoint.api.adapters import parse_zero_shot
 from pinpoint.api.build import build_documents, build_from_fields, build_task, check_name, refuse_nothing
 from pinpoint.api.limits import ROOT, Limits, check_bounds, join, kind_of
 from pinpoint.api.schema import JobFields, OptionFields, TaskFields, validate
+from pinpoint.api.typed_tasks import build_typed_task
 from pinpoint.documents.text import Document, RejectedDocument
 from pinpoint.errors import RequestError
 from pinpoint.prompting.taxonomy import Task
@@ -147,7 +148,7 @@ def _tasks(fields: JobFields, limits: Limits) -> tuple[tuple[Task, ...], list[st
     for name, task_fields in fields.tasks.items():
         parent = join("tasks", name)
         check_name(name, parent, limits.max_id_chars, kind="name of a task")
-        task, found = build_task(name, task_fields, limits, parent=parent)
+        task, found = build_typed_task(name, task_fields, limits, parent)
         tasks.append(task)
         warnings += found
     return tuple(tasks), warnings

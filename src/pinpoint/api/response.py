@@ -44,6 +44,9 @@ class Answer:
     `label` is None when the decision is to abstain. `log_probs`, kept for `return_raw`, are what the engine measured,
     before prior and calibration (log-odds of yes with multi_label). `bounded_labels` says how many scores are upper
     bounds that round to zero; `explanation` and `pages` are there where they were asked for.
+
+    A task of yes or no has a `probability` of yes; a score has the `distribution` over its levels, in their order, and
+    the level that is `expected`, counted from 0.
     """
 
     label: str | None
@@ -59,9 +62,12 @@ class Answer:
     bounded_labels: int = 0
     explanation: str | None = None
     pages: tuple[PageAnswer, ...] = ()
+    probability: float | None = None
+    expected: float | None = None
+    distribution: tuple[float, ...] = ()
 
     def to_wire(self) -> dict[str, object]:
-        """Return the value of one member of `answers`; the last four fields are there only where they say something."""
+        """Return the value of one member of `answers`; the last seven are there where they say something."""
         wire: dict[str, object] = {
             "label": self.label,
             "score": round(self.score, SCORE_DECIMALS),
@@ -80,6 +86,11 @@ class Answer:
             wire["bounded_labels"] = self.bounded_labels
         if self.explanation is not None:
             wire["explanation"] = _encodable(self.explanation)
+        if self.probability is not None:
+            wire["probability"] = round(self.probability, SCORE_DECIMALS)
+        if self.expected is not None:
+            wire["expected"] = round(self.expected, SCORE_DECIMALS)
+            wire["distribution"] = round_scores(self.distribution)
         if self.pages:
             wire["pages"] = [page.to_wire() for page in self.pages]
         return wire

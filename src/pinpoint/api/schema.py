@@ -57,14 +57,40 @@ class LabelFields(WireModel):
         return value
 
 
-class TaskFields(WireModel):
-    """One member of `tasks`."""
+class LevelFields(WireModel):
+    """One level of a score; a plain string stands for its label."""
 
-    labels: FastList[LabelFields]
+    label: str
+    description: str | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _label_alone(cls, value: object) -> object:
+        if isinstance(value, str):
+            return {"label": value}
+        if not isinstance(value, (dict, LevelFields)):
+            raise PydanticCustomError("label_type", "not a level")
+        return value
+
+
+class CriteriaFields(WireModel):
+    """What counts as yes, and what as no."""
+
+    yes: str | None = None
+    no: str | None = None
+
+
+class TaskFields(WireModel):
+    """One member of `tasks`; which fields go with which type is in `typed_tasks`."""
+
+    type: Literal["choice", "yes_no", "score"] = "choice"
+    labels: FastList[LabelFields] = []
     multi_label: bool = False
     instructions: str | None = None
     mask: FastList[str] = []
     prior: dict[str, Weight] | None = None
+    criteria: CriteriaFields | None = None
+    levels: FastList[LevelFields] = []
 
 
 class OptionFields(WireModel):
@@ -150,7 +176,9 @@ _PLACES: dict[str, type[WireModel]] = {
     "job": JobFields,
     "document": DocumentFields,
     "label": LabelFields,
+    "level": LevelFields,
     "task": TaskFields,
+    "criteria": CriteriaFields,
     "options": OptionFields,
     "zero_shot": ZeroShotFields,
     "parameters": ZeroShotParameters,
@@ -186,7 +214,7 @@ def _place(loc: tuple[int | str, ...], root: str) -> str:
     if not parent:
         return root
     if isinstance(parent[-1], int):
-        return {"documents": "document", "labels": "label"}[str(parent[-2])]
+        return {"documents": "document", "labels": "label", "levels": "level"}[str(parent[-2])]
     return "task" if len(parent) == 2 and parent[0] == "tasks" else str(parent[-1])
 
 

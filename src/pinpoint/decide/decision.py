@@ -11,18 +11,21 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from pinpoint.api.request import Options
 from pinpoint.api.response import Answer, Decision
 from pinpoint.errors import InternalError
-from pinpoint.prompting.taxonomy import Task
+from pinpoint.prompting.taxonomy import Label, Task
+from pinpoint.prompting.template import NO, YES
 
 MULTI_LABEL_THRESHOLD = 0.5  # yes is more likely than no
 
 BELOW_THRESHOLD = "below_threshold"
 NO_LABEL_REACHED_THRESHOLD = "no_label_reached_threshold"
 NO_LABEL_MASS = "no_label_mass"
+
+YES_OR_NO = Task("yes_no", (Label(YES, YES), Label(NO, NO)))
 
 
 # A sum of float32 log-probabilities may end a little above zero; more than this is a mistake in the engine.
@@ -59,7 +62,30 @@ def decide(log_probs: Sequence[float], task: Task, options: Options) -> Answer:
     reasons = [NO_LABEL_MASS] if likeliest == -math.inf else []
     if options.threshold is not None and ranked[0].score < options.threshold:
         reasons.append(BELOW_THRESHOLD)
-    return _answer(ranked, options, label_mass, "review" if reasons else "accept", reasons)
+    answer = _answer(ranked, options, label_mass, "review" if reasons else "accept", reasons)
+    if task.kind != "score":
+        return answer
+    scores = {label.id: label.score for label in ranked}
+    distribution = tuple(scores[label.id] for label in task.labels)
+    return replace(
+        answer, distribution=distribution, expected=math.fsum(level * p for level, p in enumerate(distribution))
+    )
+
+
+def decide_yes_no(yes: float, no: float, options: Options) -> Answer:
+    """Return the answer to a task of yes or no, from the log-probabilities of both.
+
+    Raises InternalError as `decide` does.
+    """
+    answer = decide([yes, no], YES_OR_NO, replace(options, top_k=None))
+    shown = options.top_k or len(answer.labels)
+    return replace(
+        answer,
+        labels=answer.labels[:shown],
+        scores=answer.scores[:shown],
+        log_probs=None if answer.log_probs is None else answer.log_probs[:shown],
+        probability=answer.scores[answer.labels.index(YES)],
+    )
 
 
 def decide_multi(log_odds: Sequence[float], masses: Sequence[float], task: Task, options: Options) -> Answer:

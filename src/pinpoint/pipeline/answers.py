@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 from pinpoint.api.request import Options
 from pinpoint.api.response import Answer, PageAnswer
-from pinpoint.decide.decision import decide, decide_multi
+from pinpoint.decide.decision import decide, decide_multi, decide_yes_no
 from pinpoint.pipeline.passes import Measured, Scores
 from pinpoint.prompting.long_document import Fitted
 from pinpoint.prompting.taxonomy import Task
@@ -47,6 +47,8 @@ def document_answer(task: Task, options: Options, fitted: Fitted, measured: Sequ
 
 def task_answer(task: Task, options: Options, scores: Sequence[Scores]) -> Answer:
     """The answer to a task from the scores of its questions."""
+    if task.kind == "yes_no":
+        return decide_yes_no(*scores[0].log_probs, options)
     if task.multi_label:
         # The asks of a multi-label task are answered yes or no, in that order.
         pairs = [one.log_probs for one in scores]

@@ -215,4 +215,6 @@ def _exact_best(task: Task, options: Options) -> int | None:
     """
     if options.deterministic or options.return_raw or options.long_document == "pages" or task.prior or task.mask:
         return None
+    if task.kind == "score":  # the expected level is of all of them
+        return None
     return max(2, options.top_k or 0)

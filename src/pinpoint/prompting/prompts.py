@@ -276,13 +276,14 @@ def _text(pieces: Iterator[template.Piece]) -> str:
 
 def _asked(task: Task) -> Task:
     """The task without what acts on the answer alone."""
-    return replace(task, mask=frozenset(), prior=None)
+    return replace(task, mask=frozenset(), prior=None, kind="choice")
 
 
 def kept_bytes(task: Task, questions: Sequence[Question]) -> int:
     """What a task and its questions take in memory, at most; parts that are the same object once."""
     texts = [text for label in task.labels for text in (label.id, label.name, label.description) if text]
-    size = sum(map(sys.getsizeof, [*texts, task.instructions or ""])) + _OBJECT_BYTES * len(task.labels)
+    texts += [text for text in (task.instructions, *task.criteria) if text]
+    size = sum(map(sys.getsizeof, texts)) + _OBJECT_BYTES * len(task.labels)
     parts = {id(part): part for question in questions for part in question.parts}
     tries = {id(question.trie): question.trie for question in questions}
     size += sum(_OBJECT_BYTES + 8 * len(question.parts) for question in questions)

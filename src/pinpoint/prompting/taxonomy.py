@@ -13,6 +13,7 @@ import re
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Literal
 
 from pinpoint.documents.text import INVISIBLE
 
@@ -46,6 +47,9 @@ class Task:
     `mask` lists the ids that are excluded from the answer; they stay in the prompt. `prior` gives each label that may
     be answered a positive weight by id: relative frequencies for a single label, in any unit, or with `multi_label`
     the probability of yes.
+
+    What is asked is the same for two kinds, what is told of it is not: a `score` is a choice among levels in their
+    order. A `yes_no` is a `multi_label` task of one label, the statement; `criteria` say what counts as yes and as no.
     """
 
     name: str
@@ -54,6 +58,8 @@ class Task:
     instructions: str | None = None
     mask: frozenset[str] = frozenset()
     prior: Mapping[str, float] | None = field(default=None, hash=False)
+    kind: Literal["choice", "yes_no", "score"] = "choice"
+    criteria: tuple[str | None, str | None] = (None, None)
 
 
 def labels_sha(tasks: Task | Iterable[Task]) -> str:
@@ -67,6 +73,7 @@ def labels_sha(tasks: Task | Iterable[Task]) -> str:
             "labels": [[label.name, label.description] for label in task.labels],
             "multi_label": task.multi_label,
             "instructions": task.instructions,
+            **({"criteria": task.criteria} if any(task.criteria) else {}),
         }
         for task in ([tasks] if isinstance(tasks, Task) else tasks)
     ]

@@ -69,10 +69,8 @@ def yes_no_question(task: Task, label: Label) -> Iterator[Piece]:
     yield from yes_no_opening(task)
     yield from _label_line(label)
     yield Piece("Labels:\n", True)
-    for answer in (YES, NO):
-        yield Piece("-", True)
-        yield Piece(f" {answer}", False)
-        yield Piece("\n", True)
+    for answer, criterion in zip((YES, NO), task.criteria, strict=True):
+        yield from _label_line(Label(answer, answer, criterion))
 
 
 def document(text: str) -> Iterator[Piece]:

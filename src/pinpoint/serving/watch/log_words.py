@@ -6,9 +6,11 @@ import re
 
 from pinpoint.api.schema import (
     UNSERVED,
+    CriteriaFields,
     DocumentFields,
     JobFields,
     LabelFields,
+    LevelFields,
     OptionFields,
     TaskFields,
     ZeroShotFields,
@@ -17,7 +19,17 @@ from pinpoint.api.schema import (
 
 MAX_ID_CHARS = 64
 
-_MODELS = (JobFields, DocumentFields, LabelFields, TaskFields, OptionFields, ZeroShotFields, ZeroShotParameters)
+_MODELS = (
+    CriteriaFields,
+    LevelFields,
+    JobFields,
+    DocumentFields,
+    LabelFields,
+    TaskFields,
+    OptionFields,
+    ZeroShotFields,
+    ZeroShotParameters,
+)
 FIELD_NAMES = {name for model in _MODELS for name in model.model_fields} | {name for _, name in UNSERVED} | {"input"}
 _SETTING = re.compile(r"(PINPOINT|MODEL)_[A-Z_]{1,40}")
 
