@@ -113,6 +113,8 @@ class FakePass:
     may_explain: bool
     explain_fails: list[Exception]
     closed: bool = False
+    found: frozenset[int] = frozenset()
+    kept: frozenset[int] = frozenset()
 
     def explain(self, ask: int, label: str) -> tuple[str, int]:
         """A rationale that repeats what it was asked for, three tokens long."""

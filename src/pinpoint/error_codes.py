@@ -63,6 +63,14 @@ ERROR_CODES = (
     ErrorCode("empty_text", _BOTH,
               "nothing visible in a document; it fails only that document, and the job where it is the only one",
               "leave the document out"),
+    ErrorCode("unknown_route", _JOB, "a route that is not there", "one that the message names"),
+    ErrorCode("unknown_model_name", _JOB, "in a decision format: a `model` that is not served here",
+              "a name of the message, or `PINPOINT_SERVED_MODEL_NAMES`"),
+    ErrorCode("invalid_api_key", _JOB, "over HTTP: the key is missing or wrong", "`authorization: Bearer KEY`"),
+    ErrorCode("body_too_large", _JOB, "over HTTP: a body over `PINPOINT_MAX_BODY_BYTES`", "send several requests"),
+    ErrorCode("body_too_slow", _JOB, "over HTTP: a body that took longer than `PINPOINT_BODY_S`", "send it again"),
+    ErrorCode("not_json", _JOB, "over HTTP: a body of another kind, or packed in another way",
+              "`content-type: application/json`; gzip and zstd are unpacked"),
     # Its labels and names.
     ErrorCode("invalid_label", _JOB, "a label without visible characters, with a line break, or without tokens",
               "reword it"),
@@ -92,6 +100,7 @@ ERROR_CODES = (
     ErrorCode("deadline_exceeded", _JOB, "not answered in time",
               "fewer documents, more workers, or a longer `executionTimeout`, in the job's policy or as "
               "`PINPOINT_JOB_DEADLINE_S`"),
+    ErrorCode("draining", _JOB, "over HTTP: the server was told to end", "send it to another worker, or again later"),
     ErrorCode("conflict", _JOB, "a job of this id, with another input, is on this worker or was answered by it",
               "a new id"),
     ErrorCode("poison_job", _JOB, "two workers ended while they computed it",

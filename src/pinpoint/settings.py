@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, AliasChoices, Field, JsonValue, ValidationError
+from pydantic import AfterValidator, AliasChoices, Field, JsonValue, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from pinpoint.errors import ModelError
@@ -26,7 +26,7 @@ def _off_or_a_second(hang_s: float) -> float:
 
 
 def _of(unit: str, section: str = "own") -> dict[str, JsonValue]:
-    """The unit of a number, and which table of docs/settings.md it stands in: own, plan or guards."""
+    """The unit of a number, and which table of docs/settings.md it stands in: own, plan, guards or http."""
     return {"unit": unit, "section": section}
 
 
@@ -159,6 +159,76 @@ class Settings(BaseSettings):
         description="A folder that outlives the worker, where jobs that ended it are remembered; empty: "
         "`/runpod-volume` where it is mounted, else nowhere",
     )
+    served_model_names: str = Field(
+        default="",
+        description="Further names that requests in a decision format may call the model by, between commas: what "
+        "their code says already. It is always called by its own name and `pinpoint`",
+    )
+    # Those of the HTTP server.
+    host: str = Field(
+        default="",
+        description="What the HTTP server listens on; empty: everywhere with an API key, without one only this machine",
+        json_schema_extra={"section": "http"},
+    )
+    port: int = Field(
+        default=8000,
+        ge=0,
+        le=65_535,
+        validation_alias=AliasChoices("PORT", "PINPOINT_PORT"),
+        description="Of the HTTP server; a load-balancing endpoint of RunPod sets it",
+        json_schema_extra=_of("port", "http"),
+    )
+    port_health: int | None = Field(
+        default=None,
+        ge=0,
+        le=65_535,
+        validation_alias=AliasChoices("PORT_HEALTH", "PINPOINT_PORT_HEALTH"),
+        description="Where health is asked for; unset: at the same port",
+        json_schema_extra=_of("port", "http"),
+    )
+    health_check_path: str = Field(
+        default="/ping",
+        pattern="^/",
+        validation_alias=AliasChoices("HEALTH_CHECK_PATH", "PINPOINT_HEALTH_CHECK_PATH"),
+        description="The path of it, beside `/ping`",
+        json_schema_extra={"section": "http"},
+    )
+    api_key: SecretStr = Field(
+        default=SecretStr(""),
+        description="Where it is set, every route but `/ping` needs it as a bearer token",
+        json_schema_extra={"section": "http"},
+    )
+    max_http_requests: int = Field(
+        default=256,
+        ge=1,
+        le=100_000,
+        description="In flight over HTTP; more are answered 429. Some seconds of a small model's work",
+        json_schema_extra=_of("requests", "http"),
+    )
+    max_body_bytes: int = Field(
+        default=30_000_000,
+        ge=1000,
+        le=1_000_000_000,
+        description="Of a request over HTTP, unpacked. The load balancer's own limit; bodies in flight take four times "
+        "this at most",
+        json_schema_extra=_of("bytes", "http"),
+    )
+    body_s: float = Field(
+        default=60.0,
+        gt=0,
+        le=3600,
+        allow_inf_nan=False,
+        description="How long a body may take to arrive. 30 MB at 10 Mbit/s take 24 s",
+        json_schema_extra=_of("seconds", "http"),
+    )
+    drain_s: float = Field(
+        default=30.0,
+        ge=0,
+        le=3600,
+        allow_inf_nan=False,
+        description="How long requests in flight may take to end after SIGTERM, while new ones are answered 503",
+        json_schema_extra=_of("seconds", "http"),
+    )
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
         default="INFO", description="One line for each job, with ids, counts and times, never text"
     )
@@ -229,5 +299,6 @@ def read_settings() -> Settings:
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         name = "_".join(str(part) for part in first["loc"]).upper()
-        variable = name if name.startswith(("MODEL_", "PINPOINT_")) else f"PINPOINT_{name}"
+        alone = name.startswith(("MODEL_", "PINPOINT_", "PORT", "HEALTH_"))
+        variable = name if alone else f"PINPOINT_{name}"
         raise ModelError("invalid_setting", str(first["msg"]).removeprefix("Value error, "), variable) from None

@@ -67,7 +67,11 @@ def visible(key: object) -> str:
 
 def join(parent: str, *steps: object) -> str:
     """Extend a field path: ``join("documents", 1, "text")`` is ``documents[1].text``; "" stands for the root."""
-    path = "" if parent == ROOT else parent
+    return below("" if parent == ROOT else parent, *steps)
+
+
+def below(path: str, *steps: object) -> str:
+    """Extend a field path that may begin with a field of the root's name."""
     for step in steps:
         if isinstance(step, int):
             path += f"[{step}]"
@@ -76,16 +80,20 @@ def join(parent: str, *steps: object) -> str:
     return path or ROOT
 
 
-def check_bounds(raw: object, limits: Limits) -> None:
-    """Raise RequestError for the first value that is too deep, too many, too long, not finite or not JSON."""
-    _Bounds(limits).walk(raw)
+def check_bounds(raw: object, limits: Limits, root: str = ROOT) -> None:
+    """Raise RequestError for the first value that is too deep, too many, too long, not finite or not JSON.
+
+    `root` is what `raw` is called in a field path.
+    """
+    _Bounds(limits, root).walk(raw)
 
 
 class _Bounds:
     """One walk, in document order; a class so that the two budgets and the path have a place."""
 
-    def __init__(self, limits: Limits) -> None:
+    def __init__(self, limits: Limits, root: str) -> None:
         self.limits = limits
+        self.root = root
         self.values = 0
         self.chars = 0
         self.path: list[object] = []
@@ -149,7 +157,7 @@ class _Bounds:
             )
 
     def _refuse(self, code: str, message: str, *more: object) -> RequestError:
-        return RequestError(code, message, join(ROOT, *self.path, *more))
+        return RequestError(code, message, join(self.root, *self.path, *more))
 
 
 def _items(container: object) -> Iterator[tuple[object, object]]:

@@ -8,14 +8,18 @@ Messages never repeat what the caller sent: it may be confidential, and logs and
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from pinpoint.api.adapters import parse_zero_shot
+from pinpoint.api.asked import Asked
 from pinpoint.api.build import build_documents, build_from_fields, build_task, check_name, refuse_nothing
+from pinpoint.api.decisions import parse_decisions
 from pinpoint.api.limits import ROOT, Limits, check_bounds, join, kind_of
 from pinpoint.api.schema import JobFields, OptionFields, TaskFields, validate
+from pinpoint.api.systemone import parse_systemone
 from pinpoint.api.typed_tasks import build_typed_task
+from pinpoint.api.ways import Way, find_way
 from pinpoint.documents.text import Document, RejectedDocument
 from pinpoint.errors import RequestError
 from pinpoint.prompting.taxonomy import Task
@@ -23,6 +27,8 @@ from pinpoint.prompting.taxonomy import Task
 __all__ = ["Limits", "Options", "Request", "parse_request"]
 
 SHORT_FORM_TASK = "category"
+# Structured content may be 32 levels deep and hold 10,000 values, by OpenAI's types; around it there are a few more.
+FORMAT_DEPTH, FORMAT_FIELDS = 48, 10_000
 _DOCUMENT_FORMS = ("text", "pages", "url", "base64")
 _DOCUMENTS_FORMS = (*_DOCUMENT_FORMS, "documents")
 _TASKS_FORMS = ("labels", "tasks", "taxonomy")
@@ -45,16 +51,23 @@ class Options:
 class Request:
     """A job that can be served; documents that cannot stand among the others with their error.
 
-    `single` and `sequences` (the texts as they came) matter to the zero-shot shape alone, which echoes them.
+    `single` and `sequences` (the texts as they came) matter to the zero-shot shape alone, which echoes them, and
+    `asked` to the decision formats.
     """
 
     documents: tuple[Document | RejectedDocument, ...]
     tasks: tuple[Task, ...]
     options: Options = Options()
-    shape: Literal["pinpoint", "zero_shot"] = "pinpoint"
+    shape: Literal["pinpoint", "zero_shot", "decisions", "systemone"] = "pinpoint"
     single: bool = False
     warnings: tuple[str, ...] = ()
     sequences: tuple[str, ...] = ()
+    asked: Asked | None = None
+
+    @property
+    def cache_key(self) -> str:
+        """Whose part of the prefix store is used; empty for everybody's."""
+        return "" if self.asked is None else self.asked.cache_key
 
 
 def parse_request(raw: object, limits: Limits = Limits()) -> Request:  # noqa: B008 - frozen, so safe to share
@@ -64,8 +77,30 @@ def parse_request(raw: object, limits: Limits = Limits()) -> Request:  # noqa: B
     """
     if not isinstance(raw, dict):
         raise RequestError("invalid_request", f"must be an object, not {kind_of(raw)}", ROOT)
+    way = find_way(raw)
+    if way.shape in ("decisions", "systemone"):
+        return _parse_decisions(way, limits)
+    if way.shape == "models":
+        raise RequestError("invalid_request", "a list of models is no question", ROOT)
+    raw = way.body
+    if not isinstance(raw, dict):
+        raise RequestError("invalid_request", f"must be an object, not {kind_of(raw)}", ROOT)
     check_bounds(raw, limits)
     return _parse_zero_shot(raw, limits) if "inputs" in raw else _parse_job(raw, limits)
+
+
+def _parse_decisions(way: Way, limits: Limits) -> Request:
+    """A document that does not fit is refused: neither format has a place to say that it was cut."""
+    check_bounds(way.body, replace(limits, max_depth=FORMAT_DEPTH, max_fields=FORMAT_FIELDS))
+    asked = (parse_decisions if way.shape == "decisions" else parse_systemone)(way.body, limits)
+    return Request(
+        documents=asked.documents,
+        tasks=asked.tasks,
+        options=Options(long_document="error"),
+        shape="decisions" if way.shape == "decisions" else "systemone",
+        warnings=asked.warnings,
+        asked=asked,
+    )
 
 
 def _parse_zero_shot(raw: dict[str, object], limits: Limits) -> Request:

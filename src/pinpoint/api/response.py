@@ -140,11 +140,23 @@ class DocumentFailure:
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """Tokens of the whole job; `cached_tokens` of the prompt were not computed again."""
+    """Tokens of the whole job; `cached_tokens` of the prompt were not computed again.
+
+    What was kept for the caller's own next request is told in the formats that have a place for it.
+    """
 
     prompt_tokens: int
     cached_tokens: int
     completion_tokens: int = 0
+    cache_write_tokens: int = 0
+
+    def to_wire(self) -> dict[str, int]:
+        """Return the value of `usage`."""
+        return {
+            "prompt_tokens": self.prompt_tokens,
+            "cached_tokens": self.cached_tokens,
+            "completion_tokens": self.completion_tokens,
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,7 +187,7 @@ class Response:
         """Return a fresh value of `output`: the SDK changes the object that it is given."""
         return {
             "results": [result.to_wire() for result in self.results],
-            "usage": asdict(self.usage),
+            "usage": self.usage.to_wire(),
             "timing": self.timing.to_wire(),
             "memory": memory_to_wire(self.memory),
             "model": asdict(self.model),

@@ -83,12 +83,12 @@ class CriteriaFields(WireModel):
 class TaskFields(WireModel):
     """One member of `tasks`; which fields go with which type is in `typed_tasks`."""
 
-    type: Literal["choice", "yes_no", "score"] = "choice"
     labels: FastList[LabelFields] = []
     multi_label: bool = False
     instructions: str | None = None
     mask: FastList[str] = []
     prior: dict[str, Weight] | None = None
+    type: Literal["choice", "yes_no", "score"] = "choice"
     criteria: CriteriaFields | None = None
     levels: FastList[LevelFields] = []
 
@@ -159,7 +159,7 @@ UNSERVED: dict[tuple[str, str], str] = {
     ("options", "target_error"): "this version has no calibration; send `threshold`",
 }
 
-_EXPECTED = {
+EXPECTED = {
     "string_type": "a string",
     "bool_type": "true or false",
     "int_type": "a whole number",
@@ -169,8 +169,11 @@ _EXPECTED = {
     "dict_type": "an object",
     "model_type": "an object",
     "label_type": "a string or an object",
+    "objects_type": "an object or a list of objects",
+    "option_type": "a string or a boolean",
+    "content_type": "a string, an object or a list",
 }
-_BOUNDS = {"ge": "at least", "le": "at most", "gt": "greater than"}
+BOUNDS = {"ge": "at least", "le": "at most", "gt": "greater than"}
 
 _PLACES: dict[str, type[WireModel]] = {
     "job": JobFields,
@@ -245,13 +248,13 @@ def _translate(error: ErrorDetails, raw: object, root: str) -> RequestError:
         return RequestError("unknown_field", f"unknown field; {hint}", field)
     if kind == "missing":
         return RequestError("missing_field", "this field is required", field)
-    if kind in _EXPECTED:
-        return RequestError("wrong_type", f"must be {_EXPECTED[kind]}, not {kind_of(_locate(error, raw)[1])}", field)
+    if kind in EXPECTED:
+        return RequestError("wrong_type", f"must be {EXPECTED[kind]}, not {kind_of(_locate(error, raw)[1])}", field)
     if kind == "string_unicode":
         return RequestError("invalid_unicode", WHOLE_CHARACTERS, field)
     if kind == "literal_error":
         return RequestError("out_of_range", f"must be {context['expected']}", field)
-    for bound, words in _BOUNDS.items():
+    for bound, words in BOUNDS.items():
         if bound in context:
             return RequestError("out_of_range", f"must be {words} {context[bound]:g}", field)
     return RequestError("invalid_request", f"not valid here ({kind})", field)

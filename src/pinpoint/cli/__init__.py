@@ -15,8 +15,9 @@ import typer
 from pinpoint.cli.evaluate import evaluate
 from pinpoint.cli.plan import plan
 from pinpoint.cli.quantize import quantize
+from pinpoint.cli.serve import serve
 
-COMMANDS = (plan, quantize, evaluate)
+COMMANDS = (serve, plan, quantize, evaluate)
 
 app = typer.Typer(
     name="pinpoint",

@@ -54,6 +54,7 @@ class ForestPass:
         scores: one for each ask.
         computed_tokens: tokens that went through the model.
         stored_tokens: tokens whose keys and values came from the prefix store.
+        found, kept: spans that came from the store, and that were put there.
     """
 
     scores: list[AskScores]
@@ -63,6 +64,8 @@ class ForestPass:
     _forest: Forest
     _long: list[bool]
     _layers: dict[bool, dict[int, Layers]]
+    found: frozenset[int] = frozenset()
+    kept: frozenset[int] = frozenset()
     _wrote: bool = False
 
     def explain(self, ask: int, label: str) -> tuple[str, int]:
@@ -185,18 +188,23 @@ class Scorer:
         scores: dict[int, AskScores] = {}
         layers: dict[bool, dict[int, Layers]] = {}
         computed = stored = 0
+        came, went = set[int](), set[int]()
         for kind in sorted(set(long)):
             chosen = [index for index, is_long in enumerate(long) if is_long == kind]
             part, only = forest, None
             if len(chosen) < len(long):
                 part = replace(forest, asks=[forest.asks[index] for index in chosen])
                 only = {span for ask in part.asks for span in forest.ancestry(ask.span)}
-            found, layers[kind], counts = self._score_alike(part, only, kind, explain)
+            found, layers[kind], counts, moved = self._score_alike(part, only, kind, explain)
             scores |= dict(zip(chosen, found, strict=True))
+            came, went = came | moved[0], went | moved[1]
             computed, stored = computed + counts[0], stored + counts[1]
         if not explain:
             layers = {}
-        return ForestPass([scores[i] for i in range(len(long))], computed, stored, self, forest, long, layers)
+        return ForestPass(
+            [scores[i] for i in range(len(long))], computed, stored, self, forest, long, layers,
+            frozenset(came), frozenset(went),
+        )  # fmt: skip
 
     def _is_long(self, forest: Forest, ask: Ask) -> bool:
         if self._short_tokens is None:
@@ -205,8 +213,10 @@ class Scorer:
 
     def _score_alike(
         self, forest: Forest, only: set[int] | None, kind: bool, explain: bool
-    ) -> tuple[list[AskScores], dict[int, Layers], tuple[int, int]]:
-        """Scores of asks that share their frequencies, what is kept of their spans, and tokens computed and stored."""
+    ) -> tuple[list[AskScores], dict[int, Layers], tuple[int, int], tuple[set[int], set[int]]]:
+        """Scores of asks that share their frequencies, what is kept of their spans, tokens computed and stored, and
+        the spans that came from the store and went to it.
+        """
         kept = self._stored(forest, only, kind)
         long = {index for index, ask in enumerate(forest.asks) if _is_bounded(forest, ask)}
         asks = [
@@ -219,8 +229,8 @@ class Scorer:
         if not self.store.max_bytes:
             shared.clear()  # nobody would take the copies
         sums, layers, computed = self._pass(replace(forest, asks=asks), kept, wanted | shared, only, kind)
-        for span in shared & layers.keys():
-            self.store.put(_key(forest, span, kind), layers[span])
+        went = {span for span in shared & layers.keys() if self.store.put(_key(forest, span, kind), layers[span])}
+        came = set(kept)
         layers = {**kept, **layers}
         exact: list[dict[int, float]] = [
             {} if index in long else dict(enumerate(values)) for index, values in enumerate(sums)
@@ -233,7 +243,7 @@ class Scorer:
             for bounds, known in zip(sums, exact, strict=True)
         ]
         stored = sum(len(forest.tokens[span]) for span in kept)
-        return scores, layers, (computed, stored)
+        return scores, layers, (computed, stored), (came, went)
 
     def _settle(
         self, forest: Forest, asks: list[int], bounds: list[list[float]], exact: list[dict[int, float]],
@@ -326,8 +336,13 @@ def _failures_refused() -> Iterator[None]:
 
 
 def _key(forest: Forest, span: int, long: bool) -> Key:
-    """What a span is kept by: its path, and for that of long prompts a mark that no token is."""
-    return ((-1,), *forest.path(span)) if long else forest.path(span)
+    """What a span is kept by: its path, and before it, with marks that no token is, whether it is of long prompts and
+    whose it is.
+    """
+    path, owner = forest.path(span), forest.owners[span]
+    if owner:
+        path = ((-2, *owner.encode("utf-8")), *path)
+    return ((-1,), *path) if long else path
 
 
 def _is_bounded(forest: Forest, ask: Ask) -> bool:

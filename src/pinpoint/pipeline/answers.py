@@ -48,7 +48,8 @@ def document_answer(task: Task, options: Options, fitted: Fitted, measured: Sequ
 def task_answer(task: Task, options: Options, scores: Sequence[Scores]) -> Answer:
     """The answer to a task from the scores of its questions."""
     if task.kind == "yes_no":
-        return decide_yes_no(*scores[0].log_probs, options)
+        yes, no = scores[0].log_probs
+        return decide_yes_no(yes, no, options)
     if task.multi_label:
         # The asks of a multi-label task are answered yes or no, in that order.
         pairs = [one.log_probs for one in scores]

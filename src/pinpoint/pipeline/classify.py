@@ -19,7 +19,7 @@ from pinpoint.engine.readings import Memory
 from pinpoint.errors import OutOfMemory
 from pinpoint.pipeline.answers import document_answer, questions
 from pinpoint.pipeline.fair_queue import FairQueue, Lane
-from pinpoint.pipeline.own_tokens import own_tokens
+from pinpoint.pipeline.own_tokens import own_tokens, owned_tokens
 from pinpoint.pipeline.passes import Engine, Measured, Outcome, PassFigures, measure
 from pinpoint.pipeline.preparation import Preparation, Reading
 from pinpoint.prompting.taxonomy import labels_sha
@@ -127,13 +127,15 @@ class Work:
             tokens_written=sum(one.written_tokens for one in measured),
             batches=len(passes),
         )
+        found, kept = owned_tokens(measured)
         return (
             Response(
                 results=tuple(results),
                 usage=Usage(
                     prompt_tokens=counts.tokens_asked,
-                    cached_tokens=max(0, counts.tokens_asked - self._own_tokens()),
+                    cached_tokens=max(0, counts.tokens_asked - self._own_tokens() + found),
                     completion_tokens=counts.tokens_written,
+                    cache_write_tokens=kept,
                 ),
                 timing=self._timing(passes, loading_s),
                 memory=self._memory(passes),

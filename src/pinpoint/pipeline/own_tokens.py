@@ -3,7 +3,8 @@
 It is a function of the job alone. What the worker really computed depends on whom the job shared its passes with and on
 what was kept from others before it, and would tell a caller what others ask.
 
-Where a `prompt_cache_key` comes to own what is kept from one job to the next, its tokens are taken off here.
+Where a `prompt_cache_key` owns what is kept from one job to the next, nobody else's jobs have a part in it, and it is
+told: `owned_tokens`.
 """
 
 from __future__ import annotations
@@ -11,9 +12,26 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from functools import cache
 
+from pinpoint.pipeline.passes import Measured
 from pinpoint.pipeline.preparation import Preparation, Reading
 from pinpoint.prompting.prompts import PromptBuilder
 from pinpoint.prompting.taxonomy import Task
+
+
+def owned_tokens(measured: Iterable[Measured]) -> tuple[int, int]:
+    """Tokens of a job's beginnings that were kept under its key before the job, and that the job had kept.
+
+    Each beginning counts once, as its first pass found it: what later passes find, the job itself put there.
+    """
+    seen = set[tuple[tuple[int, ...], ...]]()
+    found = kept = 0
+    for one in measured:
+        for beginning in one.beginnings:
+            if beginning.path not in seen:
+                seen.add(beginning.path)
+                found += beginning.tokens if beginning.found else 0
+                kept += beginning.tokens if beginning.kept else 0
+    return found, kept
 
 
 def own_tokens(preparation: Preparation, tasks: Sequence[Task], prompts: PromptBuilder, answered: Iterable[int]) -> int:

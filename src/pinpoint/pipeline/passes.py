@@ -41,6 +41,8 @@ class Pass(Protocol):
         """One for each ask."""
 
     computed_tokens: int
+    found: frozenset[int]  # spans that came from what the engine keeps
+    kept: frozenset[int]  # and that went there
 
     def explain(self, ask: int, label: str) -> tuple[str, int]:
         """A rationale for an answer and its number of tokens."""
@@ -146,6 +148,23 @@ class PassFigures:
 
 
 @dataclass(frozen=True, slots=True)
+class Beginning:
+    """A beginning of a prompt that belongs to its caller alone: what a pass had of it.
+
+    Attributes:
+        path: tokens of its spans from the root, itself the last.
+        tokens: of itself.
+        found: whether it was kept from an earlier pass.
+        kept: whether it is from now on.
+    """
+
+    path: tuple[tuple[int, ...], ...]
+    tokens: int
+    found: bool
+    kept: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Measured:
     """What came of a unit.
 
@@ -156,6 +175,7 @@ class Measured:
         computed_tokens: its part of the pass's, by the tokens that were laid for it; the parts sum to the whole.
         rationale: the reason, where one was asked for and there was something to explain.
         written_tokens: of the rationale.
+        beginnings: of its prompt, where they are the caller's own.
     """
 
     scores: Scores
@@ -164,6 +184,7 @@ class Measured:
     computed_tokens: int
     rationale: str | None = None
     written_tokens: int = 0
+    beginnings: tuple[Beginning, ...] = ()
 
 
 # None: nobody waited for the unit any more when its turn came.
@@ -233,6 +254,7 @@ def _run(units: Sequence[Unit], engine: Engine) -> list[Measured]:
         for unit, ask, one in zip(units, asks, scores, strict=True):
             name = None if unit.explained is None else unit.explained(one)
             reasons.append((None, 0) if name is None else done.explain(ask, name))
+        owned = _beginnings(forest, done)
         decode_s = time.perf_counter() - measured_s
         computed = done.computed_tokens
     figures = PassFigures(
@@ -248,6 +270,21 @@ def _run(units: Sequence[Unit], engine: Engine) -> list[Measured]:
     # Cumulative, so that the roundings cancel.
     marks = [computed * tokens // forest.total_tokens for tokens in laid]
     return [
-        Measured(one, figures, unit.asked_tokens, after - before, *reason)
-        for unit, one, before, after, reason in zip(units, scores, marks, marks[1:], reasons, strict=False)
+        Measured(one, figures, unit.asked_tokens, after - before, why, written, owned.get(forest.asks[ask].span, ()))
+        for unit, one, ask, before, after, (why, written) in zip(
+            units, scores, asks, marks, marks[1:], reasons, strict=False
+        )
     ]
+
+
+def _beginnings(forest: Forest, done: Pass) -> dict[int, tuple[Beginning, ...]]:
+    """By the span of each ask of a caller with a key of its own, what the pass had of its shared beginnings."""
+    made: dict[int, Beginning] = {}
+    owned: dict[int, tuple[Beginning, ...]] = {}
+    for span in {ask.span for ask in forest.asks if forest.owners[ask.span]}:
+        shared = [one for one in forest.ancestry(span) if forest.shared[one]]
+        for one in shared:
+            if one not in made:
+                made[one] = Beginning(forest.path(one), len(forest.tokens[one]), one in done.found, one in done.kept)
+        owned[span] = tuple(made[one] for one in shared)
+    return owned

@@ -76,7 +76,9 @@ class Preparation:
             for task in self._request.tasks:
                 best, explained = _exact_best(task, self._request.options), self._explained(task)
                 for tokens in outcome.fitted[task.name].parts:
-                    for prompt in self._engine.prompts.ask(task, self.questions[task.name], tokens):
+                    for prompt in self._engine.prompts.ask(
+                        task, self.questions[task.name], tokens, self._request.cache_key
+                    ):
                         yield Unit(prompt, document, best, explained)
 
     def count(self) -> tuple[list[int], int]:

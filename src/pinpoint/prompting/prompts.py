@@ -59,22 +59,23 @@ class Question:
 
 @dataclass(frozen=True, slots=True)
 class Prompt:
-    """One prompt: its spans, root first, which of them other prompts are likely to share, and its labels."""
+    """One prompt: its spans, root first, which of them other prompts are likely to share, its labels, and its owner."""
 
     path: tuple[tuple[int, ...], ...]
     shared: tuple[bool, ...]
     trie: LabelTrie
+    owner: str = ""
 
     def add_to(self, forest: Forest, exact_best: int | None = None) -> int:
         """Add what `forest` has not got of it; returns the index of its ask."""
         span = NO_PARENT
         for tokens, shared in zip(self.path, self.shared, strict=True):
-            span = forest.add(tokens, span, shared=shared)
+            span = forest.add(tokens, span, shared=shared, owner=self.owner)
         return forest.ask(span, self.trie, exact_best)
 
     def new_tokens(self, forest: Forest) -> int:
         """How many tokens `add_to` would add."""
-        return forest.new_tokens(self.path) + len(self.trie.tokens)
+        return forest.new_tokens(self.path, self.owner) + len(self.trie.tokens)
 
 
 class PromptBuilder:
@@ -111,15 +112,20 @@ class PromptBuilder:
         """The prompts that ask `task` about a document: one for a choice, one a label with `multi_label`."""
         return list(self.ask(task, self.questions(task), document))
 
-    def ask(self, task: Task, questions: Sequence[Question], document: Sequence[int]) -> Iterator[Prompt]:
-        """The prompts of `lay` for questions that are encoded, each laid when it is asked for."""
+    def ask(
+        self, task: Task, questions: Sequence[Question], document: Sequence[int], owner: str = ""
+    ) -> Iterator[Prompt]:
+        """The prompts of `lay` for questions that are encoded, each laid when it is asked for.
+
+        `owner` is whose their beginnings are, in a pass and in the prefix store.
+        """
         fenced = self.fenced(document)
         for question in questions:
             if self.document_first(task, question, len(document)):
                 path, shared = (self._root, fenced, question.tokens + self._ending), (True, False, False)
             else:
                 path, shared = (self._root, question.tokens, fenced + self._ending), (True, True, False)
-            yield Prompt(path, shared, question.trie)
+            yield Prompt(path, shared, question.trie, owner)
 
     def document_first(self, task: Task, question: Question, document_tokens: int) -> bool:
         """Whether the document precedes this question. Those of a multi-label task only ever share the document."""

@@ -48,6 +48,7 @@ class Forest:
         shared: whether other forests are likely to hold the span too, so that its keys and values are worth keeping.
         asks: in the order in which they were added; scores come back in that order.
         total_tokens: tokens of all spans and tries.
+        owners: whose each span is; those of two owners are never one, however equal.
     """
 
     tokens: list[tuple[int, ...]] = field(default_factory=list)
@@ -55,10 +56,11 @@ class Forest:
     shared: list[bool] = field(default_factory=list)
     asks: list[Ask] = field(default_factory=list)
     total_tokens: int = 0
-    _known: dict[tuple[int, tuple[int, ...]], int] = field(default_factory=dict)
+    owners: list[str] = field(default_factory=list)
+    _known: dict[tuple[int, tuple[int, ...], str], int] = field(default_factory=dict)
 
-    def add(self, tokens: Sequence[int], parent: int = NO_PARENT, *, shared: bool = False) -> int:
-        """Add a span under `parent` and return its index; an equal span there is reused.
+    def add(self, tokens: Sequence[int], parent: int = NO_PARENT, *, shared: bool = False, owner: str = "") -> int:
+        """Add a span under `parent` and return its index; an equal span there, of the same owner, is reused.
 
         Raises:
             ValueError: the span is empty or the parent does not exist.
@@ -66,11 +68,12 @@ class Forest:
         ids = tuple(tokens)
         if not ids or not NO_PARENT <= parent < len(self.tokens):
             raise ValueError(f"a span needs tokens and an existing parent, got {len(ids)} tokens under {parent}")
-        span = self._known.setdefault((parent, ids), len(self.tokens))
+        span = self._known.setdefault((parent, ids, owner), len(self.tokens))
         if span == len(self.tokens):
             self.tokens.append(ids)
             self.parents.append(parent)
             self.shared.append(shared)
+            self.owners.append(owner)
             self.total_tokens += len(ids)
         return span
 
@@ -80,11 +83,11 @@ class Forest:
         self.total_tokens += len(trie.tokens)
         return len(self.asks) - 1
 
-    def new_tokens(self, path: Sequence[Sequence[int]]) -> int:
-        """Tokens that adding the spans of `path`, one under the other from a root, would add."""
+    def new_tokens(self, path: Sequence[Sequence[int]], owner: str = "") -> int:
+        """Tokens that adding the spans of `path`, one under the other from a root, would add for an owner."""
         parent = NO_PARENT
         for position, tokens in enumerate(path):
-            known = self._known.get((parent, tuple(tokens)))
+            known = self._known.get((parent, tuple(tokens), owner))
             if known is None:
                 return sum(map(len, path[position:]))
             parent = known

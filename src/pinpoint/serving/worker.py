@@ -19,11 +19,13 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
-from pinpoint.api.adapters import zero_shot_answer
 from pinpoint.api.least_bytes import check_least_bytes
 from pinpoint.api.limits import Limits
 from pinpoint.api.request import Request, parse_request
-from pinpoint.api.response import Response, check_wire, error_envelope
+from pinpoint.api.response import Response, check_wire
+from pinpoint.api.served import check_model, model_names, models_body
+from pinpoint.api.shapes import answer_in_shape
+from pinpoint.api.ways import find_way, job_error
 from pinpoint.errors import CapacityError, PinpointError, RequestError
 from pinpoint.pipeline.classify import JobCounts, Work
 from pinpoint.pipeline.fair_queue import Lane
@@ -81,6 +83,8 @@ class Worker:
         )
         self._engine: Engine | None = None
         self._leaving = False
+        self._pass_began_s: float | None = None
+        self._began_s = time.time()
 
     def load(self) -> Engine:
         """The engine; loaded on the first call.
@@ -97,10 +101,44 @@ class Worker:
         return self._engine
 
     async def handle(self, job: Any) -> Any:
-        """Answer one job: the value of `output`, or `{"error": "<code>: <message> (<field>)"}`."""
-        arrived_s = time.perf_counter()
+        """Answer one job: the value of `output`, or `{"error": "<code>: <message> (<field>)"}`.
+
+        What fails a job in a decision format is told in that format's JSON, inside of the string.
+        """
         if _asks_for_health(job):
-            return {**self.health.verdict.to_wire(), **self.metrics.told()}
+            return self.told()
+        try:
+            return await self.answer(job)
+        except PinpointError as error:
+            return job_error(error, job.get("input") if isinstance(job, dict) else None)
+
+    def told(self) -> dict[str, Any]:
+        """What a health job is answered."""
+        return {**self.health.verdict.to_wire(), **self.metrics.told()}
+
+    @property
+    def leaving(self) -> bool:
+        """Whether the device failed, and the process ends in a moment."""
+        return self._leaving
+
+    @property
+    def ready(self) -> bool:
+        """Whether the engine is loaded."""
+        return self._engine is not None
+
+    @property
+    def pass_s(self) -> float:
+        """How long the forward pass has run that is running now; 0 where none is."""
+        began_s = self._pass_began_s
+        return 0.0 if began_s is None else time.monotonic() - began_s
+
+    async def answer(self, job: Any) -> Any:
+        """Answer one job: plain values, fit for JSON.
+
+        Raises:
+            PinpointError: whatever failed it, counted and logged.
+        """
+        arrived_s = time.perf_counter()
         job_id = job["id"] if isinstance(job, dict) and isinstance(job.get("id"), str) else ""
         try:
             return await self._answer(job, job_id, arrived_s)
@@ -119,7 +157,7 @@ class Worker:
         )
         if failure.restart:
             self._leave(failure)
-        return error_envelope(failure)
+        raise failure.with_traceback(None)
 
     async def _answer(self, job: Any, job_id: str, arrived_s: float) -> Any:
         """The answer within the job's deadline."""
@@ -128,6 +166,8 @@ class Worker:
         deadline_s = _deadline_s(job, self.settings.job_deadline_s)
         try:
             async with asyncio.timeout(deadline_s) as deadline:
+                if _asks_for_models(job["input"]):
+                    return models_body(self._names(await self._batcher.engine()), self._began_s)
                 return await self._answer_once(job, job_id, arrived_s)
         except TimeoutError:
             if not deadline.expired():
@@ -161,7 +201,8 @@ class Worker:
         """The request, its digest, and its work begun where nothing is in the way: one turn in a thread for all."""
         request, engine = parse_request(raw, self._limits), self._engine
         waits = engine is None or self._poison.remembers or self._ledger.holds(job_id)
-        return request, input_digest(raw), None if waits or engine is None else _begin(request, engine, arrived_s)
+        digest = input_digest(raw) if job_id else b""
+        return request, digest, None if waits or engine is None else self._begin(request, engine, arrived_s)
 
     async def _compute(
         self, job: dict[str, Any], job_id: str, request: Request, begun: Begun | None, arrived_s: float,
@@ -173,7 +214,7 @@ class Worker:
         engine = await self._batcher.engine()
         loads_s = time.perf_counter() - loads_s
         if begun is None:
-            begun = await self._in_thread(lambda: _begin(request, engine, arrived_s))
+            begun = await self._in_thread(lambda: self._begin(request, engine, arrived_s))
         work, left = begun
         # Whoever is cancelled, or past the deadline, leaves between two turns.
         while left:
@@ -195,6 +236,16 @@ class Worker:
         self.metrics.job_done(record)
         return wire, answer
 
+    def _begin(self, request: Request, engine: Engine, arrived_s: float) -> Begun:
+        """A job's work with its first turn of encoding done."""
+        if request.asked is not None:
+            check_model(request.asked.model, self._names(engine))
+        work = Work(request, engine, arrived_s)
+        return work, work.prepare(TURN_CHARS)
+
+    def _names(self, engine: Engine) -> tuple[str, ...]:
+        return model_names(engine.info("").name, self.settings.served_model_names)
+
     def _lane(self, work: Work, job_id: str, *, alone: bool) -> Lane:
         """The units of a job, unless its answer would be too large in any case.
 
@@ -207,9 +258,7 @@ class Worker:
     def _wire(
         self, request: Request, response: Response, counts: JobCounts, job_id: str
     ) -> tuple[Any, bytes, JobRecord]:
-        wire: Any = response.to_wire()
-        if request.shape == "zero_shot":
-            wire = zero_shot_answer(request.sequences, response.results, request.single)
+        wire = answer_in_shape(request, response)
         size_bytes = check_wire(wire, self.settings.max_response_bytes)
         record = JobRecord(
             job_id=job_id,
@@ -233,8 +282,12 @@ class Worker:
     @contextmanager
     def _around(self, job_ids: list[str]) -> Iterator[None]:
         """Around each batch: markers for those who find this process dead, the watchdog, and a look at the memory."""
-        with self._poison.running(job_ids), sdk_guards.forward():
-            yield
+        self._pass_began_s = time.monotonic()
+        try:
+            with self._poison.running(job_ids), sdk_guards.forward():
+                yield
+        finally:
+            self._pass_began_s = None
         if self._engine is not None and self._engine.drifted:
             sdk_guards.request_replacement("memory_drift")
 
@@ -244,12 +297,6 @@ class Worker:
             self._leaving = True
             log.critical("leaving: %s", error.wire())
             asyncio.get_running_loop().call_later(LEAVING_S, os._exit, 1)
-
-
-def _begin(request: Request, engine: Engine, arrived_s: float) -> Begun:
-    """A job's work with its first turn of encoding done."""
-    work = Work(request, engine, arrived_s)
-    return work, work.prepare(TURN_CHARS)
 
 
 def _asks_for_health(job: Any) -> bool:
@@ -267,3 +314,8 @@ def _deadline_s(job: dict[str, Any], default_s: float) -> float | None:
 
 def _ms_since(began_s: float) -> float:
     return (time.perf_counter() - began_s) * 1e3
+
+
+def _asks_for_models(raw: Any) -> bool:
+    """Whether a job's input is the route of the models. Raises RequestError as `find_way` does."""
+    return isinstance(raw, dict) and find_way(raw).shape == "models"

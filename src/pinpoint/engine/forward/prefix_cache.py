@@ -1,8 +1,9 @@
 """Keys and values that outlive a layer: those of shared prompt beginnings between passes, and of a pass for its next.
 
 The store is bounded in bytes and drops what was used longest ago. Its key is the whole token path from the root,
-beside the model and the prompt version: nothing that a tenant sent is ever shared but by equality of all of it. What
-is stored is a copy, so that a pass's own tensors can go.
+beside the model and the prompt version: nothing that a tenant sent is ever shared but by equality of all of it. Where
+a tenant names a key of its own (`prompt_cache_key`), that is part of the store's, and nothing is shared with others.
+What is stored is a copy, so that a pass's own tensors can go.
 
 Axes: G key-value heads, T row tokens, P kept tokens, n tokens of a span, D head size.
 """
@@ -45,16 +46,17 @@ class PrefixStore:
         self._entries.move_to_end(path)
         return layers
 
-    def put(self, path: Key, layers: Layers) -> None:
-        """Keep a span, at the price of those used longest ago; one that is larger than the store is not kept."""
+    def put(self, path: Key, layers: Layers) -> bool:
+        """Keep a span, at the price of those used longest ago; whether it is: one larger than the store is not."""
         size = sum(tensor.numel() * tensor.element_size() for pair in layers for tensor in pair)
         if size > self.max_bytes or path in self._entries:
-            return
+            return path in self._entries
         while self.bytes + size > self.max_bytes:
             _, old = self._entries.popitem(last=False)
             self.bytes -= sum(tensor.numel() * tensor.element_size() for pair in old for tensor in pair)
         self._entries[path] = layers
         self.bytes += size
+        return True
 
     def clear(self) -> None:
         """Forget everything."""
