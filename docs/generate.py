@@ -14,7 +14,7 @@ from typing import Any, Literal, get_args, get_origin
 
 import cog  # type: ignore[import-not-found]  # exists while cog runs
 import typer
-from pydantic import AliasChoices
+from pydantic import AliasChoices, SecretStr
 from pydantic.fields import FieldInfo
 
 from pinpoint.api.limits import Limits
@@ -37,7 +37,7 @@ def table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> list[str]:
     return [f"| {' | '.join(cells)} |" for cells in (head, ("---",) * len(head), *escaped)]
 
 
-def settings(section: Literal["own", "plan", "guards"]) -> list[str]:
+def settings(section: Literal["own", "plan", "guards", "http"]) -> list[str]:
     """The settings of one section: variable, values, default, reason."""
     rows = [
         (_variables(name, field), _values(field), _default(field), field.description or "")
@@ -83,6 +83,8 @@ def _default(field: FieldInfo) -> str:
         return f"`{str(value).lower()}`"
     if isinstance(value, int | float):
         return f"{value:.15g}"
+    if isinstance(value, SecretStr):
+        value = value.get_secret_value()
     return f"`{value}`" if value else "empty"
 
 

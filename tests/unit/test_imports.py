@@ -50,6 +50,11 @@ ONLY_BELOW = {
     "bitsandbytes": "pinpoint.engine",
     "triton": "pinpoint.engine",
     "runpod": "pinpoint.serving",
+    "fastapi": "pinpoint.serving.http",
+    "starlette": "pinpoint.serving.http",
+    "uvicorn": "pinpoint.serving.http",
+    "prometheus_client": "pinpoint.serving.http",
+    "zstandard": "pinpoint.serving.http",
 }
 HEAVY = ("torch", "transformers", "bitsandbytes")
 

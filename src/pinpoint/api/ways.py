@@ -99,9 +99,11 @@ def located(error: PinpointError, way: Way) -> PinpointError:
 
 
 def job_error(error: PinpointError, raw: object) -> dict[str, object]:
-    """Return what fails a whole job: a string, in a decision format the JSON of its error."""
+    """Return what fails a whole job: a string, in a decision format the JSON of its error.
+
+    That is where a worker of vLLM's puts it: the SDK makes a string of an error, and fails the job.
+    """
     way = told_in(raw)
-    error = located(error, way)
     if way.shape == "pinpoint":
         return error_envelope(error)
     told = typesafe_error(error) if way.shape == "systemone" else openai_error(error)

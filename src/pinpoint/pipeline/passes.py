@@ -269,10 +269,11 @@ def _run(units: Sequence[Unit], engine: Engine) -> list[Measured]:
     )
     # Cumulative, so that the roundings cancel.
     marks = [computed * tokens // forest.total_tokens for tokens in laid]
+    beginnings = [owned.get(forest.asks[ask].span, ()) for ask in asks]
     return [
-        Measured(one, figures, unit.asked_tokens, after - before, why, written, owned.get(forest.asks[ask].span, ()))
-        for unit, one, ask, before, after, (why, written) in zip(
-            units, scores, asks, marks, marks[1:], reasons, strict=False
+        Measured(one, figures, unit.asked_tokens, after - before, why, written, begins)
+        for unit, one, begins, before, after, (why, written) in zip(
+            units, scores, beginnings, marks, marks[1:], reasons, strict=False
         )
     ]
 

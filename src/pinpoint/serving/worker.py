@@ -25,7 +25,7 @@ from pinpoint.api.request import Request, parse_request
 from pinpoint.api.response import Response, check_wire
 from pinpoint.api.served import check_model, model_names, models_body
 from pinpoint.api.shapes import answer_in_shape
-from pinpoint.api.ways import find_way, job_error
+from pinpoint.api.ways import find_way, job_error, located, told_in
 from pinpoint.errors import CapacityError, PinpointError, RequestError
 from pinpoint.pipeline.classify import JobCounts, Work
 from pinpoint.pipeline.fair_queue import Lane
@@ -157,7 +157,7 @@ class Worker:
         )
         if failure.restart:
             self._leave(failure)
-        raise failure.with_traceback(None)
+        raise located(failure, told_in(job.get("input") if isinstance(job, dict) else None)).with_traceback(None)
 
     async def _answer(self, job: Any, job_id: str, arrived_s: float) -> Any:
         """The answer within the job's deadline."""

@@ -15,6 +15,7 @@ from collections.abc import Callable, Coroutine
 from typing import Any
 
 from fastapi import FastAPI
+from prometheus_client import CONTENT_TYPE_LATEST
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
@@ -26,7 +27,7 @@ from pinpoint.errors import PinpointError, RequestError
 from pinpoint.serving.failures import internal_error, place
 from pinpoint.serving.http import openapi
 from pinpoint.serving.http.bodies import read_json
-from pinpoint.serving.http.exposition import CONTENT_TYPE_LATEST, Exposition
+from pinpoint.serving.http.exposition import Exposition
 from pinpoint.serving.http.gate import Gate
 from pinpoint.serving.http.gone import Gone, unless_gone
 from pinpoint.serving.worker import Worker

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import json
 import zlib
 from collections.abc import Callable
@@ -17,6 +18,8 @@ from pinpoint.errors import CapacityError, RequestError
 # large is read to its end and thrown away, within these many times the limit.
 THROWN_AWAY = 4
 _GZIP_WINDOW = 16 + zlib.MAX_WBITS
+LARGEST_WINDOW = 2**23  # bytes, of zstd: what every decoder is asked to have
+LARGE_BYTES = 65_536  # some 0.5 ms to read
 
 
 async def read_json(request: Request, max_bytes: int, body_s: float, grows: Callable[[int], None]) -> Any:
@@ -31,16 +34,21 @@ async def read_json(request: Request, max_bytes: int, body_s: float, grows: Call
     Raises:
         RequestError: too large, too slow, not JSON by its own word or by the look of it, or packed in another way.
     """
-    unpack = _unpacker(request.headers.get("content-encoding", ""), max_bytes)
-    _check_type(request.headers.get("content-type", ""), request.url.path)
-    body, arrived, refused = bytearray(), 0, None
+    body, arrived = bytearray(), 0
+    refused: RequestError | CapacityError | None = None
+    unpack: Callable[[bytes, bytearray], None] | None = None
+    try:
+        unpack = _unpacker(request.headers.get("content-encoding", ""), max_bytes)
+        _check_type(request.headers.get("content-type", ""), request.url.path)
+    except RequestError as error:
+        refused = error.with_traceback(None)
     try:
         async with asyncio.timeout(body_s):
             async for piece in request.stream():
                 arrived += len(piece)
                 if arrived > max_bytes * THROWN_AWAY:
                     break
-                if refused is None:
+                if refused is None and unpack is not None:
                     try:
                         unpack(piece, body)
                         grows(len(body))
@@ -64,9 +72,6 @@ async def parse(body: bytes) -> Any:
     if len(body) > LARGE_BYTES:
         return await asyncio.to_thread(_parse, body)
     return _parse(body)
-
-
-LARGE_BYTES = 65_536  # some 0.5 ms to read
 
 
 def _parse(body: bytes) -> Any:
@@ -120,7 +125,7 @@ def _unpacker(encoding: str, max_bytes: int) -> Callable[[bytes, bytearray], Non
 def _zstd(max_bytes: int) -> Callable[[bytes, bytearray], None]:
     """The client of TypeSafe packs with it where it can. A frame that needs a large window is refused."""
     out = _Bounded(max_bytes)
-    writer = zstandard.ZstdDecompressor(max_window_size=2**27).stream_writer(out, write_size=65_536)
+    writer = zstandard.ZstdDecompressor(max_window_size=LARGEST_WINDOW).stream_writer(out, write_size=65_536)
 
     def unpack(piece: bytes, body: bytearray) -> None:
         out.body = body
@@ -132,14 +137,15 @@ def _zstd(max_bytes: int) -> Callable[[bytes, bytearray], None]:
     return unpack
 
 
-class _Bounded:
+class _Bounded(io.BytesIO):
     """A file that a decompressor writes to, no more than the limit."""
 
     def __init__(self, max_bytes: int) -> None:
+        super().__init__()
         self.body = bytearray()
         self._max_bytes = max_bytes
 
-    def write(self, piece: bytes) -> int:
+    def write(self, piece: Any) -> int:
         """Take a piece."""
         if len(self.body) + len(piece) > self._max_bytes:
             raise too_large(self._max_bytes)

@@ -10,7 +10,6 @@ from contextlib import contextmanager
 from pinpoint.errors import CapacityError, RequestError
 
 BODIES_IN_FLIGHT = 4  # times the limit of one: what all of them may take
-DRAINING = "draining"
 
 
 class Gate:
@@ -50,7 +49,7 @@ class Gate:
             CapacityError: `overloaded`, or `draining`.
         """
         if self.draining:
-            raise CapacityError(DRAINING, "this server is about to end; send the request to another, or again later")
+            raise CapacityError("draining", "this server is about to end; send the request to another, or again later")
         if self.in_flight >= self._max_requests:
             raise CapacityError(
                 "overloaded",

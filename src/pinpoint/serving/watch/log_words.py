@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import re
 
+from pinpoint.api import decisions
+from pinpoint.api.conversation import FunctionCall, FunctionCallOutput, UserMessage
+from pinpoint.api.decisions import DecisionsBody
 from pinpoint.api.schema import (
     UNSERVED,
     CriteriaFields,
@@ -16,10 +19,23 @@ from pinpoint.api.schema import (
     ZeroShotFields,
     ZeroShotParameters,
 )
+from pinpoint.api.systemone import SystemOneBody
 
 MAX_ID_CHARS = 64
 
+_FORMATS = (
+    DecisionsBody,
+    decisions.Choice,
+    decisions.ScoreQuestion,
+    decisions.Predicate,
+    decisions.ChoiceQuestion,
+    SystemOneBody,
+    UserMessage,
+    FunctionCall,
+    FunctionCallOutput,
+)
 _MODELS = (
+    *_FORMATS,
     CriteriaFields,
     LevelFields,
     JobFields,
