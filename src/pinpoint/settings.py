@@ -154,6 +154,71 @@ class Settings(BaseSettings):
         "one document",
         json_schema_extra=_of("bytes"),
     )
+    max_file_bytes: int = Field(
+        default=20_000_000,
+        ge=1000,
+        le=1_000_000_000,
+        description="Of one file, sent or fetched. A request with its files in it has at most what the platform takes; "
+        "larger ones come by `url`",
+        json_schema_extra=_of("bytes"),
+    )
+    file_s: float = Field(
+        default=30.0,
+        ge=1,
+        le=3600,
+        allow_inf_nan=False,
+        description="Reading one file, OCR aside. 10,000 pages of text take about as long",
+        json_schema_extra=_of("seconds"),
+    )
+    file_processes: int = Field(
+        default=2,
+        ge=1,
+        le=64,
+        description="Processes that read files, each with at most 1.5 GB of address space; they start with the first "
+        "file. One job uses all but one of them at a time",
+        json_schema_extra=_of("processes"),
+    )
+    ocr: Literal["on", "off"] = Field(
+        default="on",
+        description="Whether pages that are pictures are read by OCR; `off` refuses a document of such pages alone as "
+        "`needs_ocr`. The libraries are an extra: `pip install 'pinpoint[ocr]'`",
+    )
+    ocr_pages: int = Field(
+        default=50,
+        ge=1,
+        le=10_000,
+        description="Pages of one file that OCR reads; a page takes one to four seconds of one core",
+        json_schema_extra=_of("pages"),
+    )
+    ocr_s: float = Field(
+        default=120.0,
+        ge=1,
+        le=36_000,
+        allow_inf_nan=False,
+        description="OCR of one file; pages that are not reached are said",
+        json_schema_extra=_of("seconds"),
+    )
+    ocr_processes: int = Field(
+        default=2,
+        ge=1,
+        le=64,
+        description="Processes that recognise pages, one core and about 1 GB each; they start with the first scan",
+        json_schema_extra=_of("processes"),
+    )
+    url_allowlist: str = Field(
+        default="",
+        description="Hosts from which `url` may be fetched, by commas: `files.example.com,*.s3.amazonaws.com`; `*.` "
+        "stands for all names below, `*` alone for every host of the open internet. Empty: nothing is fetched",
+    )
+    url_allow_http: bool = Field(default=False, description="Fetch over connections that are not encrypted as well")
+    fetch_s: float = Field(
+        default=30.0,
+        ge=0.1,
+        le=3600,
+        allow_inf_nan=False,
+        description="From the look-up of a host's name to the last byte of the file, redirects included",
+        json_schema_extra=_of("seconds"),
+    )
     state_dir: str = Field(
         default="",
         description="A folder that outlives the worker, where jobs that ended it are remembered; empty: "

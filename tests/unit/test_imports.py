@@ -20,7 +20,8 @@ ROOT = Path(__file__).parents[2]
 MAY_IMPORT = {
     "__main__": "cli",
     "cli": "serving pipeline api engine.loading planning checkpoints settings errors",
-    "serving": "serving.sdk_guards serving.watch serving.streams pipeline api engine engine.loading settings errors",
+    "serving": "serving.sdk_guards serving.watch serving.streams pipeline api engine engine.loading documents settings "
+    "errors",
     "serving.sdk_guards": "serving.watch serving.streams serving.secrets errors",
     "serving.watch": "api engine.readings",
     "serving.streams": "serving.secrets",

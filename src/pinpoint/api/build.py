@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import binascii
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -11,6 +12,7 @@ from pinpoint.api.schema import DocumentFields, JobFields, LabelFields, TaskFiel
 from pinpoint.documents.text import (
     WHOLE_CHARACTERS,
     Document,
+    File,
     RejectedDocument,
     clean_pages,
     clean_text,
@@ -22,6 +24,7 @@ from pinpoint.errors import DocumentError, RequestError
 from pinpoint.prompting.taxonomy import Label, Task, find_duplicate, find_look_alikes
 
 MIN_LABELS = 2  # one label is no question
+OF_FILES = ("mime", "filename", "attachments")
 
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")  # the last two are line breaks outside the control characters
 
@@ -40,7 +43,7 @@ def build_document(identity: str, index: int, content: str | Sequence[str], fiel
     return Document(identity, index, pages, "text", tuple(warnings), field)
 
 
-def refuse_nothing(documents: Sequence[Document | RejectedDocument]) -> None:
+def refuse_nothing(documents: Sequence[Document | RejectedDocument | File]) -> None:
     """Raise RequestError `empty_text` where the request's only document is empty.
 
     Among others an empty page of a scan is a matter of its document. Alone it is a mistake of the program that sent the
@@ -53,8 +56,14 @@ def refuse_nothing(documents: Sequence[Document | RejectedDocument]) -> None:
 
 def build_from_fields(
     identity: str, index: int, fields: DocumentFields | JobFields, parent: str, limits: Limits
-) -> Document | RejectedDocument:
-    """Return the document whose form, `text` or `pages`, was sent. Raises RequestError."""
+) -> Document | RejectedDocument | File:
+    """Return the document whose form was sent; a file is not read yet. Raises RequestError."""
+    for form in ("base64", "url"):
+        if form in fields.model_fields_set:
+            return _file(identity, index, fields, join(parent, form), limits)
+    for about in OF_FILES:
+        if about in fields.model_fields_set:
+            raise RequestError("conflicting_fields", "goes with `base64` or `url`", join(parent, about))
     if "text" in fields.model_fields_set:
         return build_document(identity, index, fields.text, join(parent, "text"))
     field = join(parent, "pages")
@@ -63,12 +72,37 @@ def build_from_fields(
     return build_document(identity, index, fields.pages, field)
 
 
-def build_documents(members: Sequence[DocumentFields], limits: Limits) -> tuple[Document | RejectedDocument, ...]:
+def _file(
+    identity: str, index: int, fields: DocumentFields | JobFields, field: str, limits: Limits
+) -> File | RejectedDocument:
+    about = {}
+    for name in ("mime", "filename"):
+        value: str = getattr(fields, name) or ""
+        if len(value) > limits.max_id_chars:
+            where = join(field.rpartition(".")[0], name)
+            raise RequestError("too_large", f"{len(value)} characters, at most {limits.max_id_chars}", where)
+        about[name] = value
+    content = b""
+    if "base64" in fields.model_fields_set:
+        try:
+            # Line breaks are what encoders of mail put in; nothing else that is not of the alphabet is let pass.
+            content = binascii.a2b_base64(fields.base64.replace("\r", "").replace("\n", ""), strict_mode=True)
+        except ValueError:
+            return RejectedDocument(
+                identity, index,
+                DocumentError("invalid_base64", "not base64: A-Z, a-z, 0-9, + and /, padded with =, no prefix", field),
+            )  # fmt: skip
+    return File(identity, index, field, content, fields.url, attachments=fields.attachments, **about)
+
+
+def build_documents(
+    members: Sequence[DocumentFields], limits: Limits
+) -> tuple[Document | RejectedDocument | File, ...]:
     """Return the members of `documents`, each with an id of its own: the caller's, or its index."""
     if len(members) > limits.max_documents:
         raise _too_many("documents", len(members), limits.max_documents, "documents")
     seen: dict[str, int] = {}
-    documents = []
+    documents = list[Document | RejectedDocument | File]()
     for index, member in enumerate(members):
         parent = join("documents", index)
         identity = str(index) if member.id is None else member.id

@@ -38,6 +38,7 @@ class Limits:
     max_values: int = 100_000  # values anywhere in a request: walked in 60 ms; 1,000 documents of 90 pages each
     max_fields: int = 1_100  # in one object: a prior has one per label, everything else has fewer
     max_text_chars: int = 4_000_000  # of all strings together: about 1 million tokens, and four words of 1 MB
+    max_file_chars: int = 28_000_000  # of all `base64` together: 20 MB of files, what the platform takes in a request
     max_documents: int = 1_000  # per job: results stay under the platform's 10 MB at 100 labels each
     max_pages: int = 10_000  # per document: a longer one is many documents
     max_tasks: int = 64  # each is asked of each document
@@ -96,6 +97,7 @@ class _Bounds:
         self.root = root
         self.values = 0
         self.chars = 0
+        self.file_chars = 0
         self.path: list[object] = []
 
     def walk(self, raw: object) -> None:
@@ -137,7 +139,8 @@ class _Bounds:
 
     def _leaf(self, value: object) -> None:
         if isinstance(value, str):
-            self._spend(value)
+            # Where it is no document's, it is an unknown field, which is refused next.
+            self._spend_file(value) if self.path[-1:] == ["base64"] else self._spend(value)
         elif isinstance(value, float) and not math.isfinite(value):
             raise self._refuse("out_of_range", "NaN and Infinity are not numbers of JSON; send a finite number")
         elif isinstance(value, int) and value.bit_length() > 63:
@@ -154,6 +157,15 @@ class _Bounds:
                 "too_large",
                 f"more than {self.limits.max_text_chars} characters, spelled out (NFKC), in one request; send several "
                 "requests",
+            )
+
+    def _spend_file(self, encoded: str) -> None:
+        self.file_chars += len(encoded)
+        if self.file_chars > self.limits.max_file_chars:
+            raise self._refuse(
+                "too_large",
+                f"more than {self.limits.max_file_chars} characters of base64 in one request; send several requests, "
+                "or `url`",
             )
 
     def _refuse(self, code: str, message: str, *more: object) -> RequestError:

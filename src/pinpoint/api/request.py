@@ -13,14 +13,14 @@ from typing import Literal
 
 from pinpoint.api.adapters import parse_zero_shot
 from pinpoint.api.asked import Asked
-from pinpoint.api.build import build_documents, build_from_fields, build_task, check_name, refuse_nothing
+from pinpoint.api.build import OF_FILES, build_documents, build_from_fields, build_task, check_name, refuse_nothing
 from pinpoint.api.decisions import parse_decisions
 from pinpoint.api.limits import ROOT, Limits, check_bounds, join, kind_of
 from pinpoint.api.schema import JobFields, OptionFields, TaskFields, validate
 from pinpoint.api.systemone import parse_systemone
 from pinpoint.api.typed_tasks import build_typed_task
 from pinpoint.api.ways import Way, find_way
-from pinpoint.documents.text import Document, RejectedDocument
+from pinpoint.documents.text import Document, File, RejectedDocument
 from pinpoint.errors import RequestError
 from pinpoint.prompting.taxonomy import Task
 
@@ -55,7 +55,7 @@ class Request:
     `asked` to the decision formats.
     """
 
-    documents: tuple[Document | RejectedDocument, ...]
+    documents: tuple[Document | RejectedDocument | File, ...]
     tasks: tuple[Task, ...]
     options: Options = Options()
     shape: Literal["pinpoint", "zero_shot", "decisions", "systemone"] = "pinpoint"
@@ -68,6 +68,11 @@ class Request:
     def cache_key(self) -> str:
         """Whose part of the prefix store is used; empty for everybody's."""
         return "" if self.asked is None else self.asked.cache_key
+
+    @property
+    def has_files(self) -> bool:
+        """Whether there are documents to be read before anything can be asked about them."""
+        return any(isinstance(document, File) for document in self.documents)
 
 
 def parse_request(raw: object, limits: Limits = Limits()) -> Request:  # noqa: B008 - frozen, so safe to share
@@ -160,8 +165,12 @@ def _require_one(given: set[str], forms: tuple[str, ...], parent: str) -> None:
         raise RequestError("missing_field", f"send one of {', '.join(served)}", join(parent, forms[0]))
 
 
-def _documents(fields: JobFields, limits: Limits) -> tuple[Document | RejectedDocument, ...]:
-    if "documents" not in fields.model_fields_set:
+def _documents(fields: JobFields, limits: Limits) -> tuple[Document | RejectedDocument | File, ...]:
+    if "documents" in fields.model_fields_set:
+        for about in OF_FILES:
+            if about in fields.model_fields_set:
+                raise RequestError("conflicting_fields", "inside `documents`, each file has its own", about)
+    else:
         return (build_from_fields("0", 0, fields, ROOT, limits),)
     if not fields.documents:
         raise RequestError("missing_field", "the list is empty; send at least one document", "documents")

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Literal
 
+from pinpoint.documents.text import FileFacts
 from pinpoint.engine.readings import Memory, ModelInfo
 from pinpoint.errors import CapacityError, InternalError, PinpointError
 
@@ -19,6 +20,7 @@ SCORE_DECIMALS = 6
 TIME_DECIMALS = 1
 GB_DECIMALS = 3
 BYTES_PER_GB = 10**9
+_OF_ALL_INPUTS = ("pages", "tokens", "tokens_dropped", "extractor")
 
 Decision = Literal["accept", "review", "abstain"]
 
@@ -98,12 +100,24 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class DocumentInput:
-    """What the model was shown of a document."""
+    """What the model was shown of a document; `file` where it came as one."""
 
     pages: int
     tokens: int
     tokens_dropped: int
     extractor: str
+    file: FileFacts | None = None
+
+    def to_wire(self) -> dict[str, object]:
+        """Return the value of `input`; what only files have is there for files alone."""
+        wire: dict[str, object] = {name: getattr(self, name) for name in _OF_ALL_INPUTS}
+        if self.file is not None:
+            wire |= {"type": self.file.type, "text_source": list(self.file.text_source)}
+            if self.file.ocr_confidence:
+                wire["ocr_confidence"] = list(self.file.ocr_confidence)
+            if self.file.attachment:
+                wire["attachment"] = self.file.attachment
+        return wire
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +135,7 @@ class DocumentResult:
             "id": self.id,
             "status": "ok",
             "answers": {name: answer.to_wire() for name, answer in self.answers.items()},
-            "input": asdict(self.input),
+            "input": self.input.to_wire(),
             "warnings": list(self.warnings),
         }
 
@@ -167,10 +181,11 @@ class Timing:
     tokenize_ms: float
     forward_ms: float
     total_ms: float
+    read_ms: float | None = None
 
     def to_wire(self) -> dict[str, object]:
-        """Return the value of `timing`."""
-        return {name: round(value, TIME_DECIMALS) for name, value in asdict(self).items()}
+        """Return the value of `timing`; `read_ms` is there where there were files to read."""
+        return {name: round(value, TIME_DECIMALS) for name, value in asdict(self).items() if value is not None}
 
 
 @dataclass(frozen=True, slots=True)

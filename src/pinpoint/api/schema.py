@@ -38,6 +38,11 @@ class DocumentFields(WireModel):
     id: str | None = None
     text: str = ""
     pages: FastList[str] = []
+    base64: str = ""
+    url: str = ""
+    mime: str | None = None
+    filename: str | None = None
+    attachments: Literal["pages", "documents", "none"] = "pages"
 
 
 class LabelFields(WireModel):
@@ -109,6 +114,11 @@ class JobFields(WireModel):
 
     text: str = ""
     pages: FastList[str] = []
+    base64: str = ""
+    url: str = ""
+    mime: str | None = None
+    filename: str | None = None
+    attachments: Literal["pages", "documents", "none"] = "pages"
     documents: FastList[DocumentFields] = []
     labels: FastList[LabelFields] = []
     tasks: dict[str, TaskFields] = {}
@@ -147,11 +157,8 @@ class ZeroShotFields(WireModel):
         return value
 
 
-_EXTRACT = "this version reads plain text only; extract it and send `text` or `pages`"
-
 # Fields of the contract that this version refuses, by place and name, and what to do instead.
 UNSERVED: dict[tuple[str, str], str] = {
-    **{(place, field): _EXTRACT for place in ("job", "document") for field in ("url", "base64", "mime")},
     ("job", "taxonomy"): "this version has no deployed taxonomies; send `labels` or `tasks`",
     ("label", "children"): "this version has flat labels only; send the leaves, named in full",
     ("label", "examples"): "this version has no examples; say it in `description`",

@@ -15,6 +15,7 @@ import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 from dataclasses import field as dataclass_field
+from typing import Literal
 
 from pinpoint.errors import DocumentError
 
@@ -44,6 +45,23 @@ _REMOVED = {
 
 
 @dataclass(frozen=True, slots=True)
+class FileFacts:
+    """What is told of a file that a document was read from.
+
+    Attributes:
+        type: of file.
+        text_source: where each page's text comes from: "embedded", "ocr" or "none".
+        ocr_confidence: of each page, None where it was not recognised; empty where none was.
+        attachment: its name, where it came in another file.
+    """
+
+    type: str
+    text_source: tuple[str, ...]
+    ocr_confidence: tuple[float | None, ...] = ()
+    attachment: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Document:
     """A document ready to be prompted: its pages of clean text, in order; `field` is where it stood in the request."""
 
@@ -53,6 +71,32 @@ class Document:
     extractor: str
     warnings: tuple[str, ...] = ()
     field: str = dataclass_field(default="text", compare=False)
+    file: FileFacts | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class File:
+    """A document that came as a file, or as the address of one, and has not been read.
+
+    Attributes:
+        id: of the document.
+        index: in the request.
+        field: where it stood in the request.
+        content: its bytes, empty where there is an address.
+        url: the address, or nothing.
+        mime: what the caller declares it as, or nothing.
+        filename: what the caller calls it, or nothing.
+        attachments: whether those of a mail are further pages, documents of their own, or left out.
+    """
+
+    id: str
+    index: int
+    field: str
+    content: bytes = dataclass_field(default=b"", repr=False)
+    url: str = dataclass_field(default="", repr=False)
+    mime: str = ""
+    filename: str = ""
+    attachments: Literal["pages", "documents", "none"] = "pages"
 
 
 @dataclass(frozen=True, slots=True)

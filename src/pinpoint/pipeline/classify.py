@@ -109,12 +109,15 @@ class Work:
             weighed += 1 + sum(len(one.scores.log_probs) for one in own if isinstance(one, Measured))
         return len(self._results) < len(self.units)
 
-    def response(self, outcomes: Sequence[Outcome], loading_s: float = 0.0) -> tuple[Response, JobCounts]:
+    def response(
+        self, outcomes: Sequence[Outcome], loading_s: float = 0.0, reading_s: float | None = None
+    ) -> tuple[Response, JobCounts]:
         """The answer, once all is decided.
 
         Args:
             outcomes: what was decided on.
             loading_s: how long the job waited for the model to be loaded, which is not queueing.
+            reading_s: how long its files were fetched and read, which is none either; None where there were none.
         """
         results = self._results
         measured = [one for one in outcomes if isinstance(one, Measured)]
@@ -137,7 +140,7 @@ class Work:
                     completion_tokens=counts.tokens_written,
                     cache_write_tokens=kept,
                 ),
-                timing=self._timing(passes, loading_s),
+                timing=self._timing(passes, loading_s, reading_s),
                 memory=self._memory(passes),
                 model=self._engine.info(labels_sha(self.request.tasks)),
             ),
@@ -162,14 +165,15 @@ class Work:
             baseline_bytes=memory.baseline_bytes - kept_in_baseline,
         )
 
-    def _timing(self, passes: Sequence[PassFigures], loading_s: float) -> Timing:
+    def _timing(self, passes: Sequence[PassFigures], loading_s: float, reading_s: float | None) -> Timing:
         now_s = time.perf_counter()
         first_s = min((one.began_s for one in passes), default=now_s)
         return Timing(
-            queue_ms=max(0.0, first_s - self._arrived_s - self._prepared_s - loading_s) * 1e3,
+            queue_ms=max(0.0, first_s - self._arrived_s - self._prepared_s - loading_s - (reading_s or 0.0)) * 1e3,
             tokenize_ms=self._prepared_s * 1e3,
             forward_ms=sum(one.total_ms for one in passes),
             total_ms=(now_s - self._arrived_s) * 1e3,
+            read_ms=None if reading_s is None else reading_s * 1e3,
         )
 
     def _result(self, reading: Reading, outcomes: Sequence[Outcome]) -> DocumentResult | DocumentFailure:
@@ -191,7 +195,9 @@ class Work:
         return DocumentResult(
             id=document.id,
             answers=answers,
-            input=DocumentInput(len(document.pages), most_cut.tokens, most_cut.dropped, document.extractor),
+            input=DocumentInput(
+                len(document.pages), most_cut.tokens, most_cut.dropped, document.extractor, document.file
+            ),
             warnings=tuple(warnings),
         )
 

@@ -14,7 +14,7 @@ from functools import partial
 
 from pinpoint.api.request import Options, Request
 from pinpoint.api.response import DocumentFailure
-from pinpoint.documents.text import Document, RejectedDocument
+from pinpoint.documents.text import Document, File, RejectedDocument
 from pinpoint.errors import DocumentError, RequestError
 from pinpoint.pipeline.answers import questions, task_answer
 from pinpoint.pipeline.passes import Engine, Scores, Unit
@@ -49,6 +49,8 @@ class Preparation:
         """Begin nothing yet."""
         self._request = request
         self._engine = engine
+        self._documents = [document for document in request.documents if not isinstance(document, File)]
+        assert len(self._documents) == len(request.documents), "files are read before they are prepared"
         self._rooms: dict[str, int] = {}
         self.questions: dict[str, tuple[Question, ...]] = {}
         self.outcomes: list[Reading | DocumentFailure] = []
@@ -97,12 +99,12 @@ class Preparation:
 
     def _prepare(self) -> Iterator[int]:
         """All steps; each yields the characters that it was worth."""
-        documents = sum(isinstance(document, Document) for document in self._request.documents)
+        documents = sum(isinstance(document, Document) for document in self._documents)
         self._refuse_too_many(documents * sum(map(questions, self._request.tasks)))
         for task in self._request.tasks:
             yield from self._read_task(task)
         units = 0
-        for document in self._request.documents:
+        for document in self._documents:
             outcome = yield from self._read(document)
             self.outcomes.append(outcome)
             if isinstance(outcome, Reading):

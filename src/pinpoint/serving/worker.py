@@ -29,10 +29,12 @@ from pinpoint.api.ways import find_way, job_error, located, told_in
 from pinpoint.errors import CapacityError, PinpointError, RequestError
 from pinpoint.pipeline.classify import JobCounts, Work
 from pinpoint.pipeline.fair_queue import Lane
+from pinpoint.pipeline.files import with_files_read
 from pinpoint.pipeline.passes import Engine
 from pinpoint.serving import sdk_guards
 from pinpoint.serving.batcher import Batcher
 from pinpoint.serving.failures import contained, internal_error, place
+from pinpoint.serving.files import file_reader
 from pinpoint.serving.jobs import JobLedger, input_digest
 from pinpoint.serving.model import get_scorer
 from pinpoint.serving.poison import PoisonMemory, state_folder
@@ -81,6 +83,7 @@ class Worker:
             self._around,
             self.metrics.batch_done,
         )
+        self._files = file_reader(settings)
         self._engine: Engine | None = None
         self._leaving = False
         self._pass_began_s: float | None = None
@@ -200,7 +203,7 @@ class Worker:
     def _open(self, raw: Any, job_id: str, arrived_s: float) -> tuple[Request, bytes, Begun | None]:
         """The request, its digest, and its work begun where nothing is in the way: one turn in a thread for all."""
         request, engine = parse_request(raw, self._limits), self._engine
-        waits = engine is None or self._poison.remembers or self._ledger.holds(job_id)
+        waits = engine is None or self._poison.remembers or self._ledger.holds(job_id) or request.has_files
         digest = input_digest(raw) if job_id else b""
         return request, digest, None if waits or engine is None else self._begin(request, engine, arrived_s)
 
@@ -210,6 +213,12 @@ class Worker:
     ) -> tuple[Any, bytes]:  # fmt: skip
         """The answer as plain values and as JSON."""
         suspected = await self._poison.check(job_id)
+        reads_s = None
+        if request.has_files:
+            arrived()  # no pass waits for a file to be read
+            began_s = time.perf_counter()
+            request = await with_files_read(request, self._files)
+            reads_s = time.perf_counter() - began_s
         loads_s = time.perf_counter()
         engine = await self._batcher.engine()
         loads_s = time.perf_counter() - loads_s
@@ -229,7 +238,7 @@ class Worker:
         while await self._in_thread(lambda: work.decide(outcomes, TURN_SCORES)):
             pass
         wire, answer, record = await self._in_thread(
-            lambda: self._wire(request, *work.response(outcomes, loads_s), job_id)
+            lambda: self._wire(request, *work.response(outcomes, loads_s, reads_s), job_id)
         )
         if suspected:
             await self._poison.clear(job_id)

@@ -1,0 +1,126 @@
+"""EML: headers, body and attachments, read with Python's own email package."""
+
+from __future__ import annotations
+
+import email
+import email.policy
+import platform
+from collections.abc import Iterator
+from email.message import EmailMessage, Message
+
+from pinpoint.documents.extracted import Attachment, Extracted, Page
+from pinpoint.documents.file_limits import FileLimits
+from pinpoint.documents.formats.html import visible_text
+from pinpoint.documents.formats.plain import decode
+from pinpoint.errors import DocumentError
+
+HEADERS = ("From", "To", "Cc", "Date", "Subject")
+_SMALL_PICTURE_BYTES = 20_000  # that a text shows inline: a logo, a signature, a tracking dot
+_SIGNATURES = ("application/pkcs7-signature", "application/x-pkcs7-signature", "application/pgp-signature")
+_SEALED = ("application/pkcs7-mime", "application/x-pkcs7-mime", "application/pgp-encrypted")
+_MAX_PARTS = 1_000
+_MAX_NESTING = 20  # of parts in parts; mails that are forwarded on and on reach ten
+
+
+def read(content: bytes, mime: str, limits: FileLimits) -> Extracted:
+    """Headers and body as one page, and the attachments as they are.
+
+    Raises:
+        DocumentError: `nested_too_deep`, `too_many_attachments`.
+    """
+    message = email.message_from_bytes(content, policy=email.policy.default)
+    parts = list(_parts(message, 0))
+    text = [f"{name}: {value}" for name in HEADERS if (value := _header(message, name))]
+    body, warnings = _body(parts)
+    attachments = list[Attachment]()
+    for part in parts:
+        if part is body or _is_alternative(part, body):
+            continue
+        kind = part.get_content_type()
+        if kind in _SEALED:
+            warnings.append("an encrypted or sealed part was not read")
+        elif kind not in _SIGNATURES:
+            raw = _bytes_of(part)
+            if kind.startswith("image/") and not part.is_attachment() and len(raw) < _SMALL_PICTURE_BYTES:
+                continue
+            if raw:
+                attachments.append(Attachment(raw, _declared(part), part.get_filename() or ""))
+    if len(attachments) > limits.max_attachments:
+        raise DocumentError(
+            "too_many_attachments", f"{len(attachments)} attachments, at most {limits.max_attachments} are read"
+        )
+    if body is not None:
+        shown, more = _text_of(body)
+        text += ["", shown]
+        warnings += more
+    return Extracted("eml", f"email of Python {platform.python_version()}", [Page("\n".join(text))], warnings,
+                     attachments)  # fmt: skip
+
+
+def _parts(message: Message, depth: int) -> Iterator[EmailMessage]:
+    """The leaves of a message; a message in it is one of them."""
+    if depth > _MAX_NESTING:
+        raise DocumentError("nested_too_deep", f"parts in parts, more than {_MAX_NESTING} deep")
+    assert isinstance(message, EmailMessage)
+    if depth and message.get_content_type() == "message/rfc822":
+        yield message
+    elif message.is_multipart():
+        for number, part in enumerate(message.iter_parts()):
+            if number > _MAX_PARTS:
+                raise DocumentError("too_many_attachments", f"more than {_MAX_PARTS} parts in the mail")
+            yield from _parts(part, depth + 1)
+    else:
+        yield message
+
+
+def _body(parts: list[EmailMessage]) -> tuple[EmailMessage | None, list[str]]:
+    """The part to read as the body: plain text, unless there is none worth the name and HTML is."""
+    plain = next((part for part in parts if part.get_content_type() == "text/plain" and not _is_file(part)), None)
+    html = next((part for part in parts if part.get_content_type() == "text/html" and not _is_file(part)), None)
+    if plain is None or html is None:
+        return (html if plain is None else plain), []
+    in_plain, in_html = _text_of(plain)[0], _text_of(html)[0]
+    # A plain part that only says "see the HTML" is common, and so are plain parts that lost a table.
+    return (html if len(in_plain.split()) * 2 < len(in_html.split()) else plain), []
+
+
+def _is_alternative(part: EmailMessage, body: EmailMessage | None) -> bool:
+    """Whether a part is the body once more in another type."""
+    return body is not None and part.get_content_type() in ("text/plain", "text/html") and not _is_file(part) and (
+        part.get_content_type() != body.get_content_type()
+    )  # fmt: skip
+
+
+def _is_file(part: EmailMessage) -> bool:
+    return part.is_attachment() or bool(part.get_filename())
+
+
+def _text_of(part: EmailMessage) -> tuple[str, list[str]]:
+    raw = _bytes_of(part)
+    charset = part.get_content_charset() or ""
+    try:
+        text = raw.decode(charset) if charset else decode(raw)[0]
+    except (LookupError, UnicodeDecodeError):
+        text = decode(raw)[0]
+    return visible_text(text) if part.get_content_type() == "text/html" else (text, [])
+
+
+def _bytes_of(part: EmailMessage) -> bytes:
+    if part.get_content_type() == "message/rfc822":
+        inner = part.get_payload()
+        first = inner[0] if isinstance(inner, list) and inner else None
+        return first.as_bytes(policy=email.policy.compat32) if isinstance(first, Message) else b""
+    payload = part.get_payload(decode=True)
+    return payload if isinstance(payload, bytes) else b""
+
+
+def _declared(part: EmailMessage) -> str:
+    charset = part.get_content_charset()
+    return part.get_content_type() + (f"; charset={charset}" if charset else "")
+
+
+def _header(message: Message, name: str) -> str:
+    try:
+        return " ".join(str(message.get(name, "")).split())
+    except (ValueError, IndexError, AttributeError, TypeError):  # of a header that its parser cannot take apart
+        return ""

@@ -1,0 +1,128 @@
+"""Plain text, CSV and TSV: the encoding is found, and rows stay rows."""
+
+from __future__ import annotations
+
+import codecs
+import csv
+import io
+from importlib.metadata import version
+
+from pinpoint.documents.extracted import Extracted, Page
+from pinpoint.documents.file_limits import FileLimits
+from pinpoint.documents.file_types import declared_charset
+from pinpoint.documents.visible import printable
+from pinpoint.errors import DocumentError
+
+CELL_BREAK = " | "
+_MARKS = (
+    (codecs.BOM_UTF8, "utf-8-sig"),
+    (codecs.BOM_UTF32_LE, "utf-32"),
+    (codecs.BOM_UTF32_BE, "utf-32"),
+    (codecs.BOM_UTF16_LE, "utf-16"),
+    (codecs.BOM_UTF16_BE, "utf-16"),
+)
+# What is still written without being named; of the rest, short texts look like too much.
+_GUESSED = ["cp1252", "cp1250", "cp1251", "cp1253", "cp1254", "cp1255", "cp1256", "cp874", "koi8_r", "shift_jis",
+            "euc_jp", "iso2022_jp", "gb18030", "big5", "euc_kr"]  # fmt: skip
+_GUESSED_BYTES = 200_000  # of a text, looked at to guess its encoding
+
+
+def read(content: bytes, mime: str, limits: FileLimits, type_name: str) -> Extracted:
+    """The text as one page, of a table its rows.
+
+    Raises:
+        DocumentError: `invalid_encoding`.
+    """
+    text, extractor = decode(content, mime)
+    warnings = list[str]()
+    if type_name in ("csv", "tsv"):
+        text, warnings = _rows(text, "\t" if type_name == "tsv" else None, limits)
+    return Extracted(type_name, extractor, [Page(text)], warnings)
+
+
+def decode(content: bytes, mime: str = "") -> tuple[str, str]:
+    """The text of bytes, and what found their encoding: its mark, what is declared, UTF-8 by itself, or a guess.
+
+    Raises:
+        DocumentError: `invalid_encoding`: they are not in the declared encoding, or in none.
+    """
+    declared = declared_charset(mime)
+    if declared:
+        return _as_declared(content, declared), "text"
+    for mark, name in _MARKS:
+        if content.startswith(mark):
+            try:
+                return content.decode(name), "text"
+            except UnicodeDecodeError:
+                raise DocumentError("invalid_encoding", f"its mark says {name}, which its bytes are not") from None
+    wide = _wide(content)
+    try:
+        return content.decode(wide or "utf-8"), "text"
+    except UnicodeDecodeError:
+        pass
+    from charset_normalizer import from_bytes
+
+    best = from_bytes(content[:_GUESSED_BYTES], cp_isolation=_GUESSED).best()
+    if best is None:
+        raise DocumentError("invalid_encoding", "no encoding of text fits; name it: text/plain; charset=…")
+    return content.decode(best.encoding, "replace"), f"charset-normalizer {version('charset-normalizer')}"
+
+
+def _as_declared(content: bytes, declared: str) -> str:
+    try:
+        codec = codecs.lookup(declared)
+        if not getattr(codec, "_is_text_encoding", True):
+            raise LookupError
+    except (LookupError, ValueError):
+        raise DocumentError("invalid_encoding", f"charset {printable(declared)} is not known") from None
+    wide = _wide(content)
+    if wide and codec.name.startswith("utf-8"):
+        raise DocumentError("invalid_encoding", f"declared as {codec.name}, and its bytes are {wide}")
+    try:
+        return content.decode(codec.name).removeprefix("\ufeff")
+    except UnicodeDecodeError:
+        found = next((name for mark, name in _MARKS if content.startswith(mark)), "")
+        more = f"; its mark says {found.removesuffix('-sig')}" if found else ""
+        raise DocumentError("invalid_encoding", f"declared as {codec.name}, which its bytes are not{more}") from None
+
+
+def _wide(content: bytes) -> str:
+    """UTF-16 or UTF-32 without a mark, told from where the zeros of Latin letters stand, else nothing."""
+    head = content[:2000]
+    for marked, name in ((codecs.BOM_UTF32_LE, "utf-32"), (codecs.BOM_UTF16_LE, "utf-16"),
+                         (codecs.BOM_UTF16_BE, "utf-16")):  # fmt: skip
+        if head.startswith(marked):
+            return name
+    if len(head) < 4 or head.count(0) * 5 < len(head):
+        return ""
+    even, odd = head[0::2].count(0), head[1::2].count(0)
+    if head[1::4].count(0) + head[2::4].count(0) > len(head) * 0.45:
+        return "utf-32-le" if head[3] == 0 else "utf-32-be"
+    return "utf-16-le" if odd > even else "utf-16-be"
+
+
+def _rows(text: str, delimiter: str | None, limits: FileLimits) -> tuple[str, list[str]]:
+    if delimiter is None:
+        try:
+            delimiter = csv.Sniffer().sniff(text[:10_000], ",;\t|").delimiter
+        except csv.Error:
+            delimiter = ","
+    csv.field_size_limit(limits.max_text_chars)
+    lines, cells, warnings = list[str](), 0, list[str]()
+    try:
+        for row in csv.reader(io.StringIO(text, newline=""), delimiter=delimiter):
+            cells += len(row)
+            if len(lines) >= limits.max_table_rows or cells > limits.max_table_cells:
+                warnings.append(f"the table was cut: its first {len(lines)} rows were read")
+                break
+            lines.append(joined(row))
+    except csv.Error:
+        return text, ["not read as a table, but as the text that it is"]
+    return "\n".join(lines), warnings
+
+
+def joined(cells: list[str]) -> str:
+    """One row of a table on one line, without the empty cells at its end."""
+    while cells and not cells[-1].strip():
+        cells = cells[:-1]
+    return CELL_BREAK.join(" ".join(cell.split()) for cell in cells)

@@ -1,0 +1,62 @@
+"""XLSX: a page for each sheet, rows as lines, read with openpyxl in its streaming mode."""
+
+from __future__ import annotations
+
+import datetime
+import io
+import warnings as python_warnings
+from typing import Any
+
+from pinpoint.documents.archive import Archive
+from pinpoint.documents.extracted import Extracted, Page
+from pinpoint.documents.file_limits import FileLimits
+from pinpoint.documents.formats.plain import joined
+from pinpoint.documents.visible import counted
+from pinpoint.errors import DocumentError
+
+
+def read(content: bytes, mime: str, limits: FileLimits) -> Extracted:
+    """Values as they were last computed; formulas are not.
+
+    Raises:
+        DocumentError: see `Archive`; `file_damaged`, `too_many_pages`.
+    """
+    import openpyxl
+
+    archive = Archive(content, limits)
+    archive.refuse_doctypes()
+    with python_warnings.catch_warnings():
+        python_warnings.simplefilter("ignore")
+        book = openpyxl.load_workbook(io.BytesIO(content), read_only=True, data_only=True, keep_links=False)
+        if len(book.worksheets) > limits.max_pages:
+            raise DocumentError("too_many_pages", f"{len(book.worksheets)} sheets, at most {limits.max_pages}")
+        pages, warnings, cells = list[Page](), list[str](), 0
+        for number, sheet in enumerate(book.worksheets, 1):
+            lines = [sheet.title]
+            for row in sheet.iter_rows(values_only=True):
+                cells += len(row)
+                if len(lines) > limits.max_table_rows or cells > limits.max_table_cells:
+                    warnings.append(f"sheet {number} was cut: its first {len(lines) - 1} filled rows were read")
+                    break
+                line = joined([_shown(value) for value in row])
+                if line:
+                    lines.append(line)
+            hidden = sheet.sheet_state != "visible"
+            if hidden:
+                warnings.append(f"sheet {number} is hidden, and was read")
+            pages.append(Page("\n".join(lines) if len(lines) > 1 else ""))
+    if archive.counted("xl/vbaProject"):
+        warnings.append("macros in the file were not read")
+    if embedded := archive.counted("xl/embeddings/", "xl/media/"):
+        warnings.append(f"{counted(embedded, 'embedded file')} not read")
+    return Extracted("xlsx", f"openpyxl {openpyxl.__version__}", pages or [Page("")], warnings)
+
+
+def _shown(value: Any) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, datetime.datetime) and value.time() == datetime.time():
+        return value.date().isoformat()
+    if isinstance(value, float):
+        return f"{value:.15g}"
+    return str(value)

@@ -1,0 +1,146 @@
+"""Optical character recognition of one page, inside a reading process: RapidOCR on onnxruntime, on the CPU.
+
+Its models lie inside its package, so nothing is downloaded. It is an extra (`pip install 'pinpoint[ocr]'`), imported
+when the first scan comes. A page that lies on its side or upside down is turned, told from the boxes of its lines and
+from the direction in which the recogniser's own classifier finds their letters.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+from pinpoint.documents.extracted import Extracted, Page
+from pinpoint.documents.file_limits import FileLimits
+from pinpoint.documents.formats.plain import CELL_BREAK
+from pinpoint.documents.layout import Box, reading_rows, spaced
+from pinpoint.errors import DocumentError
+
+if TYPE_CHECKING:
+    import numpy as np
+    from PIL import Image
+
+INSTALL = "pip install 'pinpoint[ocr]'"
+_DPI = 200
+_LONGEST_SIDE = 4_000  # pixels: A4 at 340 dpi; beyond, a picture is scaled down as it is unpacked
+_SHORTEST_SIDE = 8
+_TALL = 1.5  # times as high as wide: a line that runs up or down
+_SETTINGS = {
+    "Global.log_level": "critical",
+    "EngineConfig.onnxruntime.intra_op_num_threads": 1,
+    "EngineConfig.onnxruntime.inter_op_num_threads": 1,
+}
+
+
+def is_installed() -> bool:
+    """Whether the extra is there; nothing is imported."""
+    return all(importlib.util.find_spec(name) is not None for name in ("rapidocr", "onnxruntime"))
+
+
+def prepare() -> None:
+    """Load the models, so that the first page does not wait for them."""
+    _engine()._load_det_model()
+    _engine()._load_cls_model()
+    _engine()._load_rec_model()
+
+
+def recognise(content: bytes, type_name: str, page: int, limits: FileLimits) -> Extracted:
+    """The text of one page, with the mean confidence of its lines.
+
+    Args:
+        content: the file.
+        type_name: of it.
+        page: from 0.
+        limits: of pixels.
+
+    Raises:
+        DocumentError: `file_damaged`, `image_too_large`, `pdf_encrypted`.
+    """
+    import numpy as np
+    from PIL import ImageOps
+
+    picture = _rendered(content, page, limits) if type_name == "pdf" else _unpacked(content, type_name, page, limits)
+    picture = ImageOps.exif_transpose(picture).convert("RGB")
+    if min(picture.size) < _SHORTEST_SIDE:
+        return Extracted(type_name, version(), [Page("", "none")])
+    # The models were trained on BGR.
+    return Extracted(type_name, version(), [_read(np.asarray(picture)[:, :, ::-1])])
+
+
+def version() -> str:
+    """What recognises, with its version."""
+    from importlib.metadata import version as of
+
+    return f"rapidocr {of('rapidocr')}"
+
+
+def _read(pixels: np.ndarray) -> Page:
+    import numpy as np
+
+    lines, upside_down, sideways = _lines(pixels)
+    if sideways:
+        pixels = np.ascontiguousarray(np.rot90(pixels))
+        lines, upside_down, _ = _lines(pixels)
+    if upside_down:
+        lines, _, _ = _lines(np.ascontiguousarray(np.rot90(pixels, 2)))
+    if not lines:
+        return Page("", "none")
+    boxes = [box for box, _, _ in lines]
+    texts = [text for _, text, _ in lines]
+    text = "\n".join(spaced(boxes, row, texts, CELL_BREAK) for row in reading_rows(boxes))
+    return Page(text, "ocr", round(sum(score for _, _, score in lines) / len(lines), 4))
+
+
+def _lines(pixels: np.ndarray) -> tuple[list[tuple[Box, str, float]], bool, bool]:
+    """Lines with their boxes and confidences; whether most stand on their head; whether most run up or down."""
+    engine = _engine()
+    whole = engine.load_img(pixels)
+    scaled, record = engine.preprocess_img(whole)
+    detected, classified, recognised, crops = engine.run_ocr_steps(scaled, record)
+    output = engine.build_final_output(whole, detected, classified, recognised, crops, record)
+    if output is None or output.boxes is None or not output.txts:
+        return [], False, False
+    lines, tall = list[tuple[Box, str, float]](), 0
+    for corners, text, score in zip(output.boxes, output.txts, output.scores, strict=True):
+        xs, ys = [float(x) for x, _ in corners], [float(y) for _, y in corners]
+        lines.append(((min(xs), min(ys), max(xs), max(ys)), str(text), min(1.0, max(0.0, float(score)))))
+        tall += len(str(text)) > 2 and max(ys) - min(ys) > _TALL * (max(xs) - min(xs))
+    long = sum(len(text) > 2 for _, text, _ in lines)
+    turned = [label == "180" for label, _ in classified.cls_res or []]
+    return lines, sum(turned) * 2 > len(turned), tall * 2 > long
+
+
+def _rendered(content: bytes, page: int, limits: FileLimits) -> Image.Image:
+    from pinpoint.documents.formats import pdf
+
+    document = pdf.open_document(content)
+    if page >= len(document):
+        raise DocumentError("file_damaged", "the page is not there")
+    one = document[page]
+    width, height = one.get_size()
+    scale = min(_DPI / 72, _LONGEST_SIDE / max(width, height, 1.0))
+    rendered: Image.Image = one.render(scale=scale, may_draw_forms=False).to_pil()
+    return rendered
+
+
+def _unpacked(content: bytes, type_name: str, page: int, limits: FileLimits) -> Image.Image:
+    from pinpoint.documents.formats import image
+
+    picture = image.open_picture(content, type_name, limits, page)
+    try:
+        picture.draft("RGB", (_LONGEST_SIDE, _LONGEST_SIDE))  # a JPEG is unpacked at a fraction of its size
+        picture.load()
+    except (OSError, SyntaxError, ValueError, EOFError) as error:
+        raise image.damaged() from error
+    picture.thumbnail((_LONGEST_SIDE, _LONGEST_SIDE))
+    return picture
+
+
+@cache
+def _engine() -> Any:
+    try:
+        from rapidocr import RapidOCR
+    except ImportError:
+        raise DocumentError("needs_ocr", f"the page is a picture; to read such pages: {INSTALL}") from None
+    return RapidOCR(params=_SETTINGS)

@@ -1,0 +1,195 @@
+"""The true type of a file, told from its bytes; what its sender declares is held against it.
+
+Bytes that begin two types at once are refused: what one reader takes for an invoice, another takes for an archive, and
+a check that read the one says nothing of the other. Among types of plain text the bytes do not tell which it is: there
+the declared type decides, then the name, then what it looks like.
+"""
+
+from __future__ import annotations
+
+import re
+
+from pinpoint.documents.archive import member_names
+from pinpoint.documents.file_types import FILE_TYPES, UNDECLARED, FileType, declared_type, extension
+from pinpoint.documents.visible import printable
+from pinpoint.errors import DocumentError
+
+_HEAD_BYTES = 1024  # within which readers of PDF look for its mark
+_PDF = b"%PDF-"
+_ZIP = b"PK\x03\x04"
+_OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
+_END_OF_ZIP = b"PK\x05\x06"
+_END_OF_ZIP_BYTES, _ZIP_COMMENT_BYTES = 22, 65_535
+
+_MARKS = (
+    (b"\x89PNG\r\n\x1a\n", "png"),
+    (b"\xff\xd8\xff", "jpeg"),
+    (b"II*\0", "tiff"),
+    (b"MM\0*", "tiff"),
+    (b"II+\0", "tiff"),
+    (b"MM\0+", "tiff"),
+    (b"{\\rtf", "rtf"),
+)
+# Known, and not read; named so that the sender knows what came.
+_UNREAD = (
+    (b"GIF8", "image/gif"),
+    (b"BM", "image/bmp"),
+    (b"Rar!", "a RAR archive"),
+    (b"7z\xbc\xaf\x27\x1c", "a 7z archive"),
+    (b"\x1f\x8b", "gzip"),
+    (b"BZh", "bzip2"),
+    (b"\x7fELF", "a program"),
+    (b"MZ", "a program"),
+    (b"%!PS", "PostScript"),
+    (b"\0\0\1\0", "an icon"),
+    (b"SQLite format 3\0", "a database"),
+)
+_HTML = re.compile(rb"\s*(?:<\?xml[^>]*>\s*)?(?:<!--.*?-->\s*)*<(?:!doctype\s+html|html|head|body)\b", re.I | re.S)
+_HEADER = re.compile(rb"(?:From |(?:[!-9;-~]+:[ \t]?[^\r\n]*\r?\n(?:[ \t]+[^\r\n]*\r?\n)*))")
+_MAIL_FIELDS = re.compile(
+    rb"^(?:from|received|return-path|delivered-to|mime-version|message-id|subject|date|to):", re.I | re.M
+)
+_OOXML_FOLDERS = (("word/", "docx"), ("xl/", "xlsx"), ("ppt/", "pptx"))
+_ODF_MARK = b"mimetypeapplication/vnd.oasis.opendocument."
+_MSG_MARK = "__properties_version1.0".encode("utf-16-le")
+
+
+def sniff(content: bytes, mime: str = "", filename: str = "") -> FileType:
+    """Return the type of a file.
+
+    Args:
+        content: all of it.
+        mime: what it is declared as, parameters included; may be empty.
+        filename: its name; may be empty.
+
+    Raises:
+        DocumentError: `empty_file`, `ambiguous_type`, `mime_mismatch`, `unsupported_type`, `file_encrypted`.
+    """
+    if not content:
+        raise DocumentError("empty_file", "the file has no bytes")
+    declared = declared_type(mime)
+    found = _binary(content)
+    if found is None:
+        found = _text(content, declared, extension(filename))
+    if declared not in UNDECLARED and not found.answers_to(declared):
+        raise DocumentError(
+            "mime_mismatch",
+            f"declared as {printable(declared)}, and its bytes are {found.mime}; correct `mime`, or leave it out",
+        )
+    return found
+
+
+def _binary(content: bytes) -> FileType | None:
+    """The type of which there is a mark, or None where there is none."""
+    head = content[:_HEAD_BYTES]
+    found = [name for mark, name in _MARKS if head.startswith(mark)]
+    if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
+        found.append("webp")
+    starts_as_zip = head.startswith(_ZIP)
+    if starts_as_zip:
+        found.append("zip")
+    if head.startswith(_OLE):
+        found.append("ole")
+    if _PDF in head and not _looks_like_text(head[: head.index(_PDF)]):
+        found.append("pdf")
+    if found and not starts_as_zip and _ends_as_zip(content):
+        found.append("zip")
+    if "pdf" in found and _HTML.match(head):
+        found.append("html")
+    if len(found) > 1:
+        raise DocumentError(
+            "ambiguous_type",
+            f"the bytes are {' and '.join(found)} at once; send a file that is one thing",
+        )
+    if not found:
+        return None
+    return _zip(content) if found == ["zip"] else _ole(content) if found == ["ole"] else FILE_TYPES[found[0]]
+
+
+def _looks_like_text(before: bytes) -> bool:
+    """Whether a PDF's mark is only written about: there are words before it."""
+    return len(re.findall(rb"[A-Za-z]{2,}", before)) > 5 and not _HTML.match(before) and b"\0" not in before
+
+
+def _ends_as_zip(content: bytes) -> bool:
+    """Whether a directory of an archive ends with the file, so that readers from behind find one."""
+    tail = content[-(_END_OF_ZIP_BYTES + _ZIP_COMMENT_BYTES) :]
+    place = tail.rfind(_END_OF_ZIP)
+    if place < 0 or len(tail) - place < _END_OF_ZIP_BYTES:
+        return False
+    comment = int.from_bytes(tail[place + 20 : place + 22], "little")
+    return len(tail) - place - _END_OF_ZIP_BYTES - comment in range(0, 3)  # a line end may have been added
+
+
+def _zip(content: bytes) -> FileType:
+    if _ODF_MARK in content[:_HEAD_BYTES]:
+        for name in ("odt", "ods", "odp"):
+            if b"mimetype" + FILE_TYPES[name].mime.encode() in content[:_HEAD_BYTES]:
+                return FILE_TYPES[name]
+    names = member_names(content)
+    if "[Content_Types].xml" in names:
+        for folder, name in _OOXML_FOLDERS:
+            if any(member.startswith(folder) for member in names):
+                return FILE_TYPES[name]
+    raise _unsupported("an archive (ZIP)", "send what is in it, file by file")
+
+
+def _ole(content: bytes) -> FileType:
+    if _MSG_MARK in content:
+        return FILE_TYPES["msg"]
+    if "EncryptedPackage".encode("utf-16-le") in content:
+        raise DocumentError("file_encrypted", "an Office file that needs a password; send it without one")
+    raise _unsupported("an Office file of before 2007", "save it as DOCX, XLSX or PPTX")
+
+
+def _text(content: bytes, declared: str, end: str) -> FileType:
+    """The type of a file without a mark."""
+    head = content[:_HEAD_BYTES]
+    for mark, name in _UNREAD:
+        if head.startswith(mark) and (len(mark) > 2 or not _mostly_text(head)):
+            raise _unsupported(name, "see the types that are read")
+    if head.startswith((b"\xff\xfe", b"\xfe\xff")):
+        plain = head[: len(head) // 2 * 2].decode("utf-16", "ignore").encode("utf-8", "ignore")
+    else:
+        plain = head.removeprefix(b"\xef\xbb\xbf")
+    if _HTML.match(plain):
+        return FILE_TYPES["html"]
+    if not _mostly_text(plain):
+        raise _unsupported("of no known type", "see the types that are read")
+    headers = _headers(plain)
+    if not any(one.text and one.answers_to(declared) for one in FILE_TYPES.values()):
+        fields = {field.lower() for field in _MAIL_FIELDS.findall(headers)}
+        if len(fields) >= (1 if declared == "message/rfc822" or end == "eml" else 2):
+            return FILE_TYPES["eml"]
+    for one in FILE_TYPES.values():
+        if one.text and (one.answers_to(declared) or (declared in UNDECLARED and end in one.extensions)):
+            return one
+    return FILE_TYPES["text"]
+
+
+def _headers(head: bytes) -> bytes:
+    """The run of header fields that a text begins with."""
+    place = 0
+    while match := _HEADER.match(head, place):
+        if match.group().startswith(b"From ") and place:
+            break
+        place = head.find(b"\n", match.start()) + 1 if match.group() == b"From " else match.end()
+        if not place:
+            return head
+    return head[:place]
+
+
+def _mostly_text(head: bytes) -> bool:
+    """Whether bytes may be text: few control characters, in one byte a character or, by their zeros, in two or four."""
+    zeros = head.count(0)
+    if zeros:
+        even, odd = head[0::2].count(0), head[1::2].count(0)
+        if min(even, odd) * 4 > max(even, odd) and zeros * 2 < len(head):
+            return zeros * 50 < len(head)
+        head = head.replace(b"\0", b"")
+    controls = sum(byte < 32 and byte not in b"\t\n\r\f\v\x1b\0" for byte in head)
+    return controls * 20 <= len(head)
+
+
+def _unsupported(what: str, remedy: str) -> DocumentError:
+    return DocumentError("unsupported_type", f"the file is {what}, which is not read; {remedy}")
