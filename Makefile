@@ -16,7 +16,7 @@ run: $(VENV)/.run
 	$(BIN)/python handler.py
 
 test: check
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses 2 --dist loadgroup
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses 3 --dist loadscope
 
 check: $(VENV)/.dev
 	$(BIN)/ruff check .

@@ -1,14 +1,36 @@
-"""The suite in two processes: a file is never split, and tests/worker, where clocks matter, is all in one of them."""
+"""How the suite is spread over processes (`make test`): a file is never split, and files where clocks matter are few at
+a time.
+
+The files of tests/worker wait more than they compute. They come first, in two queues, so that the other tests fill the
+cores meanwhile.
+"""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-WORKER = Path(__file__).parent / "worker"
+WORKER = "tests/worker/"
+# About half of the time of tests/worker.
+WAITING = ("test_vigil.py", "test_kept_faults.py", "test_jobs_platform.py", "test_soak.py")
 
 
-@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    for item in items:
-        group = "worker" if WORKER in item.path.parents else str(item.path)
-        item.add_marker(pytest.mark.xdist_group(group))
+    items.sort(key=lambda item: not item.nodeid.startswith(WORKER))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    from xdist.scheduler import LoadScopeScheduling
+
+    class ByFile(LoadScopeScheduling):
+        """Hands out whole files, in the order of collection."""
+
+        def _split_scope(self, nodeid: str) -> str:
+            file = nodeid.split("::")[0]
+            if not file.startswith(WORKER):
+                return file
+            return f"{WORKER} waiting" if Path(file).name in WAITING else WORKER
+
+    config.option.loadscopereorder = False
+    return ByFile(config, log)
