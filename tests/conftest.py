@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 WORKER = "tests/worker/"
+HTTP = "tests/http/"  # shares a server: all in one process
 # About half of the time of tests/worker.
 WAITING = ("test_vigil.py", "test_kept_faults.py", "test_jobs_platform.py", "test_soak.py")
 
@@ -28,6 +29,8 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
 
         def _split_scope(self, nodeid: str) -> str:
             file = nodeid.split("::")[0]
+            if file.startswith(HTTP):
+                return HTTP
             if not file.startswith(WORKER):
                 return file
             return f"{WORKER} waiting" if Path(file).name in WAITING else WORKER

@@ -29,8 +29,7 @@ def serve(
         given = {name: value for name, value in (("host", host or None), ("port", port)) if value is not None}
         settings = settings.model_copy(update=given)
         configure_logging(settings)
-        code = run(settings)
+        run(settings)
     except PinpointError as error:
         print(error.wire(), file=sys.stderr)
         raise typer.Exit(1) from None
-    raise typer.Exit(code)

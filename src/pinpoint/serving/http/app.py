@@ -44,7 +44,7 @@ Endpoint = Callable[[Request], Coroutine[Any, Any, Response]]
 def make_app(worker: Worker, settings: Settings, gate: Gate) -> FastAPI:
     """The application over a worker, whose engine somebody else loads."""
     app = FastAPI(title="Pinpoint", version=pinpoint.__version__, docs_url=None, redoc_url=None)
-    exposition = Exposition(worker)
+    exposition = Exposition(worker, gate)
 
     def answering(route: str) -> Endpoint:
         async def answer(request: Request) -> Response:

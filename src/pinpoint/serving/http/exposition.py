@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.registry import Collector
 
+from pinpoint.serving.http.gate import Gate
 from pinpoint.serving.worker import Worker
 
 # From a question on a card to a long document on a laptop.
@@ -25,12 +26,16 @@ class Exposition:
         seconds: from arrival to answer, by route.
     """
 
-    def __init__(self, worker: Worker) -> None:
+    def __init__(self, worker: Worker, gate: Gate) -> None:
         registry = CollectorRegistry()
         self.requests = Counter("pinpoint_http_requests", "Requests answered.", ("route", "status"), registry=registry)
         self.seconds = Histogram(
             "pinpoint_http_request_seconds", "From arrival to answer.", ("route",), buckets=SECONDS, registry=registry
         )
+        in_flight = Gauge(
+            "pinpoint_http_in_flight", "Requests that were let in and are not answered.", registry=registry
+        )
+        in_flight.set_function(lambda: gate.in_flight)
         registry.register(_OfTheWorker(worker))
         self._registry = registry
 

@@ -15,6 +15,7 @@ import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import NoReturn
 
 import uvicorn
 from fastapi import FastAPI
@@ -59,8 +60,8 @@ class _End:
         self.begun.set()
 
 
-def serve(settings: Settings) -> int:
-    """Serve until a signal ends it; returns the exit code.
+def serve(settings: Settings) -> NoReturn:
+    """Serve until a signal ends the process.
 
     Raises:
         ModelError: `invalid_setting`, a port that cannot be had.
@@ -69,10 +70,11 @@ def serve(settings: Settings) -> int:
     listeners = [_listen(host, settings.port, "PORT")]
     if settings.port_health is not None and settings.port_health != settings.port:
         listeners.append(_listen(host, settings.port_health, "PORT_HEALTH"))
-    return asyncio.run(_serve(settings, listeners))
+    asyncio.run(_serve(settings, listeners))
+    raise AssertionError("the process has ended")
 
 
-async def _serve(settings: Settings, listeners: list[socket.socket]) -> int:
+async def _serve(settings: Settings, listeners: list[socket.socket]) -> NoReturn:
     loop, end = asyncio.get_running_loop(), _End()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, end.ask)
@@ -102,11 +104,9 @@ async def _serve(settings: Settings, listeners: list[socket.socket]) -> int:
     monitor.stop()
     loading.cancel()
     log.info("ended in_flight=%d", gate.in_flight)
-    if not emptied or not worker.ready:
-        # A pass that still runs, or a load, is waited for by nobody.
-        logging.shutdown()
-        os._exit(end.code or (0 if emptied else 1))
-    return end.code
+    # Without the interpreter's own end: a pass that still runs, or a load, is waited for by nobody.
+    logging.shutdown()
+    os._exit(end.code or (0 if emptied else 1))
 
 
 async def _emptied(gate: Gate, within_s: float, end: _End) -> bool:
