@@ -5,7 +5,7 @@ Read with `Settings()`; tests pass values. Nothing is read at import.
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, AliasChoices, Field, JsonValue, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -353,14 +353,14 @@ class Settings(BaseSettings):
     )
 
 
-def read_settings() -> Settings:
-    """The settings of this process's environment.
+def read_settings(**given: Any) -> Settings:
+    """The settings of this process's environment, but for fields that are given.
 
     Raises:
         ModelError: a variable has a value that it cannot have; the message names it and what it takes.
     """
     try:
-        return Settings()
+        return Settings(**given)
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         name = "_".join(str(part) for part in first["loc"]).upper()

@@ -12,12 +12,13 @@ import sys
 
 import typer
 
+from pinpoint.cli.check import check
 from pinpoint.cli.evaluate import evaluate
 from pinpoint.cli.plan import plan
 from pinpoint.cli.quantize import quantize
 from pinpoint.cli.serve import serve
 
-COMMANDS = (serve, plan, quantize, evaluate)
+COMMANDS = (serve, plan, quantize, check, evaluate)
 
 app = typer.Typer(
     name="pinpoint",

@@ -92,6 +92,7 @@ class Scorer:
     Attributes:
         prompts: lays documents and tasks into forests for this model.
         token_budget: most tokens of one forward pass.
+        compared: prompts that are those of the model's chat template.
         store: keys and values of shared prompt beginnings.
     """
 
@@ -99,7 +100,7 @@ class Scorer:
         self.loaded = loaded
         self.token_budget = token_budget
         self.prompts = PromptBuilder(PromptEncoder(loaded.tokenizer))
-        check_prompts(self.prompts)
+        self.compared = check_prompts(self.prompts)
         self.store = PrefixStore(prefix_store_bytes)
         self._short_tokens = frequencies.short_tokens(loaded.model)
         with gpu.device_errors(), _failures_refused():

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from pinpoint.errors import ModelError
@@ -45,7 +45,22 @@ _DOCUMENTS = (
 )
 
 
-def check_prompts(prompts: PromptBuilder) -> None:
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """What was the template's, token for token.
+
+    Attributes:
+        prompts: up to where the model begins to write.
+        turns: with an answer.
+        tokens: of all of these.
+    """
+
+    prompts: int
+    turns: int
+    tokens: int
+
+
+def check_prompts(prompts: PromptBuilder) -> Compared:
     """Refuse a model whose prompts are not those of its chat template.
 
     Says in the log where the template is told a fixed date.
@@ -53,19 +68,37 @@ def check_prompts(prompts: PromptBuilder) -> None:
     Raises:
         ModelError: `chat_template`, with the first difference.
     """
-    difference = first_difference(prompts)
-    if difference is not None:
+    found = _compared(prompts)
+    if isinstance(found, str):
         raise ModelError(
             "chat_template",
-            f"prompts for this model are not those of its own chat template: {difference}; use another model",
+            f"prompts for this model are not those of its own chat template: {found}; use another model",
             "MODEL_NAME",
         )
     if prompts.encoder.frame.dated:
         log.info("chat template: it asks for today's date and is always told %s", FIXED_DATE.date().isoformat())
+    return found
 
 
 def first_difference(prompts: PromptBuilder) -> str | None:
     """The first token of a probe that differs from `apply_chat_template`'s, in words; None where none does."""
+    found = _compared(prompts)
+    return found if isinstance(found, str) else None
+
+
+def _compared(prompts: PromptBuilder) -> Compared | str:
+    counts, tokens = {"prompt": 0, "turn": 0}, 0
+    for kind, where, ours, theirs in _comparisons(prompts):
+        difference = _difference(prompts.encoder.tokenizer, ours, theirs)
+        if difference is not None:
+            return f"{difference} in {where}"
+        counts[kind] += 1
+        tokens += len(ours)
+    return Compared(counts["prompt"], counts["turn"], tokens)
+
+
+def _comparisons(prompts: PromptBuilder) -> Iterator[tuple[str, str, list[int], list[int]]]:
+    """Of each probe: whether it is a prompt or a turn, in words as well, our tokens and those of the template."""
     tokenizer, frame = prompts.encoder.tokenizer, prompts.encoder.frame
     for task in (_scorable(prompts, task) for task in _TASKS):
         for text in _DOCUMENTS:
@@ -73,17 +106,13 @@ def first_difference(prompts: PromptBuilder) -> str | None:
             for prompt, said in zip(laid, prompts.wording(task, text), strict=True):
                 ours = [token for span in prompt.path for token in span]
                 if frame.is_prompt:
-                    difference = _difference(tokenizer, ours, _asked(tokenizer, frame, said))
-                    if difference is not None:
-                        return f"{difference} in a prompt"
+                    yield "prompt", "a prompt", ours, _asked(tokenizer, frame, said)
                 if not frame.is_turn:
                     continue
                 for name, label in zip(_names(task), prompt.trie.labels, strict=True):
                     turn = _answered(tokenizer, frame, said, name)
-                    difference = _difference(tokenizer, [*ours, *label], turn[: len(ours) + len(label)])
-                    if difference is not None:
-                        return f"{difference} in a turn that answers {name!r}"
-    return None
+                    answered = [*ours, *label]
+                    yield "turn", f"a turn that answers {name!r}", answered, turn[: len(answered)]
 
 
 def _scorable(prompts: PromptBuilder, task: Task) -> Task:

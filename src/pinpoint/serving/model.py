@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from pinpoint.settings import Settings
 
 if TYPE_CHECKING:
+    from pinpoint.engine.proof import Proof
     from pinpoint.engine.scorer import Scorer
 
 _lock = threading.Lock()
@@ -24,18 +25,37 @@ def get_scorer(settings: Settings) -> Scorer:
     global _scorer
     with _lock:
         if _scorer is None:
+            scorer = make_scorer(settings)
             # Imported here, so that a bad setting or a refusal answers before torch takes its seconds.
-            from pinpoint.engine.loading.load import load
             from pinpoint.engine.proof import prove
-            from pinpoint.engine.scorer import Scorer
-            from pinpoint.engine.warmup import warm_up
 
-            loaded = load(settings)
-            budget, store = settings.token_budget, settings.prefix_store_bytes
-            if loaded.plan is not None:
-                budget, store = min(budget, loaded.plan.token_budget), min(store, loaded.plan.store_bytes)
-            scorer = Scorer(loaded, budget, store)
-            warm_up(scorer)
             prove(scorer)
             _scorer = scorer
         return _scorer
+
+
+def examine(settings: Settings) -> tuple[Scorer, Proof]:
+    """Load a model as a worker would, and say how far it is from its own forward pass; nothing is kept of it.
+
+    Raises:
+        ModelError, CapacityError: it cannot be loaded.
+    """
+    scorer = make_scorer(settings)
+    from pinpoint.engine.proof import examine
+
+    return scorer, examine(scorer)
+
+
+def make_scorer(settings: Settings) -> Scorer:
+    """A loaded model, warmed up, not proved yet."""
+    from pinpoint.engine.loading.load import load
+    from pinpoint.engine.scorer import Scorer
+    from pinpoint.engine.warmup import warm_up
+
+    loaded = load(settings)
+    budget, store = settings.token_budget, settings.prefix_store_bytes
+    if loaded.plan is not None:
+        budget, store = min(budget, loaded.plan.token_budget), min(store, loaded.plan.store_bytes)
+    scorer = Scorer(loaded, budget, store)
+    warm_up(scorer)
+    return scorer

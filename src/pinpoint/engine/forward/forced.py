@@ -42,10 +42,10 @@ from pinpoint.engine.weights.quantizer import is_fused_experts
 
 TOKENS = "tokens in their places"
 EMBEDDING = "embeddings"
-PROJECTED = "queries, keys and values of layer"
-ATTENDED = "attention of layer"
-LAYER = "states after layer"
-STATES = "last states"
+PROJECTED = "queries, keys and values"
+ATTENDED = "attention"
+LAYER = "hidden states"
+STATES = "last hidden states"
 # In 16 bits, so many tokens of a mixture's layer do not count: a rounding may have turned their router's choice, which
 # changes what they become by as much as an expert weighs. It happened to one in a few hundred.
 ROUTED_SHARE = 0.1
