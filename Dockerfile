@@ -37,9 +37,9 @@ ENV NVIDIA_VISIBLE_DEVICES=all \
 WORKDIR /worker
 
 # Requirements first, torch first among them: these layers change when a pin changes, not with every line of code.
-COPY requirements.txt ./
+COPY requirements.txt requirements-ocr.txt ./
 RUN pip install ${TORCH_INDEX:+--index-url "$TORCH_INDEX"} "$(grep '^torch==' requirements.txt)"
-RUN pip install -r requirements.txt
+RUN pip install -r requirements.txt -r requirements-ocr.txt
 
 # A model of one's own in the image: faster cold starts, no volume. None by default: the weights would be in every pull, and
 # 16-bit Mixtral 8x7B (93 GB) is over the 80 GB that a RunPod build may have. Before the code, so that a change of code does

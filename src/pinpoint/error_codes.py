@@ -216,7 +216,9 @@ ERROR_CODES = (
     ErrorCode("disk_full", _COMMAND, "`quantize`: not enough room where the checkpoint is to be written",
               "make room and run it again"),
     ErrorCode("cannot_write", _COMMAND, "`quantize`: the destination cannot be written", "another folder"),
-    ErrorCode("unreadable_file", _COMMAND, "`evaluate`: the file cannot be opened, or is no text", "name another"),
+    ErrorCode("unreadable_file", _COMMAND,
+              "`classify`: a name that stands for no file; `evaluate`: the file cannot be opened, or is no text",
+              "name another"),
     ErrorCode("invalid_line", _COMMAND, "`evaluate`: a line, which it names, that cannot be read", "correct it"),
     ErrorCode("unknown_label", _COMMAND, "`evaluate`: a line's label is not among `--labels`", "correct one of them"),
 )  # fmt: skip

@@ -19,7 +19,7 @@ ROOT = Path(__file__).parents[2]
 # of this table.
 MAY_IMPORT = {
     "__main__": "cli",
-    "cli": "serving pipeline api engine engine.loading planning checkpoints settings errors",
+    "cli": "serving pipeline api engine engine.loading planning documents checkpoints settings errors",
     "serving": "serving.sdk_guards serving.watch serving.streams pipeline api engine engine.loading documents settings "
     "errors",
     "serving.sdk_guards": "serving.watch serving.streams serving.secrets errors",

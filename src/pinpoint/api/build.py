@@ -86,7 +86,10 @@ def _file(
     if "base64" in fields.model_fields_set:
         try:
             # Line breaks are what encoders of mail put in; nothing else that is not of the alphabet is let pass.
-            content = binascii.a2b_base64(fields.base64.replace("\r", "").replace("\n", ""), strict_mode=True)
+            encoded = fields.base64.replace("\r", "").replace("\n", "")
+            if len(encoded) % 4:  # which the decoder does not look at
+                raise ValueError
+            content = binascii.a2b_base64(encoded, strict_mode=True)
         except ValueError:
             return RejectedDocument(
                 identity, index,

@@ -13,12 +13,13 @@ import sys
 import typer
 
 from pinpoint.cli.check import check
+from pinpoint.cli.classify import classify
 from pinpoint.cli.evaluate import evaluate
 from pinpoint.cli.plan import plan
 from pinpoint.cli.quantize import quantize
 from pinpoint.cli.serve import serve
 
-COMMANDS = (serve, plan, quantize, check, evaluate)
+COMMANDS = (serve, classify, plan, quantize, check, evaluate)
 
 app = typer.Typer(
     name="pinpoint",

@@ -182,6 +182,8 @@ def _headers(head: bytes) -> bytes:
 def _mostly_text(head: bytes) -> bool:
     """Whether bytes may be text: few control characters, in one byte a character or, by their zeros, in two or four."""
     zeros = head.count(0)
+    if zeros * 5 > len(head) * 4:  # three of four bytes are what UTF-32 has at most
+        return False
     if zeros:
         even, odd = head[0::2].count(0), head[1::2].count(0)
         if min(even, odd) * 4 > max(even, odd) and zeros * 2 < len(head):

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     import pypdfium2
 
 HARDLY_ANY_CHARS = 40  # a page number, or what a scanner stamps on its pages
-_SCANNED_SHARE = 0.5  # of a page that pictures cover
+_SCANNED_SHARE = 0.15  # of a page that a picture covers: a receipt on a sheet; a logo is smaller
 _MOST_BOXES = 4_000  # of one page: a drawing in letters, whose order nobody reads
 _ANGLE_SAMPLES = 12
 _SAME_RUN_GAP = 0.8  # of a line's height; words are a third of it apart
