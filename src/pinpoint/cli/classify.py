@@ -10,6 +10,7 @@ import json
 import os
 import sys
 from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -114,13 +115,14 @@ def found_files(names: Sequence[str]) -> list[Path]:
     """
     found = dict[Path, None]()
     for name in names:
-        path = Path(name)
-        if path.is_dir():
-            inside = sorted(one for one in path.rglob("*") if one.is_file() and not _is_hidden(one, path))
-        elif path.exists():
-            inside = [path]
-        else:
-            inside = sorted(Path(one) for one in glob.glob(name, recursive=True) if Path(one).is_file())
+        path, inside = Path(name), list[Path]()
+        with suppress(ValueError):  # a NUL in it
+            if path.is_dir():
+                inside = sorted(one for one in path.rglob("*") if one.is_file() and not _is_hidden(one, path))
+            elif path.exists():
+                inside = [path]
+            else:
+                inside = sorted(Path(one) for one in glob.glob(name, recursive=True) if Path(one).is_file())
         if not inside:
             raise PinpointError("unreadable_file", "no file of this name, and none in or like it", name)
         found.update(dict.fromkeys(inside))

@@ -40,7 +40,7 @@ log = logging.getLogger("pinpoint")
 
 FILES_EACH = 200  # then a process is replaced, whatever its libraries have kept
 GROWN_BYTES = {"read": 600_000_000, "recognise": 2_500_000_000}  # resident, after which one is replaced as well
-START_S = 30.0  # that a process may take until it is ready: on a machine that is busy loading a model
+START_S = 60.0  # that a process may take until it is ready: on a machine that is busy loading a model
 _HEAD_BYTES = 1_000_000  # of JSON around the text
 _START = "import sys; sys.path[:0] = {path!r}; from pinpoint.documents.reading_process import main; main({task!r})"
 _THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")

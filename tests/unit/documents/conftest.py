@@ -15,7 +15,13 @@ from pinpoint.documents.sandbox import Pool
 from pinpoint.documents.text import Document, File, RejectedDocument
 
 LIMITS = FileLimits(
-    wall_s=60, cpu_s=15, memory_bytes=800_000_000, max_inflated_bytes=20_000_000, max_text_chars=1_000_000
+    wall_s=60,
+    ocr_wall_s=300,
+    ocr_s=300,
+    cpu_s=15,
+    memory_bytes=800_000_000,
+    max_inflated_bytes=20_000_000,
+    max_text_chars=1_000_000,
 )
 
 Read = Callable[..., list[Document | RejectedDocument]]

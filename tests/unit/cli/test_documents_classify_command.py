@@ -1,0 +1,116 @@
+"""`python -m pinpoint classify`: which files documents are read from, and what is printed of them."""
+
+import csv
+import io
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from pinpoint.cli import app
+from pinpoint.cli.classify import found_files
+from pinpoint.errors import PinpointError
+from pinpoint.serving import model
+from tests import file_makers as make
+from tests.fakes import FakeEngine
+
+
+@pytest.fixture(autouse=True)
+def engine(monkeypatch: pytest.MonkeyPatch) -> FakeEngine:
+    fake = FakeEngine()
+    monkeypatch.setattr(model, "get_scorer", lambda settings: fake)
+    monkeypatch.setenv("PINPOINT_OCR", "off")
+    return fake
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "in" / "deep").mkdir(parents=True)
+    (tmp_path / "in" / "a.pdf").write_bytes(make.text_pdf(["Invoice 7"]))
+    (tmp_path / "in" / "b.eml").write_bytes(make.mail(attachments=[("c.txt", "text/plain", b"words")]))
+    (tmp_path / "in" / "deep" / "=c.txt").write_bytes(b"Receipt 12")
+    (tmp_path / "in" / "locked.pdf").write_bytes(make.locked_pdf())
+    (tmp_path / "in" / ".hidden").write_bytes(b"no")
+    return tmp_path / "in"
+
+
+def run(*words: str, labels: str = "invoice,receipt") -> Result:
+    return CliRunner().invoke(app, ["classify", *words, "--labels", labels])
+
+
+def lines(result: Result) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in result.stdout.splitlines()]
+
+
+def test_documents_of_a_folder_are_classified_and_one_that_cannot_be_read_is_said(folder: Path) -> None:
+    result = run(str(folder), "--json")
+    assert result.exit_code == 1, result.output
+    found = {Path(line["file"]).name: line for line in lines(result)}
+    assert list(found) == ["a.pdf", "b.eml", "=c.txt", "locked.pdf"]
+    assert found["a.pdf"]["status"] == "ok" and found["a.pdf"]["input"]["type"] == "pdf"
+    assert set(found["a.pdf"]["answers"]["category"]["labels"]) == {"invoice", "receipt"}
+    assert found["locked.pdf"]["error"]["code"] == "pdf_encrypted"
+
+
+def test_documents_table_and_csv(folder: Path) -> None:
+    table = run(str(folder / "a.pdf"), str(folder / "locked.pdf")).stdout
+    assert "a.pdf" in table and "pdf_encrypted" in table
+    rows = list(csv.DictReader(io.StringIO(run(str(folder), "--csv").stdout)))
+    assert [row["type"] for row in rows] == ["pdf", "eml", "text", ""]
+    assert rows[3]["error"].startswith("pdf_encrypted: ") and rows[0]["label"] in ("invoice", "receipt")
+    names = [row["file"] for row in csv.DictReader(io.StringIO(run(str(folder / "deep"), "--csv").stdout))]
+    assert names == [str(folder / "deep" / "=c.txt")]
+
+
+def test_documents_csv_holds_no_formulas(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(folder / "deep")
+    result = run("=c.txt", "--csv")
+    assert result.exit_code == 0
+    assert next(csv.DictReader(io.StringIO(result.stdout)))["file"] == "'=c.txt"
+
+
+def test_documents_of_attachments_have_rows_of_their_own(folder: Path) -> None:
+    result = run(str(folder / "b.eml"), "--json", "--attachments", "documents")
+    assert [line["file"].removeprefix(str(folder)) for line in lines(result)] == ["/b.eml", "/b.eml/1"]
+    assert lines(result)[1]["input"]["attachment"] == "c.txt"
+
+
+def test_documents_of_many_files_are_read_in_several_jobs_in_order(tmp_path: Path) -> None:
+    for number in range(40):
+        (tmp_path / f"{number:02}.txt").write_text(f"Invoice {number}")
+    result = run(str(tmp_path), "--json")
+    assert result.exit_code == 0
+    assert [Path(line["file"]).name for line in lines(result)] == [f"{number:02}.txt" for number in range(40)]
+
+
+def test_documents_files_are_found_once(folder: Path) -> None:
+    assert found_files([str(folder / "*.pdf"), str(folder / "a.pdf")]) == [folder / "a.pdf", folder / "locked.pdf"]
+    assert found_files([str(folder / "**" / "*.txt")]) == [folder / "deep" / "=c.txt"]
+    for name in (str(folder / "nothing.pdf"), str(folder / "*.docx"), "\0"):
+        with pytest.raises(PinpointError) as caught:
+            found_files([name])
+        assert caught.value.code == "unreadable_file"
+
+
+@pytest.mark.parametrize(
+    ("words", "labels", "said"),
+    [
+        (("no such file",), "a,b", "unreadable_file"),
+        (("{folder}",), "a", "too_few_labels"),
+        (("{folder}",), "a,A", "duplicate_label"),
+        (("{folder}", "--threshold", "2"), "a,b", "out_of_range"),
+        (("{folder}", "--attachments", "all"), "a,b", "out_of_range"),
+    ],
+)
+def test_documents_questions_that_cannot_be_asked(folder: Path, words: tuple[str, ...], labels: str, said: str) -> None:
+    result = run(*(word.format(folder=folder) for word in words), labels=labels)
+    assert result.exit_code == 1 and result.stderr.startswith(f"{said}: ")
+
+
+def test_documents_file_too_large_is_not_read(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PINPOINT_MAX_FILE_BYTES", "1000")
+    (folder / "deep" / "large.txt").write_bytes(b"x" * 1001)
+    (line,) = lines(run(str(folder / "deep" / "large.txt"), "--json"))
+    assert line["error"]["code"] == "file_too_large"
