@@ -1,4 +1,5 @@
 # make run    classify the document in test_input.json, on any machine
+# make serve  answer requests over HTTP on localhost:8000 (docs/decisions.md); PORT=… for another port
 # make test   the gate: ruff, mypy, pytest
 # make check  the gate without the tests
 # make venv   only install
@@ -9,11 +10,14 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: run test check docs venv bench embedded clean
+.PHONY: run serve test check docs venv bench embedded clean
 .DELETE_ON_ERROR:
 
 run: $(VENV)/.run
 	$(BIN)/python handler.py
+
+serve: $(VENV)/.run
+	$(BIN)/python -m pinpoint serve
 
 test: check
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses 3 --dist loadscope
