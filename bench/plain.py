@@ -91,18 +91,18 @@ def score_by_rows(
         scorer.loaded.model.base_model(ids, past_key_values=prefix, use_cache=True)
         for start in range(0, len(order), batch_documents):
             batch = order[start : start + batch_documents]
-            rows = _score_batch(scorer, prefix, len(shared), [tails[i] for i in batch], labels)
+            rows = score_batch(scorer, prefix, len(shared), [tails[i] for i in batch], labels)
             scores |= dict(zip(batch, rows, strict=True))
     return [scores[i] for i in range(len(paths))]
 
 
-def _score_batch(
+def score_batch(
     scorer: Scorer, prefix: DynamicCache, shared: int, tails: list[list[int]], labels: list[list[int]]
 ) -> list[list[float]]:
     model, device = scorer.loaded.model, scorer.loaded.device
     cache = copy.deepcopy(prefix)
     cache.batch_repeat_interleave(len(tails))
-    ids, seen = _padded(tails, device)
+    ids, seen = padded(tails, device)
     mask = torch.cat([torch.ones(len(tails), shared, dtype=torch.long, device=device), seen], dim=1)
     positions = shared + torch.arange(ids.shape[1], device=device)[None].expand(len(tails), -1)
     hidden = model.base_model(
@@ -111,7 +111,7 @@ def _score_batch(
     last = hidden[torch.arange(len(tails), device=device), seen.sum(1) - 1]  # [N, H]
     first = torch.log_softmax(model.lm_head(last).float(), dim=-1)  # [N, V]
     cache.batch_repeat_interleave(len(labels))
-    label_ids, label_seen = _padded([label[:-1] for label in labels], device)
+    label_ids, label_seen = padded([label[:-1] for label in labels], device)
     count = label_ids.shape[1]
     lengths = (shared + seen.sum(1)).repeat_interleave(len(labels))
     hidden = model.base_model(
@@ -122,14 +122,14 @@ def _score_batch(
         use_cache=True,
     ).last_hidden_state  # [N · L, count, H]
     log_probs = torch.log_softmax(model.lm_head(hidden).float(), dim=-1).view(len(tails), len(labels), count, -1)
-    targets, steps = _padded([label[1:] for label in labels], device)  # [L, count], 0 where a label is shorter
+    targets, steps = padded([label[1:] for label in labels], device)  # [L, count], 0 where a label is shorter
     of_targets = log_probs.gather(3, targets.expand(len(tails), -1, -1)[..., None])[..., 0] * steps
     firsts = first[:, torch.tensor([label[0] for label in labels], device=device)]
     scores: list[list[float]] = (firsts + of_targets.sum(-1)).tolist()
     return scores
 
 
-def _padded(rows: list[list[int]], device: torch.device) -> tuple[Tensor, Tensor]:
+def padded(rows: list[list[int]], device: torch.device) -> tuple[Tensor, Tensor]:
     """[rows, longest] ids and which of them are real, padded on the right."""
     longest = max(map(len, rows))
     ids = torch.zeros(len(rows), longest, dtype=torch.long)
