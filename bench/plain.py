@@ -99,6 +99,7 @@ def score_by_rows(
 def score_batch(
     scorer: Scorer, prefix: DynamicCache, shared: int, tails: list[list[int]], labels: list[list[int]]
 ) -> list[list[float]]:
+    """[N][L] log-probabilities of labels that end in STOP, behind tails of one prefix of `shared` tokens."""
     model, device = scorer.loaded.model, scorer.loaded.device
     cache = copy.deepcopy(prefix)
     cache.batch_repeat_interleave(len(tails))
