@@ -77,7 +77,7 @@ class ForestPass:
         layers = [self._layers[self._long[ask]][s] for s in self._forest.ancestry(span)]
         with gpu.device_errors():
             tokens = generate.continue_greedily(
-                scorer.loaded.model, self._forest.prompt(span), answer, encoder.stop, layers
+                scorer.loaded.model, self._forest.prompt(span), answer, encoder.stop, layers, self._long[ask]
             )
         return encoder.decode(tokens), len(tokens)
 

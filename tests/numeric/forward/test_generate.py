@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 import torch
-from transformers import GenerationConfig, PreTrainedModel
+from transformers import AutoConfig, GenerationConfig, PreTrainedModel
+from transformers.utils import logging as transformers_logging
 
 from pinpoint.engine.forward import attention, generate
 from pinpoint.engine.scorer import Scorer
@@ -14,6 +15,9 @@ from pinpoint.prompting.span_tree import Forest
 from pinpoint.prompting.taxonomy import Label, Task
 from tests.models import chatml_tokenizer, configurations, load_cpu, save_random
 from tests.numeric.conftest import Pair
+from tests.numeric.forward import families
+from tests.numeric.forward.families import COMMON, configuration
+from tests.numeric.forward.test_families import documents, scorer_of, with_our_attention
 from tests.numeric.tolerances import FLOAT32
 from tests.reference.scoring import plain_model
 
@@ -115,13 +119,37 @@ def test_scores_after_a_reason_are_those_before_it(pair: Pair, written: list[lis
     assert len(written) == 2
 
 
-def test_the_models_own_attention_comes_back_when_writing_fails(pair: Pair) -> None:
-    model = pair[0].model
-    before = model.config._attn_implementation
-    with pytest.raises(RuntimeError, match="out of memory"), generate.plain_attention(model):
-        assert model.config._attn_implementation == "sdpa"
-        raise RuntimeError("out of memory")
-    assert model.config._attn_implementation == before
+@pytest.mark.parametrize("family", ["mistral", "gpt_oss", "gemma2", "gemma4 text", "llama4 text", "llama, longrope"])
+def test_families_give_reasons_by_their_own_attention(family: str, written: list[list[int]]) -> None:
+    """Windows, chunks, caps, sinks and shared keys: prompts and reasons go on beyond each window of 12 tokens."""
+    transformers_logging.set_verbosity_error()
+    attention.register()
+    plain = families.random_model(configuration(family))
+    scorer = scorer_of(with_our_attention(plain))
+    forest, encoder = documents(5, 30), scorer.prompts.encoder
+    with scorer.run(forest, explain=True) as done:
+        for ask, label in ((0, "gas"), (3, "gas bill")):
+            done.explain(ask, label)
+            answer = [*encoder.label_tokens(label), *encoder.pieces(generate.reason_opening())]
+            prompt = [*forest.prompt(forest.asks[ask].span), *answer]
+            assert written.pop() == by_transformers(plain, prompt, encoder.stop)
+
+
+def test_a_reason_behind_a_short_prompt_ends_where_other_frequencies_begin(
+    monkeypatch: pytest.MonkeyPatch, written: list[list[int]]
+) -> None:
+    attention.register()
+    monkeypatch.setattr(families, "SHORT_TOKENS", 40)
+    plain = families.random_model(AutoConfig.for_model("llama", **COMMON, rope_parameters=families.longrope(8)))
+    scorer = scorer_of(with_our_attention(plain))
+    forest, encoder = documents(5), scorer.prompts.encoder
+    answer = [*encoder.label_tokens("gas"), *encoder.pieces(generate.reason_opening())]
+    prompt = [*forest.prompt(forest.asks[0].span), *answer]
+    monkeypatch.setattr(generate, "MOST_TOKENS", 60)
+    with scorer.run(forest, explain=True) as done:
+        _, count = done.explain(0, "gas")
+    assert 0 < count <= 40 - len(prompt)
+    assert written[0][:WRITTEN_TOKENS] == by_transformers(plain, prompt, encoder.stop)[:count]
 
 
 def test_what_a_pass_kept_for_reasons_goes_with_it(pair: Pair, written: list[list[int]]) -> None:

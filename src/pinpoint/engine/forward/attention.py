@@ -22,6 +22,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 import torch
@@ -34,7 +35,7 @@ from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 
 from pinpoint.engine.forward import blocks, varlen
 from pinpoint.engine.forward.blocks import Extras
-from pinpoint.engine.forward.rules import Mask, Rule, find_rule, unknown_mask, unsupported
+from pinpoint.engine.forward.rules import EVERYTHING, Mask, Rule, find_rule, unknown_mask, unsupported
 from pinpoint.engine.forward.span_table import Sight, SpanTable
 
 DENSE = "pinpoint_dense"
@@ -73,6 +74,32 @@ def watched(watch: Watch) -> Iterator[None]:
         yield
     finally:
         _watch.reset(token)
+
+
+@dataclass(slots=True)
+class Written:
+    """What layers ask of attention while a text is written, beside seeing all that precedes.
+
+    Attributes:
+        places: of the cache that they see.
+        plain: whether nothing more was asked.
+    """
+
+    places: int
+    plain: bool = True
+
+
+_written: ContextVar[Written | None] = ContextVar("what layers ask without a table", default=None)
+
+
+@contextmanager
+def noting(written: Written) -> Iterator[None]:
+    """Within the block, what layers ask of attention without a table is noted."""
+    token = _written.set(written)
+    try:
+        yield
+    finally:
+        _written.reset(token)
 
 
 def current() -> SpanTable | None:
@@ -160,6 +187,8 @@ def forest_mask(
     """What a model that makes its layers' mask gets: the rule, in a pass over a forest; else transformers' own mask."""
     table = _table.get()
     if table is None:
+        if (written := _written.get()) is not None:
+            written.plain &= find_rule(mask_function, written.places, device) == EVERYTHING
         made: Tensor | None = sdpa_mask(
             q_length=q_length, kv_length=kv_length, mask_function=mask_function, use_vmap=use_vmap, device=device,
             **kwargs,
@@ -206,6 +235,8 @@ def _plain(
     if s_aux is None and softcap is None:
         out, _ = sdpa_attention_forward(module, query, key, value, mask, scaling=scaling, **kwargs)
         return out, None
+    if (written := _written.get()) is not None:
+        written.plain = False
     rows, columns = query.shape[2], key.shape[2]
     seen = (
         torch.ones(rows, columns, dtype=torch.bool, device=query.device).tril(columns - rows)

@@ -27,6 +27,16 @@ def short_tokens(model: PreTrainedModel) -> int | None:
     return min(limits) if limits else None
 
 
+def looks(model: PreTrainedModel) -> bool:
+    """Whether the model looks at the positions of a call to choose its frequencies, for which the host waits."""
+    for module in model.modules():
+        kinds = getattr(module, "rope_type", None)
+        named = kinds.values() if isinstance(kinds, dict) else [kinds]
+        if any("dynamic" in kind or kind == _KIND for kind in named if isinstance(kind, str)):
+            return True
+    return False
+
+
 @contextmanager
 def of_long_prompts(model: PreTrainedModel) -> Iterator[None]:
     """Within the block, a pass has the frequencies of long prompts, however short its row is."""
