@@ -36,12 +36,11 @@ from rich.console import Console
 from transformers import DynamicCache
 
 from bench.peers import texts
-from bench.plain import padded, score_batch
+from bench.plain import padded, plain_attention, score_batch
 from bench.report import in_turn, ratio, write
 from bench.scoring import random_model
 from pinpoint.api.decisions import decisions_answer
 from pinpoint.api.request import parse_request
-from pinpoint.engine.forward.generate import plain_attention
 from pinpoint.engine.loading.load import load
 from pinpoint.engine.scorer import Scorer
 from pinpoint.pipeline.classify import JobCounts, classify
