@@ -5,12 +5,14 @@
 # make venv   only install
 # make docs   write the tables that are made from the code into the documents
 # make bench  measure; figures go to bench/results/
+# make fuzz   schemathesis against the HTTP server for 10 minutes, from an environment of its own
+# make load   200 clients of the HTTP server for 3 minutes, some of which leave, and SIGTERM at the end
 # make embedded  train the embedded model anew
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: run serve test check docs venv bench embedded clean
+.PHONY: run serve test check docs venv bench fuzz load embedded clean
 .DELETE_ON_ERROR:
 
 run: $(VENV)/.run
@@ -35,6 +37,14 @@ venv: $(VENV)/.run
 
 bench: $(VENV)/.dev
 	$(BIN)/python bench/peers.py --json
+
+fuzz: $(VENV)/.dev
+	$(BIN)/python -m venv $(VENV)/fuzz
+	$(VENV)/fuzz/bin/pip install --quiet --disable-pip-version-check schemathesis==4.32.5
+	$(BIN)/python bench/http_fuzz.py $(VENV)/fuzz/bin/schemathesis
+
+load: $(VENV)/.dev
+	$(BIN)/python bench/http_load.py --json
 
 # Re-makes the embedded model: some 90 minutes on 2 cores, or with
 #   TRAIN="--device cuda --producers 14 --scale 4 --minutes 8.3"

@@ -19,6 +19,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from pinpoint.api.asked import (
+    MAX_QUESTIONS,
     Asked,
     Question,
     answers_of,
@@ -82,7 +83,7 @@ class ChoiceQuestion(WireModel):
 
     type: Literal["choice"]
     instructions: Instructions  # type: ignore[valid-type]
-    choices: FastList[Choice]
+    choices: Annotated[FastList[Choice], Field(json_schema_extra={"minItems": 2})]
     name: str = ""
 
 
@@ -91,7 +92,7 @@ class ScoreQuestion(WireModel):
 
     type: Literal["score"]
     instructions: Instructions  # type: ignore[valid-type]
-    levels: FastList[Level]
+    levels: Annotated[FastList[Level], Field(json_schema_extra={"minItems": 2})]
     name: str = ""
 
 
@@ -107,7 +108,10 @@ class DecisionsBody(WireModel):
 
     model: str
     input: text_or(Item)  # type: ignore[valid-type]
-    questions: FastList[one_of(Predicate, ChoiceQuestion, ScoreQuestion)]  # type: ignore[valid-type]
+    questions: Annotated[
+        FastList[one_of(Predicate, ChoiceQuestion, ScoreQuestion)],  # type: ignore[valid-type]
+        Field(json_schema_extra={"minItems": 1, "maxItems": MAX_QUESTIONS}),
+    ]
     prompt_cache_key: str | None = None
     prompt_cache_options: CacheOptions | None = None
     safety_identifier: Annotated[str, Field(max_length=MAX_SAFETY_CHARS)] | None = None

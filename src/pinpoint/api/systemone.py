@@ -14,9 +14,12 @@ of them could be none, all are numbered from 0 and the levels are what the numbe
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
 
 from pinpoint.api.asked import (
+    MAX_QUESTIONS,
     Asked,
     Question,
     answers_of,
@@ -61,7 +64,7 @@ class Choice(WireModel):
     """Which of several fits."""
 
     type: Literal["choice"]
-    criteria: dict[str, Content | None]
+    criteria: Annotated[dict[str, Content | None], Field(json_schema_extra={"minProperties": 2})]
     instructions: Content | None = None
 
 
@@ -69,7 +72,7 @@ class Score(WireModel):
     """Which level fits, lowest first."""
 
     type: Literal["score"]
-    criteria: FastList[Content]
+    criteria: Annotated[FastList[Content], Field(json_schema_extra={"minItems": 2})]
     instructions: Content | None = None
 
 
@@ -85,7 +88,10 @@ class SystemOneBody(WireModel):
 
     model: str
     state: Content
-    questions: dict[str, one_of(Noul, Choice, Score, Box)]  # type: ignore[valid-type]
+    questions: Annotated[
+        dict[str, one_of(Noul, Choice, Score, Box)],  # type: ignore[valid-type]
+        Field(json_schema_extra={"minProperties": 1, "maxProperties": MAX_QUESTIONS}),
+    ]
     assets: dict[str, Any] | None = None
 
 

@@ -130,6 +130,11 @@ class Worker:
         return self._engine is not None
 
     @property
+    def names(self) -> tuple[str, ...]:
+        """What the model may be called; its own name only once it is loaded."""
+        return self._names(self._engine)
+
+    @property
     def pass_s(self) -> float:
         """How long the forward pass has run that is running now; 0 where none is."""
         began_s = self._pass_began_s
@@ -252,8 +257,8 @@ class Worker:
         work = Work(request, engine, arrived_s)
         return work, work.prepare(TURN_CHARS)
 
-    def _names(self, engine: Engine) -> tuple[str, ...]:
-        return model_names(engine.info("").name, self.settings.served_model_names)
+    def _names(self, engine: Engine | None) -> tuple[str, ...]:
+        return model_names("" if engine is None else engine.info("").name, self.settings.served_model_names)
 
     def _lane(self, work: Work, job_id: str, *, alone: bool) -> Lane:
         """The units of a job, unless its answer would be too large in any case.

@@ -72,7 +72,9 @@ def make_app(worker: Worker, settings: Settings, gate: Gate) -> FastAPI:
     app.add_api_route("/metrics", _told(metrics, "/metrics", exposition), methods=["GET"], **openapi.METRICS)
     add_ping(app, worker, settings, gate)
     app.add_exception_handler(HTTPException, _no_route)
-    app.openapi = lambda: openapi.schema(app, needs_key=bool(settings.api_key))  # type: ignore[method-assign]
+    app.openapi = lambda: openapi.schema(  # type: ignore[method-assign]
+        app, worker.names, needs_key=bool(settings.api_key)
+    )
     return app
 
 
@@ -128,6 +130,8 @@ def refusal(error: PinpointError, route: str) -> Response:
     headers = {}
     if status in (429, 503):
         headers["retry-after"] = str(RETRY_AFTER_S)
+    if error.code == "draining":
+        headers["connection"] = "close"  # whoever comes again should come to another
     if status == 401:
         headers["www-authenticate"] = "Bearer"
     return _json(body, status, headers)

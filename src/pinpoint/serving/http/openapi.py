@@ -8,6 +8,7 @@ from typing import Any
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 from pydantic import BaseModel
+from starlette.responses import Response
 
 from pinpoint.api.decisions import DecisionsBody
 from pinpoint.api.schema import JobFields, ZeroShotFields
@@ -86,6 +87,7 @@ METRICS: dict[str, Any] = {
     "summary": "Figures for Prometheus.",
     "responses": {200: {"description": "The figures.", "content": {"text/plain": {}}}, **_WATCHED},
     "response_model": None,
+    "response_class": Response,
 }
 PING: dict[str, Any] = {
     "summary": "Whether it can answer.",
@@ -95,32 +97,33 @@ PING: dict[str, Any] = {
         503: {"description": "Unwell, or about to end."},
     },
     "response_model": None,
+    "response_class": Response,
 }
 PATHS = (*ROUTES, "/ping", "/health", "/metrics")
 
 
-def schema(app: FastAPI, *, needs_key: bool) -> dict[str, Any]:
-    """The document; made once for an application."""
-    if app.openapi_schema is None:
-        made = get_openapi(title=app.title, version=app.version, routes=app.routes)
-        components = made.setdefault("components", {})
-        components["schemas"] = _schemas()
-        if needs_key:
-            components["securitySchemes"] = {"key": {"type": "http", "scheme": "bearer"}}
-            for path, operations in made["paths"].items():
-                if path in (*ROUTES, "/health", "/metrics"):
-                    for operation in operations.values():
-                        operation["security"] = [{"key": []}]
-        app.openapi_schema = made
-    return app.openapi_schema
+def schema(app: FastAPI, names: tuple[str, ...], *, needs_key: bool) -> dict[str, Any]:
+    """The document; `names` are what the model may be called."""
+    made = get_openapi(title=app.title, version=app.version, routes=app.routes)
+    components = made.setdefault("components", {})
+    components["schemas"] = _schemas(names)
+    if needs_key:
+        components["securitySchemes"] = {"key": {"type": "http", "scheme": "bearer"}}
+        for path, operations in made["paths"].items():
+            if path in (*ROUTES, "/health", "/metrics"):
+                for operation in operations.values():
+                    operation["security"] = [{"key": []}]
+    return made
 
 
-def _schemas() -> dict[str, Any]:
+def _schemas(names: tuple[str, ...]) -> dict[str, Any]:
     """Every model of a body, with what it is made of under names of its own."""
     made: dict[str, Any] = {}
     for body in {body for route in ROUTES.values() for body in route.bodies}:
         whole = body.model_json_schema(ref_template=f"#/components/schemas/{body.__name__}.{{model}}")
         for name, part in whole.pop("$defs", {}).items():
             made[f"{body.__name__}.{name}"] = part
+        if "model" in whole["properties"]:
+            whole["properties"]["model"]["enum"] = list(names)
         made[body.__name__] = whole
     return made
