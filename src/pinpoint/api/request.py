@@ -45,6 +45,10 @@ class Options:
     explain: bool = False
     deterministic: bool = False
     return_raw: bool = False
+    split: bool = False
+    first_pages: int | None = None
+    ignore_blank_pages: bool = False
+    page_vote: Literal["sum", "majority", "evidence"] = "sum"
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,13 +132,14 @@ def _parse_job(raw: dict[str, object], limits: Limits) -> Request:
     documents = _documents(fields, limits)
     refuse_nothing(documents)
     tasks, warnings = _tasks(fields, limits)
-    if fields.options.explain and fields.options.long_document == "pages":
+    options = _options(fields.options)
+    if options.explain and options.long_document == "pages":
         raise RequestError(
             "conflicting_fields",
             "a reason is given for one reading of the document; with it, set `long_document` to 'head_tail' or 'error'",
             "options.explain",
         )
-    return Request(documents=documents, tasks=tasks, options=_options(fields.options), warnings=tuple(warnings))
+    return Request(documents=documents, tasks=tasks, options=options, warnings=tuple(warnings))
 
 
 def _refuse_conflicts(raw: dict[str, object]) -> None:
@@ -199,4 +204,18 @@ def _tasks(fields: JobFields, limits: Limits) -> tuple[tuple[Task, ...], list[st
 
 
 def _options(fields: OptionFields) -> Options:
-    return Options(**fields.model_dump())
+    """The options; what is said of pages is said of a document that is read page by page."""
+    options = Options(**fields.model_dump())
+    if options.split:
+        if "long_document" in fields.model_fields_set and options.long_document != "pages":
+            raise RequestError(
+                "conflicting_fields",
+                "a file that is split is read page by page; leave this out",
+                "options.long_document",
+            )
+        options = replace(options, long_document="pages")
+    if options.page_vote != "sum" and options.long_document != "pages":
+        raise RequestError(
+            "conflicting_fields", "pages vote where `long_document` is 'pages', or with `split`", "options.page_vote"
+        )
+    return options

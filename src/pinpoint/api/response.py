@@ -121,23 +121,49 @@ class DocumentInput:
 
 
 @dataclass(frozen=True, slots=True)
+class Segment:
+    """One document of a packet: its first and last page, from 0, and how likely it begins there."""
+
+    pages: tuple[int, int]
+    boundary: float
+    answers: Mapping[str, Answer]
+
+    def to_wire(self) -> dict[str, object]:
+        """Return one member of a result's `segments`."""
+        return {
+            "pages": list(self.pages),
+            "boundary": round(self.boundary, SCORE_DECIMALS),
+            "answers": {name: answer.to_wire() for name, answer in self.answers.items()},
+        }
+
+
+@dataclass(frozen=True, slots=True)
 class DocumentResult:
-    """A document that was answered; `answers` by the name of the task."""
+    """A document that was answered; `answers` by the name of the task.
+
+    `segments` and `boundaries`, of each page how likely it begins a document, are there where a file was split.
+    """
 
     id: str
     answers: Mapping[str, Answer]
     input: DocumentInput
     warnings: tuple[str, ...] = ()
+    segments: tuple[Segment, ...] = ()
+    boundaries: tuple[float, ...] = ()
 
     def to_wire(self) -> dict[str, object]:
         """Return one member of `results`."""
-        return {
+        wire: dict[str, object] = {
             "id": self.id,
             "status": "ok",
             "answers": {name: answer.to_wire() for name, answer in self.answers.items()},
             "input": self.input.to_wire(),
             "warnings": list(self.warnings),
         }
+        if self.segments:
+            wire["segments"] = [segment.to_wire() for segment in self.segments]
+            wire["boundaries"] = round_scores(self.boundaries)
+        return wire
 
 
 @dataclass(frozen=True, slots=True)

@@ -107,6 +107,10 @@ class OptionFields(WireModel):
     explain: bool = False
     deterministic: bool = False
     return_raw: bool = False
+    split: bool = False
+    first_pages: Annotated[int, Field(ge=1)] | None = None
+    ignore_blank_pages: bool = False
+    page_vote: Literal["sum", "majority", "evidence"] = "sum"
 
 
 class JobFields(WireModel):

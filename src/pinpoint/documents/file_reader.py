@@ -53,9 +53,11 @@ class FileReader:
         self._recognise.close()
 
     async def read_all(
-        self, documents: Sequence[Document | RejectedDocument | File]
+        self, documents: Sequence[Document | RejectedDocument | File], first_pages: int | None = None
     ) -> list[Document | RejectedDocument]:
         """All documents in their order, the files among them read, and attachments behind the mail that they came in.
+
+        `first_pages` are all that will be looked at: no picture behind them is recognised.
 
         Of one job, one process fewer works at a time than there are, so that another job's file finds one.
         """
@@ -65,12 +67,12 @@ class FileReader:
             if not isinstance(document, File):
                 return [document]
             async with turns:
-                return await self.read(document)
+                return await self.read(document, first_pages)
 
         read = await asyncio.gather(*map(one, documents))
         return _with_own_ids([document for documents in read for document in documents])
 
-    async def read(self, file: File) -> list[Document | RejectedDocument]:
+    async def read(self, file: File, first_pages: int | None = None) -> list[Document | RejectedDocument]:
         """The document that a file is, and those of its attachments where they are asked for."""
         try:
             content, name, hint = file.content, file.filename, ""
@@ -79,7 +81,7 @@ class FileReader:
                 content, name, hint = fetched.content, name or fetched.name, fetched.mime
             if len(content) > self._limits.max_file_bytes:
                 raise DocumentError("file_too_large", f"{len(content)} bytes, at most {self._limits.max_file_bytes}")
-            whole, attached = await self._whole(content, file.mime, name, hint)
+            whole, attached = await self._whole(content, file.mime, name, hint, first_pages)
         except DocumentError as error:
             return [_rejected(file, file.id, error)]
         parts = list[_Part]()
@@ -87,7 +89,7 @@ class FileReader:
             if attached:
                 whole.warnings.append(f"{counted(len(attached), 'attachment')} not read")
         else:
-            await self._attachments(attached, 1, parts, whole.warnings)
+            await self._attachments(attached, 1, parts, whole.warnings, first_pages)
         if file.attachments == "pages":
             for number, (_, part) in enumerate(parts, 1):
                 whole.take(number, part)
@@ -102,7 +104,12 @@ class FileReader:
         return documents
 
     async def _attachments(
-        self, found: Sequence[Attachment], depth: int, parts: list[_Part], warnings: list[str]
+        self,
+        found: Sequence[Attachment],
+        depth: int,
+        parts: list[_Part],
+        warnings: list[str],
+        first_pages: int | None,
     ) -> None:
         """Read attachments and those in them, in their order."""
         for number, one in enumerate(found):
@@ -113,14 +120,16 @@ class FileReader:
             name = printable(one.name, NAME_CHARS)
             try:
                 # What a mail says of its parts is no claim of the caller's: it helps where it fits.
-                whole, attached = await self._whole(one.content, "", one.name, one.mime)
+                whole, attached = await self._whole(one.content, "", one.name, one.mime, first_pages)
             except DocumentError as error:
                 parts.append((name, error.with_traceback(None)))
                 continue
             parts.append((name, whole))
-            await self._attachments(attached, depth + 1, parts, whole.warnings)
+            await self._attachments(attached, depth + 1, parts, whole.warnings, first_pages)
 
-    async def _whole(self, content: bytes, mime: str, name: str, hint: str) -> tuple[_Whole, Sequence[Attachment]]:
+    async def _whole(
+        self, content: bytes, mime: str, name: str, hint: str, first_pages: int | None
+    ) -> tuple[_Whole, Sequence[Attachment]]:
         """What is in one file, its pictures recognised, and what is attached to it."""
         if not mime and hint.startswith(("text/", "message/")):
             try:
@@ -132,15 +141,15 @@ class FileReader:
         else:
             extracted = await self._extracted(content, mime, name)
         whole = _Whole(extracted.type, [extracted.extractor], list(extracted.pages), list(extracted.warnings))
-        await self._recognised(whole, content)
+        await self._recognised(whole, content, first_pages)
         return whole, extracted.attachments
 
     async def _extracted(self, content: bytes, mime: str, name: str) -> Extracted:
         return await self._read.call({"mime": mime, "filename": name}, content, self._limits.wall_s)
 
-    async def _recognised(self, whole: _Whole, content: bytes) -> None:
+    async def _recognised(self, whole: _Whole, content: bytes, first_pages: int | None) -> None:
         """Read the pages that are pictures, as many and as long as one file may take."""
-        scanned = [number for number, page in enumerate(whole.pages) if page.scanned]
+        scanned = [number for number, page in enumerate(whole.pages[:first_pages]) if page.scanned]
         if not scanned:
             return
         if self._ocr == "off" or not is_installed():

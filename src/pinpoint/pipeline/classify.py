@@ -14,12 +14,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from pinpoint.api.request import Request
-from pinpoint.api.response import DocumentFailure, DocumentInput, DocumentResult, Response, Timing, Usage
+from pinpoint.api.response import DocumentFailure, DocumentInput, DocumentResult, Response, Segment, Timing, Usage
+from pinpoint.documents.visible import counted
 from pinpoint.engine.readings import Memory
 from pinpoint.errors import OutOfMemory
 from pinpoint.pipeline.answers import document_answer, questions
 from pinpoint.pipeline.fair_queue import FairQueue, Lane
 from pinpoint.pipeline.own_tokens import own_tokens, owned_tokens
+from pinpoint.pipeline.packets import BOUNDARY, cut_of, of_pages
 from pinpoint.pipeline.passes import Engine, Measured, Outcome, PassFigures, measure
 from pinpoint.pipeline.preparation import Preparation, Reading
 from pinpoint.prompting.taxonomy import labels_sha
@@ -149,7 +151,7 @@ class Work:
 
     def _own_tokens(self) -> int:
         answered = [index for index, result in enumerate(self._results) if isinstance(result, DocumentResult)]
-        return own_tokens(self._preparation, self.request.tasks, self._engine.prompts, answered)
+        return own_tokens(self._preparation, self._preparation.tasks, self._engine.prompts, answered)
 
     def _memory(self, passes: Sequence[PassFigures]) -> Memory:
         """What the device held, without the prefix store: what that grew by tells whether the labels were new to it."""
@@ -182,14 +184,21 @@ class Work:
         if failure is not None:
             return DocumentFailure(document.id, failure)
         measured = [one for one in outcomes if isinstance(one, Measured)]
-        answers, start = {}, 0
-        for task in self.request.tasks:
-            fitted = reading.fitted[task.name]
-            end = start + len(fitted.parts) * questions(task)
-            answers[task.name] = document_answer(task, options, fitted, measured[start:end])
+        own, start = dict[str, list[Measured]](), 0
+        for task in self._preparation.tasks:
+            end = start + len(reading.fitted[task.name].parts) * questions(task)
+            own[task.name] = measured[start:end]
             start = end
+        answers = {
+            task.name: document_answer(task, options, reading.fitted[task.name], own[task.name])
+            for task in self.request.tasks
+        }
         most_cut = max(reading.fitted.values(), key=lambda fitted: fitted.dropped)
         warnings = [*document.warnings, *self.request.warnings]
+        if options.first_pages is not None and options.first_pages < len(document.pages):
+            behind = counted(len(document.pages) - options.first_pages, "page")
+            warnings.append(f"{behind} behind the first {options.first_pages} not read")
+        segments, boundaries = self._segments(reading, own) if options.split else ((), ())
         if most_cut.dropped:
             warnings.append(f"the document was cut: {most_cut.dropped} tokens from its middle were not read")
         return DocumentResult(
@@ -199,7 +208,33 @@ class Work:
                 len(document.pages), most_cut.tokens, most_cut.dropped, document.extractor, document.file
             ),
             warnings=tuple(warnings),
+            segments=segments,
+            boundaries=boundaries,
         )
+
+    def _segments(
+        self, reading: Reading, own: dict[str, list[Measured]]
+    ) -> tuple[tuple[Segment, ...], tuple[float, ...]]:
+        """The documents of a packet, and of each page how likely it begins one; blank pages go with the one before."""
+        tasks, options, fitted = self.request.tasks, self.request.options, reading.fitted
+        task = next((one for one in tasks if not one.multi_label and one.kind == "choice"), None)
+        evidence = task or tasks[0]
+        pages, best = cut_of(task, fitted[evidence.name], own[evidence.name], fitted[BOUNDARY.name], own[BOUNDARY.name])
+        count = len(reading.document.pages) if options.first_pages is None else options.first_pages
+        last = min(count, len(reading.document.pages)) - 1
+        begins = dict(zip(pages, best.begins, strict=True))
+        starts = [0, *(pages[start] for start in best.starts[1:])]
+        found = list[Segment]()
+        for start, end in zip(starts, [*(start - 1 for start in starts[1:]), last], strict=True):
+            answers = {
+                one.name: document_answer(
+                    one, options,
+                    *of_pages(fitted[one.name], own[one.name], questions(one), range(start, end + 1)),
+                )
+                for one in tasks
+            }  # fmt: skip
+            found.append(Segment((start, end), begins.get(start, 1.0), answers))
+        return tuple(found), tuple(1.0 if page == 0 else begins.get(page, 0.0) for page in range(last + 1))
 
 
 def classify(request: Request, engine: Engine) -> tuple[Response, JobCounts]:

@@ -10,4 +10,4 @@ from pinpoint.documents.file_reader import FileReader
 
 async def with_files_read(request: Request, reader: FileReader) -> Request:
     """The request with a document, or a refusal, in the place of each file; attachments may have become documents."""
-    return replace(request, documents=tuple(await reader.read_all(request.documents)))
+    return replace(request, documents=tuple(await reader.read_all(request.documents, request.options.first_pages)))

@@ -17,13 +17,15 @@ from pinpoint.api.response import DocumentFailure
 from pinpoint.documents.text import Document, File, RejectedDocument
 from pinpoint.errors import DocumentError, RequestError
 from pinpoint.pipeline.answers import questions, task_answer
+from pinpoint.pipeline.packets import BOUNDARY, joints
 from pinpoint.pipeline.passes import Engine, Scores, Unit
-from pinpoint.prompting.long_document import Fitted, fit
+from pinpoint.prompting.long_document import Fitted, as_tuple, fit
 from pinpoint.prompting.prompts import SHORT_FORM_TASK, Question
 from pinpoint.prompting.taxonomy import Task
 
 PAGE_BREAK = "\n\n"
 ROOM_STEP_TOKENS = 128
+BLANK_CHARS = 10  # letters and digits: less is dust, or a number that a feeder stamps on the back
 REASON_TOKENS = 128  # room for a reason and its opening, where one is asked for
 # Of one job. What is measured of a unit takes some 600 bytes until the job is answered.
 MAX_UNITS = 1_000_000
@@ -51,6 +53,8 @@ class Preparation:
         self._engine = engine
         self._documents = [document for document in request.documents if not isinstance(document, File)]
         assert len(self._documents) == len(request.documents), "files are read before they are prepared"
+        # With the question that a packet is cut by, behind the caller's own.
+        self.tasks = (*request.tasks, BOUNDARY) if request.options.split else request.tasks
         self._rooms: dict[str, int] = {}
         self.questions: dict[str, tuple[Question, ...]] = {}
         self.outcomes: list[Reading | DocumentFailure] = []
@@ -75,7 +79,7 @@ class Preparation:
         for document, outcome in enumerate(self.outcomes):
             if not isinstance(outcome, Reading):
                 continue
-            for task in self._request.tasks:
+            for task in self.tasks:
                 best, explained = _exact_best(task, self._request.options), self._explained(task)
                 for tokens in outcome.fitted[task.name].parts:
                     for prompt in self._engine.prompts.ask(
@@ -86,7 +90,7 @@ class Preparation:
     def count(self) -> tuple[list[int], int]:
         """Units of each document, and the tokens that all of them together ask for, without laying them."""
         prompts, units, asked = self._engine.prompts, [0] * len(self.outcomes), 0
-        for task in self._request.tasks:
+        for task in self.tasks:
             asking = self.questions[task.name]
             lengths = [question.row_tokens for question in asking]
             around = sum(lengths) + len(lengths) * (prompts.row_overhead(asking) - max(lengths))
@@ -101,14 +105,14 @@ class Preparation:
         """All steps; each yields the characters that it was worth."""
         documents = sum(isinstance(document, Document) for document in self._documents)
         self._refuse_too_many(documents * sum(map(questions, self._request.tasks)))
-        for task in self._request.tasks:
+        for task in self.tasks:
             yield from self._read_task(task)
         units = 0
         for document in self._documents:
             outcome = yield from self._read(document)
             self.outcomes.append(outcome)
             if isinstance(outcome, Reading):
-                units += sum(len(outcome.fitted[task.name].parts) * questions(task) for task in self._request.tasks)
+                units += sum(len(outcome.fitted[task.name].parts) * questions(task) for task in self.tasks)
                 self._refuse_too_many(units)
 
     def _read_task(self, task: Task) -> Iterator[int]:
@@ -127,7 +131,10 @@ class Preparation:
             return DocumentFailure(document.id, document.error)
         options = self._request.options
         in_pages = options.long_document == "pages"
-        texts = document.pages if in_pages else (PAGE_BREAK.join(document.pages),)
+        shown = _shown_pages(document, options)
+        texts = (
+            shown if in_pages else (PAGE_BREAK.join(page for page in shown if page or not options.ignore_blank_pages),)
+        )
         pages, most_tokens = list[Sequence[int]](), max(self._rooms.values())
         for text in texts:
             page: Sequence[int] = ()
@@ -144,7 +151,21 @@ class Preparation:
             }
         except DocumentError as error:
             return DocumentFailure(document.id, error.with_traceback(None))
-        return Reading(document, {name: fits[room] for name, room in self._rooms.items()})
+        fitted = {name: fits[room] for name, room in self._rooms.items()}
+        if options.split:
+            fitted[BOUNDARY.name] = yield from self._joints(shown)
+        return Reading(document, fitted)
+
+    def _joints(self, pages: Sequence[str]) -> Generator[int, None, Fitted]:
+        """What is asked about where pages join."""
+        parts, of, room = list[tuple[int, ...]](), list[int](), self._rooms[BOUNDARY.name]
+        for number, text in joints(pages):
+            tokens = yield from self._engine.prompts.document_steps(text, room)
+            yield 1
+            if tokens:
+                parts.append(as_tuple(tokens if len(tokens) <= room else tokens[:room]))
+                of.append(number)
+        return Fitted(tuple(parts), tuple(of), 0)
 
     def _refuse_too_many(self, units: int) -> None:
         if units > MAX_UNITS:
@@ -172,6 +193,16 @@ class _Explained:
     def __call__(self, scores: Scores) -> str | None:
         answer = task_answer(self.task, self.options, [scores])
         return next((label.name for label in self.task.labels if label.id == answer.label), None)
+
+
+def _shown_pages(document: Document, options: Options) -> Sequence[str]:
+    """The pages that are to be read, each in its place; what is not read of them is empty."""
+    pages = document.pages if options.first_pages is None else document.pages[: options.first_pages]
+    if options.ignore_blank_pages:
+        said = [page if sum(map(str.isalnum, page)) >= BLANK_CHARS else "" for page in pages]
+        # Where all of them are, it is for the others to say so.
+        return said if any(said) else pages
+    return pages
 
 
 def _taken(prompt_tokens: int, row_tokens: int, options: Options, engine: Engine) -> int:

@@ -216,6 +216,8 @@ def test_documents_scans_have_a_limit_of_pages_and_of_time(
         monkeypatch.setattr(reader, "_limits", FileLimits(**limits))
         return one(asyncio.run(reader.read(File("0", 0, "base64", scan(3)))))
 
+    first = asyncio.run(reader.read(File("0", 0, "base64", scan(3)), 1))
+    assert one(first).pages == ("read page 0", "", "") and scans == [0]
     assert read(ocr_pages=2).warnings == ("1 page in pictures not read: at most 2 of a file are",)
     monkeypatch.setattr(reader, "_limits", FileLimits(ocr_s=0))
     assert refusal(asyncio.run(reader.read(File("0", 0, "base64", scan(3))))).code == "file_timeout"

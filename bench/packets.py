@@ -1,0 +1,112 @@
+"""How well packets are cut: `python bench/packets.py`.
+
+A packet is two to eight generated business documents of one to six pages behind one another, each document's lines
+dealt out to its pages. Told are precision, recall and F1 of boundaries, the share of packets that are cut exactly as
+they were put together, the share of documents with the right label, and what splitting costs beside reading the same
+pages without it.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+ROOT = Path(__file__).parents[1]
+sys.path[:0] = [str(ROOT / "src"), str(ROOT)]
+
+from bench import report  # noqa: E402
+from pinpoint.api.request import parse_request  # noqa: E402
+from pinpoint.api.response import DocumentResult  # noqa: E402
+from pinpoint.engine.scorer import Scorer  # noqa: E402
+from pinpoint.pipeline.classify import classify  # noqa: E402
+from pinpoint.serving.model import get_scorer  # noqa: E402
+from pinpoint.settings import read_settings  # noqa: E402
+from training import documents  # noqa: E402
+
+SEED = 4711  # no training step draws from it
+PAGE_LINES = 5  # at least, of a page that another follows
+
+
+def packets(count: int) -> Iterator[tuple[list[str], list[int], list[str]]]:
+    """Pages, the pages that begin a document, and the documents' labels."""
+    rng = random.Random(SEED)
+    for _ in range(count):
+        pages, starts, labels = list[str](), list[int](), list[str]()
+        for _ in range(rng.randint(2, 8)):
+            kind, text = documents.generate(rng)
+            starts.append(len(pages))
+            labels.append(kind.names[0])
+            pages += dealt(rng, text)
+        yield pages, starts, labels
+
+
+def dealt(rng: random.Random, text: str) -> list[str]:
+    """A document's lines on one to six pages."""
+    lines = text.split("\n")
+    most = max(1, min(6, len(lines) // PAGE_LINES))
+    count = rng.randint(1, most)
+    size = -(-len(lines) // count)
+    return ["\n".join(lines[start : start + size]) for start in range(0, len(lines), size)]
+
+
+def main(
+    count: Annotated[int, typer.Option(help="Packets.")] = 30,
+    as_json: Annotated[bool, typer.Option("--json", help="Write bench/results/packets.json as well.")] = False,
+) -> None:
+    """Cut generated packets and say how well."""
+    engine = get_scorer(read_settings())
+    kinds = [kind.names[0] for kind in documents.KINDS]
+    found = right = wanted = exact = labelled = total = pages_in_all = 0
+    split_s = plain_s = 0.0
+    rng = random.Random(SEED)
+    for pages, starts, labels in packets(count):
+        others = [kind for kind in kinds if kind not in labels]
+        offered = [*dict.fromkeys(labels), *rng.sample(others, min(4, len(others)))]
+        result, took_s = _answered(engine, pages, offered, split=True)
+        split_s += took_s
+        plain_s += _answered(engine, pages, offered, split=False)[1]
+        cut = [segment.pages[0] for segment in result.segments]
+        wanted += len(starts) - 1
+        found += len(cut) - 1
+        right += len(set(cut[1:]) & set(starts[1:]))
+        exact += cut == starts
+        total += len(starts)
+        pages_in_all += len(pages)
+        said = {segment.pages[0]: segment.answers["category"].label for segment in result.segments}
+        labelled += sum(said.get(start) == label for start, label in zip(starts, labels, strict=True))
+    precision, recall = right / max(1, found), right / max(1, wanted)
+    figures: dict[str, Any] = {
+        "packets": count,
+        "pages": pages_in_all,
+        "documents": total,
+        "boundary_precision": round(precision, 4),
+        "boundary_recall": round(recall, 4),
+        "boundary_f1": round(2 * precision * recall / max(1e-9, precision + recall), 4),
+        "exact_packets": round(exact / count, 4),
+        "right_labels": round(labelled / total, 4),
+        "split_over_pages": round(split_s / plain_s, 3),
+    }
+    print(json.dumps(figures, indent=2))
+    if as_json:
+        report.write("packets", figures)
+
+
+def _answered(engine: Scorer, pages: list[str], labels: list[str], *, split: bool) -> tuple[DocumentResult, float]:
+    options = {"split": True} if split else {"long_document": "pages"}
+    began_s = time.perf_counter()
+    response, _ = classify(parse_request({"pages": pages, "labels": labels, "options": options}), engine)
+    took_s = time.perf_counter() - began_s
+    (result,) = response.results
+    assert isinstance(result, DocumentResult), result
+    return result, took_s
+
+
+if __name__ == "__main__":
+    typer.run(main)
