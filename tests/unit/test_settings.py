@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 import pytest
+from pydantic import AliasChoices
 
 from pinpoint.errors import ModelError
 from pinpoint.settings import Settings, read_settings
@@ -30,7 +31,8 @@ def test_there_are_numbers_to_look_at() -> None:
 @pytest.mark.parametrize("name", NUMBERS)
 @pytest.mark.parametrize("value", NONSENSE)
 def test_every_number_has_bounds_at_both_ends(name: str, value: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    variable = f"PINPOINT_{name.upper()}"
+    alias = Settings.model_fields[name].validation_alias
+    variable = str(alias.choices[0]) if isinstance(alias, AliasChoices) else f"PINPOINT_{name.upper()}"
     monkeypatch.setenv(variable, value)
     with pytest.raises(ModelError) as refused:
         read_settings()

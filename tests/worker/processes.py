@@ -16,6 +16,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import IO
 
+from tests import warm
 from tests.worker.emulator import Platform
 from tests.worker.ledger import Ledger
 from tests.worker.log_pipe import LogPipe
@@ -57,6 +58,7 @@ class WorkerProcess:
             **(env or {}),
         }
         self._env = {key: value for key, value in told.items() if value is not None}
+        self._told = set(env or {})
         self._wait_ready = wait_ready
         self._pipes = pipes
         self._prefix = prefix
@@ -64,15 +66,9 @@ class WorkerProcess:
 
     def __enter__(self) -> WorkerProcess:
         self._output = self.output_path.open("wb")
-        self.process = subprocess.Popen(
-            [*self._prefix, sys.executable, str(self._script)],
-            env=self._env,
-            cwd=ROOT,
-            stdin=subprocess.DEVNULL,
-            stdout=self._pipes[0].into(self._output) if self._pipes else self._output,
-            stderr=self._pipes[1].into(self._output) if self._pipes else subprocess.STDOUT,
-            start_new_session=True,
-        )
+        plain = self._output.fileno()
+        out, error = (pipe.into(self._output) for pipe in self._pipes) if self._pipes else (plain, plain)
+        self.process = self._start(out, error)
         for pipe in self._pipes or ():
             pipe.started()
         self.platform.pids[self.name] = self.process.pid
@@ -83,6 +79,24 @@ class WorkerProcess:
                 self.__exit__()
                 raise
         return self
+
+    def _start(self, stdout: int, stderr: int) -> warm.WarmProcess | subprocess.Popen[bytes]:
+        # What Python itself reads when it starts, and a command before it, need a start from the beginning.
+        told = {key for key in self._told if key.startswith(("PYTHON", "LC_", "LANG"))}
+        if not self._prefix and not told:
+            with open(os.devnull, "rb") as nothing:
+                return warm.start(
+                    [str(self._script)], self._env, nothing.fileno(), stdout, stderr, self._script == ECHO
+                )
+        return subprocess.Popen(
+            [*self._prefix, sys.executable, str(self._script)],
+            env=self._env,
+            cwd=ROOT,
+            stdin=subprocess.DEVNULL,
+            stdout=stdout,
+            stderr=stderr,
+            start_new_session=True,
+        )
 
     def __exit__(self, *exc: object) -> None:
         with contextlib.suppress(ProcessLookupError):
@@ -149,6 +163,17 @@ class WorkerProcess:
             if time.monotonic() > until:
                 raise AssertionError(f"worker {self.name} never printed {text!r}:\n{self.output}")
             time.sleep(0.02)  # a file has no event
+
+    def wait_alone(self, timeout_s: float = 5.0) -> None:
+        """Until no process of its session other than itself lives.
+
+        Raises:
+            AssertionError: there are some still.
+        """
+        until = time.monotonic() + timeout_s
+        while found := self.stray_processes():
+            assert time.monotonic() < until, found
+            time.sleep(0.02)
 
     def stray_processes(self) -> list[int]:
         """Living processes of its session other than itself."""

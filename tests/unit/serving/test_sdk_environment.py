@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from pinpoint.errors import ModelError
 from pinpoint.serving.sdk_guards.environment import ADDRESSES, NUMBERS, PING_BOUNDS_MS, prepare
+from tests import warm
 
 ROOT = Path(__file__).parents[3]
 AT = "http://127.0.0.1:9/v2/e"
@@ -91,10 +91,7 @@ def test_what_is_right_stays_and_a_query_can_be_appended() -> None:
 
 def handler(told: dict[str, str], *arguments: str) -> subprocess.CompletedProcess[str]:
     env = {key: value for key, value in os.environ.items() if not key.startswith(("RUNPOD_", "PINPOINT_"))}
-    return subprocess.run(
-        [sys.executable, "handler.py", *arguments], cwd=ROOT, capture_output=True, text=True, timeout=120, check=False,
-        env={**env, "PYTHONPATH": str(ROOT / "src"), "PINPOINT_DEVICE": "cpu", **told},
-    )  # fmt: skip
+    return warm.run(["handler.py", *arguments], {**env, "PINPOINT_DEVICE": "cpu", **told})
 
 
 @pytest.mark.parametrize(

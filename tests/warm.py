@@ -1,0 +1,196 @@
+"""Processes that begin with the libraries of a worker imported: a start costs milliseconds instead of ten seconds.
+
+A server imports what is heavy and not ours, and forks once for each process that is asked for. The child then is what
+`python SCRIPT …` would have been: its own session, environment and streams, and the script as `__main__`. The SDK
+is not among what is imported before: it reads its environment when it is.
+
+    client  ── one datagram: script, arguments, environment; descriptors of the streams and of a pipe ──▶  server, forks
+    client  ◀── pid, at once; the exit status through the pipe, when the process ends ──────────────  server, waits
+"""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import functools
+import gc
+import importlib
+import json
+import os
+import runpy
+import select
+import signal
+import socket
+import struct
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from tempfile import TemporaryFile
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[1]
+LIGHT = ("aiohttp", "requests", "pydantic", "fastapi", "uvicorn")
+HEAVY = (
+    *LIGHT, "numpy", "torch", "transformers", "transformers.conversion_mapping",
+    "transformers.integrations.flash_attention", "transformers.integrations.finegrained_fp8",
+    "transformers.models.auto.modeling_auto", "transformers.models.auto.tokenization_auto",
+    "transformers.models.mixtral.modeling_mixtral", "transformers.integrations.mistral.tokenizer",
+)  # fmt: skip
+LOOK_S = 0.01  # at processes that have ended
+
+
+class WarmProcess:
+    """A process of the server's, with as much of `subprocess.Popen` as the tests use."""
+
+    def __init__(self, pid: int, status: int) -> None:
+        self.pid = pid
+        self.returncode: int | None = None
+        self._status = status
+
+    def poll(self) -> int | None:
+        """Its exit code, once it has ended."""
+        return self._look(0)
+
+    def wait(self, timeout: float | None = None) -> int:
+        """Its exit code.
+
+        Raises:
+            subprocess.TimeoutExpired: it still runs.
+        """
+        code = self._look(timeout)
+        if code is None:
+            raise subprocess.TimeoutExpired(f"process {self.pid}", timeout or 0)
+        return code
+
+    def send_signal(self, number: int) -> None:
+        """Send it a signal; nothing where it has ended."""
+        if self.poll() is None:
+            os.kill(self.pid, number)
+
+    def kill(self) -> None:
+        """Send SIGKILL."""
+        self.send_signal(signal.SIGKILL)
+
+    def terminate(self) -> None:
+        """Send SIGTERM."""
+        self.send_signal(signal.SIGTERM)
+
+    def _look(self, timeout_s: float | None) -> int | None:
+        if self.returncode is None and select.select([self._status], [], [], timeout_s)[0]:
+            (status,) = struct.unpack("i", os.read(self._status, 4))
+            os.close(self._status)
+            self.returncode = os.waitstatus_to_exitcode(status)
+        return self.returncode
+
+
+def start(
+    words: Sequence[str], env: Mapping[str, str], stdin: int, stdout: int, stderr: int, light: bool = False
+) -> WarmProcess:
+    """Run a script and its arguments in the project's folder, as `subprocess.Popen` with `start_new_session` would.
+
+    Its library path is that of the tests, whatever `env` says of it. A script that loads no model is `light`: what is
+    imported for nothing would make it slow to end.
+    """
+    status, written = os.pipe()
+    asked = json.dumps({"words": list(words), "env": dict(env)}).encode()
+    try:
+        socket.send_fds(_server(light), [asked], [stdin, stdout, stderr, written])
+    finally:
+        os.close(written)
+    return WarmProcess(int(_server(light).recv(32)), status)
+
+
+def run(words: Sequence[str], env: Mapping[str, str], timeout_s: float = 180) -> subprocess.CompletedProcess[str]:
+    """Run a script to its end, with nothing on its standard input."""
+    with open(os.devnull, "rb") as nothing, TemporaryFile() as out, TemporaryFile() as error:
+        process = start(words, env, nothing.fileno(), out.fileno(), error.fileno())
+        try:
+            code = process.wait(timeout_s)
+        finally:
+            process.kill()
+        said = []
+        for file in (out, error):
+            file.seek(0)
+            said.append(file.read().decode())
+    return subprocess.CompletedProcess(list(words), code, *said)
+
+
+@functools.cache
+def _server(light: bool) -> socket.socket:
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    env = {key: value for key, value in os.environ.items() if not key.startswith(("RUNPOD_", "ECHO_", "PINPOINT_"))}
+    libraries = LIGHT if light else HEAVY
+    process = subprocess.Popen(
+        [sys.executable, "-m", "tests.warm", str(theirs.fileno()), *libraries],
+        pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL, cwd=ROOT,
+        env={**env, "PYTHONPATH": f"{ROOT / 'src'}{os.pathsep}{ROOT}", "PYTHONUNBUFFERED": "1"},
+    )  # fmt: skip
+    theirs.close()
+
+    def end() -> None:
+        ours.close()
+        process.wait(10)
+
+    atexit.register(end)
+    return ours
+
+
+def _serve(asks: socket.socket) -> list[str] | None:
+    """Fork for each that asks; returns what to run, in the process that is to run it, and None at the end."""
+    running: dict[int, int] = {}
+    while True:
+        ready, _, _ = select.select([asks], [], [], LOOK_S if running else None)
+        while running and (ended := os.waitpid(-1, os.WNOHANG))[0]:
+            pipe = running.pop(ended[0])
+            with contextlib.suppress(BrokenPipeError):  # nobody may ask any more
+                os.write(pipe, struct.pack("i", ended[1]))
+            os.close(pipe)
+        if not ready:
+            continue
+        asked, given, _, _ = socket.recv_fds(asks, 1_000_000, 4)
+        if not asked:
+            return None
+        pid = os.fork()
+        if not pid:
+            for pipe in running.values():
+                os.close(pipe)
+            asks.close()
+            return _become(json.loads(asked), given)
+        running[pid] = given.pop()
+        for descriptor in given:
+            os.close(descriptor)
+        asks.send(str(pid).encode())
+
+
+def _become(asked: dict[str, Any], given: list[int]) -> list[str]:
+    os.setsid()
+    for number, descriptor in enumerate(given[:3]):
+        os.dup2(descriptor, number)
+    for descriptor in given:
+        os.close(descriptor)
+    os.environ.clear()
+    os.environ.update(asked["env"])
+    words: list[str] = asked["words"]
+    sys.argv = words
+    sys.path[0] = str((ROOT / words[0]).parent)
+    return words
+
+
+def _import(libraries: Sequence[str]) -> None:
+    import cpuinfo  # type: ignore[import-untyped]
+
+    for name in libraries:
+        importlib.import_module(name)
+    # The SDK asks at every import, in a process of its own, for more than a second.
+    info = cpuinfo.get_cpu_info()
+    cpuinfo.get_cpu_info = lambda: info
+    gc.freeze()  # so that a child's collections do not touch, and thereby copy, what they share
+
+
+if __name__ == "__main__":
+    listening = socket.socket(fileno=int(sys.argv[1]))
+    _import(sys.argv[2:])
+    chosen = _serve(listening)
+    if chosen is not None:
+        runpy.run_path(chosen[0], run_name="__main__")
