@@ -7,11 +7,12 @@ import pytest
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+from torch.nn.attention import varlen as torch_varlen
 from transformers.models.llama import modeling_llama
 from transformers.utils import logging as transformers_logging
 
 from pinpoint.engine import proof
-from pinpoint.engine.forward import attention, blocks, head, last_layer, packing
+from pinpoint.engine.forward import attention, blocks, head, last_layer, packing, varlen
 from pinpoint.engine.forward.forced import ATTENDED, PROJECTED, TOKENS
 from pinpoint.engine.forward.prefix_cache import PrefixStore
 from pinpoint.engine.forward.rules import Rule, find_rule
@@ -21,6 +22,7 @@ from pinpoint.errors import ModelError
 from tests.numeric.forward import families
 from tests.numeric.forward.families import SHORT_TOKENS, WINDOW, configuration
 from tests.numeric.forward.test_families import EXACT, in_bfloat16, scorer_of, with_our_attention
+from tests.reference.varlen import slow_kernel
 
 DTYPES = [torch.float32, torch.bfloat16]
 STORE_BYTES = 10**8
@@ -53,6 +55,41 @@ def test_the_proof_holds_in_float32(family: str) -> None:
 def test_the_proof_holds_in_bfloat16(family: str) -> None:
     found = prove(scorer_for(family, torch.bfloat16))
     assert found.wrong is None and found.dtype == "bfloat16"
+
+
+def over_the_kernel(patch: pytest.MonkeyPatch) -> list[bool]:
+    """Attention as on CUDA, the kernel computed by its slow twin; whether each call had sinks."""
+    patch.setattr(torch_varlen, "varlen_attn", slow_kernel)
+    patch.setattr(varlen, "_varlen_options", lambda: {"enable_gqa", "num_splits"})
+    calls = list[bool]()
+
+    def kernel(
+        query: Tensor, key: Tensor, value: Tensor, scale: float, sight: Any, _: bool, extras: blocks.Extras
+    ) -> Tensor:
+        assert extras.softcap is None and sight.calls is not None
+        calls.append(extras.sinks is not None)
+        return varlen.attend(query, key, value, scale, sight.calls, extras.sinks)
+
+    patch.setattr(attention, "_spans", kernel)
+    return calls
+
+
+@pytest.mark.parametrize("family", ["gpt_oss", "mixtral", "deepseek_v3"])
+def test_the_proof_holds_over_the_kernels_calls(family: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    scorer = scorer_for(family, torch.bfloat16)
+    calls = over_the_kernel(monkeypatch)
+    found = compare(scorer)
+    assert found.wrong is None
+    assert calls and all(had == (family == "gpt_oss") for had in calls)
+
+
+def test_a_sink_that_the_kernel_is_not_given_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    scorer = scorer_for("gpt_oss", torch.bfloat16)
+    over_the_kernel(monkeypatch)
+    attend = varlen.attend
+    monkeypatch.setattr(varlen, "attend", lambda *given: attend(*given[:5]))
+    wrong = compare(scorer).wrong
+    assert wrong is not None and wrong.stage == ATTENDED and wrong.apart > 3 * wrong.tolerance
 
 
 def sink_dropped(patch: pytest.MonkeyPatch, scorer: Scorer) -> None:

@@ -150,8 +150,9 @@ def examine(scorer: Scorer) -> Proof:
         full = True
     finally:
         scorer.store.clear()
+    if scorer.on_card:
+        gpu.release()  # what was recorded must be gone before the baseline of memory is taken
     if full:
-        gpu.release()
         raise CapacityError(
             "warm_up_out_of_memory",
             "the passes that prove the model before its first job ran out of memory; lower PINPOINT_TOKEN_BUDGET",

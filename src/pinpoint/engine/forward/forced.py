@@ -68,12 +68,12 @@ class Forced:
 
     def __init__(self, model: PreTrainedModel, plain: Plain) -> None:
         self._model, self._plain = model, plain
-        routes = model.dtype != torch.float32 and any(is_fused_experts(module) for module in model.modules())
-        self._routed_share = ROUTED_SHARE if routes else 0.0
         self._records = [
             tuple(map(_whole, (one.inputs, one.queries, one.keys, one.values, one.attended))) for one in plain.layers
         ]
         self._outputs, self._states = _whole(plain.outputs), _whole(plain.states)
+        routes = self._states.dtype != torch.float32 and any(is_fused_experts(module) for module in model.modules())
+        self._routed_share = ROUTED_SHARE if routes else 0.0
         self._nodes: dict[int, tuple[SpanTable, Tensor, Tensor]] = {}
         self._calls = 0
         self._seen = list[Seen]()
@@ -177,7 +177,8 @@ class Forced:
         found = self._nodes.get(id(table))
         if found is None:
             nodes = self._find(table.row)
-            self._seen.append(Seen(TOKENS, None, torch.tensor(float((nodes == NOWHERE).sum()))))
+            strayed = torch.tensor(float((nodes == NOWHERE).sum()), device=self._states.device)
+            self._seen.append(Seen(TOKENS, None, strayed))
             keys = torch.from_numpy(np.maximum(nodes, 0)).to(self._states.device)
             found = self._nodes[id(table)] = (table, keys, keys[table.row.kept_tokens :])
         return found[1], found[2]

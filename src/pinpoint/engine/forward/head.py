@@ -103,13 +103,16 @@ def check_head(model: PreTrainedModel, tokens: list[int], peak: float | None = N
     however small the logits of these tokens are.
     """
     ids = torch.tensor([tokens], device=model.device)
-    hidden = decoder(model)(input_ids=ids, use_cache=False).last_hidden_state
-    if peak is not None:
-        largest = float(model.get_output_embeddings()(hidden[0]).abs().max())
-        hidden = hidden * (peak / max(largest, torch.finfo(torch.float32).tiny))
+    given = list[Tensor]()
 
     def scaled(_: nn.Module, args: tuple[Any, ...], out: Any) -> Any:
-        out.last_hidden_state = hidden
+        if not given:  # one decoder may stand within another
+            hidden = out.last_hidden_state
+            if peak is not None:
+                largest = float(model.get_output_embeddings()(hidden[0]).abs().max())
+                hidden = hidden * (peak / max(largest, torch.finfo(torch.float32).tiny))
+            given.append(hidden)
+        out.last_hidden_state = given[0]
         return out
 
     handles = [module.register_forward_hook(scaled) for module in _decoders(model)]
@@ -120,4 +123,4 @@ def check_head(model: PreTrainedModel, tokens: list[int], peak: float | None = N
             handle.remove()
     own = torch.log_softmax(logits.float(), dim=-1)
     lookups = torch.stack([torch.arange(len(tokens)), torch.tensor(tokens)], dim=1).to(model.device)
-    return float((lookup_log_probs(model, hidden[0], lookups) - own[lookups[:, 0], lookups[:, 1]]).abs().max())
+    return float((lookup_log_probs(model, given[0][0], lookups) - own[lookups[:, 0], lookups[:, 1]]).abs().max())
