@@ -7,12 +7,13 @@
 # make bench  measure; figures go to bench/results/
 # make fuzz   schemathesis against the HTTP server for 10 minutes, from an environment of its own
 # make load   200 clients of the HTTP server for 3 minutes, some of which leave, and SIGTERM at the end
+# make mutants  a sample of mutants against the tests of ROOM (decide, prompting, pipeline, engine)
 # make embedded  train the embedded model anew
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: run serve test check docs venv bench fuzz load embedded clean
+.PHONY: run serve test check docs venv bench fuzz load mutants embedded clean
 .DELETE_ON_ERROR:
 
 run: $(VENV)/.run
@@ -46,6 +47,13 @@ fuzz: $(VENV)/.dev
 load: $(VENV)/.dev
 	$(BIN)/python bench/http_load.py --json
 
+# Some minutes a room, outside the gate; a survivor is shown as a difference. With SEED the same mutants are drawn.
+ROOM ?= decide
+SAMPLE ?= 60
+SEED ?= 1
+mutants: $(VENV)/.dev
+	OMP_NUM_THREADS=1 PYTHONPATH=src $(BIN)/python -m tests.mutants $(ROOM) --sample $(SAMPLE) --seed $(SEED)
+
 # Re-makes the embedded model: some 90 minutes on 2 cores, or with
 #   TRAIN="--device cuda --producers 14 --scale 4 --minutes 8.3"
 # a better one on a large GPU. INTENTS is support-intents/train.jsonl.
@@ -57,7 +65,7 @@ embedded: $(VENV)/.dev
 	$(BIN)/python -m training.measure --intents $(INTENTS)
 
 clean:
-	rm -rf $(VENV) build .mypy_cache .ruff_cache .pytest_cache
+	rm -rf $(VENV) build mutants .mypy_cache .ruff_cache .pytest_cache
 
 # Before anything is made or installed: its one line names the versions of requires-python in pyproject.toml. Old
 # interpreters have to understand it too.

@@ -1,0 +1,147 @@
+"""Mutants of the code that computes answers: a sample, drawn with a printed seed, run by mutmut against a room's tests.
+
+    make mutants ROOM=prompting SAMPLE=60 SEED=1
+
+One process at a time and outside `make test`: a mutant costs seconds. mutmut copies the sources to `mutants/`, holds
+all mutants of a function beside it, and forks a process for each, which runs the tests that reach the function. It
+leaves decorated functions and constants of a module alone. A mutant that no test notices is shown as a difference.
+
+Not mutated: messages of errors and logs, and `LEFT_OUT`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import fnmatch
+import os
+import random
+import shutil
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+
+from hypothesis import HealthCheck, settings
+from mutmut import __main__ as mutmut
+from mutmut import configuration
+from mutmut.mutation.diff_apply import get_diff_for_mutant
+from mutmut.mutation.file_mutation import mutate_file_contents
+from mutmut.stats import status_by_exit_code
+from mutmut.utils.format_utils import get_mutant_name
+
+ROOMS = Path("src/pinpoint")
+_FAMILY = "tests/numeric/forward/test_families.py::test_a_family_is_exact_alone_in_company_cold_and_warm"
+# What a mutant is run against, of which mutmut takes the tests that reach it; without those that take longer than all
+# others of their room together.
+TESTS = {
+    "decide": ["tests/unit/decide"],
+    "prompting": [
+        "tests/unit/prompting",
+        "--deselect=tests/unit/prompting/test_byte_cache.py::test_questions_take_no_more_than_they_are_counted",
+        "--deselect=tests/unit/prompting/test_long_text.py::test_a_long_text_has_the_tokens_that_it_has_at_once",
+    ],
+    "pipeline": ["tests/unit/pipeline"],
+    "engine": [
+        "tests/unit/engine", "tests/numeric/test_baseline.py", "tests/numeric/test_gpu.py",
+        "tests/numeric/test_pass_memory.py", "tests/numeric/weights/test_experts.py",
+        "tests/numeric/weights/test_int8.py", "tests/numeric/pipeline/test_bounded_labels.py",
+        *(f"tests/numeric/forward/test_{name}.py"
+          for name in ("attention", "last_layer", "norms", "prefix_cache", "scoring", "generate")),
+        *(f"{_FAMILY}[{family}]" for family in ("gemma2", "gpt_oss", "mistral", "phi3, longrope", "granite")),
+        # One fixture in place of seven.
+        "-k", "not embedded and not mixtral_32k and not llama and not qwen",
+    ],
+}  # fmt: skip
+# Computes answers, so that its mutants are drawn so many times as often as those of the rest of the room.
+WEIGHT = 4
+WEIGHTY = {
+    "decide": ["decision"],
+    "prompting": [
+        "prompts",
+        "encoder",
+        "template",
+        "label_trie",
+        "label_bounds",
+        "span_tree",
+        "fence",
+        "long_document",
+    ],
+    "pipeline": ["passes", "answers", "preparation", "classify", "fair_queue"],
+    "engine": ["forward/*", "scorer", "weights/experts", "weights/int8", "weights/int8_product"],
+}
+# Kernels that run on CUDA alone; and what loads and proves models, whose tests take minutes.
+LEFT_OUT = [
+    "*/triton_*.py", "*/engine/loading/*", "*/engine/proof.py", "*/engine/warmup.py", "*/forward/plain.py",
+    "*/forward/forced.py", "*/weights/nf4.py", "*/weights/quantizer.py",
+]  # fmt: skip
+
+
+def mutants(room: str) -> dict[Path, list[str]]:
+    """The names of all mutants, by file."""
+    found = {}
+    for path in sorted((ROOMS / room).rglob("*.py")):
+        if not any(fnmatch.fnmatch(str(path), pattern) for pattern in LEFT_OUT):
+            names = mutate_file_contents(str(path), path.read_text()).mutant_names
+            found[path] = [get_mutant_name(path, name) for name in names]
+    return found
+
+
+def draw(room: str, found: dict[Path, list[str]], sample: int, seed: int) -> list[str]:
+    """About `sample` of them: of each file its share by weight, at least one."""
+    weights = {path: len(names) * (WEIGHT if _is_weighty(room, path) else 1) for path, names in found.items() if names}
+    drawn = list[str]()
+    for path, weight in weights.items():
+        count = min(len(found[path]), max(1, round(sample * weight / sum(weights.values()))))
+        drawn += random.Random(f"{seed} {path}").sample(found[path], count)
+    return drawn
+
+
+def _is_weighty(room: str, path: Path) -> bool:
+    inside = str(path.relative_to(ROOMS / room).with_suffix(""))
+    return any(fnmatch.fnmatch(inside, pattern) for pattern in WEIGHTY[room])
+
+
+def run(room: str, names: Sequence[str], debug: bool) -> None:
+    """Run them, and print what became of each kind and the difference that each survivor is."""
+    shutil.rmtree("mutants", ignore_errors=True)
+    # Examples that are the same for each mutant, and no clock: the machine may be busy.
+    settings.register_profile(
+        "mutants", deadline=None, max_examples=30, database=None, derandomize=True,
+        suppress_health_check=list(HealthCheck),
+    )  # fmt: skip
+    settings.load_profile("mutants")
+    config = configuration.config()
+    config.debug = debug
+    config.pytest_add_cli_args = ["-W", "ignore::pytest.PytestAssertRewriteWarning"]
+    config.only_mutate = [f"{ROOMS / room}/*"]
+    config.do_not_mutate = LEFT_OUT
+    config.pytest_add_cli_args_test_selection = TESTS[room]
+    mutmut._run(list(names), max_children=1)
+    _, files = mutmut.collect_source_file_mutation_data(mutant_names=list(names))
+    codes = {name: data.exit_code_by_key.get(name) for data in files.values() for name in data.exit_code_by_key}
+    became = {name: status_by_exit_code[codes[name]] for name in names}
+    print(f"{room}: {len(names)} mutants,", dict(Counter(became.values())))
+    for name in names:
+        if became[name] != "killed":
+            print(f"\n# {became[name]}: {name}\n{get_diff_for_mutant(name)}")
+
+
+def main() -> None:
+    arguments = argparse.ArgumentParser(description=__doc__)
+    arguments.add_argument("room", choices=TESTS)
+    arguments.add_argument("--sample", type=int, default=60, help="about how many mutants")
+    arguments.add_argument("--seed", type=int, default=random.randrange(10**6))
+    arguments.add_argument("--debug", action="store_true", help="show what pytest says")
+    arguments.add_argument("--list", action="store_true", help="only say what would be run")
+    chosen = arguments.parse_args()
+    os.environ["OMP_NUM_THREADS"] = "1"
+    found = mutants(chosen.room)
+    names = draw(chosen.room, found, chosen.sample, chosen.seed)
+    print(f"seed {chosen.seed}: {len(names)} of {sum(map(len, found.values()))} mutants of {chosen.room}", flush=True)
+    if chosen.list:
+        print("\n".join(names))
+    else:
+        run(chosen.room, names, chosen.debug)
+
+
+if __name__ == "__main__":
+    main()
