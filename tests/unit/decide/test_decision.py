@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from pinpoint.api.request import Options
 from pinpoint.api.response import Answer, check_wire
-from pinpoint.decide.decision import decide, decide_multi
+from pinpoint.decide.decision import decide, decide_multi, decide_yes_no
 from pinpoint.errors import InternalError
 from pinpoint.prompting.taxonomy import Label, Task
 
@@ -230,3 +230,46 @@ def test_what_is_no_measurement_of_many_labels_is_our_mistake(log_odds: list[flo
     with pytest.raises(InternalError) as caught:
         decide_multi(log_odds, masses, multi(1), Options())
     assert caught.value.code == "invalid_measurement"
+
+
+# Yes or no
+
+
+@pytest.mark.parametrize(
+    ("yes", "label", "labels", "probability"),
+    [(0.6, "yes", ("yes", "no"), 0.75), (0.05, "no", ("no", "yes"), 0.2), (0.2, "yes", ("yes", "no"), 0.5)],
+)
+@pytest.mark.parametrize("top_k", [None, 1, 2])
+def test_a_yes_or_no_has_the_probability_of_yes_however_few_are_shown(
+    yes: float, label: str, labels: tuple[str, ...], probability: float, top_k: int | None
+) -> None:
+    raw = {"yes": math.log(yes), "no": math.log(0.2)}
+    for return_raw in (False, True):
+        answer = decide_yes_no(raw["yes"], raw["no"], Options(top_k=top_k, return_raw=return_raw))
+        assert (answer.label, answer.labels) == (label, labels[:top_k])
+        assert answer.probability == pytest.approx(probability)
+        shares = (max(probability, 1 - probability), min(probability, 1 - probability))
+        assert answer.scores == pytest.approx(shares[:top_k])
+        assert answer.log_probs == (tuple(raw[name] for name in labels[:top_k]) if return_raw else None)
+        assert answer.label_mass == pytest.approx(yes + 0.2)
+
+
+def test_a_yes_or_no_below_its_threshold_is_to_be_reviewed() -> None:
+    answer = decide_yes_no(math.log(0.6), math.log(0.2), Options(threshold=0.8, top_k=1))
+    assert (answer.decision, answer.reasons) == ("review", ("below_threshold",))
+    assert decide_yes_no(math.log(0.6), math.log(0.2), Options(threshold=0.7)).decision == "accept"
+
+
+# An ordered scale
+
+
+def test_a_scale_has_its_distribution_in_order_and_the_level_to_expect() -> None:
+    scale = task_of(3, kind="score")
+    answer = decide([math.log(0.1), math.log(0.3), math.log(0.1)], scale, Options())
+    assert answer.labels[0] == "l1"
+    assert answer.distribution == pytest.approx((0.2, 0.6, 0.2))
+    assert answer.expected == pytest.approx(1.0)
+    last = decide([-50.0, math.log(0.1), math.log(0.3)], scale, Options())
+    assert last.distribution == pytest.approx((0.0, 0.25, 0.75), abs=1e-9)
+    assert last.expected == pytest.approx(1.75)
+    assert decide([-1.0, -2.0, -3.0], task_of(3), Options()).distribution == ()
