@@ -1,6 +1,8 @@
 """The passes of one job: split to the budget, halved where memory runs out, explained while open, counted."""
 
-from dataclasses import replace
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pytest
@@ -10,9 +12,10 @@ from hypothesis import strategies as st
 from pinpoint.api.response import DocumentFailure
 from pinpoint.errors import DeviceError, OutOfMemory
 from pinpoint.pipeline.classify import classify
+from pinpoint.pipeline.passes import Beginning, Measured, PassFigures, measure
 from pinpoint.prompting.span_tree import Forest
 from pinpoint.prompting.taxonomy import Label, Task
-from tests.fakes import FakeEngine
+from tests.fakes import FakeEngine, FakePass, FakeStore, units_of
 from tests.requests_of import (
     CHOICE,
     FLAGS,
@@ -167,3 +170,49 @@ def test_where_every_label_counts_none_is_bounded(task: Task, options: dict[str,
     response, _ = classify(request("one", tasks=(task,), **options), engine)
     assert answered(response)[0]["category"].bounded_labels == 0
     assert [ask.exact_best for ask in engine.forests[0].asks] == [None]
+
+
+def test_a_pass_is_counted_as_it_was() -> None:
+    engine = FakeEngine(stored_tokens=4, store=FakeStore(77))
+    units = units_of([[9] * 5, [8] * 3])
+    (one, other) = measure(units, engine)
+    assert isinstance(one, Measured) and isinstance(other, Measured)
+    figures = one.figures
+    assert other.figures is figures
+    assert figures.asked_tokens == sum(unit.asked_tokens for unit in units)
+    assert figures.computed_tokens == engine.forests[0].total_tokens - 4 == one.computed_tokens + other.computed_tokens
+    assert (figures.store_bytes, figures.memory, figures.out_of_memory) == (77, engine.memory(), False)
+
+
+def test_a_pass_that_ran_out_of_memory_is_told_with_what_the_device_holds() -> None:
+    told: list[tuple[list[int], PassFigures]] = []
+    units = units_of([[9] * 5, [8] * 3])
+    engine = FakeEngine(device_tokens=max(unit.prompt.new_tokens(Forest()) for unit in units))
+    measure(units, engine, passed=lambda indices, figures: told.append((list(indices), figures)))
+    assert [(indices, figures.out_of_memory) for indices, figures in told] == [
+        ([0, 1], True),
+        ([0], False),
+        ([1], False),
+    ]
+    assert all(figures.memory == engine.memory() for _, figures in told)
+
+
+@dataclass(slots=True)
+class OwningEngine(FakeEngine):
+    """Its passes have kept the root before, and keep the question from now on."""
+
+    @contextmanager
+    def run(self, forest: Forest, *, explain: bool = False) -> Iterator[FakePass]:
+        """Score a forest."""
+        with FakeEngine.run(self, forest, explain=explain) as done:
+            yield replace(done, found=frozenset({0}), kept=frozenset({1}))
+
+
+def test_a_unit_is_told_what_of_its_beginnings_was_kept_and_is() -> None:
+    unit = units_of([[9] * 5])[0]
+    (one,) = measure([replace(unit, prompt=replace(unit.prompt, owner="a key"))], OwningEngine())
+    assert isinstance(one, Measured)
+    assert one.beginnings == (
+        Beginning(((2, 3),), 2, found=True, kept=False),
+        Beginning(((2, 3), (4,)), 1, found=False, kept=True),
+    )

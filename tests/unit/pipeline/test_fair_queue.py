@@ -255,3 +255,11 @@ def test_an_empty_job_does_not_wait() -> None:
 def test_a_unit_over_the_budget_is_taken_by_itself(budget: int) -> None:
     queue = queue_of([made(0, ([60, 60], False, False)), made(1, ([1], False, False))])
     assert len(queue.take(budget)) == 1
+
+
+@pytest.mark.parametrize("count", [EXPLAINED_UNITS - 1, EXPLAINED_UNITS, EXPLAINED_UNITS + 1, 2 * EXPLAINED_UNITS + 1])
+def test_as_many_reasons_a_pass_as_may_be_and_no_more(count: int) -> None:
+    lanes = [made(number, ([1] * count, True, False)) for number in range(2)]
+    batches = drained(queue_of(lanes), PLENTY)
+    whole, rest = divmod(2 * count, EXPLAINED_UNITS)
+    assert [len(batch) for batch in batches] == [EXPLAINED_UNITS] * whole + [rest] * bool(rest)

@@ -7,11 +7,12 @@ from hypothesis import strategies as st
 
 from pinpoint.api.request import Options, Request
 from pinpoint.pipeline.classify import classify
-from pinpoint.pipeline.own_tokens import own_tokens
+from pinpoint.pipeline.own_tokens import own_tokens, owned_tokens
+from pinpoint.pipeline.passes import Beginning, Measured, PassFigures
 from pinpoint.pipeline.preparation import Preparation
 from pinpoint.prompting.span_tree import Forest
 from pinpoint.prompting.taxonomy import Label, Task
-from tests.fakes import FakeEngine
+from tests.fakes import FakeEngine, FakeScores
 from tests.requests_of import CHOICE, FLAGS, LETTERS, TONE, document, request
 
 TWINS = (
@@ -43,3 +44,15 @@ def test_passes_and_stores_of_any_size_change_nothing_of_usage() -> None:
     asked = request(LETTERS, LETTERS, "another", "x" * 400, tasks=(CHOICE, FLAGS))
     engines = [FakeEngine(), FakeEngine(token_budget=900), FakeEngine(stored_tokens=40), FakeEngine(bounds=True)]
     assert len({classify(asked, engine)[0].usage for engine in engines}) == 1
+
+
+def test_a_beginning_counts_once_as_its_first_pass_found_it() -> None:
+    root, question, other = ((1, 2),), ((1, 2), (3,)), ((1, 2), (4, 5, 6))
+    first = (Beginning(root, 2, found=True, kept=False), Beginning(question, 1, found=False, kept=True))
+    second = (Beginning(root, 2, found=True, kept=True), Beginning(question, 1, found=True, kept=False))
+    third = (*second, Beginning(other, 3, found=False, kept=True))
+    figures = PassFigures(0.0, 1.0, FakeEngine().memory())
+    units = [Measured(FakeScores([-1.0]), figures, 9, 9, beginnings=found) for found in (first, second, third)]
+    assert owned_tokens(units) == (2, 1 + 3)
+    assert owned_tokens(units[1:]) == (2 + 1, 2 + 3)
+    assert owned_tokens([]) == (0, 0)

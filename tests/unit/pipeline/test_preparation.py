@@ -271,3 +271,13 @@ def test_pages_that_make_too_many_questions_are_refused_when_they_have() -> None
         preparation.advance()
     assert caught.value.code == "too_large"
     assert len(preparation.outcomes) == 2
+
+
+def test_a_prompt_that_leaves_one_token_is_read_and_one_that_leaves_none_is_refused() -> None:
+    taken = PROMPTS.overhead(PROMPTS.questions(CHOICE))
+    response, _ = classify(request("xyz" * 9), FakeEngine(context_tokens=taken + 1))
+    (result,) = response.results
+    assert isinstance(result, DocumentResult) and result.input.tokens == 1 and result.input.tokens_dropped > 0
+    with pytest.raises(RequestError, match=f"takes {taken} tokens") as caught:
+        classify(request("xyz" * 9), FakeEngine(context_tokens=taken))
+    assert caught.value.code == "labels_too_long"
