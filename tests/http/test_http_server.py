@@ -270,8 +270,10 @@ def test_what_is_watched_holds_what_happened(http: httpx.Client) -> None:
 def test_no_document_and_no_key_is_in_the_log(guarded: Server, http: httpx.Client) -> None:
     http.post("/v1/decisions", json=question("Quetzalcoatlus"))
     http.post("/v1/decisions", json={**question(), "Quetzalcoatlus": 1})
+    identity = http.post("/v1/systemone", json=state()).headers["x-typesafe-request-id"]
     log = guarded.log.read_text()
     assert "status=ok" in log and "status=error" in log
+    assert f"request={identity} route=/v1/systemone status=200" in log
     assert "Quetzalcoatlus" not in log and KEY not in log
 
 

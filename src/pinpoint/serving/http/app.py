@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import logging
 import time
+import uuid
 from collections.abc import Callable, Coroutine
 from typing import Any
 
@@ -112,8 +113,12 @@ def _told(endpoint: Endpoint, route: str, exposition: Exposition) -> Endpoint:
         except Exception as error:  # whatever it is, nobody is shown a traceback
             log.error("http route=%s status=error type=%s at=%s", route, type(error).__name__, place(error))
             response = refusal(internal_error(), route)
+        took_s = time.perf_counter() - began_s
         exposition.requests.labels(route, str(response.status_code)).inc()
-        exposition.seconds.labels(route).observe(time.perf_counter() - began_s)
+        exposition.seconds.labels(route).observe(took_s)
+        identity = uuid.uuid4().hex  # each client looks for it under a name of its own
+        response.headers["x-request-id"] = response.headers["x-typesafe-request-id"] = identity
+        log.info("request=%s route=%s status=%d total_ms=%.1f", identity, route, response.status_code, took_s * 1e3)
         return response
 
     return told
