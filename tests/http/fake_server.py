@@ -1,12 +1,17 @@
-"""The server on an engine without a model, whose passes take as long as the document says: `slow 300` is 0.3 s."""
+"""The server on an engine without a model, whose passes end when they are told to: `hold 3` with the file `3` in HOLDS.
+
+It is loaded once the file is there that is given as its revision.
+"""
 
 from __future__ import annotations
 
+import os
 import re
 import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from pinpoint.cli import app
@@ -15,10 +20,11 @@ from pinpoint.serving import worker
 from pinpoint.settings import Settings
 from tests.fakes import FakeEngine
 
-SLOW = re.compile(r"slow (\d+)")
+HELD = re.compile(r"hold (\d+)")
+LOOK_S = 0.01
 
 
-class SlowEngine(FakeEngine):
+class HeldEngine(FakeEngine):
     """Reads what it is asked to do out of the prompt."""
 
     @contextmanager
@@ -26,14 +32,20 @@ class SlowEngine(FakeEngine):
         asked = [self.prompts.encoder.tokenizer.decode(forest.prompt(ask.span)) for ask in forest.asks]
         if any("fail" in prompt for prompt in asked):
             raise RuntimeError("a secret of the document")
-        time.sleep(max((int(ms) / 1e3 for prompt in asked for ms in SLOW.findall(prompt)), default=0.0))
+        for name in {name for prompt in asked for name in HELD.findall(prompt)}:
+            wait_for(Path(os.environ["HOLDS"]) / name)
         with super().run(forest, explain=explain) as done:
             yield done
 
 
 def load(settings: Settings) -> Any:
-    time.sleep(float(settings.model_revision) if settings.model_revision[0].isdigit() else 0)
-    return SlowEngine()
+    wait_for(Path(settings.model_revision))
+    return HeldEngine()
+
+
+def wait_for(file: Path) -> None:
+    while not file.exists():
+        time.sleep(LOOK_S)
 
 
 if __name__ == "__main__":

@@ -22,11 +22,12 @@ URL = re.compile(r"serving url=(http://\S+)")
 
 @dataclass
 class Server:
-    """A running server; `urls` are where it listens, the health port last."""
+    """A running server; `urls` are where it listens, the health port last, `holds` what `fake_server` waits for."""
 
     process: subprocess.Popen[bytes]
     log: Path
     urls: list[str]
+    holds: Path = Path()
 
     @property
     def url(self) -> str:

@@ -57,7 +57,7 @@ def make_app(worker: Worker, settings: Settings, gate: Gate) -> FastAPI:
                 wire = await unless_gone(request, worker.answer({"input": {"route": route, "body": body}}))
                 return _json(wire)
 
-        return _told(answer, route, exposition)
+        return _told(answer, route, exposition, gate)
 
     async def health(request: Request) -> Response:
         gate.check_key(request.headers.get("authorization", ""))
@@ -69,8 +69,8 @@ def make_app(worker: Worker, settings: Settings, gate: Gate) -> FastAPI:
 
     for route, describe in openapi.ROUTES.items():
         app.add_api_route(route, answering(route), methods=[describe.method], **describe.for_fastapi())
-    app.add_api_route("/health", _told(health, "/health", exposition), methods=["GET"], **openapi.HEALTH)
-    app.add_api_route("/metrics", _told(metrics, "/metrics", exposition), methods=["GET"], **openapi.METRICS)
+    app.add_api_route("/health", _told(health, "/health", exposition, gate), methods=["GET"], **openapi.HEALTH)
+    app.add_api_route("/metrics", _told(metrics, "/metrics", exposition, gate), methods=["GET"], **openapi.METRICS)
     add_ping(app, worker, settings, gate)
     app.add_exception_handler(HTTPException, _no_route)
     app.openapi = lambda: openapi.schema(  # type: ignore[method-assign]
@@ -99,7 +99,7 @@ def add_ping(app: FastAPI, worker: Worker, settings: Settings, gate: Gate) -> No
         app.add_api_route(path, ping, methods=["GET"], **openapi.PING)
 
 
-def _told(endpoint: Endpoint, route: str, exposition: Exposition) -> Endpoint:
+def _told(endpoint: Endpoint, route: str, exposition: Exposition, gate: Gate) -> Endpoint:
     """An endpoint whose errors are told in the format of its route, and whose answers are counted."""
 
     async def told(request: Request) -> Response:
@@ -116,6 +116,8 @@ def _told(endpoint: Endpoint, route: str, exposition: Exposition) -> Endpoint:
         took_s = time.perf_counter() - began_s
         exposition.requests.labels(route, str(response.status_code)).inc()
         exposition.seconds.labels(route).observe(took_s)
+        if gate.draining:
+            response.headers["connection"] = "close"  # whoever asks again should ask another
         identity = uuid.uuid4().hex  # each client looks for it under a name of its own
         response.headers["x-request-id"] = response.headers["x-typesafe-request-id"] = identity
         log.info("request=%s route=%s status=%d total_ms=%.1f", identity, route, response.status_code, took_s * 1e3)
@@ -135,8 +137,6 @@ def refusal(error: PinpointError, route: str) -> Response:
     headers = {}
     if status in (429, 503):
         headers["retry-after"] = str(RETRY_AFTER_S)
-    if error.code == "draining":
-        headers["connection"] = "close"  # whoever comes again should come to another
     if status == 401:
         headers["www-authenticate"] = "Bearer"
     return _json(body, status, headers)
