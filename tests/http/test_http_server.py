@@ -250,6 +250,8 @@ def test_clients_that_leave_give_up_their_places(guarded: Server, http: httpx.Cl
             client.sendall(head.encode() + b"content-type: application/json\r\n\r\n" + body)
         guarded.wait_for(lambda: in_flight(guarded) == 2)
     guarded.wait_for(lambda: in_flight(guarded) == 0)  # though what they asked for is still being computed
+    # Not at their deadline either: nobody was answered.
+    assert guarded.log.read_text().count("route=/v1/decisions status=499") >= 2
     hold.end()
     assert http.post("/v1/decisions", json=question()).status_code == 200
 
