@@ -6,7 +6,6 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-import torch.nn.functional as F
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
@@ -259,16 +258,26 @@ def test_both_implementations_are_what_transformers_expects(implementation: Any,
     torch.testing.assert_close(out[0], expected, rtol=1e-5, atol=1e-5)
 
 
+@pytest.mark.parametrize("extras", [{}, {"sinks": torch.tensor([1.5, -0.5, 0.25, 3.0])}, {"softcap": 2.0}])
+@pytest.mark.parametrize("scaling", [None, 0.9])
 @pytest.mark.parametrize("implementation", [attention.span_attention, attention.dense_attention])
-def test_without_a_forest_it_is_the_usual_causal_attention(implementation: Any) -> None:
+def test_without_a_forest_it_is_the_usual_causal_attention(
+    implementation: Any, scaling: float | None, extras: dict[str, Any]
+) -> None:
+    """All tokens at once, and the last of them behind keys that a cache holds, with the mask that generation makes."""
     forest = Forest()
     forest.ask(forest.add(range(9)), build_trie([(1,)], STOP))
     query, key, value = (x[None] for x in random_states(pack(forest), 4, 2))
     module = nn.Module()
     module.num_key_value_groups, module.is_causal = 2, True  # type: ignore[assignment]
-    out, _ = implementation(module, query, key, value, None)
-    plain = F.scaled_dot_product_attention(query, key, value, is_causal=True, enable_gqa=True)
-    torch.testing.assert_close(out, plain.transpose(1, 2))
+    asked = {"scaling": scaling, "s_aux": extras.get("sinks"), "softcap": extras.get("softcap")}
+    causal = torch.ones(query.shape[2], key.shape[2], dtype=torch.bool).tril()
+    usual = SIZE**-0.5 if scaling is None else scaling
+    plain = by_the_book(query[0], key[0], value[0], usual, causal, **extras)[0].float()
+    out, _ = implementation(module, query, key, value, None, **asked)
+    torch.testing.assert_close(out[0].transpose(0, 1), plain, rtol=1e-5, atol=1e-5)
+    last, _ = implementation(module, query[:, :, -2:], key, value, causal[None, None, -2:], **asked)
+    torch.testing.assert_close(last[0].transpose(0, 1), plain[:, -2:], rtol=1e-5, atol=1e-5)
 
 
 def everything(row: PackedRow) -> Mask:

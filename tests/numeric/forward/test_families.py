@@ -223,15 +223,17 @@ def test_a_head_that_is_not_the_whole_way_to_the_logits_is_noticed(
     model = with_our_attention(plain)
     table = model.get_output_embeddings().weight
     table.data = table.data * 1e-3
+    scorer_of(in_bfloat16(plain))
     ids = tokens(9, 3)
     for peak in (None, head.PEAK_LOGIT):
         assert head.check_head(model, ids, peak) < 1e-3
     scorer_of(model)
     monkeypatch.setattr(head, "logits_of", lambda model, hidden: model.get_output_embeddings()(hidden))
     assert head.check_head(model, ids, head.PEAK_LOGIT) > 1
-    with pytest.raises(ModelError) as caught:
-        scorer_of(model)
-    assert caught.value.code == "unsupported_head"
+    for loaded in (model, in_bfloat16(plain)):
+        with pytest.raises(ModelError) as caught:
+            scorer_of(loaded)
+        assert caught.value.code == "unsupported_head"
 
 
 @pytest.mark.parametrize("skipped", [0, 2])
