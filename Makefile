@@ -5,7 +5,8 @@
 # make venv   only install
 # make docs   write the tables that are made from the code into the documents
 # make bench  measure; figures go to bench/results/
-# make fuzz   schemathesis against the HTTP server for 10 minutes, from an environment of its own
+# make fuzz   fuzz-files: files that nobody made on purpose, through all readers and through jobs, MINUTES=5;
+#             fuzz-http: schemathesis against the HTTP server for 10 minutes, from an environment of its own
 # make load   200 clients of the HTTP server for 3 minutes, some of which leave, and SIGTERM at the end
 # make mutants  a sample of mutants against the tests of ROOM (decide, prompting, pipeline, engine)
 # make embedded  train the embedded model anew
@@ -13,7 +14,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: run serve test check docs venv bench fuzz load mutants embedded clean
+.PHONY: run serve test check docs venv bench fuzz fuzz-files fuzz-http load mutants embedded clean
 .DELETE_ON_ERROR:
 
 run: $(VENV)/.run
@@ -39,7 +40,13 @@ venv: $(VENV)/.run
 bench: $(VENV)/.dev
 	$(BIN)/python bench/peers.py --json
 
-fuzz: $(VENV)/.dev
+fuzz: fuzz-files fuzz-http
+
+MINUTES ?= 5
+fuzz-files: $(VENV)/.dev
+	PYTHONPATH=src $(BIN)/python -m tests.fuzz_documents --minutes $(MINUTES)
+
+fuzz-http: $(VENV)/.dev
 	$(BIN)/python -m venv $(VENV)/fuzz
 	$(VENV)/fuzz/bin/pip install --quiet --disable-pip-version-check schemathesis==4.32.5
 	$(BIN)/python bench/http_fuzz.py $(VENV)/fuzz/bin/schemathesis

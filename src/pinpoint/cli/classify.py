@@ -48,21 +48,27 @@ class Row:
     file: str
     result: dict[str, Any] = field(default_factory=dict)
 
-    def cells(self) -> dict[str, str]:
-        """Its values under `COLUMNS`, in words."""
+    def lines(self) -> Iterator[dict[str, str]]:
+        """Its values under `COLUMNS`, in words: one line, or one for each document of a packet."""
         if "error" in self.result:
             error = self.result["error"]
-            return {"file": self.file, "error": f"{error['code']}: {error['message']}"}
-        answer, read = self.result["answers"]["category"], self.result["input"]
-        return {
-            "file": self.file,
-            "label": answer["label"] or "",
-            "score": f"{answer['score']:.4f}",
-            "pages": str(read["pages"]),
-            "type": read.get("type", ""),
-            "decision": answer["decision"],
-            "warnings": "; ".join(self.result["warnings"]),
-        }
+            yield {"file": self.file, "error": f"{error['code']}: {error['message']}"}
+            return
+        read = self.result["input"]
+        whole = {"answers": self.result["answers"], "pages": None}
+        for part in self.result.get("segments", [whole]):
+            answer = part["answers"]["category"]
+            # People count pages from 1.
+            first, last = (page + 1 for page in part["pages"] or (0, read["pages"] - 1))
+            yield {
+                "file": self.file,
+                "label": answer["label"] or "",
+                "score": f"{answer['score']:.4f}",
+                "pages": str(read["pages"]) if part is whole else f"{first}-{last}",
+                "type": read.get("type", ""),
+                "decision": answer["decision"],
+                "warnings": "; ".join(self.result["warnings"]),
+            }
 
 
 def classify(
@@ -75,6 +81,7 @@ def classify(
     attachments: Annotated[
         str, typer.Option(help='Of a mail: further "pages" of it, "documents" of their own, or "none".')
     ] = "pages",
+    split: Annotated[bool, typer.Option("--split", help="Cut each file into the documents that are in it.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object a file, a line each.")] = False,
     as_csv: Annotated[bool, typer.Option("--csv", help="Comma-separated values with a header.")] = False,
 ) -> None:
@@ -91,7 +98,7 @@ def classify(
 
         settings = read_settings()
         paths = found_files(files)
-        request = _request(labels, instructions, threshold, attachments)
+        request = _request(labels, instructions, attachments, {"threshold": threshold, "split": split})
         rows = asyncio.run(_rows(paths, request, attachments, settings, progress=not (as_json or as_csv)))
     except PinpointError as error:
         typer.echo(error.wire(), err=True)  # rich would break the line
@@ -135,10 +142,10 @@ def _is_hidden(path: Path, folder: Path) -> bool:
     return any(part.startswith(".") for part in path.relative_to(folder).parts)
 
 
-def _request(labels: str, instructions: str | None, threshold: float | None, attachments: str) -> Request:
+def _request(labels: str, instructions: str | None, attachments: str, options: dict[str, Any]) -> Request:
     """The question, about a document that stands for each file. Raises RequestError."""
     names = [name.strip() for name in labels.split(",") if name.strip()]
-    asked: dict[str, Any] = {"labels": names, "options": {"threshold": threshold}}
+    asked: dict[str, Any] = {"labels": names, "options": options}
     if instructions:
         asked["instructions"] = instructions
     # The file itself is put in its place later: what is refused here is the question, or one of the options.
@@ -235,13 +242,12 @@ def _table(rows: Sequence[Row]) -> Table:
     table = Table("file", "label", "score", "pages", "type", "notes", box=None)
     table.columns[0].overflow = "fold"
     shared = os.path.commonpath([os.path.dirname(os.path.abspath(row.file)) for row in rows]) if rows else ""
-    for row in rows:
-        cells = row.cells()
+    for cells in (line for row in rows for line in row.lines()):
         notes = cells.get("error") or "; ".join(
             filter(None, [cells["decision"] if cells["decision"] != "accept" else "", cells["warnings"]])
         )
         shown = [cells.get(name, "") for name in ("label", "score", "pages", "type")]
-        table.add_row(*map(escape, [os.path.relpath(os.path.abspath(row.file), shared), *shown, notes]))
+        table.add_row(*map(escape, [os.path.relpath(os.path.abspath(cells["file"]), shared), *shown, notes]))
     return table
 
 
@@ -249,8 +255,8 @@ def _csv(rows: Sequence[Row]) -> str:
     target = io.StringIO()
     writer = csv.DictWriter(target, COLUMNS, restval="", lineterminator="\n")
     writer.writeheader()
-    for row in rows:
-        writer.writerow({name: _harmless(value) for name, value in row.cells().items()})
+    for line in (line for row in rows for line in row.lines()):
+        writer.writerow({name: _harmless(value) for name, value in line.items()})
     return target.getvalue()
 
 

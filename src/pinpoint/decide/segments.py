@@ -7,8 +7,9 @@ label stays, or another one begins, with any label:
     log P(cut, labels | pages) = Σ log P(begins or goes on) + w · Σ log P(label of its document | page) + const
 
 The best cut is Viterbi's, the boundaries' probabilities are those of the forward-backward algorithm over all cuts and
-labels. w is below 1, since the pages of a document do not speak independently of each other. All labels are equally
-likely at a beginning, so that the number of labels moves nothing.
+labels. w is below 1, since the pages of a document do not speak independently of each other, and the log-odds of a
+boundary are taken at a share v of what the model says, since small models are surer of it than they are right. All
+labels are equally likely at a beginning, so that the number of labels moves nothing.
 """
 
 from __future__ import annotations
@@ -19,7 +20,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-PAGE_WEIGHT = 0.5  # w: see docs/log.md
+# w and v, from generated packets and the embedded model: docs/log.md has what others give.
+PAGE_WEIGHT, BOUNDARY_WEIGHT = 0.35, 0.5
 FLOOR = -20.0  # of a page's log-probability: one page that rules a label out does not decide for all
 
 Array = NDArray[np.float64]
@@ -42,18 +44,24 @@ class Cut:
         return [range(start, end) for start, end in zip(self.starts, [*self.starts[1:], pages], strict=True)]
 
 
-def cut(labels: Sequence[Sequence[float]], begins: Sequence[float], weight: float = PAGE_WEIGHT) -> Cut:
+def cut(
+    labels: Sequence[Sequence[float]],
+    begins: Sequence[float],
+    weight: float = PAGE_WEIGHT,
+    trust: float = BOUNDARY_WEIGHT,
+) -> Cut:
     """The best cut of a packet.
 
     Args:
         labels: log-probabilities, pages × labels, each row up to a constant.
         begins: log-odds that a page begins a document, of each page from the second on.
         weight: of a page's evidence for a label.
+        trust: the share of `begins` that counts.
     """
     pages = len(labels)
     emitted = np.maximum(_normalised(np.asarray(labels, dtype=np.float64)), FLOOR) * weight
     # log σ(x) and log σ(−x), without overflow.
-    odds = np.asarray(begins, dtype=np.float64).reshape(pages - 1)
+    odds = trust * np.asarray(begins, dtype=np.float64).reshape(pages - 1)
     begin, goes_on = -np.logaddexp(0.0, -odds), -np.logaddexp(0.0, odds)
     any_label = -np.log(emitted.shape[1])
     return Cut(_viterbi(emitted, begin, goes_on, any_label), _marginals(emitted, begin, goes_on, any_label))

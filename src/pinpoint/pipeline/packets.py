@@ -25,7 +25,7 @@ BOUNDARY = Task(
         "page begin a new document, or does it go on with the same document?"
     ),
 )
-TAIL_CHARS, HEAD_CHARS = 300, 500
+TAIL_CHARS, HEAD_CHARS = 200, 300
 JOINT = "\n----------\n"
 
 

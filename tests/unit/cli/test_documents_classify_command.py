@@ -71,6 +71,17 @@ def test_documents_csv_holds_no_formulas(folder: Path, monkeypatch: pytest.Monke
     assert next(csv.DictReader(io.StringIO(result.stdout)))["file"] == "'=c.txt"
 
 
+def test_documents_of_a_packet_have_lines_of_their_own(folder: Path) -> None:
+    packet = folder / "packet.pdf"
+    packet.write_bytes(make.text_pdf([f"page {number} of a document" for number in range(5)]))
+    (line,) = lines(run(str(packet), "--json", "--split"))
+    found = [one["pages"] for one in line["segments"]]
+    rows = list(csv.DictReader(io.StringIO(run(str(packet), "--csv", "--split").stdout)))
+    assert [row["pages"] for row in rows] == [f"{first + 1}-{last + 1}" for first, last in found]
+    assert [row["label"] for row in rows] == [one["answers"]["category"]["label"] for one in line["segments"]]
+    assert next(csv.DictReader(io.StringIO(run(str(packet), "--csv").stdout)))["pages"] == "5"
+
+
 def test_documents_of_attachments_have_rows_of_their_own(folder: Path) -> None:
     result = run(str(folder / "b.eml"), "--json", "--attachments", "documents")
     assert [line["file"].removeprefix(str(folder)) for line in lines(result)] == ["/b.eml", "/b.eml/1"]

@@ -31,8 +31,8 @@ def test_documents_of_a_packet_are_cut_as_by_trying_all_cuts(
     packet: tuple[list[list[float]], list[float]], weight: float
 ) -> None:
     rows, begins = packet
-    highest, best, marginals = best_and_marginals(normalised(rows, weight), begins)
-    found = cut(rows, begins, weight)
+    highest, best, marginals = best_and_marginals(normalised(rows, weight), [0.5 * odds for odds in begins])
+    found = cut(rows, begins, weight, 0.5)
     assert best[found.starts] == pytest.approx(highest, abs=1e-9)
     assert found.begins == pytest.approx(marginals, abs=1e-9)
     assert [page for segment in found.segments(len(rows)) for page in segment] == list(range(len(rows)))
