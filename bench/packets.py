@@ -107,8 +107,8 @@ def _cost(engine: Scorer, labels: list[str], rounds: int) -> float:
     pages = [make.prose(380, number) for number in range(50)]
     seconds = report.in_turn(
         {
-            name: lambda split=name == "split": _answered(engine, pages, labels, split=split)
-            for name in ("split", "pages")
+            "split": lambda: _answered(engine, pages, labels, split=True),
+            "pages": lambda: _answered(engine, pages, labels, split=False),
         },
         rounds,
     )

@@ -10,6 +10,7 @@ which is a socket to the worker. It imports the readers of formats as files of t
 from __future__ import annotations
 
 import json
+import mimetypes
 import os
 import resource
 import struct
@@ -29,6 +30,7 @@ def main(task: str) -> None:
     if told is None:
         return
     limits = json.loads(told[0])
+    mimetypes.init([])  # openpyxl asks for it, and it would look into files that are shut then
     in_force = confine(limits["memory_bytes"], [*sys.path, sys.prefix, sys.base_prefix])
     if task == "recognise":
         from pinpoint.documents.recognise import prepare

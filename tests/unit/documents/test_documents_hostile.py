@@ -8,9 +8,12 @@ from collections.abc import Callable
 
 import pytest
 
+from pinpoint.documents.extract import extract
 from pinpoint.documents.extracted import Extracted
 from pinpoint.errors import DocumentError
 from tests import file_makers as make
+from tests.unit.documents.conftest import LIMITS
+from tests.unit.documents.test_documents_sniff import samples
 
 WELL = make.text_pdf(["Invoice 7"])
 LAUGHS = (
@@ -133,6 +136,27 @@ def test_documents_hostile_file_fails_alone(
         assert "passwd" not in error.message and "ha" * 10 not in error.message
     assert came in codes
     assert in_pool(WELL).pages[0].text == "Invoice 7"
+
+
+def test_documents_of_every_type_are_read_in_a_confined_process_as_they_are_without(
+    in_pool: Callable[..., Extracted],
+) -> None:
+    latin = "Grüße aus Köln, schöne Straßen, Änderungen".encode("cp1252")
+    files = {**samples(), "csv": b"a,b\n1,2", "locked": make.locked_pdf(), "latin": latin}
+    for name, content in files.items():
+        mime = "text/csv" if name == "csv" else ""
+        try:
+            alone = extract(content, mime, "", LIMITS)
+        except DocumentError as error:
+            with pytest.raises(DocumentError) as caught:
+                in_pool(content, mime)
+            assert (caught.value.code, caught.value.message) == (error.code, error.message)
+            continue
+        found = in_pool(content, mime)
+        assert (found.type, found.extractor, list(found.pages)) == (alone.type, alone.extractor, list(alone.pages)), (
+            name
+        )
+        assert (list(found.warnings), list(found.attachments)) == (list(alone.warnings), list(alone.attachments))
 
 
 def test_documents_macros_are_said_and_not_run(in_pool: Callable[..., Extracted]) -> None:
