@@ -45,6 +45,7 @@ from pinpoint.serving.worker import Worker
 from pinpoint.settings import Settings
 from tests import file_makers as make
 from tests.fakes import FakeEngine
+from tests.msg_maker import msg_file
 
 LIMITS = FileLimits(wall_s=20, cpu_s=15, max_inflated_bytes=50_000_000)
 LABELS = ["invoice", "receipt", "contract"]
@@ -73,6 +74,7 @@ def corpus() -> dict[str, bytes]:
         "odt": make.odt_file("<text:p>x</text:p>"),
         "html": b"<html><head><title>T</title></head><body><table><tr><td>a<td>b</table><p style='color:white'>x",
         "eml": make.mail("S", "text", "<p>h</p>", [("a", "text/plain", b"x"), ("m", "message/rfc822", make.mail())]),
+        "msg": msg_file(attachments=[("a.txt", "text/plain", b"x"), ("b", "", b"y" * 5000)]),
         "rtf": rb"{\rtf1\ansi\deff0 {\fonttbl{\f0 Arial;}}\f0 Invoice \b 7\b0\par \'80\par}",
         "png": make.picture_bytes(picture),
         "jpeg": make.picture_bytes(picture, "JPEG"),

@@ -9,6 +9,7 @@ from pinpoint.documents.extracted import Extracted
 from pinpoint.documents.file_limits import FileLimits
 from pinpoint.errors import DocumentError
 from tests import file_makers as make
+from tests.msg_maker import msg_file
 
 ROWS = [["Item", "Qty", "Price"], ["Apple pie", "2", "3.50"], ["Tea", "10", "1.00"]]
 SHOWN_ROWS = "Item | Qty | Price\nApple pie | 2 | 3.50\nTea | 10 | 1.00"
@@ -179,6 +180,22 @@ def test_documents_mail_reads_html_where_the_plain_part_says_nothing() -> None:
     assert make.prose(30) in read(make.mail(text="See HTML.", html=html)).pages[0].text
     both = read(make.mail(text=make.prose(28), html=html)).pages[0].text
     assert make.prose(28) in both and make.prose(30) not in both
+
+
+def test_documents_outlook_mail() -> None:
+    big = b"x" * 10_000  # lies in another part of the file than what is small
+    attachments = [("a.txt", "text/plain", b"words"), ("b.bin", "application/x-b", big), ("c", "", b"")]
+    found = read(msg_file("Invoice 7", "Dear Bob", attachments=attachments))
+    assert found.type == "msg" and found.extractor.startswith("python-oxmsg ")
+    assert found.pages[0].text == (
+        'From: "Ann Sender" <ann@example.com>\nTo: Bob <bob@example.com>\nSubject: Invoice 7\n\nDear Bob'
+    )
+    assert [(one.name, one.mime, one.content) for one in found.attachments] == [
+        ("a.txt", "text/plain", b"words"),
+        ("b.bin", "application/x-b", big),
+    ]
+    assert found.warnings == ["1 embedded file not read"]
+    assert read(msg_file(body="", html=b"<p>Hello <b>Bob</b></p>")).pages[0].text.endswith("\n\nHello Bob")
 
 
 def test_documents_rtf() -> None:

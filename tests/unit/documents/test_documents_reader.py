@@ -130,6 +130,23 @@ def test_documents_mail_that_holds_itself_again_and_again_ends(read_file: Read) 
     assert any("too many" in warning for warning in wide.warnings)
 
 
+def test_documents_of_one_job_leave_a_reader_to_others(reader: FileReader, monkeypatch: pytest.MonkeyPatch) -> None:
+    busy = most = 0
+
+    async def call(asked: object, content: bytes, seconds: float) -> Extracted:
+        nonlocal busy, most
+        busy += 1
+        most = max(most, busy)
+        await asyncio.sleep(0.01)
+        busy -= 1
+        return Extracted("text", "x 1", [Page("words")])
+
+    monkeypatch.setattr(reader._read, "call", call)
+    files = [File(str(number), number, "base64", b"x") for number in range(6)]
+    assert len(asyncio.run(reader.read_all(files))) == 6
+    assert most == reader._read.size - 1 == 1
+
+
 def test_documents_ids_stay_distinct(reader: FileReader) -> None:
     mail = make.mail(attachments=[("a.txt", "text/plain", b"x")])
     files: list[Document | RejectedDocument | File] = [

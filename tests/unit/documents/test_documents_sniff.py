@@ -8,6 +8,7 @@ from pinpoint.documents.file_types import FILE_TYPES
 from pinpoint.documents.sniff import sniff
 from pinpoint.errors import DocumentError
 from tests import file_makers as make
+from tests.msg_maker import msg_file
 
 OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
 
@@ -24,6 +25,7 @@ def samples() -> dict[str, bytes]:
         "odp": make.odt_file("", "presentation"),
         "html": b"<!DOCTYPE html><html><body>x</body></html>",
         "eml": make.mail(),
+        "msg": msg_file(),
         "rtf": b"{\\rtf1 x}",
         "png": make.picture_bytes(picture),
         "jpeg": make.picture_bytes(picture, "JPEG"),
