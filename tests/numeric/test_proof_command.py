@@ -9,7 +9,10 @@ from transformers.utils import logging as transformers_logging
 from typer.testing import CliRunner, Result
 
 from pinpoint.cli import app
-from pinpoint.engine.forward import blocks
+from pinpoint.engine.forward import attention, blocks
+from pinpoint.errors import ModelError
+from pinpoint.serving import model
+from pinpoint.settings import Settings
 from tests.fakes import chatml_tokenizer
 from tests.numeric.forward import families
 from tests.numeric.forward.families import configuration
@@ -81,8 +84,29 @@ def test_a_model_that_is_refused_says_so_with_its_code(tmp_path: Path) -> None:
     assert run(str(tmp_path / "none"), "--device", "cpu").exit_code == 1
 
 
+@pytest.mark.parametrize("family", ["gpt_oss", "llama4 text"])
+def test_experts_that_eight_bits_do_not_cover_are_refused_by_that_name(family: str, tmp_path: Path) -> None:
+    folder = save(family, tmp_path / "m")
+    assert as_json(folder, "--device", "cpu")["error"]["code"] == "unsupported_experts"
+    assert as_json(folder, "--device", "cpu", "--precision", "bf16")["proved"]
+
+
 def test_the_help_teaches() -> None:
     result = CliRunner().invoke(app, ["check", "--help"], env={"COLUMNS": "200"})
     said = " ".join(result.output.split())
     for words in ("python -m pinpoint check ./my-model", "apply_chat_template", "Exit code 0: it is proved. 1:"):
         assert words in said
+
+
+def test_a_worker_proves_its_model_before_it_has_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(model, "_scorer", None)
+    settings = Settings(device="cpu")
+    with monkeypatch.context() as patch:
+        spans = attention._spans
+        patch.setattr(attention, "_spans", lambda query, key, value, scale, *more: spans(
+            query, key, value, 2 * scale, *more
+        ))  # fmt: skip
+        with pytest.raises(ModelError, match="attention of layer 0") as caught:
+            model.get_scorer(settings)
+    assert caught.value.code == "model_unproven" and model._scorer is None
+    assert model.get_scorer(settings) is model._scorer is not None

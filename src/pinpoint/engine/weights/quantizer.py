@@ -146,11 +146,12 @@ class WeightQuantizer(HfQuantizer):
         return model
 
     def _convert_experts(self, name: str, module: Any) -> None:
-        if getattr(module, "has_bias", False) or getattr(module, "is_transposed", False):
+        # Experts that do not say how they lie multiply their weights themselves, in a way of their own.
+        if getattr(module, "has_bias", False) or getattr(module, "is_transposed", True):
             raise ModelError(
                 "unsupported_experts",
-                f"the experts of {name} have biases or transposed weights, which {self.method} does not cover; set "
-                "PINPOINT_PRECISION=bf16, or use another model",
+                f"the experts of {name} have biases, transposed weights or products of their own, which {self.method} "
+                "does not cover; set PINPOINT_PRECISION=bf16, or use another model",
                 "PINPOINT_PRECISION",
             )
         for weight in EXPERT_WEIGHTS:
