@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from pinpoint.engine.forward.prefix_cache import Key, Layers, PassCache, PrefixStore
 from pinpoint.engine.loading.load import LoadedModel
-from pinpoint.engine.scorer import Scorer
+from pinpoint.engine.scorer import Scorer, _key
 from pinpoint.prompting.label_trie import build_trie
 from pinpoint.prompting.span_tree import Forest
 from pinpoint.prompting.taxonomy import Label, Task
@@ -190,3 +190,12 @@ def test_the_same_beginning_cut_elsewhere_is_not_mistaken_for_it(small_mixtral: 
     first, _, _ = scores_of(scorer, in_two)
     second, _, _ = scores_of(scorer, in_one)
     assert second == pytest.approx(first, abs=FLOAT32)
+
+
+def test_each_owner_and_each_set_of_frequencies_has_keys_of_its_own() -> None:
+    forest = Forest()
+    spans = [forest.add((1, 2), forest.add((9,), owner=owner), owner=owner) for owner in ("", "a", "b", "ab", "é")]
+    keys = [_key(forest, span, long) for span in spans for long in (False, True)]
+    assert len(set(keys)) == len(keys)
+    assert keys[0] == forest.path(spans[0]) == ((9,), (1, 2))
+    assert all(key[-2:] == keys[0] for key in keys)

@@ -1,5 +1,7 @@
 """Prompts: what they say, who shares what, how long they get, and that a document cannot leave its place."""
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -170,3 +172,17 @@ def test_how_many_labels_must_be_exact_goes_with_the_ask() -> None:
     for best in (None, 3):
         PROMPTS.add(forest, CHOICE, PROMPTS.document("x"), exact_best=best)
     assert [ask.exact_best for ask in forest.asks] == [None, 3]
+
+
+def test_prompts_of_two_owners_share_nothing() -> None:
+    (prompt,) = PROMPTS.lay(CHOICE, PROMPTS.document("Total due: 12 EUR"))
+    forest = Forest()
+    prompt.add_to(forest)
+    assert prompt.new_tokens(forest) == len(prompt.trie.tokens)
+    owned = replace(prompt, owner="a key")
+    whole = sum(map(len, prompt.path)) + len(prompt.trie.tokens)
+    before = forest.total_tokens
+    assert owned.new_tokens(forest) == whole == before
+    ask = owned.add_to(forest)
+    assert forest.total_tokens - before == whole
+    assert {forest.owners[span] for span in forest.ancestry(forest.asks[ask].span)} == {"a key"}

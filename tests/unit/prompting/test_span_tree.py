@@ -87,3 +87,18 @@ def test_an_empty_span_or_a_parent_that_is_not_there_is_refused_and_changes_noth
     with pytest.raises(ValueError, match="existing parent"):
         forest.add(tokens, parent)
     assert (forest.tokens, forest.total_tokens) == ([(9,)], 1)
+
+
+def test_spans_of_two_owners_are_never_one_however_equal() -> None:
+    """What is kept for a caller with a key of its own is found by that caller alone."""
+    forest, path, ends = Forest(), ((1, 2), (3,)), list[int]()
+    for owner in ("", "one", "other"):
+        assert forest.new_tokens(path, owner) == 3
+        span = NO_PARENT
+        for tokens in path:
+            span = forest.add(tokens, span, owner=owner)
+        assert forest.new_tokens(path, owner) == 0
+        ends.append(span)
+    assert [forest.ancestry(end) for end in ends] == [[0, 1], [2, 3], [4, 5]]
+    assert forest.owners == ["", "", "one", "one", "other", "other"]
+    assert forest.add((1, 2), owner="one") == 2
