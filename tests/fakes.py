@@ -116,12 +116,12 @@ class FakePass:
     found: frozenset[int] = frozenset()
     kept: frozenset[int] = frozenset()
 
-    def explain(self, ask: int, label: str) -> tuple[str, int]:
+    def explain(self, ask: int, answer: str) -> tuple[str, int]:
         """A rationale that repeats what it was asked for, three tokens long."""
         assert self.may_explain and not self.closed, "explain needs an open pass that was run with explain=True"
         if self.explain_fails:
             raise self.explain_fails.pop(0)
-        return f"ask {ask} is {label}", 3
+        return f"ask {ask} is {answer}", 3
 
 
 @dataclass(slots=True)

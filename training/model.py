@@ -18,12 +18,16 @@ import torch.nn.functional as F
 from torch import Tensor
 from transformers import MixtralConfig, MixtralForCausalLM
 
+from pinpoint.prompting.template import VERSION_KEY, Version
+
 Params = dict[str, Tensor]
 
 LAYERS, HIDDEN, HEADS, KV_HEADS, EXPERTS, WIDTH, CHOSEN = 6, 256, 4, 2, 4, 384, 2
 HEAD_DIM = HIDDEN // HEADS
 GROUPS = HEADS // KV_HEADS
 THETA, EPS = 10_000.0, 1e-5
+# The version in which the model writes the label itself: to copy is what its weights are set out for.
+PROMPT_VERSION: Version = 1
 COPY_GAIN = 0.06  # a head then adds about half of an embedding's length to the stream
 
 
@@ -34,7 +38,7 @@ def config(vocabulary: int, context: int, bos: int, eos: int, pad: int) -> Mixtr
         num_attention_heads=HEADS, num_key_value_heads=KV_HEADS, num_local_experts=EXPERTS, num_experts_per_tok=CHOSEN,
         max_position_embeddings=context, rope_parameters={"rope_type": "default", "rope_theta": THETA},
         rms_norm_eps=EPS, tie_word_embeddings=True, sliding_window=None,
-        bos_token_id=bos, eos_token_id=eos, pad_token_id=pad,
+        bos_token_id=bos, eos_token_id=eos, pad_token_id=pad, **{VERSION_KEY: PROMPT_VERSION},
     )  # fmt: skip
 
 

@@ -16,7 +16,7 @@ from pinpoint.prompting import template
 from pinpoint.prompting.encoder import PromptEncoder
 from pinpoint.prompting.label_trie import build_trie
 from pinpoint.prompting.span_tree import NO_PARENT, Forest
-from training import messages
+from training import messages, model
 from training.choices import MOST_LABELS, Choice, Concept, concept_choice, mention_choice, yes_no
 from training.sources import document_concepts, intent_concepts, load_intents, message_concept
 
@@ -168,7 +168,7 @@ class _Layout:
         self.used = 0
 
     def question(self, choice: Choice) -> list[int]:
-        return self.maker.encoder.pieces(template.choice_question(choice.task))
+        return self.maker.encoder.pieces(template.choice_question(choice.task, model.PROMPT_VERSION))
 
     def add(self, spans: list[list[int]], answer: str) -> bool:
         encoder = self.maker.encoder

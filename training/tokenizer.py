@@ -18,6 +18,7 @@ from pinpoint.prompting import template
 from pinpoint.prompting.taxonomy import Label, Task
 from training import messages
 from training.messages.relatives import RELATIVES
+from training.model import PROMPT_VERSION
 from training.sources import document_concepts, intent_concepts, load_intents
 
 VOCABULARY = 8000
@@ -60,10 +61,8 @@ def corpus(intents: Path, seed: int) -> Iterator[str]:
     rng = random.Random(seed)
     trained = intent_concepts(load_intents(intents).trained)
     sample = Task("category", (Label("a", "invoice", "a request for payment"), Label("b", "receipt")))
-    yield from (
-        piece.text
-        for piece in chain(template.root(), template.choice_question(sample), template.document(""), template.ending())
-    )
+    question = template.choice_question(sample, PROMPT_VERSION)
+    yield from (piece.text for piece in chain(template.root(), question, template.document(""), template.ending()))
     for _ in range(12):
         for concept in (*(c for _, c in document_concepts()), *trained):
             for _ in range(3):

@@ -24,9 +24,13 @@ MULTI_LABEL_THRESHOLD = 0.5  # yes is more likely than no
 BELOW_THRESHOLD = "below_threshold"
 NO_LABEL_REACHED_THRESHOLD = "no_label_reached_threshold"
 NO_LABEL_MASS = "no_label_mass"
+LOW_LABEL_MASS = "low_label_mass"
+
+# Below it, nine tenths of what the model would say are none of the labels, and which of them is least unlikely tells
+# little. Models that can do the task stay above it on every document measured, one that cannot below (docs/quality.md).
+LEAST_LABEL_MASS = 0.1
 
 YES_OR_NO = Task("yes_no", (Label(YES, YES), Label(NO, NO)))
-
 
 # A sum of float32 log-probabilities may end a little above zero; more than this is a mistake in the engine.
 MAX_ROUNDING = 0.01
@@ -59,7 +63,9 @@ def decide(log_probs: Sequence[float], task: Task, options: Options) -> Answer:
     strengths = [s + math.log(p) for s, p in zip(relative, _priors(task, offered, neutral=1.0), strict=True)]
     label_mass = min(1.0, math.fsum(map(math.exp, raw)))
     ranked = _rank(task, offered, raw, strengths, _softmax(strengths))
-    reasons = [NO_LABEL_MASS] if likeliest == -math.inf else []
+    reasons = []
+    if label_mass < LEAST_LABEL_MASS:
+        reasons.append(NO_LABEL_MASS if likeliest == -math.inf else LOW_LABEL_MASS)
     if options.threshold is not None and ranked[0].score < options.threshold:
         reasons.append(BELOW_THRESHOLD)
     answer = _answer(ranked, options, label_mass, "review" if reasons else "accept", reasons)
@@ -103,9 +109,10 @@ def decide_multi(log_odds: Sequence[float], masses: Sequence[float], task: Task,
     strengths = [odds + (math.log(p) - math.log1p(-p)) for odds, p in zip(raw, priors, strict=True)]
     ranked = _rank(task, offered, raw, strengths, [_sigmoid(strength) for strength in strengths])
     threshold = MULTI_LABEL_THRESHOLD if options.threshold is None else options.threshold
+    reasons = [LOW_LABEL_MASS] if label_mass < LEAST_LABEL_MASS else []
     if ranked[0].score < threshold:
-        return _answer(ranked, options, label_mass, "abstain", [NO_LABEL_REACHED_THRESHOLD])
-    return _answer(ranked, options, label_mass, "accept", [])
+        return _answer(ranked, options, label_mass, "abstain", [NO_LABEL_REACHED_THRESHOLD, *reasons])
+    return _answer(ranked, options, label_mass, "review" if reasons else "accept", reasons)
 
 
 def _offered(task: Task, *measured: Sequence[float]) -> list[int]:

@@ -26,7 +26,7 @@ from pinpoint.prompting.label_trie import build_trie
 from pinpoint.prompting.prompt_proof import check_prompts
 from pinpoint.prompting.prompts import PromptBuilder
 from pinpoint.prompting.span_tree import NO_PARENT, Ask, Forest
-from pinpoint.prompting.template import PROMPT_VERSION
+from pinpoint.prompting.template import PROMPT_VERSION, VERSION_KEY, known_version
 
 # A trie is first bounded by its first tokens where it has more nodes than this, and more than this share of the tokens
 # that its prompt has to itself. Below, a second pass costs more than the nodes: on an H100 and Mixtral 8x7B, four
@@ -68,16 +68,16 @@ class ForestPass:
     kept: frozenset[int] = frozenset()
     _wrote: bool = False
 
-    def explain(self, ask: int, label: str) -> tuple[str, int]:
-        """A rationale for having answered `label`, greedy, and its number of tokens."""
+    def explain(self, ask: int, answer: str) -> tuple[str, int]:
+        """A rationale after an answer (`template.choice_in_words`), greedy, and its number of tokens."""
         self._wrote = True
         scorer, span = self._scorer, self._forest.asks[ask].span
         encoder = scorer.prompts.encoder
-        answer = [*encoder.label_tokens(label), *encoder.pieces(generate.reason_opening())]
+        begun = [*encoder.label_tokens(answer), *encoder.pieces(generate.reason_opening())]
         layers = [self._layers[self._long[ask]][s] for s in self._forest.ancestry(span)]
         with gpu.device_errors():
             tokens = generate.continue_greedily(
-                scorer.loaded.model, self._forest.prompt(span), answer, encoder.stop, layers, self._long[ask]
+                scorer.loaded.model, self._forest.prompt(span), begun, encoder.stop, layers, self._long[ask]
             )
         return encoder.decode(tokens), len(tokens)
 
@@ -99,7 +99,8 @@ class Scorer:
     def __init__(self, loaded: LoadedModel, token_budget: int, prefix_store_bytes: int = 0) -> None:
         self.loaded = loaded
         self.token_budget = token_budget
-        self.prompts = PromptBuilder(PromptEncoder(loaded.tokenizer))
+        version = known_version(getattr(loaded.model.config, VERSION_KEY, PROMPT_VERSION))
+        self.prompts = PromptBuilder(PromptEncoder(loaded.tokenizer), version)
         self.compared = check_prompts(self.prompts)
         self.store = PrefixStore(prefix_store_bytes)
         self._short_tokens = frequencies.short_tokens(loaded.model)
@@ -307,7 +308,7 @@ class Scorer:
     def info(self, labels_sha: str) -> ModelInfo:
         """What answers, for the response."""
         loaded = self.loaded
-        return ModelInfo(loaded.name, loaded.revision, loaded.precision, PROMPT_VERSION, labels_sha)
+        return ModelInfo(loaded.name, loaded.revision, loaded.precision, self.prompts.version, labels_sha)
 
     def memory(self) -> Memory:
         """What the device holds now; on a CPU, what this process holds of the machine's memory."""

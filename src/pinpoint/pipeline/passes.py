@@ -44,7 +44,7 @@ class Pass(Protocol):
     found: frozenset[int]  # spans that came from what the engine keeps
     kept: frozenset[int]  # and that went there
 
-    def explain(self, ask: int, label: str) -> tuple[str, int]:
+    def explain(self, ask: int, answer: str) -> tuple[str, int]:
         """A rationale for an answer and its number of tokens."""
 
 
@@ -89,7 +89,8 @@ class Engine(Protocol):
         """What answers."""
 
 
-# The name of the label to give a reason for, from the scores of a unit; None where there is nothing to explain.
+# The answer to give a reason for, as the model would write it, from the scores of a unit; None where there is nothing
+# to explain.
 Chooser = Callable[[Scores], str | None]
 
 

@@ -22,6 +22,7 @@ from pinpoint.pipeline.passes import Engine, Scores, Unit
 from pinpoint.prompting.long_document import Fitted, as_tuple, fit
 from pinpoint.prompting.prompts import SHORT_FORM_TASK, Question
 from pinpoint.prompting.taxonomy import Task
+from pinpoint.prompting.template import Version, choice_in_words
 
 PAGE_BREAK = "\n\n"
 ROOM_STEP_TOKENS = 128
@@ -178,21 +179,23 @@ class Preparation:
 
     def _explained(self, task: Task) -> _Explained | None:
         # Yes or no needs no reason.
-        return (
-            _Explained(task, self._request.options) if self._request.options.explain and not task.multi_label else None
-        )
+        options, version = self._request.options, self._engine.prompts.version
+        return _Explained(task, options, version) if options.explain and not task.multi_label else None
 
 
 @dataclass(frozen=True, slots=True)
 class _Explained:
-    """The label that a reason is given for; with reasons asked for, a document has one part."""
+    """The answer that a reason is given for; with reasons asked for, a document has one part."""
 
     task: Task
     options: Options
+    version: Version
 
     def __call__(self, scores: Scores) -> str | None:
         answer = task_answer(self.task, self.options, [scores])
-        return next((label.name for label in self.task.labels if label.id == answer.label), None)
+        places = (place for place, label in enumerate(self.task.labels) if label.id == answer.label)
+        place = next(places, None)
+        return None if place is None else choice_in_words(self.task, place, self.version)
 
 
 def _shown_pages(document: Document, options: Options) -> Sequence[str]:

@@ -13,7 +13,6 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from pinpoint.errors import ModelError
-from pinpoint.prompting import template
 from pinpoint.prompting.chat_frame import FIXED_DATE, ChatFrame, render
 from pinpoint.prompting.prompts import PromptBuilder
 from pinpoint.prompting.taxonomy import Label, Task
@@ -27,9 +26,12 @@ _LABELS = (
     Label("3", "(other)", "“anything else”"),
     Label("4", "42"),
 )
+# With these a list is long enough for its labels to be written, in every version of the prompt.
+_MORE_LABELS = tuple(Label(str(place), name) for place, name in enumerate(("Gutschrift", "a b", "x1", "A"), 5))
 _TASKS = (
     Task("category", _LABELS[:2]),
     Task("category", _LABELS, instructions="Look at the totals (all of them)."),
+    Task("category", (*_LABELS, *_MORE_LABELS)),
     Task("flags", _LABELS[:4], multi_label=True, instructions="- Be strict"),
     Task("paid", (Label("yes", "Is it paid (in full)?"),), multi_label=True, criteria=("a stamp.", "(anything else)")),
 )
@@ -109,7 +111,7 @@ def _comparisons(prompts: PromptBuilder) -> Iterator[tuple[str, str, list[int], 
                     yield "prompt", "a prompt", ours, _asked(tokenizer, frame, said)
                 if not frame.is_turn:
                     continue
-                for name, label in zip(_names(task), prompt.trie.labels, strict=True):
+                for name, label in zip(prompts.answers(task), prompt.trie.labels, strict=True):
                     turn = _answered(tokenizer, frame, said, name)
                     answered = [*ours, *label]
                     yield "turn", f"a turn that answers {name!r}", answered, turn[: len(answered)]
@@ -120,10 +122,6 @@ def _scorable(prompts: PromptBuilder, task: Task) -> Task:
     if task.multi_label:
         return task
     return replace(task, labels=tuple(label for label in task.labels if prompts.encoder.label_tokens(label.name)))
-
-
-def _names(task: Task) -> Sequence[str]:
-    return (template.YES, template.NO) if task.multi_label else [label.name for label in task.labels]
 
 
 def _asked(tokenizer: Any, frame: ChatFrame, said: str) -> list[int]:

@@ -22,6 +22,7 @@ from pinpoint.prompting.label_trie import LabelTrie, build_trie
 from pinpoint.prompting.long_text import AHEAD_CHARS, text_steps
 from pinpoint.prompting.span_tree import NO_PARENT, Forest
 from pinpoint.prompting.taxonomy import Task
+from pinpoint.prompting.template import PROMPT_VERSION, Version
 
 QUESTIONS_BYTES = 32_000_000  # of encoded questions, kept for the next job with the same: some 50 lists of 1,000 labels
 CALL_CHARS = 50  # what calling the tokenizer takes, in characters encoded meanwhile
@@ -82,11 +83,13 @@ class PromptBuilder:
     """Lays (document, task) pairs into forests. What depends on the model or the task alone is encoded once.
 
     Attributes:
+        version: of the prompt.
         root_tokens, ending_tokens: of what stands before everything, and at the end.
     """
 
-    def __init__(self, encoder: PromptEncoder) -> None:
+    def __init__(self, encoder: PromptEncoder, version: Version = PROMPT_VERSION) -> None:
         self.encoder = encoder
+        self.version = version
         self._root = tuple(encoder.opening(template.root()))
         closing = template.Piece(encoder.frame.closing, True)
         self._ending = tuple(encoder.pieces([*template.ending(), closing]))
@@ -129,7 +132,7 @@ class PromptBuilder:
 
     def document_first(self, task: Task, question: Question, document_tokens: int) -> bool:
         """Whether the document precedes this question. Those of a multi-label task only ever share the document."""
-        return task.multi_label or template.document_first(document_tokens, question.length)
+        return task.multi_label or template.document_first(document_tokens, question.length, self.version)
 
     def add(self, forest: Forest, task: Task, document: Sequence[int], exact_best: int | None = None) -> list[int]:
         """Ask `task` about a document; returns the indices of its asks, in the order of `lay`."""
@@ -144,7 +147,7 @@ class PromptBuilder:
             for pieces in (
                 [template.yes_no_question(task, label) for label in task.labels]
                 if task.multi_label
-                else [template.choice_question(task)]
+                else [template.choice_question(task, self.version)]
             )
         ]
         root, ending = ("".join(piece.text for piece in part) for part in (template.root(), template.ending()))
@@ -152,6 +155,10 @@ class PromptBuilder:
             root + (document + question if in_front else question + document) + ending
             for question, in_front in zip(asked, first, strict=True)
         ]
+
+    def answers(self, task: Task) -> list[str]:
+        """What the model may write in each prompt of a task, in the order of its log-probabilities."""
+        return [template.YES, template.NO] if task.multi_label else template.choice_answers(task, self.version)
 
     def overhead(self, questions: Sequence[Question]) -> int:
         """Tokens of the longest prompt of a task's questions, its longest label included, without the document."""
@@ -213,7 +220,7 @@ class PromptBuilder:
         """
         encoder = self.encoder
         if task.multi_label:
-            answers = build_trie([encoder.label_tokens(word) for word in (template.YES, template.NO)], encoder.stop)
+            answers = build_trie([encoder.label_tokens(answer) for answer in self.answers(task)], encoder.stop)
             questions, front = list[Question](), _Front(encoder, _text(template.yes_no_opening(task)))
             for label in task.labels:
                 head, tail = encoder.runs(template.yes_no_question(task, label))
@@ -221,18 +228,18 @@ class PromptBuilder:
                 questions.append(Question(parts, answers, sum(map(len, parts))))
                 longest(self._fixed + questions[-1].length)
             return tuple(questions)
-        head, tail = encoder.runs(template.choice_question(task))
+        head, tail = encoder.runs(template.choice_question(task, self.version))
         tokens = array("i")
         for chars in text_steps(encoder, head, tokens):
             yield chars
             longest(self._fixed + len(tokens))
         tokens.extend(token for part in _ours(encoder, tail) for token in part)
-        names = list[tuple[int, ...]]()
-        for label in task.labels:
-            names.append(encoder.label_tokens(label.name))
-            yield len(label.name) + CALL_CHARS
+        answers_tokens = list[tuple[int, ...]]()
+        for answer in self.answers(task):
+            answers_tokens.append(encoder.label_tokens(answer))
+            yield len(answer) + CALL_CHARS
         field = "labels" if task.name == SHORT_FORM_TASK else f"tasks.{task.name}.labels"
-        return (Question((tuple(tokens),), build_trie(names, encoder.stop, field), len(tokens)),)
+        return (Question((tuple(tokens),), build_trie(answers_tokens, encoder.stop, field), len(tokens)),)
 
 
 class _Front:

@@ -1,4 +1,4 @@
-"""The prompt, version 1: which text stands where, and which of it comes from outside.
+"""The prompt: which text stands where, what the model is to write, and which text comes from outside.
 
 A prompt is a chat turn of the user, made of four parts::
 
@@ -7,34 +7,45 @@ A prompt is a chat turn of the user, made of four parts::
     document   the document between two lines that name it
     ending     the word after which the answer stands, and the chat template's own end of turn
 
-and laid in one of two orders, so that what many prompts share comes first and is computed once:
+There are two versions, which differ in the question of a choice and in where it stands (measured: docs/quality.md):
 
-* `labels_first`:   root, question, document, ending. Many documents share the question.
-* `document_first`: root, document, question, ending. Many questions share the document.
+* 2: the document always comes first, since models choose better among labels that they read after it. A list of up to
+  `MOST_LETTERED` labels is lettered, and the letter is what the model writes; of a longer one, the label itself.
+* 1: what a model is asked in that was trained on it and says so in its configuration (`VERSION_KEY`). The model writes
+  the label. The question comes first where the document is not much longer, so that many documents share it.
 
-The order is a function of the two lengths alone (`document_first`), so the answer to a question about a document never
-depends on what else is in the job.
+The order and the form are functions of the two lengths and of the task alone, so the answer to a question about a
+document never depends on what else is in the job.
 
 A `Piece` carries whether its text is ours or came from outside. Text from outside is encoded apart from ours, with
 special-token splitting, so that `</s>` or `[/INST]` in a document or in a label stays plain text.
 
-Any change of a word here is a new `PROMPT_VERSION`: calibrations and the embedded model hang on it.
+Any change of a word here is a new `PROMPT_VERSION`: calibrations and trained models hang on it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from string import ascii_uppercase
+from typing import Literal, cast, get_args
 
+from pinpoint.errors import ModelError
 from pinpoint.prompting.taxonomy import Label, Task
 
-PROMPT_VERSION = 1
+Version = Literal[1, 2]
+PROMPT_VERSION: Version = 2
+# Under this key a checkpoint's configuration names the version that the model was trained on.
+VERSION_KEY = "pinpoint_prompt_version"
+
+# Letters win on short lists, the labels' own text on lists of eight and more (docs/quality.md).
+MOST_LETTERED = 6
 
 YES = "yes"
 NO = "no"
 
-# With one question and many documents, document-first repeats the question once a document. At eight times the
-# question's length that costs at most an eighth; in return, many questions about one document share the document.
+# Of version 1. With one question and many documents, document-first repeats the question once a document. At eight
+# times the question's length that costs at most an eighth; in return, many questions about one document share it.
 DOCUMENT_TO_QUESTION_TOKENS = 8
 
 
@@ -46,17 +57,47 @@ class Piece:
     trusted: bool
 
 
+def known_version(version: object) -> Version:
+    """The version that a checkpoint's configuration names.
+
+    Raises:
+        ModelError: `prompt_version`: there is none such.
+    """
+    if type(version) is not int or version not in get_args(Version):
+        raise ModelError(
+            "prompt_version",
+            f"the checkpoint's configuration names prompt version {version!r} in {VERSION_KEY}, and this worker knows "
+            f"{' and '.join(map(str, get_args(Version)))}; use the worker that the model was made for",
+            "MODEL_NAME",
+        )
+    return cast(Version, version)
+
+
 def root() -> Iterator[Piece]:
     """The opening that all prompts share."""
     yield Piece("Answer the question about the document with one of the given labels and nothing else.\n", True)
 
 
-def choice_question(task: Task) -> Iterator[Piece]:
-    """The question of a task of which exactly one label is the answer."""
+def choice_question(task: Task, version: Version = PROMPT_VERSION) -> Iterator[Piece]:
+    """The question of a task of which exactly one label is the answer; answered by one of `choice_answers`."""
     yield from _question("Which label fits the document best?", task)
     yield Piece("Labels:\n", True)
-    for label in task.labels:
-        yield from _label_line(label)
+    letters = _letters(task, version)
+    for place, label in enumerate(task.labels):
+        yield from _label_line(label, f"{letters[place]}." if letters else "-")
+    if letters:
+        yield Piece("Answer with the letter of the label only.\n", True)
+
+
+def choice_answers(task: Task, version: Version = PROMPT_VERSION) -> list[str]:
+    """What the model writes for each label of a task of which exactly one is the answer."""
+    return list(_letters(task, version)) or [label.name for label in task.labels]
+
+
+def choice_in_words(task: Task, place: int, version: Version = PROMPT_VERSION) -> str:
+    """A label as the model would write it where more is to follow: its name, behind its letter if it has one."""
+    letters = _letters(task, version)
+    return f"{letters[place]}. {task.labels[place].name}" if letters else task.labels[place].name
 
 
 def yes_no_opening(task: Task) -> Iterator[Piece]:
@@ -67,7 +108,7 @@ def yes_no_opening(task: Task) -> Iterator[Piece]:
 def yes_no_question(task: Task, label: Label) -> Iterator[Piece]:
     """The question whether one label of a `multi_label` task holds; answered by `YES` or `NO`."""
     yield from yes_no_opening(task)
-    yield from _label_line(label)
+    yield from _label_line(label, "-")
     yield Piece("Labels:\n", True)
     for answer, criterion in zip((YES, NO), task.criteria, strict=True):
         yield from _label_line(Label(answer, answer, criterion))
@@ -85,9 +126,9 @@ def ending() -> Iterator[Piece]:
     yield Piece("Label:", True)
 
 
-def document_first(document_tokens: int, question_tokens: int) -> bool:
-    """Whether the document precedes the question in the prompt."""
-    return document_tokens >= DOCUMENT_TO_QUESTION_TOKENS * question_tokens
+def document_first(document_tokens: int, question_tokens: int, version: Version = PROMPT_VERSION) -> bool:
+    """Whether the document precedes the question of a choice."""
+    return version > 1 or document_tokens >= DOCUMENT_TO_QUESTION_TOKENS * question_tokens
 
 
 def _question(default: str, task: Task) -> Iterator[Piece]:
@@ -97,8 +138,14 @@ def _question(default: str, task: Task) -> Iterator[Piece]:
     yield Piece("\n", True)
 
 
-def _label_line(label: Label) -> Iterator[Piece]:
-    yield Piece("-", True)
+def _letters(task: Task, version: Version) -> str:
+    """The letters of a task's labels; none where they have none."""
+    lettered = version > 1 and not task.multi_label and len(task.labels) <= MOST_LETTERED
+    return ascii_uppercase[: len(task.labels)] if lettered else ""
+
+
+def _label_line(label: Label, mark: str) -> Iterator[Piece]:
+    yield Piece(mark, True)
     yield Piece(f" {label.name}", False)
     # White space before the line break would be one token with it here and another behind the next line's first word.
     description = (label.description or "").rstrip()

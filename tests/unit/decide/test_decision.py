@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from pinpoint.api.request import Options
 from pinpoint.api.response import Answer, check_wire
-from pinpoint.decide.decision import decide, decide_multi, decide_yes_no
+from pinpoint.decide.decision import LEAST_LABEL_MASS, decide, decide_multi, decide_yes_no
 from pinpoint.errors import InternalError
 from pinpoint.prompting.taxonomy import Label, Task
 
@@ -53,6 +53,25 @@ def test_scores_are_a_sorted_distribution_over_all_labels(log_probs: list[float]
     assert 0 <= answer.label_mass <= 1
     assert answer.log_probs == tuple(log_probs[int(label[1:])] for label in answer.labels)
     check_wire(answer.to_wire())
+
+
+@pytest.mark.parametrize(("mass", "decision"), [(0.11, "accept"), (0.09, "review")])
+def test_an_answer_that_the_model_hardly_wanted_to_give_is_for_people(mass: float, decision: str) -> None:
+    reasons: tuple[str, ...] = () if decision == "accept" else ("low_label_mass",)
+    one = decide([math.log(0.9 * mass), math.log(0.1 * mass)], task_of(2), Options(threshold=0.5))
+    assert (one.label, one.decision, one.reasons) == ("l0", decision, reasons)
+    assert one.score == pytest.approx(0.9)
+    many = decide_multi([3.0, -3.0], [mass, mass], task_of(2), Options())
+    assert (many.label, many.decision, many.reasons) == ("l0", decision, reasons)
+    none = decide_multi([-3.0, -3.0], [mass, mass], task_of(2), Options())
+    assert (none.label, none.decision) == (None, "abstain")
+    assert none.reasons == ("no_label_reached_threshold", *reasons)
+
+
+@given(log_probs_of_a_task)
+def test_nothing_is_accepted_below_the_least_label_mass(log_probs: list[float]) -> None:
+    answer = decide(log_probs, task_of(len(log_probs)), Options())
+    assert (answer.decision == "accept") == (answer.label_mass >= LEAST_LABEL_MASS)
 
 
 @given(log_probs_of_a_task)
@@ -121,7 +140,7 @@ def test_below_the_threshold_a_person_should_look(
 def test_improbable_labels_are_compared_without_underflow(far: float) -> None:
     answer = decide([far, far + ODDS_2_TO_1] if far > -1e10 else [far, far], task_of(2), Options())
     assert answer.scores == pytest.approx((2 / 3, 1 / 3) if far > -1e10 else (0.5, 0.5))
-    assert (answer.label_mass, answer.decision) == (0, "accept")
+    assert (answer.label_mass, answer.decision, answer.reasons) == (0, "review", ("low_label_mass",))
 
 
 def test_scores_that_underflow_alike_are_still_told_apart() -> None:

@@ -15,6 +15,7 @@ from pinpoint.pipeline.classify import classify
 from pinpoint.pipeline.passes import Beginning, Measured, PassFigures, measure
 from pinpoint.prompting.span_tree import Forest
 from pinpoint.prompting.taxonomy import Label, Task
+from pinpoint.prompting.template import choice_in_words
 from tests.fakes import FakeEngine, FakePass, FakeStore, units_of
 from tests.requests_of import (
     CHOICE,
@@ -77,8 +78,8 @@ def test_a_choice_is_explained_while_its_pass_is_open_and_a_flag_is_not() -> Non
     engine = FakeEngine(token_budget=least_budget((CHOICE, FLAGS)))
     response, counts = classify(request("one", "two", tasks=(FLAGS, CHOICE), explain=True), engine)
     for answers in answered(response):
-        chosen = str(answers["category"].label).removeprefix("id ")
-        assert str(answers["category"].explanation).endswith(f"is {chosen}")
+        place = [label.id for label in CHOICE.labels].index(str(answers["category"].label))
+        assert str(answers["category"].explanation).endswith(f"is {choice_in_words(CHOICE, place)}")
         assert answers["flags"].explanation is None
     assert counts.tokens_written == response.usage.completion_tokens == 2 * 3
     assert all(one.closed and one.may_explain for one in engine.passes)

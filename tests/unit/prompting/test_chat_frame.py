@@ -11,6 +11,7 @@ from pinpoint.prompting.encoder import PromptEncoder, contains_control
 from pinpoint.prompting.prompt_proof import check_prompts, first_difference
 from pinpoint.prompting.prompts import PromptBuilder
 from pinpoint.prompting.taxonomy import Label, Task
+from pinpoint.prompting.template import Version
 from tests.unit.prompting.families import ADDED, FAMILIES, REFUSED, TOKENIZERS, Family, tokenizer
 
 CLOCK = "transformers.utils.chat_template_utils.datetime"
@@ -41,10 +42,11 @@ def test_a_template_comes_apart_as_its_family_means_it(monkeypatch: pytest.Monke
     assert frame.is_prompt or frame.is_turn, "nothing would be left to compare with"
 
 
+@pytest.mark.parametrize("version", [1, 2])
 @pytest.mark.parametrize("name", TOKENIZERS)
 @pytest.mark.parametrize("family", FAMILIES.values(), ids=FAMILIES.keys())
 def test_a_prompt_is_what_the_template_gives_for_the_same_conversation(
-    monkeypatch: pytest.MonkeyPatch, family: Family, name: str
+    monkeypatch: pytest.MonkeyPatch, family: Family, name: str, version: Version
 ) -> None:
     model = with_template(monkeypatch, family.template, name)
     if name == "gpt-2" and family.closing.endswith("\n\n"):
@@ -52,7 +54,7 @@ def test_a_prompt_is_what_the_template_gives_for_the_same_conversation(
         with pytest.raises(ModelError, match="label_boundary"):
             PromptEncoder(model)
         return
-    prompts = PromptBuilder(PromptEncoder(model))
+    prompts = PromptBuilder(PromptEncoder(model), version)
     assert first_difference(prompts) is None
     # And said again without the proof's own code.
     monkeypatch.setattr(CLOCK, FixedClock)
@@ -63,8 +65,8 @@ def test_a_prompt_is_what_the_template_gives_for_the_same_conversation(
     if family.is_prompt:
         assert ours == model.apply_chat_template([user], add_generation_prompt=True, return_dict=False, **switches)
     if family.is_turn:
-        for label, tokens in zip(TASK.labels, prompt.trie.labels, strict=True):
-            turn = [user, {"role": "assistant", "content": label.name}]
+        for answer, tokens in zip(prompts.answers(TASK), prompt.trie.labels, strict=True):
+            turn = [user, {"role": "assistant", "content": answer}]
             whole = model.apply_chat_template(turn, return_dict=False, **switches)
             assert whole[: len(ours) + len(tokens)] == [*ours, *tokens]
     assert model.convert_ids_to_tokens(prompts.encoder.stop) == family.stop

@@ -14,7 +14,7 @@ from pinpoint.prompting.encoder import PromptEncoder
 from pinpoint.prompting.prompt_proof import check_prompts, first_difference
 from pinpoint.prompting.prompts import PromptBuilder
 from pinpoint.prompting.taxonomy import Label, Task
-from pinpoint.prompting.template import Piece
+from pinpoint.prompting.template import Piece, Version
 from tests.fakes import mixtral_tokenizer
 from tests.unit.prompting.families import TOKENIZERS, collapsing, mistral_tokenizer, tekken_tokenizer, tokenizer
 
@@ -114,7 +114,7 @@ def test_a_seam_behind_a_colon_is_found(monkeypatch: pytest.MonkeyPatch) -> None
     """What the proof is for: a wording whose parts merge with one another."""
     monkeypatch.setattr(template, "root", lambda: iter([Piece("Answer the question (in one word).", True)]))
     monkeypatch.setattr(template, "_question", lambda default, task: iter([Piece(f"\nQuestion: {default}\n", True)]))
-    prompts = PromptBuilder(PromptEncoder(tokenizer("cl100k")))
+    prompts = PromptBuilder(PromptEncoder(tokenizer("cl100k")), 1)
     assert first_difference(prompts) is not None
 
 
@@ -124,8 +124,14 @@ def test_a_label_that_merges_with_the_prompt_is_refused_alone(monkeypatch: pytes
         model, "chat_template", "{% for m in messages %}{% if m['role'] == 'user' %}{{ m['content'] }}\n(:\n"
         "{% else %}{{ m['content'] }}</s>{% endif %}{% endfor %}"
     )  # fmt: skip
-    prompts = PromptBuilder(PromptEncoder(model))
-    assert first_difference(prompts) is None
     task = Task("kind", (Label("a", "invoice"), Label("b", "/etc/passwd")))
-    with pytest.raises(RequestError, match=r"invalid_label: .* \(tasks.kind.labels\[1\]\)"):
-        prompts.questions(task)
+    version: Version
+    for version in (1, 2):
+        prompts = PromptBuilder(PromptEncoder(model), version)
+        assert first_difference(prompts) is None
+        if version == 1:
+            with pytest.raises(RequestError, match=r"invalid_label: .* \(tasks.kind.labels\[1\]\)"):
+                prompts.questions(task)
+        else:
+            assert prompts.answers(task) == ["A", "B"], "its letter merges with nothing"
+            assert prompts.questions(task)
