@@ -45,8 +45,7 @@ def page(figures: Sequence[dict[str, Any]]) -> str:
         lines = [line for line in figures if line["model"] == model]
         if lines:
             parts += [f"## {title[0].upper()}{title[1:]}\n\n", *_table(lines)]
-    tables = [_prompts(path.stem.removeprefix("prompts_"), json.loads(path.read_text(encoding="utf-8")))
-              for path in sorted(RESULTS.glob("prompts_*.json"))]  # fmt: skip
+    tables = [_prompts(json.loads(path.read_text(encoding="utf-8"))) for path in sorted(RESULTS.glob("prompts_*.json"))]
     if tables:
         parts += [PROMPTS, *(line for table in tables for line in table)]
     return "".join(parts)
@@ -69,12 +68,12 @@ def _table(lines: Sequence[dict[str, Any]]) -> Iterator[str]:
     yield "\n"
 
 
-def _prompts(model: str, lines: Sequence[dict[str, Any]]) -> Iterator[str]:
-    lines = [line for line in lines if set(KINDS) & set(line["accuracy"])]
+def _prompts(lines: Sequence[dict[str, Any]]) -> Iterator[str]:
+    lines = [line for line in lines if set(KINDS) & set(line["accuracy"]) and line["end"] in ("turn", "none")]
     if not lines:
         return
     kinds = [kind for kind in KINDS if kind in lines[0]["accuracy"]]
-    yield f"### {TITLES.get(model, model)}, {lines[0]['of']} texts\n\n"
+    yield f"### {TITLES[lines[0]['model']]}, {lines[0]['of']} texts\n\n"
     yield from _header("prompt", "end", *kinds, "mean", "gain", "NLL", "label mass", "flips")
     for line in lines:
         low, high = line["gain"]
