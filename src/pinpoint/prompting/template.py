@@ -111,7 +111,7 @@ def yes_no_question(task: Task, label: Label) -> Iterator[Piece]:
     yield from _label_line(label, "-")
     yield Piece("Labels:\n", True)
     for answer, criterion in zip((YES, NO), task.criteria, strict=True):
-        yield from _label_line(Label(answer, answer, criterion))
+        yield from _label_line(Label(answer, answer, criterion), "-")
 
 
 def document(text: str) -> Iterator[Piece]:
