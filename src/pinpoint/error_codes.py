@@ -197,6 +197,8 @@ ERROR_CODES = (
     ErrorCode("no_stop_token", _LOAD, "no token ends the model's turn", _OTHER_MODEL),
     ErrorCode("unsafe_tokenizer", _LOAD, "a document's text could become a control token", _OTHER_MODEL),
     ErrorCode("tokenizer_too_large", _LOAD, "tokens that the model has no embedding for", "the model's own tokenizer"),
+    ErrorCode("prompt_version", _LOAD, "its configuration names a version of the prompt that this worker has not",
+              "the worker that the model was made for"),
     # The card.
     ErrorCode("does_not_fit", _LOAD, "the GPU has not the memory; the message has the numbers and what fits",
               "`python -m pinpoint plan`"),
