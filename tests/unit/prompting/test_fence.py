@@ -77,3 +77,12 @@ def test_no_empty_line_is_added_behind_a_line_break_that_is_one_token_with_a_ful
     document = fence.document("Paid in full.")
     assert fence._encoder.show(document[-1]) == ".\n", "nothing to show"
     assert shown(fence, fence.around(document[1:])).endswith("full.\nEnd of document.\n")
+
+
+@pytest.mark.parametrize("name", sorted(FENCES))
+def test_what_takes_more_together_than_it_is_counted_for_is_set_token_by_token(name: str) -> None:
+    fence = FENCES[name]
+    own = tuple(fence.document("Paid on time"))
+    counted = (own[0],) * (len(own) + len(fence))
+    assert fence.around(fence._fenced(own, counted)) == counted
+    assert fence.around(fence._fenced(own, (*counted, own[0]))) == (*fence._opening, *own, *fence._closing)
