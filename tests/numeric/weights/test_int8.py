@@ -17,6 +17,7 @@ from pinpoint.engine.weights.int8 import CHUNK_ELEMENTS, Int8Linear, is_int8_exp
 from pinpoint.engine.weights.int8_product import cast_product, scaled_product
 from pinpoint.engine.weights.quantizer import EXPERT_WEIGHTS
 from tests.models import chatml_tokenizer, configurations, load_cpu, save_random
+from tests.numeric.peak_bytes import measured
 
 FAMILIES = ("mixtral", "qwen2", "qwen3_moe")
 # How checkpoints call the parts of an expert.
@@ -93,6 +94,13 @@ def test_chunks_leave_no_trace(monkeypatch: pytest.MonkeyPatch) -> None:
     for chunk_elements in (1, 7, 20):
         monkeypatch.setattr(int8, "CHUNK_ELEMENTS", chunk_elements)
         assert all(torch.equal(*pair) for pair in zip(whole, quantize(weight), strict=True))
+
+
+def test_no_more_than_a_chunk_is_widened_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    weight = torch.randn(64, 128, generator=torch.Generator().manual_seed(0)).bfloat16()
+    monkeypatch.setattr(int8, "CHUNK_ELEMENTS", 8 * 128)
+    kept = weight.numel() + 4 * len(weight)
+    assert kept < measured(lambda: quantize(weight)) <= kept + 3 * 4 * int8.CHUNK_ELEMENTS
 
 
 @pytest.mark.parametrize("bad", [float("nan"), float("inf"), -float("inf")])
