@@ -191,3 +191,13 @@ def test_in_bf16_the_integers_are_multiplied_as_they_are(rows: int) -> None:
     out = torch.empty(rows, 3, dtype=torch.bfloat16)
     cast_product(weight, scale, torch.bfloat16, rows)(x, out)
     assert (out == 0).all()
+
+
+@pytest.mark.parametrize("rows", [3, 9])
+def test_in_float32_each_output_has_its_own_scale(rows: int) -> None:
+    """With more rows than columns it is the weight that is scaled, with fewer the output."""
+    generator = torch.Generator().manual_seed(0)
+    weight = torch.randint(-127, 128, (5, 5), generator=generator, dtype=torch.int8)
+    scale, x = torch.rand(5, generator=generator), torch.randn(rows, 5, generator=generator)
+    plain = x.double() @ (weight.double() * scale.double().unsqueeze(-1)).T
+    torch.testing.assert_close(scaled_product(x, weight, scale).double(), plain, rtol=1e-5, atol=1e-4)
