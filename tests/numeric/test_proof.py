@@ -14,6 +14,7 @@ from transformers.utils import logging as transformers_logging
 from pinpoint.engine import proof
 from pinpoint.engine.forward import attention, blocks, head, last_layer, packing, varlen
 from pinpoint.engine.forward.forced import ATTENDED, PROJECTED, TOKENS
+from pinpoint.engine.forward.plain import Plain
 from pinpoint.engine.forward.prefix_cache import PrefixStore
 from pinpoint.engine.forward.rules import Rule, find_rule
 from pinpoint.engine.proof import SCORES, TOLERANCE, Part, compare, in_words, prove
@@ -235,6 +236,36 @@ def test_a_model_whose_own_pass_fails_is_refused_in_words(monkeypatch: pytest.Mo
     with pytest.raises(ModelError, match="own forward pass of this model fails") as caught:
         prove(scorer)
     assert caught.value.code == "model_unproven" and "secret" not in caught.value.message
+
+
+def test_what_is_recorded_of_a_token_is_made_of_what_is_recorded_of_those_before_it() -> None:
+    """On CUDA a product's rounding hangs on its length, and 32 layers make percents of it; here each length is another
+    computation from the start."""
+    scorer = scorer_for("llama", torch.float32)
+    model = scorer.loaded.model
+    read = Plain(model)
+    table = model.get_input_embeddings()
+    hook = table.register_forward_hook(lambda _, args, out: out * (1 + 0.05 * args[0].shape[-1]))
+    try:
+        sequences = ([3, 4, 5, 6, 7], [3, 4, 5, 8, 9, 10, 11], [3, 4, 5, 8, 9, 12])
+        for tokens in sequences:
+            read.read(tokens, 1)
+    finally:
+        hook.remove()
+    for tokens in sequences:
+        node, path = read.root(len(tokens)), list[int]()
+        for token in tokens:
+            node = read.child(node, token)
+            path.append(node)
+        for layer in read.layers:
+            queries, keys, values, attended = (
+                torch.cat(record)[path].transpose(0, 1)
+                for record in (layer.queries, layer.keys, layer.values, layer.attended)
+            )
+            groups = len(queries) // len(keys)
+            keys, values = (tensor.repeat_interleave(groups, 0) for tensor in (keys, values))
+            again = F.scaled_dot_product_attention(queries, keys, values, is_causal=True)
+            torch.testing.assert_close(again, attended, rtol=1e-4, atol=1e-5)
 
 
 def test_what_is_no_number_is_not_proved() -> None:

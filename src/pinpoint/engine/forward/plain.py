@@ -74,6 +74,7 @@ class Plain:
         self._nodes: dict[tuple[int, int], int] = {}
         self._calls = 0
         self._fresh = 0  # where the sequence that is being read leaves those before it
+        self._shared = torch.empty(0, dtype=torch.int64)  # the nodes before that
 
     def root(self, tokens: int) -> int:
         """The root under which a sequence of so many tokens stands."""
@@ -92,6 +93,7 @@ class Plain:
             node = self._nodes.setdefault((node, token), len(self._nodes))
             path.append(node)
         self._fresh, self._calls = sum(each < known for each in path), 0
+        self._shared = torch.tensor(path[: self._fresh], device=self.model.device)
         ids = torch.tensor([list(tokens)], device=self.model.device)
         with _own_way(self.model), self._looking_on():
             logits = self.model(input_ids=ids, use_cache=False, logits_to_keep=wanted).logits[0, -wanted:]
@@ -100,6 +102,20 @@ class Plain:
         for node, row in zip(path[-wanted:], torch.log_softmax(logits.float(), dim=-1), strict=True):
             self.log_probs[node] = row
         self.sequences, self.tokens = self.sequences + 1, self.tokens + len(tokens)
+
+    def led(self, key: Tensor, value: Tensor) -> tuple[Tensor, Tensor]:
+        """Keys and values [1, G, n, …] of the layer whose turn it is; those of earlier sequences as recorded there.
+
+        In 16 bits a product of another length rounds otherwise, which grows with every layer. What is recorded of a
+        node must have been made of what is recorded of the nodes before it.
+        """
+        if not self._fresh or self._calls >= len(self.layers):
+            return key, value
+        layer, made = self.layers[self._calls], []
+        for record, tensor in ((layer.keys, key), (layer.values, value)):
+            before = torch.cat(record)[self._shared].transpose(0, 1)[None]
+            made.append(torch.cat([before, tensor[:, :, self._fresh :]], dim=2))
+        return made[0], made[1]
 
     def attended(self, query: Tensor, key: Tensor, value: Tensor, out: Tensor) -> None:
         """A layer attended: query [1, H, n, D], key [1, G, n, D] and value [1, G, n, E] gave out [1, n, H, E]."""
@@ -195,6 +211,9 @@ def own_attention(
     eager = getattr(sys.modules[type(module).__module__], "eager_attention_forward", None)
     if eager is None:
         raise unsupported("it has none that stands beside its layers")
+    recorder = _recorder.get()
+    if recorder is not None:
+        key, value = recorder.led(key, value)
     wide = [tensor.float() for tensor in (query, key, value)]
     heads, rows, keys = query.shape[1], query.shape[2], key.shape[2]
     step = rows if attention_mask is None else max(1, SCORES // (heads * keys))
@@ -204,7 +223,6 @@ def own_attention(
         mask = None if attention_mask is None else attention_mask[:, :, part].float()
         parts.append(eager(module, wide[0][:, :, part], wide[1], wide[2], mask, **given)[0])
     out = torch.cat(parts, dim=1).to(query.dtype)
-    recorder = _recorder.get()
     if recorder is not None:
         recorder.attended(query, key, value, out)
     return out, None
