@@ -30,9 +30,9 @@ from tempfile import TemporaryFile
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
-LIGHT = ("aiohttp", "requests", "pydantic", "fastapi", "uvicorn")
-HEAVY = (
-    *LIGHT, "numpy", "torch", "transformers", "transformers.conversion_mapping",
+LIBRARIES = (
+    "aiohttp", "requests", "pydantic", "fastapi", "uvicorn", "numpy", "torch", "transformers",
+    "transformers.conversion_mapping",
     "transformers.integrations.flash_attention", "transformers.integrations.finegrained_fp8",
     "transformers.models.auto.modeling_auto", "transformers.models.auto.tokenization_auto",
     "transformers.models.mixtral.modeling_mixtral", "transformers.integrations.mistral.tokenizer",
@@ -84,21 +84,18 @@ class WarmProcess:
         return self.returncode
 
 
-def start(
-    words: Sequence[str], env: Mapping[str, str], stdin: int, stdout: int, stderr: int, light: bool = False
-) -> WarmProcess:
+def start(words: Sequence[str], env: Mapping[str, str], stdin: int, stdout: int, stderr: int) -> WarmProcess:
     """Run a script and its arguments in the project's folder, as `subprocess.Popen` with `start_new_session` would.
 
-    Its library path is that of the tests, whatever `env` says of it. A script that loads no model is `light`: what is
-    imported for nothing would make it slow to end.
+    Its library path is that of the tests, whatever `env` says of it.
     """
     status, written = os.pipe()
     asked = json.dumps({"words": list(words), "env": dict(env)}).encode()
     try:
-        socket.send_fds(_server(light), [asked], [stdin, stdout, stderr, written])
+        socket.send_fds(_server(), [asked], [stdin, stdout, stderr, written])
     finally:
         os.close(written)
-    return WarmProcess(int(_server(light).recv(32)), status)
+    return WarmProcess(int(_server().recv(32)), status)
 
 
 def run(words: Sequence[str], env: Mapping[str, str], timeout_s: float = 180) -> subprocess.CompletedProcess[str]:
@@ -117,12 +114,11 @@ def run(words: Sequence[str], env: Mapping[str, str], timeout_s: float = 180) ->
 
 
 @functools.cache
-def _server(light: bool) -> socket.socket:
+def _server() -> socket.socket:
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     env = {key: value for key, value in os.environ.items() if not key.startswith(("RUNPOD_", "ECHO_", "PINPOINT_"))}
-    libraries = LIGHT if light else HEAVY
     process = subprocess.Popen(
-        [sys.executable, "-m", "tests.warm", str(theirs.fileno()), *libraries],
+        [sys.executable, "-m", "tests.warm", str(theirs.fileno()), *LIBRARIES],
         pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL, cwd=ROOT,
         env={**env, "PYTHONPATH": f"{ROOT / 'src'}{os.pathsep}{ROOT}", "PYTHONUNBUFFERED": "1"},
     )  # fmt: skip

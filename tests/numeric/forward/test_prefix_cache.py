@@ -11,6 +11,7 @@ from pinpoint.engine.forward.prefix_cache import Key, Layers, PassCache, PrefixS
 from pinpoint.engine.loading.load import LoadedModel
 from pinpoint.engine.scorer import Scorer, _key
 from pinpoint.prompting.label_trie import build_trie
+from pinpoint.prompting.prompts import PromptBuilder
 from pinpoint.prompting.span_tree import Forest
 from pinpoint.prompting.taxonomy import Label, Task
 from tests.models import chatml_tokenizer, configurations, load_cpu, save_random
@@ -121,10 +122,11 @@ def loaded(
 
 
 def a_job(scorer: Scorer, texts: tuple[str, ...], *tasks: Task) -> Forest:
-    forest = Forest()
+    """Asked in version 1 of the prompt, in which documents share their question."""
+    forest, prompts = Forest(), PromptBuilder(scorer.prompts.encoder, 1)
     for text in texts:
         for task in tasks:
-            scorer.prompts.add(forest, task, scorer.prompts.document(text))
+            prompts.add(forest, task, prompts.document(text))
     return forest
 
 
