@@ -59,7 +59,7 @@ def test_documents_scan_is_read_whichever_way_it_lies(scanner: FileReader, turne
 
 
 def test_documents_scanned_pdf_and_tiff_keep_their_pages(scanner: FileReader) -> None:
-    pages = [picture(text="Receipt 12\nCash 5.00"), picture(text="Invoice 7")]
+    pages = [picture(text="Receipt 12\nCash 5.00\nThank you for your visit"), picture(text="Invoice 7")]
     scanned = read(scanner, make.scanned_pdf(pages[:1], "p. 1"))
     assert "Receipt" in scanned.pages[0]
     tiff = read(scanner, make.picture_bytes(pages[0], "TIFF", save_all=True, append_images=pages[1:]))
