@@ -51,6 +51,9 @@ TOLERANCE: dict[torch.dtype, dict[str, float]] = {
         TOKENS: 0, EMBEDDING: 0.01, PROJECTED: 0.03, ATTENDED: 0.02, LAYER: 0.05, STATES: 0.02, SCORES: 0.75, FREE: 2.0,
     },
 }  # fmt: skip
+# On a card, attention of small families is within the same; of 32 deep layers it was 0.064 before the plain way took
+# recorded keys, and was not measured since (docs/log.md). A withheld sink is more than 1.
+ATTENDED_ON_A_CARD = 0.1
 ROOT_TOKENS, QUESTION_TOKENS, DOCUMENT_TOKENS, OTHER_TOKENS = 8, 6, (5, 24, 48), 9
 LABEL_TOKENS = 2  # of the longest label of each question
 Path = tuple[tuple[int, ...], ...]  # the tokens of each span from the root
@@ -188,6 +191,8 @@ def compare(scorer: Scorer) -> Proof:
     began = time.monotonic()
     loaded, stop = scorer.loaded, scorer.prompts.encoder.stop
     tolerance = TOLERANCE[loaded.compute_dtype]
+    if scorer.on_card:
+        tolerance = tolerance | {ATTENDED: max(tolerance[ATTENDED], ATTENDED_ON_A_CARD)}
     questions = fixed_questions(scorer)
     plain = Plain(loaded.model)
     expected = [_read(plain, *question, stop) for question in questions]
@@ -214,7 +219,7 @@ def compare(scorer: Scorer) -> Proof:
             scorer.store.clear()
         with forced.leading() if led else nullcontext():
             scored = [ask.log_probs for ask in scorer._score(forest, explain=False).scores]
-        parts += _parts(loaded.compute_dtype, company, forced.take(), scored, told, led)
+        parts += _parts(loaded.compute_dtype, tolerance, company, forced.take(), scored, told, led)
     worst = {stage: max((p for p in parts if p.stage == stage), key=lambda p: p.share) for stage in tolerance}
     return Proof(
         parts=tuple(worst.values()),
@@ -294,11 +299,10 @@ def _forest(questions: Sequence[Question], stop: int) -> Forest:
 
 
 def _parts(
-    dtype: torch.dtype, company: str, seen: Sequence[Seen], scored: list[list[float]], told: list[list[float]],
-    led: bool,
+    dtype: torch.dtype, tolerance: dict[str, float], company: str, seen: Sequence[Seen], scored: list[list[float]],
+    told: list[list[float]], led: bool,
 ) -> Iterator[Part]:  # fmt: skip
     """All that was seen of one pass, in the order of computing."""
-    tolerance = TOLERANCE[dtype]
     apart = torch.stack([each.apart for each in seen]).tolist() if seen else []
     for each, value in zip(seen, apart, strict=True):
         yield Part(each.stage, company, each.layer, value, tolerance[each.stage])
