@@ -109,48 +109,49 @@ class AssistantMessage(WireModel):
     phase: Literal["commentary", "final_answer"] | None = None
 
 
-class FunctionCall(WireModel):
+class Call(WireModel):
+    """A call of a function or a tool."""
+
+    call_id: str
+    name: str
+    id: str | None = None
+    namespace: str | None = None
+    status: Status | None = None
+
+
+class FunctionCall(Call):
     """A call of a function."""
 
     type: Literal["function_call"]
-    call_id: str
-    name: str
     arguments: str
-    id: str | None = None
-    namespace: str | None = None
-    status: Status | None = None
 
 
-class FunctionCallOutput(WireModel):
-    """What a function gave back."""
-
-    type: Literal["function_call_output"]
-    call_id: str
-    output: text_or(one_of(InputText, InputImage))  # type: ignore[valid-type]
-    id: str | None = None
-    status: Status | None = None
-
-
-class CustomToolCall(WireModel):
+class CustomToolCall(Call):
     """A call of a tool."""
 
     type: Literal["custom_tool_call"]
-    call_id: str
-    name: str
     input: str
-    id: str | None = None
-    namespace: str | None = None
-    status: Status | None = None
 
 
-class CustomToolCallOutput(WireModel):
-    """What a tool gave back."""
+class CallOutput(WireModel):
+    """What a function or a tool gave back."""
 
-    type: Literal["custom_tool_call_output"]
     call_id: str
     output: text_or(one_of(InputText, InputImage))  # type: ignore[valid-type]
     id: str | None = None
     status: Status | None = None
+
+
+class FunctionCallOutput(CallOutput):
+    """What a function gave back."""
+
+    type: Literal["function_call_output"]
+
+
+class CustomToolCallOutput(CallOutput):
+    """What a tool gave back."""
+
+    type: Literal["custom_tool_call_output"]
 
 
 Item = one_of(

@@ -5,13 +5,13 @@ from __future__ import annotations
 import gc
 import logging
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Literal
 
 import torch
 
-from pinpoint.errors import CapacityError, DeviceError, ModelError, OutOfMemory
+from pinpoint.errors import CapacityError, DeviceError, ModelError, OutOfMemory, PinpointError
 from pinpoint.planning.activations import Precision
 from pinpoint.planning.cards import GB
 from pinpoint.planning.memory_plan import CUDA_CONTEXT_BYTES, MemoryPlan, choose_precision
@@ -109,6 +109,17 @@ def enforce(made: MemoryPlan, device: torch.device, total_bytes: int) -> None:
         made.weight_bytes / GB, made.planned_bytes / GB, made.bound_bytes / GB, made.buffer_bytes / GB,
         made.others_bytes / GB, made.token_budget, fraction,
     )  # fmt: skip
+
+
+@contextmanager
+def failures_refused(refusal: Callable[[Exception], ModelError]) -> Iterator[None]:
+    """Whatever goes wrong within the block is the model's and becomes a refusal, unless the device failed."""
+    try:
+        yield
+    except (PinpointError, torch.OutOfMemoryError, torch.AcceleratorError):
+        raise
+    except Exception as error:
+        raise refusal(error) from None
 
 
 @contextmanager

@@ -30,7 +30,7 @@ from pinpoint.engine import gpu
 from pinpoint.engine.forward import frequencies
 from pinpoint.engine.forward.forced import ATTENDED, EMBEDDING, LAYER, PROJECTED, STATES, TOKENS, Forced, Seen
 from pinpoint.engine.forward.plain import Plain
-from pinpoint.errors import CapacityError, ModelError, OutOfMemory, PinpointError
+from pinpoint.errors import CapacityError, ModelError, OutOfMemory
 from pinpoint.prompting.label_trie import build_trie
 from pinpoint.prompting.span_tree import NO_PARENT, Forest
 
@@ -147,7 +147,7 @@ def examine(scorer: Scorer) -> Proof:
     """
     full = False
     try:
-        with gpu.device_errors(), _failures_refused(), _one_thread(scorer):
+        with gpu.device_errors(), gpu.failures_refused(_fails_alone), _one_thread(scorer):
             found = compare(scorer)
     except OutOfMemory:
         full = True
@@ -332,17 +332,10 @@ def _one_thread(scorer: Scorer) -> Iterator[None]:
         torch.set_num_threads(threads)
 
 
-@contextmanager
-def _failures_refused() -> Iterator[None]:
-    """Whatever goes wrong within the block is the model's: it is refused, unless the device failed."""
-    try:
-        yield
-    except (PinpointError, torch.OutOfMemoryError, torch.AcceleratorError):
-        raise
-    except Exception as error:
-        raise ModelError(
-            "model_unproven",
-            f"transformers' own forward pass of this model fails on a short prompt ({type(error).__name__}), so that "
-            "there is nothing to prove it by; use another model, and report it",
-            "MODEL_NAME",
-        ) from None
+def _fails_alone(error: Exception) -> ModelError:
+    return ModelError(
+        "model_unproven",
+        f"transformers' own forward pass of this model fails on a short prompt ({type(error).__name__}), so that "
+        "there is nothing to prove it by; use another model, and report it",
+        "MODEL_NAME",
+    )

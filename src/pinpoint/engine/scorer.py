@@ -19,7 +19,7 @@ from pinpoint.engine.forward.rules import unsupported
 from pinpoint.engine.forward.scoring import score
 from pinpoint.engine.loading.load import LoadedModel
 from pinpoint.engine.readings import Memory, ModelInfo
-from pinpoint.errors import ModelError, PinpointError
+from pinpoint.errors import ModelError
 from pinpoint.prompting.encoder import PromptEncoder
 from pinpoint.prompting.label_bounds import undecided
 from pinpoint.prompting.label_trie import build_trie
@@ -104,7 +104,7 @@ class Scorer:
         self.compared = check_prompts(self.prompts)
         self.store = PrefixStore(prefix_store_bytes)
         self._short_tokens = frequencies.short_tokens(loaded.model)
-        with gpu.device_errors(), _failures_refused():
+        with gpu.device_errors(), gpu.failures_refused(_fails_in_company):
             self._check_head()
             self._check_pass()
         self._process = psutil.Process()
@@ -326,15 +326,8 @@ class Scorer:
         return Memory(resident, resident, self._available_bytes, self._baseline_bytes)
 
 
-@contextmanager
-def _failures_refused() -> Iterator[None]:
-    """Whatever goes wrong within the block is the model's: it is refused, unless the device failed."""
-    try:
-        yield
-    except (PinpointError, torch.OutOfMemoryError, torch.AcceleratorError):
-        raise
-    except Exception as error:
-        raise unsupported(f"a pass over several documents fails ({type(error).__name__})") from None
+def _fails_in_company(error: Exception) -> ModelError:
+    return unsupported(f"a pass over several documents fails ({type(error).__name__})")
 
 
 def _key(forest: Forest, span: int, long: bool) -> Key:
