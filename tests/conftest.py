@@ -9,6 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import settings
+
+# How long an example takes is the machine's matter.
+settings.register_profile("suite", deadline=None)
+settings.load_profile("suite")
 
 WORKER = "tests/worker/"
 HTTP = "tests/http/"  # shares a server: all in one process

@@ -174,13 +174,8 @@ def _become(asked: dict[str, Any], given: list[int]) -> list[str]:
 
 
 def _import(libraries: Sequence[str]) -> None:
-    import cpuinfo  # type: ignore[import-untyped]
-
     for name in libraries:
         importlib.import_module(name)
-    # The SDK asks at every import, in a process of its own, for more than a second.
-    info = cpuinfo.get_cpu_info()
-    cpuinfo.get_cpu_info = lambda: info
     gc.freeze()  # so that a child's collections do not touch, and thereby copy, what they share
 
 

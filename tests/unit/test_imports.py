@@ -75,7 +75,8 @@ def sources() -> dict[str, str]:
     return {name.removesuffix(".__init__"): file.read_text(encoding="utf-8") for file, name in names.items()}
 
 
-def imports_of(source: str) -> Iterator[Import]:
+@cache
+def imports_of(source: str) -> tuple[Import, ...]:
     """Every import statement, also inside functions, conditions and under TYPE_CHECKING."""
     later = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
 
@@ -91,7 +92,7 @@ def imports_of(source: str) -> Iterator[Import]:
             else:
                 yield from walk(child, at_once and not isinstance(child, later))
 
-    return walk(ast.parse(source), True)
+    return tuple(walk(ast.parse(source), True))
 
 
 def module_of(target: str, modules: Mapping[str, str]) -> str | None:

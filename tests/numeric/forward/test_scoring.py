@@ -2,9 +2,11 @@
 
 import random
 from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from pinpoint.engine.forward import attention
@@ -110,9 +112,26 @@ def _with_kept_spans(loaded: LoadedModel, forest: Forest, rng: random.Random) ->
     return score(loaded.model, pack(forest, offsets), PassCache([first.taken[span] for span in chosen], {}))
 
 
+@contextmanager
+def _nearest_experts(plain: Any) -> Iterator[list[float]]:
+    """How far the last expert that is taken lies before the first that is not, at the nearest token of each layer."""
+    gaps, taken = list[float](), plain.config.num_experts_per_tok
+
+    def look(_: Any, __: Any, routed: Any) -> None:
+        scores = routed[0].flatten(0, -2).float().sort(-1, descending=True).values
+        gaps.append(float((scores[:, taken - 1] - scores[:, taken]).min()))
+
+    hooks = [layer.mlp.gate.register_forward_hook(look) for layer in plain.model.layers]
+    try:
+        yield gaps
+    finally:
+        for hook in hooks:
+            hook.remove()
+
+
 @pytest.mark.parametrize("kept", [False, True], ids=["computed", "kept"])
 @pytest.mark.parametrize("implementation", [attention.SPANS, attention.DENSE])
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(seed=st.integers(0, 2**32))
 def test_random_forests_equal_the_slow_reference(
     small_mixtral: Pair, implementation: str, kept: bool, seed: int
@@ -123,4 +142,8 @@ def test_random_forests_equal_the_slow_reference(
     fast = _with_kept_spans(loaded, forest, random.Random(seed)) if kept else score(loaded.model, pack(forest))
     for ask, labels, scores in zip(forest.asks, labels_of_asks, fast, strict=True):
         prompt = forest.prompt(ask.span)
-        assert scores == pytest.approx([label_log_prob(plain, prompt, label, STOP) for label in labels], abs=FLOAT32)
+        with _nearest_experts(plain) as gaps:
+            expected = [label_log_prob(plain, prompt, label, STOP) for label in labels]
+        # Where two experts are as good as equal, rounding chooses, and both ways are right (seed 89104: 4e-7 apart).
+        assume(min(gaps) > 1e-5)
+        assert scores == pytest.approx(expected, abs=FLOAT32)

@@ -6,7 +6,6 @@ import os
 import shutil
 import signal
 import subprocess
-import sys
 import weakref
 from collections.abc import Callable
 from pathlib import Path
@@ -19,7 +18,6 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 from typer.testing import CliRunner, Result
 
-import pinpoint
 from pinpoint.checkpoints.sources import embedded_folder
 from pinpoint.checkpoints.weight_files import CHECKSUMS_FILE, CONFIG_FILE, INDEX_FILE, read_headers
 from pinpoint.cli import app
@@ -28,6 +26,7 @@ from pinpoint.engine.loading.checkpoint_writer import Written, write
 from pinpoint.engine.loading.quantize_job import JOURNAL_FILE, Job, prepare
 from pinpoint.errors import CapacityError, ModelError, PinpointError
 from pinpoint.planning.activations import Precision
+from tests import warm
 from tests.models import chatml_tokenizer, configurations, load_cpu, save_random
 from tests.numeric.sixteen_bits import cast, fuse_mixtral, save_embedded, shard
 
@@ -156,11 +155,9 @@ def test_killed_in_the_middle_it_finishes_when_started_again(
 ) -> None:
     source, made, whole = sources["mixtral"], tmp_path / "made", tmp_path / "whole"
     shards = quantise(source, whole).shards
-    env = {**os.environ, "PYTHONPATH": str(Path(pinpoint.__file__).parents[1]), "OMP_NUM_THREADS": "1"}
-    done = subprocess.run(
-        [sys.executable, "-c", KILLED, *map(str, (source, made, where, countdown, SMALL_SHARD))],
-        env=env, capture_output=True, text=True, check=False, timeout=120,
-    )  # fmt: skip
+    script = tmp_path / "killed.py"
+    script.write_text(KILLED)
+    done = warm.run([str(script), *map(str, (source, made, where, countdown, SMALL_SHARD))], os.environ)
     assert done.returncode == -signal.SIGKILL, done.stderr
     left = sorted(made.glob("model*.safetensors"))
     assert len(left) == (finished if finished >= 0 else shards)

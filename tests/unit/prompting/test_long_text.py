@@ -83,7 +83,7 @@ texts = st.lists(runs, min_size=1, max_size=12).map(lambda parts: "".join(parts)
 
 
 @KINDS
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=25)
 @given(texts)
 def test_a_long_text_has_the_tokens_that_it_has_at_once(name: str, text: str) -> None:
     encode = encode_with(name)
