@@ -217,7 +217,11 @@ ERROR_CODES = (
               "another folder, or what the message says"),
     ErrorCode("disk_full", _COMMAND, "`quantize`: not enough room where the checkpoint is to be written",
               "make room and run it again"),
-    ErrorCode("cannot_write", _COMMAND, "`quantize`: the destination cannot be written", "another folder"),
+    ErrorCode("cannot_write", _COMMAND, "`quantize`, `teach`: the destination cannot be written", "another folder"),
+    ErrorCode("invalid_task_file", _LOAD_COMMAND, "a taught task's file, which it names, that does not hold together",
+              "`python -m pinpoint teach` writes it anew"),
+    ErrorCode("task_mismatch", _LOAD_COMMAND, "a task was taught with another model, build or list of labels; the "
+              "message has what differs", "teach it anew, with this one"),
     ErrorCode("unreadable_file", _COMMAND,
               "`classify`: a name that stands for no file; `evaluate`: the file cannot be opened, or is no text",
               "name another"),

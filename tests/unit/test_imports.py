@@ -27,7 +27,7 @@ MAY_IMPORT = {
     "serving.streams": "serving.secrets",
     "serving.secrets": "",
     "pipeline": "decide api engine.readings prompting documents errors",
-    "decide": "api prompting errors",
+    "decide": "api engine.readings prompting errors",
     "api": "engine.readings prompting documents errors",
     "engine": "engine.loading engine.forward engine.gpu engine.readings prompting planning errors",
     "engine.loading": "engine.forward engine.weights engine.gpu planning checkpoints settings errors",
