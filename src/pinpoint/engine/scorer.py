@@ -14,7 +14,8 @@ from pinpoint.engine import baseline, gpu
 from pinpoint.engine.forward import frequencies, generate
 from pinpoint.engine.forward.head import PEAK_LOGIT, check_head
 from pinpoint.engine.forward.packing import pack
-from pinpoint.engine.forward.prefix_cache import Key, Layers, PassCache, PrefixStore
+from pinpoint.engine.forward.parts import is_bounded, parts_of, spans_of, store_key
+from pinpoint.engine.forward.prefix_cache import Layers, PassCache, PrefixStore
 from pinpoint.engine.forward.rules import unsupported
 from pinpoint.engine.forward.scoring import score
 from pinpoint.engine.loading.load import LoadedModel
@@ -28,10 +29,6 @@ from pinpoint.prompting.prompts import PromptBuilder
 from pinpoint.prompting.span_tree import NO_PARENT, Ask, Forest
 from pinpoint.prompting.template import PROMPT_VERSION, VERSION_KEY, known_version
 
-# A trie is first bounded by its first tokens where it has more nodes than this, and more than this share of the tokens
-# that its prompt has to itself. Below, a second pass costs more than the nodes: on an H100 and Mixtral 8x7B, four
-# documents of 1,000 tokens took 0.25 s, and a second pass of 220 nodes each, all of which counted, 0.17 s more.
-TRIE_TOKENS_AT_ONCE, TRIE_SHARE_AT_ONCE = 64, 0.25
 # What the machine has left is read no more often than this: it takes longer to read than all else of `memory`.
 AVAILABLE_READ_S = 1.0
 # Two ways through the same head differ by the rounding of one matrix product.
@@ -185,22 +182,29 @@ class Scorer:
         self.store.clear()
 
     def _score(self, forest: Forest, *, explain: bool) -> ForestPass:
-        """Score the asks: at once, but where prompts of two lengths are read with two sets of frequencies."""
+        """Score the asks: at once, but where prompts of two lengths are read with two sets of frequencies, and where
+        more is asked than the budget holds. There a pass goes on with what those before it read and it needs.
+        """
         long = [self._is_long(forest, ask) for ask in forest.asks]
         scores: dict[int, AskScores] = {}
         layers: dict[bool, dict[int, Layers]] = {}
         computed = stored = 0
         came, went = set[int](), set[int]()
         for kind in sorted(set(long)):
-            chosen = [index for index, is_long in enumerate(long) if is_long == kind]
-            part, only = forest, None
-            if len(chosen) < len(long):
-                part = replace(forest, asks=[forest.asks[index] for index in chosen])
-                only = {span for ask in part.asks for span in forest.ancestry(ask.span)}
-            found, layers[kind], counts, moved = self._score_alike(part, only, kind, explain)
-            scores |= dict(zip(chosen, found, strict=True))
-            came, went = came | moved[0], went | moved[1]
-            computed, stored = computed + counts[0], stored + counts[1]
+            alike = [index for index, is_long in enumerate(long) if is_long == kind]
+            parts = [alike] if explain else parts_of(forest, alike, self.token_budget)
+            held: dict[int, Layers] = {}
+            for number, chosen in enumerate(parts):
+                part, only = forest, None
+                if len(chosen) < len(long):
+                    part = replace(forest, asks=[forest.asks[index] for index in chosen])
+                    only = spans_of(forest, chosen)
+                later = spans_of(forest, [index for behind in parts[number + 1 :] for index in behind])
+                found, layers[kind], counts, moved = self._score_alike(part, only, kind, explain, held, later)
+                held = {span: kept for span, kept in layers[kind].items() if span in later}
+                scores |= dict(zip(chosen, found, strict=True))
+                came, went = came | moved[0], went | moved[1]
+                computed, stored = computed + counts[0], stored + counts[1]
         if not explain:
             layers = {}
         return ForestPass(
@@ -214,26 +218,28 @@ class Scorer:
         return forest.prompt_tokens(ask.span) + max(map(len, ask.trie.labels)) > self._short_tokens
 
     def _score_alike(
-        self, forest: Forest, only: set[int] | None, kind: bool, explain: bool
+        self, forest: Forest, only: set[int] | None, kind: bool, explain: bool, held: dict[int, Layers], later: set[int]
     ) -> tuple[list[AskScores], dict[int, Layers], tuple[int, int], tuple[set[int], set[int]]]:
         """Scores of asks that share their frequencies, what is kept of their spans, tokens computed and stored, and
-        the spans that came from the store and went to it.
+        the spans that came from the store and went to it. `held` spans are there from an earlier pass, and what `later`
+        ones need is kept.
         """
-        kept = self._stored(forest, only, kind)
-        long = {index for index, ask in enumerate(forest.asks) if _is_bounded(forest, ask)}
+        came = self._stored(forest, only, kind, held)
+        kept = {span: layers for span, layers in sorted({**came, **held}.items()) if only is None or span in only}
+        long = {index for index, ask in enumerate(forest.asks) if is_bounded(forest, ask)}
         asks = [
             replace(ask, trie=ask.trie.first_tokens()) if index in long else ask
             for index, ask in enumerate(forest.asks)
         ]
         needed = range(len(asks)) if explain else long
-        wanted = {span for index in needed for span in forest.ancestry(asks[index].span)} - kept.keys()
+        wanted = {span for index in needed for span in forest.ancestry(asks[index].span)} | later
+        wanted -= kept.keys()
         shared = {span for span, is_shared in enumerate(forest.shared) if is_shared and span not in kept}
         if not self.store.max_bytes:
             shared.clear()  # nobody would take the copies
         sums, layers, computed = self._pass(replace(forest, asks=asks), kept, wanted | shared, only, kind)
-        went = {span for span in shared & layers.keys() if self.store.put(_key(forest, span, kind), layers[span])}
-        came = set(kept)
-        layers = {**kept, **layers}
+        went = {span for span in shared & layers.keys() if self.store.put(store_key(forest, span, kind), layers[span])}
+        layers = {**held, **kept, **layers}
         exact: list[dict[int, float]] = [
             {} if index in long else dict(enumerate(values)) for index, values in enumerate(sums)
         ]
@@ -244,8 +250,8 @@ class Scorer:
             )
             for bounds, known in zip(sums, exact, strict=True)
         ]
-        stored = sum(len(forest.tokens[span]) for span in kept)
-        return scores, layers, (computed, stored), (came, went)
+        stored = sum(len(forest.tokens[span]) for span in came)
+        return scores, layers, (computed, stored), (set(came), went)
 
     def _settle(
         self, forest: Forest, asks: list[int], bounds: list[list[float]], exact: list[dict[int, float]],
@@ -273,14 +279,16 @@ class Scorer:
                 exact[index] |= {k: bounds[index][k] + rest for k, rest in zip(labels, values, strict=True)}
             computed, rounds = computed + tokens, rounds + 1
 
-    def _stored(self, forest: Forest, only: set[int] | None, kind: bool) -> dict[int, Layers]:
-        """The forest's spans that need not be computed, ancestors first."""
+    def _stored(self, forest: Forest, only: set[int] | None, kind: bool, held: dict[int, Layers]) -> dict[int, Layers]:
+        """The forest's spans that need not be computed and are not `held`, ancestors first."""
         kept: dict[int, Layers] = {}
         if self.store.max_bytes:
             for span, shared in enumerate(forest.shared):
                 parent = forest.parents[span]
-                if shared and (parent == NO_PARENT or parent in kept) and (only is None or span in only):
-                    layers = self.store.get(_key(forest, span, kind))
+                if span in held or not (only is None or span in only):
+                    continue
+                if shared and (parent == NO_PARENT or parent in kept or parent in held):
+                    layers = self.store.get(store_key(forest, span, kind))
                     if layers is not None:
                         kept[span] = layers
         return kept
@@ -328,21 +336,3 @@ class Scorer:
 
 def _fails_in_company(error: Exception) -> ModelError:
     return unsupported(f"a pass over several documents fails ({type(error).__name__})")
-
-
-def _key(forest: Forest, span: int, long: bool) -> Key:
-    """What a span is kept by: its path, and before it, with marks that no token is, whether it is of long prompts and
-    whose it is.
-    """
-    path, owner = forest.path(span), forest.owners[span]
-    if owner:
-        path = ((-2, *owner.encode("utf-8")), *path)
-    return ((-1,), *path) if long else path
-
-
-def _is_bounded(forest: Forest, ask: Ask) -> bool:
-    """Whether the labels of an ask are bounded first. A matter of its prompt alone, whatever else is in the forest."""
-    if ask.exact_best is None:
-        return False
-    own = sum(len(forest.tokens[span]) for span in forest.ancestry(ask.span) if not forest.shared[span])
-    return len(ask.trie.tokens) > max(TRIE_TOKENS_AT_ONCE, TRIE_SHARE_AT_ONCE * own)

@@ -17,6 +17,9 @@ itself. So a job is let in by what is before it up to its own size, each other j
 of a large one waits outside of that count. A job that is small beside the limit finds room however large the others
 are, and one that is large waits for few such as itself.
 
+Of a document that takes more than half of a pass, the questions that find no room beside it go into the same batch, up
+to a second budget: the engine keeps what it read of the document for them, where another pass would read it again.
+
 A batch holds jobs of one kind: reasons are written while a pass is open and keep the keys and values of all of it, so
 jobs that ask for them get passes of their own, of a few units each. A job that is suspected of ending the process is
 measured alone.
@@ -130,7 +133,9 @@ class FairQueue:
             lane.asked_tokens = 0
 
     def take(self, budget_tokens: int) -> list[Taken]:
-        """The units of the next pass, whose forest keeps within the budget unless it is a single unit."""
+        """The units of the next pass. Their forest keeps within the budget unless it is a single unit, or the questions
+        about a document that takes more than half of it, which may take as much again.
+        """
         batch, served = list[Taken](), dict[Lane, int]()
         filling = self._kindred()
         share = budget_tokens // max(1, len(filling))
@@ -163,9 +168,9 @@ class FairQueue:
                 return False
             if lane.explains and len(batch) >= EXPLAINED_UNITS:
                 return False
-            if batch and forest.total_tokens + unit.prompt.new_tokens(forest) > budget_tokens:
+            laid, new = forest.total_tokens, unit.prompt.new_tokens(forest)
+            if batch and laid + new > budget_tokens * (2 if _is_read(lane, unit, new, budget_tokens) else 1):
                 return False
-            laid = forest.total_tokens
             unit.prompt.add_to(forest)
             batch.append(Taken(lane, lane.taken, lane.take()))
             served[lane] = served.get(lane, 0) + forest.total_tokens - laid
@@ -178,3 +183,10 @@ class FairQueue:
         tokens = min(tokens, lane.asked_tokens) if lane.left else lane.asked_tokens
         lane.asked_tokens -= tokens
         self.tokens -= tokens
+
+
+def _is_read(lane: Lane, unit: Unit, new_tokens: int, budget_tokens: int) -> bool:
+    """Whether a batch has read all but the question of a unit, and that is more than half of a pass. Where reasons are
+    written, all keys and values of the pass stay, and nothing is added.
+    """
+    return not lane.explains and 2 * (unit.asked_tokens - new_tokens) > budget_tokens

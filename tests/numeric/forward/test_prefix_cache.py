@@ -7,9 +7,10 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from pinpoint.engine.forward.parts import store_key
 from pinpoint.engine.forward.prefix_cache import Key, Layers, PassCache, PrefixStore
 from pinpoint.engine.loading.load import LoadedModel
-from pinpoint.engine.scorer import Scorer, _key
+from pinpoint.engine.scorer import Scorer
 from pinpoint.prompting.label_trie import build_trie
 from pinpoint.prompting.prompts import PromptBuilder
 from pinpoint.prompting.span_tree import Forest
@@ -197,7 +198,7 @@ def test_the_same_beginning_cut_elsewhere_is_not_mistaken_for_it(small_mixtral: 
 def test_each_owner_and_each_set_of_frequencies_has_keys_of_its_own() -> None:
     forest = Forest()
     spans = [forest.add((1, 2), forest.add((9,), owner=owner), owner=owner) for owner in ("", "a", "b", "ab", "é")]
-    keys = [_key(forest, span, long) for span in spans for long in (False, True)]
+    keys = [store_key(forest, span, long) for span in spans for long in (False, True)]
     assert len(set(keys)) == len(keys)
     assert keys[0] == forest.path(spans[0]) == ((9,), (1, 2))
     assert all(key[-2:] == keys[0] for key in keys)

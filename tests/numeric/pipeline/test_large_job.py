@@ -7,8 +7,10 @@ import pytest
 from pinpoint.api.request import parse_request
 from pinpoint.api.response import DocumentResult
 from pinpoint.engine.scorer import Scorer
-from pinpoint.pipeline.classify import classify
+from pinpoint.pipeline.classify import Work, classify
+from pinpoint.pipeline.passes import Measured, measure
 from tests.models import embedded
+from tests.numeric.tolerances import FLOAT32
 
 GROUPS = ("invoice", "contract", "claim", "delivery", "staff", "tax", "support")
 STEPS = (
@@ -54,3 +56,34 @@ def test_twelve_documents_and_three_questions_equal_thirty_six_jobs(scorer: Scor
                 expected, abs=ROUNDING
             )
             assert answers[name].label == alone[name].label
+
+
+STATEMENTS = [f"it asks to {step} something of {group}" for group in GROUPS for step in STEPS][:15]
+LONG_BUDGET = 640
+
+
+@pytest.mark.parametrize("store_bytes", [0, 64_000_000])
+def test_a_document_that_fills_a_pass_is_read_once_for_all_questions(store_bytes: int) -> None:
+    small = Scorer(embedded(), token_budget=LONG_BUDGET, prefix_store_bytes=store_bytes)
+    text = " ".join(DOCUMENTS) * 3
+    tasks: dict[str, Any] = {
+        "traits": {"labels": STATEMENTS, "multi_label": True},
+        "kind": {"labels": ["invoice", "contract", "letter", "report"], "instructions": "Choose the kind of document."},
+    }
+    job: dict[str, Any] = {"text": text, "tasks": tasks, "options": {"return_raw": True}}
+    response, counts = classify(parse_request(job), small)
+    (result,) = response.results
+    assert isinstance(result, DocumentResult)
+    assert result.input.tokens > LONG_BUDGET / 2
+    # The document, and each question, of which none comes near its length.
+    work = Work(parse_request(job), small, 0.0)
+    work.prepare()
+    units = list(work.lane().units)
+    own = [len(unit.prompt.path[-1]) + len(unit.prompt.trie.tokens) for unit in units]
+    assert counts.tokens_computed <= sum(map(len, units[0].prompt.path[:-1])) + sum(own)
+    assert counts.batches == 1
+    alone = [one for unit in units for one in measure([unit], small)]
+    together = measure(units, small)
+    for one, other in zip(alone, together, strict=True):
+        assert isinstance(one, Measured) and isinstance(other, Measured)
+        assert other.scores.log_probs == pytest.approx(one.scores.log_probs, abs=FLOAT32)

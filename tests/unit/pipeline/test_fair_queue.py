@@ -2,6 +2,7 @@
 
 from collections import deque
 from itertools import pairwise
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -10,6 +11,7 @@ from hypothesis import strategies as st
 from pinpoint.errors import CapacityError
 from pinpoint.pipeline.fair_queue import EXPLAINED_UNITS, FairQueue, Lane, Taken
 from pinpoint.pipeline.passes import Unit
+from pinpoint.prompting.prompts import Prompt
 from pinpoint.prompting.span_tree import Forest
 from tests.fakes import lane_of, units_of
 
@@ -68,6 +70,7 @@ def test_every_unit_is_taken_once_and_in_its_jobs_order(told: list[tuple[list[in
 def test_a_batch_keeps_within_the_budget_unless_it_is_one_unit(
     told: list[tuple[list[int], bool, bool]], budget: int
 ) -> None:
+    # Each document is asked about once.
     for batch in drained(queue_of([made(*one) for one in enumerate(told)]), budget):
         assert len(batch) == 1 or laid([one.unit for one in batch]).total_tokens <= budget
 
@@ -115,6 +118,36 @@ def test_a_job_gets_its_share_of_a_batch_or_is_through_or_does_not_fit(told: lis
             fits = lane.left > 0 and forest.total_tokens + lane.peek().prompt.new_tokens(forest) <= budget
             assert not fits, "room is left and a unit that fits it waits"
             assert not lane.left or own >= budget // len(waiting) or _blocked(lane, forest, budget)
+
+
+@settings(deadline=None)
+@given(st.integers(1, 120), st.integers(1, 40), st.integers(1, 40), st.booleans(), budgets)
+def test_a_second_budget_is_for_questions_about_a_document_that_takes_more_than_half_of_the_first(
+    document: int, questions: int, question: int, explained: bool, budget: int
+) -> None:
+    """Beside another job, each batch in its order; nothing is left out, and no document is read for one question."""
+    path = [(1,) * 3, (2,) * document]
+    units = [Unit(_asked(path, number, question), 0, None, _why if explained else None) for number in range(questions)]
+    one, other = lane_of(units, "one"), made(1, ([5] * 20, explained, False))
+    queue = queue_of([one, other])
+    read = 3 + document
+    for batch in drained(queue, budget):
+        own = [taken.unit for taken in batch if taken.lane is one]
+        forest = laid([taken.unit for taken in batch])
+        if len(batch) > 1 and forest.total_tokens > budget:
+            assert own and not explained and forest.total_tokens <= 2 * budget
+            assert 2 * read > budget
+            # What is over it are questions alone.
+            assert laid([taken.unit for taken in batch if taken.lane is other]).total_tokens + read <= max(budget, read)
+    assert not one.left and not other.left
+
+
+def _why(scores: Any) -> str:
+    return "yes"
+
+
+def _asked(path: list[tuple[int, ...]], number: int, tokens: int) -> Prompt:
+    return Prompt((*path, (100 + number,) * tokens), (True, False, False), units_of([[9]])[0].prompt.trie)
 
 
 def _blocked(lane: Lane, forest: Forest, budget: int) -> bool:
