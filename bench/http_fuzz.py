@@ -22,17 +22,18 @@ KEY = "fuzz"
 
 
 def main(
-    schemathesis: Annotated[str, typer.Argument(help="The command, in an environment of its own.")],
+    schemathesis: Annotated[str, typer.Argument(help="Its command's file, in an environment of its own.")],
     seconds: Annotated[int, typer.Option(help="How long.")] = 600,
 ) -> None:
     """Run it, print what it says, and end as it ends."""
+    command = str(Path(schemathesis).absolute())  # it runs in a folder of its own
     with tempfile.TemporaryDirectory() as folder:
         log = Path(folder) / "log"
         with start("-m", "pinpoint", "serve", log=log, PINPOINT_API_KEY=KEY, PINPOINT_HOST="127.0.0.1") as server:
             server.wait_until_ready()
             done = subprocess.run(
                 [
-                    schemathesis, "run", f"{server.url}/openapi.json", "--header", f"Authorization: Bearer {KEY}",
+                    command, "run", f"{server.url}/openapi.json", "--header", f"Authorization: Bearer {KEY}",
                     "--phases", "coverage,fuzzing", "--max-time", str(seconds), "--checks", "all",
                     "--exclude-checks", "positive_data_acceptance", "--continue-on-failure", "--no-color",
                 ],

@@ -1,6 +1,7 @@
 """The server's life: it listens, loads, answers, drains at SIGTERM and ends.
 
-    SIGTERM → /ping 503, new requests 503 → those in flight end, within PINPOINT_DRAIN_S → the sockets close
+    SIGTERM → /ping 503, new requests 503 → those in flight end, within PINPOINT_DRAIN_S → nobody is let in any more
+            → who is in still hears 503 → the connections close
 
 Nothing of RunPod's SDK runs here: a load-balancing endpoint sends requests straight to the port.
 """
@@ -33,6 +34,8 @@ log = logging.getLogger("pinpoint")
 LOOPBACK, EVERYWHERE = "127.0.0.1", "0.0.0.0"
 KEEP_ALIVE_S = 75  # longer than load balancers and clients keep an idle connection
 CLOSING_S = 5  # for connections whose requests are all answered
+# For a request that is on its way over a connection that is there: closed at once, its sender would hear nothing.
+LAST_WORDS_S = 0.5
 BACKLOG = 2048
 
 
@@ -97,6 +100,9 @@ async def _serve(settings: Settings, listeners: list[socket.socket]) -> NoReturn
     gate.draining = True
     log.info("draining in_flight=%d", gate.in_flight)
     emptied = await _emptied(gate, settings.drain_s, end)
+    for listening in (one for server in servers for one in server.servers):
+        listening.close()
+    await asyncio.sleep(LAST_WORDS_S)
     for server in servers:
         server.should_exit = True
         server.force_exit = not emptied
