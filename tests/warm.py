@@ -174,6 +174,8 @@ def _become(asked: dict[str, Any], given: list[int]) -> list[str]:
 
 
 def _import(libraries: Sequence[str]) -> None:
+    # By its file, so that nothing of ours stays in the processes that are forked.
+    runpy.run_path(str(ROOT / "src/pinpoint/engine/transformers_import.py"))["import_without_scipy"]()
     for name in libraries:
         importlib.import_module(name)
     gc.freeze()  # so that a child's collections do not touch, and thereby copy, what they share

@@ -48,6 +48,9 @@ def examine(settings: Settings) -> tuple[Scorer, Proof]:
 
 def make_scorer(settings: Settings) -> Scorer:
     """A loaded model, warmed up, not proved yet."""
+    from pinpoint.engine.transformers_import import import_without_scipy
+
+    import_without_scipy()
     from pinpoint.engine.loading.load import load
     from pinpoint.engine.scorer import Scorer
     from pinpoint.engine.warmup import warm_up
