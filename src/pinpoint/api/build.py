@@ -133,17 +133,23 @@ def build_task(
     Raises RequestError.
     """
     where = join(parent, labels_field)
-    if len(fields.labels) < at_least:
-        raise RequestError("too_few_labels", f"{len(fields.labels)} labels, at least {at_least} to choose from", where)
-    if len(fields.labels) > limits.max_labels:
-        raise RequestError(
-            "too_many_labels", f"{len(fields.labels)} labels, at most {limits.max_labels} in a task", where
-        )
+    members = [(label, join(where, index)) for index, label in enumerate(fields.labels)]
+    if fields.other is not None:
+        if fields.multi_label:
+            raise RequestError(
+                "conflicting_fields", "with multi_label none of the labels may hold anyway", join(parent, "other")
+            )
+        members.append((LabelFields(name=fields.other), join(parent, "other")))
+    if len(members) < at_least:
+        raise RequestError("too_few_labels", f"{len(members)} labels, at least {at_least} to choose from", where)
+    if len(members) > limits.max_labels:
+        raise RequestError("too_many_labels", f"{len(members)} labels, at most {limits.max_labels} in a task", where)
     warnings: list[str] = []
-    labels = tuple(_label(label, join(where, index), limits, warnings) for index, label in enumerate(fields.labels))
-    _refuse_duplicates(labels, where)
+    labels = tuple(_label(label, place, limits, warnings) for label, place in members)
+    places = [place for _, place in members]
+    _refuse_duplicates(labels, places)
     warnings += [
-        f"{join(where, later)} looks like {join(where, earlier)} but has letters of another alphabet"
+        f"{places[later]} looks like {places[earlier]} but has letters of another alphabet"
         for earlier, later in find_look_alikes([label.name for label in labels])
     ]
     task = Task(
@@ -151,6 +157,7 @@ def build_task(
         labels=labels,
         multi_label=fields.multi_label,
         kind=fields.type,
+        other=fields.other,
         instructions=prose(
             fields.instructions, join(parent, instructions_field), limits.max_instructions_chars, warnings
         ),
@@ -193,18 +200,16 @@ def _label(fields: LabelFields, field: str, limits: Limits, warnings: list[str])
     )
 
 
-def _refuse_duplicates(labels: Sequence[Label], where: str) -> None:
+def _refuse_duplicates(labels: Sequence[Label], places: Sequence[str]) -> None:
     same = "the same as {} but for case, width, white space or invisible characters"
     pair = find_duplicate([label.name for label in labels])
     if pair is not None:
-        raise RequestError("duplicate_label", same.format(join(where, pair[0])), join(where, pair[1]))
+        raise RequestError("duplicate_label", same.format(places[pair[0]]), places[pair[1]])
     seen: dict[str, int] = {}
     for index, label in enumerate(labels):
         earlier = seen.setdefault(label.id, index)
         if earlier != index:
-            raise RequestError(
-                "duplicate_label", f"{join(where, earlier)} has this id already", join(where, index, "id")
-            )
+            raise RequestError("duplicate_label", f"{places[earlier]} has this id already", join(places[index], "id"))
 
 
 def _offered(labels: Iterable[Label], mask: Sequence[str], field: str) -> set[str]:

@@ -49,6 +49,7 @@ class Options:
     first_pages: int | None = None
     ignore_blank_pages: bool = False
     page_vote: Literal["sum", "majority", "evidence"] = "sum"
+    second_reading: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,10 +134,11 @@ def _parse_job(raw: dict[str, object], limits: Limits) -> Request:
     refuse_nothing(documents)
     tasks, warnings = _tasks(fields, limits)
     options = _options(fields.options)
-    if options.explain and options.long_document == "pages":
+    if options.explain and (options.long_document == "pages" or options.second_reading):
         raise RequestError(
             "conflicting_fields",
-            "a reason is given for one reading of the document; with it, set `long_document` to 'head_tail' or 'error'",
+            "a reason is given for one reading of the document; with it, set `long_document` to 'head_tail' or "
+            "'error', and leave out `second_reading`",
             "options.explain",
         )
     return Request(documents=documents, tasks=tasks, options=options, warnings=tuple(warnings))

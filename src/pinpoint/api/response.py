@@ -47,6 +47,8 @@ class Answer:
     before prior and calibration (log-odds of yes with multi_label). `bounded_labels` says how many scores are upper
     bounds that round to zero; `explanation` and `pages` are there where they were asked for.
 
+    `order_spread` is there where the labels were read in two orders: the share of the scores that the order moves.
+
     A task of yes or no has a `probability` of yes; a score has the `distribution` over its levels, in their order, and
     the level that is `expected`, counted from 0.
     """
@@ -67,9 +69,10 @@ class Answer:
     probability: float | None = None
     expected: float | None = None
     distribution: tuple[float, ...] = ()
+    order_spread: float | None = None
 
     def to_wire(self) -> dict[str, object]:
-        """Return the value of one member of `answers`; the last seven are there where they say something."""
+        """Return the value of one member of `answers`; the last eight are there where they say something."""
         wire: dict[str, object] = {
             "label": self.label,
             "score": round(self.score, SCORE_DECIMALS),
@@ -86,6 +89,8 @@ class Answer:
             wire["log_probs"] = [round(s, SCORE_DECIMALS) if math.isfinite(s) else None for s in self.log_probs]
         if self.bounded_labels:
             wire["bounded_labels"] = self.bounded_labels
+        if self.order_spread is not None:
+            wire["order_spread"] = round(self.order_spread, SCORE_DECIMALS)
         if self.explanation is not None:
             wire["explanation"] = _encodable(self.explanation)
         if self.probability is not None:

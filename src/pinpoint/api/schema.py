@@ -10,7 +10,7 @@ from __future__ import annotations
 import difflib
 from typing import Annotated, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 from pydantic.types import FailFast
 from pydantic_core import ErrorDetails, PydanticCustomError
 
@@ -18,12 +18,25 @@ from pinpoint.api.limits import MAX_KEY_CHARS, ROOT, join, kind_of
 from pinpoint.documents.text import WHOLE_CHARACTERS
 from pinpoint.errors import RequestError
 
+NONE_OF_THESE = "none of these"  # what a label of ours is called that a task asks for with `other`
 MAX_ERRORS_COMPARED = 100  # each costs a walk; a request with more errors gets an early one, perhaps not the first
 
 ItemT = TypeVar("ItemT")
 ModelT = TypeVar("ModelT", bound="WireModel")
 FastList = Annotated[list[ItemT], FailFast()]  # one error is reported, so the second of a list is not worth finding
 Weight = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+
+
+def _flag_or_name(value: object) -> str | None:
+    """A name by itself, true by a name of ours, false and null by none."""
+    if value is None or isinstance(value, bool):
+        return NONE_OF_THESE if value else None
+    if not isinstance(value, str):
+        raise PydanticCustomError("option_type", "neither a string nor a boolean")
+    return value
+
+
+Other = Annotated[str | None, BeforeValidator(_flag_or_name)]
 
 
 class WireModel(BaseModel):
@@ -96,6 +109,7 @@ class TaskFields(WireModel):
     type: Literal["choice", "yes_no", "score"] = "choice"
     criteria: CriteriaFields | None = None
     levels: FastList[LevelFields] = []
+    other: Other = None
 
 
 class OptionFields(WireModel):
@@ -111,6 +125,7 @@ class OptionFields(WireModel):
     first_pages: Annotated[int, Field(ge=1)] | None = None
     ignore_blank_pages: bool = False
     page_vote: Literal["sum", "majority", "evidence"] = "sum"
+    second_reading: bool = False
 
 
 class JobFields(WireModel):
@@ -166,7 +181,6 @@ UNSERVED: dict[tuple[str, str], str] = {
     ("job", "taxonomy"): "this version has no deployed taxonomies; send `labels` or `tasks`",
     ("label", "children"): "this version has flat labels only; send the leaves, named in full",
     ("label", "examples"): "this version has no examples; say it in `description`",
-    ("task", "other"): "this version adds no label of its own; name one in `labels`, such as 'none of these'",
     ("options", "target_error"): "this version has no calibration; send `threshold`",
 }
 

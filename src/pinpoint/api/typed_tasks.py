@@ -9,7 +9,7 @@ from pinpoint.errors import RequestError
 from pinpoint.prompting.taxonomy import Label, Task
 
 _FIELDS = {
-    "choice": ("labels", "multi_label", "instructions", "mask", "prior"),
+    "choice": ("labels", "multi_label", "instructions", "mask", "prior", "other"),
     "yes_no": ("instructions", "criteria"),
     "score": ("levels", "instructions"),
 }

@@ -24,6 +24,8 @@ MULTI_LABEL_THRESHOLD = 0.5  # yes is more likely than no
 BELOW_THRESHOLD = "below_threshold"
 NO_LABEL_REACHED_THRESHOLD = "no_label_reached_threshold"
 NO_LABEL_MASS = "no_label_mass"
+NONE_OF_THESE = "none_of_these"
+ORDER_SENSITIVE = "order_sensitive"
 LOW_LABEL_MASS = "low_label_mass"
 
 # Below it, nine tenths of what the model would say are none of the labels, and which of them is least unlikely tells
@@ -63,12 +65,10 @@ def decide(log_probs: Sequence[float], task: Task, options: Options) -> Answer:
     strengths = [s + math.log(p) for s, p in zip(relative, _priors(task, offered, neutral=1.0), strict=True)]
     label_mass = min(1.0, math.fsum(map(math.exp, raw)))
     ranked = _rank(task, offered, raw, strengths, _softmax(strengths))
-    reasons = []
-    if label_mass < LEAST_LABEL_MASS:
-        reasons.append(NO_LABEL_MASS if likeliest == -math.inf else LOW_LABEL_MASS)
-    if options.threshold is not None and ranked[0].score < options.threshold:
-        reasons.append(BELOW_THRESHOLD)
-    answer = _answer(ranked, options, label_mass, "review" if reasons else "accept", reasons)
+    answer = _answer(ranked, options, label_mass)
+    if likeliest == -math.inf:
+        answer = replace(answer, reasons=(NO_LABEL_MASS,))
+    answer = concluded(answer, task, options)
     if task.kind != "score":
         return answer
     scores = {label.id: label.score for label in ranked}
@@ -111,8 +111,43 @@ def decide_multi(log_odds: Sequence[float], masses: Sequence[float], task: Task,
     threshold = MULTI_LABEL_THRESHOLD if options.threshold is None else options.threshold
     reasons = [LOW_LABEL_MASS] if label_mass < LEAST_LABEL_MASS else []
     if ranked[0].score < threshold:
-        return _answer(ranked, options, label_mass, "abstain", [NO_LABEL_REACHED_THRESHOLD, *reasons])
-    return _answer(ranked, options, label_mass, "review" if reasons else "accept", reasons)
+        return _decided(_answer(ranked, options, label_mass), "abstain", [NO_LABEL_REACHED_THRESHOLD, *reasons])
+    return _decided(_answer(ranked, options, label_mass), "review" if reasons else "accept", reasons)
+
+
+def concluded(answer: Answer, task: Task, options: Options) -> Answer:
+    """The answer to a task with one label, with the decision that its figures lead to; its best label is the first."""
+    reasons = []
+    if answer.label_mass < LEAST_LABEL_MASS:
+        reasons.append(NO_LABEL_MASS if NO_LABEL_MASS in answer.reasons else LOW_LABEL_MASS)
+    if answer.order_spread is not None and answer.margin < answer.order_spread:
+        reasons.append(ORDER_SENSITIVE)
+    if options.threshold is not None and answer.score < options.threshold:
+        reasons.append(BELOW_THRESHOLD)
+    if task.other is not None and answer.labels[0] == task.other:
+        return _decided(answer, "abstain", [NONE_OF_THESE, *reasons])
+    return _decided(answer, "review" if reasons else "accept", reasons)
+
+
+def read_twice(answer: Answer, first: Answer, again: Answer, task: Task, options: Options) -> Answer:
+    """The answer of two readings, with what the order of the labels moves.
+
+    `order_spread` is the total variation distance of the two readings' scores: 0 where the order moves nothing, 1 where
+    it moves everything. Where the two best labels are closer than that, which of them is best is a matter of order.
+
+    Args:
+        answer: of the mean of both readings.
+        first, again: of each reading by itself, all labels in them.
+        task, options: of the request.
+    """
+    scores = dict(zip(again.labels, again.scores, strict=True))
+    spread = math.fsum(abs(score - scores[label]) for label, score in zip(first.labels, first.scores, strict=True)) / 2
+    return concluded(replace(answer, order_spread=min(1.0, spread)), task, options)
+
+
+def _decided(answer: Answer, decision: Decision, reasons: Sequence[str]) -> Answer:
+    label = None if decision == "abstain" else answer.labels[0]
+    return replace(answer, label=label, decision=decision, reasons=tuple(reasons))
 
 
 def _offered(task: Task, *measured: Sequence[float]) -> list[int]:
@@ -150,19 +185,15 @@ def _rank(
     return sorted(labels, key=lambda label: (label.score, label.strength), reverse=True)
 
 
-def _answer(
-    ranked: Sequence[_Measured], options: Options, label_mass: float, decision: Decision, reasons: Sequence[str]
-) -> Answer:
+def _answer(ranked: Sequence[_Measured], options: Options, label_mass: float) -> Answer:
     best = ranked[0]
     shown = ranked[: options.top_k]  # after scores and margin: a cut list does not change them
     return Answer(
-        label=None if decision == "abstain" else best.id,
+        label=best.id,
         score=best.score,
         labels=tuple(label.id for label in shown),
         scores=tuple(label.score for label in shown),
         margin=best.score - (ranked[1].score if len(ranked) > 1 else 0.0),
         label_mass=label_mass,
-        decision=decision,
-        reasons=tuple(reasons),
         log_probs=tuple(label.raw for label in shown) if options.return_raw else None,
     )

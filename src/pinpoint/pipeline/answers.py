@@ -8,8 +8,9 @@ from dataclasses import dataclass, replace
 
 from pinpoint.api.request import Options
 from pinpoint.api.response import Answer, PageAnswer
-from pinpoint.decide.decision import decide, decide_multi, decide_yes_no
+from pinpoint.decide.decision import decide, decide_multi, decide_yes_no, read_twice
 from pinpoint.pipeline.passes import Measured, Scores
+from pinpoint.pipeline.second_reading import apart
 from pinpoint.pipeline.votes import combined
 from pinpoint.prompting.long_document import Fitted
 from pinpoint.prompting.taxonomy import Task
@@ -32,10 +33,11 @@ def document_answer(task: Task, options: Options, fitted: Fitted, measured: Sequ
     each = questions(task)
     parts = [[one.scores for one in measured[start : start + each]] for start in range(0, len(measured), each)]
     weights = [len(tokens) / fitted.tokens for tokens in fitted.parts]
-    if options.page_vote != "sum" and len(parts) > 1:
-        answer = _voted(task, options, parts, weights)
-    else:
-        answer = task_answer(task, options, _weighted(parts, weights))
+    answer = _of_parts(task, options, parts, weights)
+    if readings := apart(parts):
+        whole = replace(options, top_k=None)
+        first, second = (_of_parts(task, whole, reading, weights) for reading in readings)
+        answer = read_twice(answer, first, second, task, options)
     if options.explain:
         answer = replace(answer, explanation=measured[0].rationale)
     if options.long_document == "pages":
@@ -50,13 +52,14 @@ def document_answer(task: Task, options: Options, fitted: Fitted, measured: Sequ
     return answer
 
 
-def _voted(task: Task, options: Options, parts: Sequence[Sequence[Scores]], weights: Sequence[float]) -> Answer:
-    """The vote of the parts; of questions that are answered yes or no, the evidence is summed in any case."""
-    if task.multi_label or task.kind != "choice":
+def _of_parts(task: Task, options: Options, parts: Sequence[Sequence[Scores]], weights: Sequence[float]) -> Answer:
+    """The vote of the parts, or their sum; of what is no choice among labels, the evidence is summed in any case."""
+    votes = options.page_vote != "sum" and len(parts) > 1
+    if not votes or task.multi_label or task.kind != "choice":
         return task_answer(task, options, _weighted(parts, weights))
     whole = replace(options, top_k=None, threshold=None)
     shown = [task_answer(task, whole, part) for part in parts]
-    return combined(shown, weights, task_answer(task, whole, _weighted(parts, weights)), options)
+    return combined(task, options, shown, weights, task_answer(task, whole, _weighted(parts, weights)))
 
 
 def task_answer(task: Task, options: Options, scores: Sequence[Scores]) -> Answer:

@@ -24,6 +24,7 @@ from pinpoint.pipeline.own_tokens import own_tokens, owned_tokens
 from pinpoint.pipeline.packets import BOUNDARY, cut_of, of_pages
 from pinpoint.pipeline.passes import Engine, Measured, Outcome, PassFigures, measure
 from pinpoint.pipeline.preparation import Preparation, Reading
+from pinpoint.pipeline.second_reading import AGAIN, again, both
 from pinpoint.prompting.taxonomy import labels_sha
 
 
@@ -189,6 +190,9 @@ class Work:
             end = start + len(reading.fitted[task.name].parts) * questions(task)
             own[task.name] = measured[start:end]
             start = end
+        for task in self.request.tasks:
+            if again(task, options) is not None:
+                own[task.name] = both(own[task.name], own[AGAIN + task.name])
         answers = {
             task.name: document_answer(task, options, reading.fitted[task.name], own[task.name])
             for task in self.request.tasks

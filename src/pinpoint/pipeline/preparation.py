@@ -19,6 +19,7 @@ from pinpoint.errors import DocumentError, RequestError
 from pinpoint.pipeline.answers import questions, task_answer
 from pinpoint.pipeline.packets import BOUNDARY, joints
 from pinpoint.pipeline.passes import Engine, Scores, Unit
+from pinpoint.pipeline.second_reading import AGAIN, again
 from pinpoint.prompting.long_document import Fitted, as_tuple, fit
 from pinpoint.prompting.prompts import SHORT_FORM_TASK, Question
 from pinpoint.prompting.taxonomy import Task
@@ -54,8 +55,9 @@ class Preparation:
         self._engine = engine
         self._documents = [document for document in request.documents if not isinstance(document, File)]
         assert len(self._documents) == len(request.documents), "files are read before they are prepared"
-        # With the question that a packet is cut by, behind the caller's own.
-        self.tasks = (*request.tasks, BOUNDARY) if request.options.split else request.tasks
+        # Behind the caller's own, those of a second reading and the question that a packet is cut by.
+        self._again = {one.name: two for one in request.tasks if (two := again(one, request.options)) is not None}
+        self.tasks = (*request.tasks, *self._again.values(), *((BOUNDARY,) if request.options.split else ()))
         self._rooms: dict[str, int] = {}
         self.questions: dict[str, tuple[Question, ...]] = {}
         self.outcomes: list[Reading | DocumentFailure] = []
@@ -108,6 +110,8 @@ class Preparation:
         self._refuse_too_many(documents * sum(map(questions, self._request.tasks)))
         for task in self.tasks:
             yield from self._read_task(task)
+        for first, second in self._again.items():  # both are to read the same of a document
+            self._rooms[first] = self._rooms[second.name] = min(self._rooms[first], self._rooms[second.name])
         units = 0
         for document in self._documents:
             outcome = yield from self._read(document)
@@ -237,11 +241,12 @@ def _room(task: Task, asking: Sequence[Question], options: Options, engine: Engi
 
 
 def _too_long(task: Task, taken: str, engine: Engine) -> RequestError:
+    name = task.name.removeprefix(AGAIN)
     return RequestError(
         "labels_too_long",
         f"the prompt takes {taken} tokens with its labels and without a document, and {engine.context_tokens} can "
         "be read; shorten or split the list of labels",
-        "labels" if task.name == SHORT_FORM_TASK else f"tasks.{task.name}.labels",
+        "labels" if name == SHORT_FORM_TASK else f"tasks.{name}.labels",
     )
 
 
@@ -253,6 +258,6 @@ def _exact_best(task: Task, options: Options) -> int | None:
     """
     if options.deterministic or options.return_raw or options.long_document == "pages" or task.prior or task.mask:
         return None
-    if task.kind == "score":  # the expected level is of all of them
+    if task.kind == "score" or options.second_reading:  # the expected level is of all of them, and so is a spread
         return None
     return max(2, options.top_k or 0)

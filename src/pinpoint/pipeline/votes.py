@@ -16,18 +16,20 @@ from dataclasses import replace
 
 from pinpoint.api.request import Options
 from pinpoint.api.response import Answer
+from pinpoint.decide.decision import concluded
+from pinpoint.prompting.taxonomy import Task
 
 TIE = 1e-6  # of a vote, which the sum of evidence has
 
 
-def combined(shown: Sequence[Answer], weights: Sequence[float], summed: Answer, options: Options) -> Answer:
+def combined(task: Task, options: Options, shown: Sequence[Answer], weights: Sequence[float], summed: Answer) -> Answer:
     """The vote of pages.
 
     Args:
+        task, options: of the request.
         shown: what each part would have answered alone, all labels in it.
         weights: of the parts, by their tokens; they sum to 1.
         summed: the answer by the sum of evidence, all labels in it.
-        options: of the request.
     """
     if options.page_vote == "majority":
         scores = dict.fromkeys(summed.labels, 0.0)
@@ -48,9 +50,8 @@ def combined(shown: Sequence[Answer], weights: Sequence[float], summed: Answer, 
     ranked = sorted(scores, key=lambda label: scores[label] + TIE * order[label], reverse=True)
     values = tuple(scores[label] for label in ranked)
     shown_labels = options.top_k or len(ranked)
-    below = options.threshold is not None and values[0] < options.threshold
     raw = None if summed.log_probs is None else dict(zip(summed.labels, summed.log_probs, strict=True))
-    return replace(
+    voted = replace(
         summed,
         label=ranked[0],
         score=values[0],
@@ -58,10 +59,9 @@ def combined(shown: Sequence[Answer], weights: Sequence[float], summed: Answer, 
         scores=values[:shown_labels],
         margin=values[0] - values[1] if len(values) > 1 else values[0],
         label_mass=math.fsum(weight * answer.label_mass for weight, answer in zip(weights, shown, strict=True)),
-        decision="review" if below else "accept",
-        reasons=("below_threshold",) if below else (),
         log_probs=None if raw is None else tuple(raw[label] for label in ranked[:shown_labels]),
     )
+    return concluded(voted, task, options)
 
 
 def _sureness(scores: Sequence[float]) -> float:

@@ -289,7 +289,7 @@ def _text(pieces: Iterator[template.Piece]) -> str:
 
 def _asked(task: Task) -> Task:
     """The task without what acts on the answer alone."""
-    return replace(task, mask=frozenset(), prior=None, kind="choice")
+    return replace(task, mask=frozenset(), prior=None, kind="choice", other=None)
 
 
 def kept_bytes(task: Task, questions: Sequence[Question]) -> int:

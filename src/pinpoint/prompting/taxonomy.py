@@ -48,6 +48,8 @@ class Task:
     be answered a positive weight by id: relative frequencies for a single label, in any unit, or with `multi_label`
     the probability of yes.
 
+    `other` is the id of the label that says that none of the others holds: an answer by it is no answer.
+
     What is asked is the same for two kinds, what is told of it is not: a `score` is a choice among levels in their
     order. A `yes_no` is a `multi_label` task of one label, the statement; `criteria` say what counts as yes and as no.
     """
@@ -60,6 +62,7 @@ class Task:
     prior: Mapping[str, float] | None = field(default=None, hash=False)
     kind: Literal["choice", "yes_no", "score"] = "choice"
     criteria: tuple[str | None, str | None] = (None, None)
+    other: str | None = None
 
 
 def labels_sha(tasks: Task | Iterable[Task]) -> str:

@@ -240,8 +240,30 @@ REFUSED: dict[str, tuple[object, str, str]] = {
         "not_supported",
         "tasks.q.labels[1].examples",
     ),
-    "other": (task(other=CANARY), "not_supported", "tasks.q.other"),
+    "other is a number": (task(other=5), "wrong_type", "tasks.q.other"),
+    "other is a list": (task(other=[CANARY]), "wrong_type", "tasks.q.other"),
+    "other without a visible character": (task(other=" "), "invalid_label", "tasks.q.other"),
+    "other is a label": (task(other="A"), "duplicate_label", "tasks.q.other"),
+    "other is the id of a label": (
+        task(labels=["a", {"name": "b", "id": "none of these"}], other=True),
+        "duplicate_label",
+        "tasks.q.other.id",
+    ),
+    "other of many": (task(other=True, multi_label=True), "conflicting_fields", "tasks.q.other"),
+    "other of a score": (
+        {"text": CANARY, "tasks": {"q": {"type": "score", "levels": ["a", "b"], "other": True}}},
+        "conflicting_fields",
+        "tasks.q.other",
+    ),
+    "other and no label": (task(labels=[], other=True), "too_few_labels", "tasks.q.labels"),
+    "other without a prior": (task(other=True, prior={"a": 1.0, "b": 2.0}), "missing_field", "tasks.q.prior"),
     "target_error": (options(target_error=0.01), "not_supported", "options.target_error"),
+    "explain of two readings": (
+        options(explain=True, second_reading=True),
+        "conflicting_fields",
+        "options.explain",
+    ),
+    "second_reading is a number": (options(second_reading=1), "wrong_type", "options.second_reading"),
     "explain over pages": (options(explain=True, long_document="pages"), "conflicting_fields", "options.explain"),
 }
 

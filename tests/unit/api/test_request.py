@@ -82,6 +82,18 @@ def test_several_tasks() -> None:
     )
 
 
+@pytest.mark.parametrize(("sent", "name"), [(True, "none of these"), ("something else", "something else")])
+def test_a_task_may_offer_none_of_its_labels(sent: object, name: str) -> None:
+    (task,) = parse_request({"text": "x", "tasks": {"kind": {"labels": LABELS, "other": sent}}}).tasks
+    assert task == replace(TASK, name="kind", labels=(*TASK.labels, Label(name, name)), other=name)
+
+
+@pytest.mark.parametrize("sent", [False, None])
+def test_a_task_that_offers_no_other_label_is_as_without(sent: object) -> None:
+    (task,) = parse_request({"text": "x", "tasks": {"kind": {"labels": LABELS, "other": sent}}}).tasks
+    assert task == replace(TASK, name="kind")
+
+
 def test_the_short_form_has_instructions_and_multi_label() -> None:
     raw = {"text": "a", "labels": LABELS, "instructions": "Line one.\r\nLine two.\0", "multi_label": True}
     request = parse_request(raw)
