@@ -227,4 +227,6 @@ ERROR_CODES = (
               "name another"),
     ErrorCode("invalid_line", _COMMAND, "`evaluate`: a line, which it names, that cannot be read", "correct it"),
     ErrorCode("unknown_label", _COMMAND, "`evaluate`: a line's label is not among `--labels`", "correct one of them"),
+    ErrorCode("too_few_documents", _COMMAND, "too few documents for what was asked of them; the message has the counts",
+              "more labelled documents"),
 )  # fmt: skip

@@ -26,6 +26,7 @@ MAY_IMPORT = {
     "serving.watch": "api engine.readings",
     "serving.streams": "serving.secrets",
     "serving.secrets": "",
+    "evaluate": "errors",
     "pipeline": "decide api engine.readings prompting documents errors",
     "decide": "api engine.readings prompting errors",
     "api": "engine.readings prompting documents errors",

@@ -1,0 +1,1 @@
+"""What is done with documents whose labels are known: parts, figures, reports."""
