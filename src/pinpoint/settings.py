@@ -224,6 +224,12 @@ class Settings(BaseSettings):
         description="A folder that outlives the worker, where jobs that ended it are remembered; empty: "
         "`/runpod-volume` where it is mounted, else nowhere",
     )
+    tasks: str = Field(
+        default="",
+        description="A folder of task files, as `python -m pinpoint teach` writes them; read at the start. A file that "
+        "was taught with another model, revision, precision, prompt or build is refused, and the log and health say "
+        "why. Empty: none, and `confidence` is null",
+    )
     served_model_names: str = Field(
         default="",
         description="Further names that requests in a decision format may call the model by, between commas: what "

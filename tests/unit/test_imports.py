@@ -20,10 +20,10 @@ ROOT = Path(__file__).parents[2]
 MAY_IMPORT = {
     "__main__": "cli",
     "cli": "serving pipeline api engine engine.loading planning documents checkpoints settings errors",
-    "serving": "serving.sdk_guards serving.watch serving.streams pipeline api engine engine.loading documents settings "
-    "errors",
+    "serving": "serving.sdk_guards serving.watch serving.streams pipeline decide api engine engine.loading prompting "
+    "documents settings errors",
     "serving.sdk_guards": "serving.watch serving.streams serving.secrets errors",
-    "serving.watch": "api engine.readings",
+    "serving.watch": "decide api engine.readings",
     "serving.streams": "serving.secrets",
     "serving.secrets": "",
     "evaluate": "errors",

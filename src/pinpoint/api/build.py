@@ -233,6 +233,11 @@ def _check_prior(
             raise RequestError("unknown_id", "no label of this task has this id", join(field, identity))
         if multi_label and weight >= 1:
             raise RequestError("out_of_range", "with multi_label a prior is less than 1", join(field, identity))
+    masked = len(prior.keys() - offered)
+    if masked:
+        raise RequestError(
+            "conflicting_fields", f"labels with a prior that the mask excludes: {masked}; leave their priors out", field
+        )
     missing = len(offered - prior.keys())
     if missing:
         raise RequestError("missing_field", f"labels without a prior: {missing}; give one to each, or to none", field)

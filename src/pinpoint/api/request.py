@@ -50,6 +50,9 @@ class Options:
     ignore_blank_pages: bool = False
     page_vote: Literal["sum", "majority", "evidence"] = "sum"
     second_reading: bool = False
+    target_error: float | None = None
+    confidence_level: float | None = None
+    alpha: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,6 +219,12 @@ def _options(fields: OptionFields) -> Options:
                 "options.long_document",
             )
         options = replace(options, long_document="pages")
+    if options.target_error is not None and options.threshold is not None:
+        raise RequestError(
+            "conflicting_fields", "an error rate has a threshold of its own; send one of the two", "options.threshold"
+        )
+    if options.confidence_level is not None and options.target_error is None:
+        raise RequestError("conflicting_fields", "goes with `target_error`", "options.confidence_level")
     if options.page_vote != "sum" and options.long_document != "pages":
         raise RequestError(
             "conflicting_fields", "pages vote where `long_document` is 'pages', or with `split`", "options.page_vote"

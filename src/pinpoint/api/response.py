@@ -40,12 +40,25 @@ class PageAnswer:
 
 
 @dataclass(frozen=True, slots=True)
+class Promise:
+    """Of answers whose confidence is at least the threshold, at most `target_error` are wrong, this surely."""
+
+    target_error: float
+    confidence_level: float
+    threshold: float
+
+
+@dataclass(frozen=True, slots=True)
 class Answer:
     """The answer to one task about one document; `labels`, `scores` and `log_probs` are parallel, best first.
 
     `label` is None when the decision is to abstain. `log_probs`, kept for `return_raw`, are what the engine measured,
     before prior and calibration (log-odds of yes with multi_label). `bounded_labels` says how many scores are upper
     bounds that round to zero; `explanation` and `pages` are there where they were asked for.
+
+    `calibration` names the task file that made the scores. `certified` is there where an error rate was asked for, with
+    the promise that covers it, where there is one, and why the answer is not covered, where it is not.
+    `prediction_set` is there where one was asked for, and empty where none is known.
 
     `order_spread` is there where the labels were read in two orders: the share of the scores that the order moves.
 
@@ -70,9 +83,14 @@ class Answer:
     expected: float | None = None
     distribution: tuple[float, ...] = ()
     order_spread: float | None = None
+    calibration: str | None = None
+    certified: bool | None = None
+    certified_why: str | None = None
+    certificate: Promise | None = None
+    prediction_set: tuple[str, ...] | None = None
 
     def to_wire(self) -> dict[str, object]:
-        """Return the value of one member of `answers`; the last eight are there where they say something."""
+        """Return the value of one member of `answers`; those behind `reasons` are there where they say something."""
         wire: dict[str, object] = {
             "label": self.label,
             "score": round(self.score, SCORE_DECIMALS),
@@ -89,6 +107,13 @@ class Answer:
             wire["log_probs"] = [round(s, SCORE_DECIMALS) if math.isfinite(s) else None for s in self.log_probs]
         if self.bounded_labels:
             wire["bounded_labels"] = self.bounded_labels
+        if self.calibration is not None:
+            wire["calibration"] = self.calibration
+        if self.certified is not None:
+            wire |= {"certified": self.certified, "certified_why": self.certified_why}
+            wire["certificate"] = None if self.certificate is None else asdict(self.certificate)
+        if self.prediction_set is not None:
+            wire["prediction_set"] = list(self.prediction_set) or None
         if self.order_spread is not None:
             wire["order_spread"] = round(self.order_spread, SCORE_DECIMALS)
         if self.explanation is not None:

@@ -25,6 +25,7 @@ ItemT = TypeVar("ItemT")
 ModelT = TypeVar("ModelT", bound="WireModel")
 FastList = Annotated[list[ItemT], FailFast()]  # one error is reported, so the second of a list is not worth finding
 Weight = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+Inside = Annotated[float, Field(gt=0, lt=1, allow_inf_nan=False)]
 
 
 def _flag_or_name(value: object) -> str | None:
@@ -126,6 +127,9 @@ class OptionFields(WireModel):
     ignore_blank_pages: bool = False
     page_vote: Literal["sum", "majority", "evidence"] = "sum"
     second_reading: bool = False
+    target_error: Inside | None = None
+    confidence_level: Inside | None = None
+    alpha: Inside | None = None
 
 
 class JobFields(WireModel):
@@ -181,7 +185,6 @@ UNSERVED: dict[tuple[str, str], str] = {
     ("job", "taxonomy"): "this version has no deployed taxonomies; send `labels` or `tasks`",
     ("label", "children"): "this version has flat labels only; send the leaves, named in full",
     ("label", "examples"): "this version has no examples; say it in `description`",
-    ("options", "target_error"): "this version has no calibration; send `threshold`",
 }
 
 EXPECTED = {
@@ -198,7 +201,7 @@ EXPECTED = {
     "option_type": "a string or a boolean",
     "content_type": "a string, an object or a list",
 }
-BOUNDS = {"ge": "at least", "le": "at most", "gt": "greater than"}
+BOUNDS = {"ge": "at least", "le": "at most", "gt": "greater than", "lt": "less than"}
 
 _PLACES: dict[str, type[WireModel]] = {
     "job": JobFields,

@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 
 from pinpoint.api.request import Options
 from pinpoint.api.response import Answer, Decision
+from pinpoint.decide.trust import Taught, prediction_set
 from pinpoint.errors import InternalError
 from pinpoint.prompting.taxonomy import Label, Task
 from pinpoint.prompting.template import NO, YES
@@ -48,9 +49,10 @@ class _Measured:
     score: float
 
 
-def decide(log_probs: Sequence[float], task: Task, options: Options) -> Answer:
+def decide(log_probs: Sequence[float], task: Task, options: Options, taught: Taught | None = None) -> Answer:
     """Return the answer to a task with one label; `log_probs` has one s for each of its labels, in its order.
 
+    With a task file in force, scores are the calibrated ones; `label_mass` and `log_probs` stay what was measured.
     With every s at minus infinity nothing was measured: the scores are those of the prior, and the decision is to
     review.
     Raises InternalError for NaN, a log-probability above zero, or another number of values than of labels.
@@ -62,10 +64,16 @@ def decide(log_probs: Sequence[float], task: Task, options: Options) -> Answer:
     likeliest = max(raw)
     # Relative to the likeliest first: a prior added to a very negative s would be lost in its rounding.
     relative = [s - likeliest if likeliest > -math.inf else 0.0 for s in raw]
+    if taught is not None and likeliest > -math.inf:
+        calibrated = taught.calibration.apply(log_probs)
+        relative = [calibrated[k] for k in offered]
     strengths = [s + math.log(p) for s, p in zip(relative, _priors(task, offered, neutral=1.0), strict=True)]
     label_mass = min(1.0, math.fsum(map(math.exp, raw)))
     ranked = _rank(task, offered, raw, strengths, _softmax(strengths))
     answer = _answer(ranked, options, label_mass)
+    if options.alpha is not None:
+        shares = [(one.id, one.score) for one in ranked]
+        answer = replace(answer, prediction_set=prediction_set(shares, options.alpha, taught))
     if likeliest == -math.inf:
         answer = replace(answer, reasons=(NO_LABEL_MASS,))
     answer = concluded(answer, task, options)
@@ -78,12 +86,12 @@ def decide(log_probs: Sequence[float], task: Task, options: Options) -> Answer:
     )
 
 
-def decide_yes_no(yes: float, no: float, options: Options) -> Answer:
+def decide_yes_no(yes: float, no: float, options: Options, taught: Taught | None = None) -> Answer:
     """Return the answer to a task of yes or no, from the log-probabilities of both.
 
     Raises InternalError as `decide` does.
     """
-    answer = decide([yes, no], YES_OR_NO, replace(options, top_k=None))
+    answer = decide([yes, no], YES_OR_NO, replace(options, top_k=None), taught)
     shown = options.top_k or len(answer.labels)
     return replace(
         answer,

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from pinpoint.api.request import Options
 from pinpoint.api.response import Answer, PageAnswer
 from pinpoint.decide.decision import decide, decide_multi, decide_yes_no, read_twice
+from pinpoint.decide.trust import NO_TASK_FILE, Standing, Taught, trusted
 from pinpoint.pipeline.passes import Measured, Scores
 from pinpoint.pipeline.second_reading import apart
 from pinpoint.pipeline.votes import combined
@@ -21,7 +22,13 @@ def questions(task: Task) -> int:
     return len(task.labels) if task.multi_label else 1
 
 
-def document_answer(task: Task, options: Options, fitted: Fitted, measured: Sequence[Measured]) -> Answer:
+def document_answer(
+    task: Task,
+    options: Options,
+    fitted: Fitted,
+    measured: Sequence[Measured],
+    found: Standing = NO_TASK_FILE,
+) -> Answer:
     """The answer to a task about a document.
 
     Args:
@@ -29,11 +36,13 @@ def document_answer(task: Task, options: Options, fitted: Fitted, measured: Sequ
         options: of the request.
         fitted: the parts of the document that were shown.
         measured: of its units, by part and question.
+        found: the task file that counts for it, or why none does.
     """
+    taught = found if isinstance(found, Taught) else None
     each = questions(task)
     parts = [[one.scores for one in measured[start : start + each]] for start in range(0, len(measured), each)]
     weights = [len(tokens) / fitted.tokens for tokens in fitted.parts]
-    answer = _of_parts(task, options, parts, weights)
+    answer = _of_parts(task, options, parts, weights, taught)
     if readings := apart(parts):
         whole = replace(options, top_k=None)
         first, second = (_of_parts(task, whole, reading, weights) for reading in readings)
@@ -49,31 +58,37 @@ def document_answer(task: Task, options: Options, fitted: Fitted, measured: Sequ
                 for page, tokens, one in zip(fitted.pages, fitted.parts, shown, strict=True)
             ),
         )
-    return answer
+    return trusted(answer, options, found)
 
 
-def _of_parts(task: Task, options: Options, parts: Sequence[Sequence[Scores]], weights: Sequence[float]) -> Answer:
+def _of_parts(
+    task: Task,
+    options: Options,
+    parts: Sequence[Sequence[Scores]],
+    weights: Sequence[float],
+    taught: Taught | None = None,
+) -> Answer:
     """The vote of the parts, or their sum; of what is no choice among labels, the evidence is summed in any case."""
     votes = options.page_vote != "sum" and len(parts) > 1
     if not votes or task.multi_label or task.kind != "choice":
-        return task_answer(task, options, _weighted(parts, weights))
+        return task_answer(task, options, _weighted(parts, weights), taught)
     whole = replace(options, top_k=None, threshold=None)
     shown = [task_answer(task, whole, part) for part in parts]
     return combined(task, options, shown, weights, task_answer(task, whole, _weighted(parts, weights)))
 
 
-def task_answer(task: Task, options: Options, scores: Sequence[Scores]) -> Answer:
-    """The answer to a task from the scores of its questions."""
+def task_answer(task: Task, options: Options, scores: Sequence[Scores], taught: Taught | None = None) -> Answer:
+    """The answer to a task from the scores of its questions, by the task file in force, where there is one."""
     if task.kind == "yes_no":
         yes, no = scores[0].log_probs
-        return decide_yes_no(yes, no, options)
+        return decide_yes_no(yes, no, options, taught)
     if task.multi_label:
         # The asks of a multi-label task are answered yes or no, in that order.
         pairs = [one.log_probs for one in scores]
         return decide_multi(
             [yes - no for yes, no in pairs], [math.exp(yes) + math.exp(no) for yes, no in pairs], task, options
         )
-    return replace(decide(scores[0].log_probs, task, options), bounded_labels=len(scores[0].bounded))
+    return replace(decide(scores[0].log_probs, task, options, taught), bounded_labels=len(scores[0].bounded))
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,11 +10,12 @@ by themselves, as the command line does, and as the tests compare the batcher wi
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
-from pinpoint.api.request import Request
+from pinpoint.api.request import Options, Request
 from pinpoint.api.response import DocumentFailure, DocumentInput, DocumentResult, Response, Segment, Timing, Usage
+from pinpoint.decide.trust import NO_TASK_FILE, Standing, Taught
 from pinpoint.documents.visible import counted
 from pinpoint.engine.readings import Memory
 from pinpoint.errors import OutOfMemory
@@ -25,7 +26,7 @@ from pinpoint.pipeline.packets import BOUNDARY, cut_of, of_pages
 from pinpoint.pipeline.passes import Engine, Measured, Outcome, PassFigures, measure
 from pinpoint.pipeline.preparation import Preparation, Reading
 from pinpoint.pipeline.second_reading import AGAIN, again, both
-from pinpoint.prompting.taxonomy import labels_sha
+from pinpoint.prompting.taxonomy import Task, labels_sha
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,22 +41,35 @@ class JobCounts:
     batches: int
 
 
+Find = Callable[[Task, Options], Standing]
+
+
+def no_task_file(task: Task, options: Options) -> Standing:
+    """Without task files."""
+    return NO_TASK_FILE
+
+
 class Work:
     """A request on its way through the engine."""
 
-    def __init__(self, request: Request, engine: Engine, arrived_s: float) -> None:
+    def __init__(self, request: Request, engine: Engine, arrived_s: float, find: Find = no_task_file) -> None:
         """Begin nothing yet.
 
         Args:
             request: what is asked.
             engine: what answers.
             arrived_s: when the job came, of `time.perf_counter`; queueing is counted from here.
+            find: the task file that counts for a task, or why none does.
         """
         self.request = request
+        # The other formats have no place to say by what a score was changed.
+        ours = request.shape == "pinpoint"
+        self._found = {task.name: find(task, request.options) for task in request.tasks} if ours else {}
+        taught = {name: found for name, found in self._found.items() if isinstance(found, Taught)}
         self.units: list[int] = []
         self._engine = engine
         self._arrived_s = arrived_s
-        self._preparation = Preparation(request, engine)
+        self._preparation = Preparation(request, engine, taught)
         self._prepared_s = 0.0
         self._results: list[DocumentResult | DocumentFailure] = []
         self._decided_units = 0
@@ -194,7 +208,9 @@ class Work:
             if again(task, options) is not None:
                 own[task.name] = both(own[task.name], own[AGAIN + task.name])
         answers = {
-            task.name: document_answer(task, options, reading.fitted[task.name], own[task.name])
+            task.name: document_answer(
+                task, options, reading.fitted[task.name], own[task.name], self._found.get(task.name, NO_TASK_FILE)
+            )
             for task in self.request.tasks
         }
         most_cut = max(reading.fitted.values(), key=lambda fitted: fitted.dropped)
@@ -234,6 +250,7 @@ class Work:
                 one.name: document_answer(
                     one, options,
                     *of_pages(fitted[one.name], own[one.name], questions(one), range(start, end + 1)),
+                    self._found.get(one.name, NO_TASK_FILE),
                 )
                 for one in tasks
             }  # fmt: skip

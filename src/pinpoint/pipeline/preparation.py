@@ -8,12 +8,13 @@ between two turns somebody may look whether the job is still waited for.
 from __future__ import annotations
 
 import math
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
 from pinpoint.api.request import Options, Request
 from pinpoint.api.response import DocumentFailure
+from pinpoint.decide.trust import Taught
 from pinpoint.documents.text import Document, File, RejectedDocument
 from pinpoint.errors import DocumentError, RequestError
 from pinpoint.pipeline.answers import questions, task_answer
@@ -49,10 +50,11 @@ class Preparation:
         questions: of each task prepared so far, by its name.
     """
 
-    def __init__(self, request: Request, engine: Engine) -> None:
-        """Begin nothing yet."""
+    def __init__(self, request: Request, engine: Engine, taught: Mapping[str, Taught] | None = None) -> None:
+        """Begin nothing yet; `taught` are the task files in force, by the name of the task."""
         self._request = request
         self._engine = engine
+        self._taught = taught or {}
         self._documents = [document for document in request.documents if not isinstance(document, File)]
         assert len(self._documents) == len(request.documents), "files are read before they are prepared"
         # Behind the caller's own, those of a second reading and the question that a packet is cut by.
@@ -83,7 +85,7 @@ class Preparation:
             if not isinstance(outcome, Reading):
                 continue
             for task in self.tasks:
-                best, explained = _exact_best(task, self._request.options), self._explained(task)
+                best, explained = self._exact_best(task), self._explained(task)
                 for tokens in outcome.fitted[task.name].parts:
                     for prompt in self._engine.prompts.ask(
                         task, self.questions[task.name], tokens, self._request.cache_key
@@ -184,7 +186,23 @@ class Preparation:
     def _explained(self, task: Task) -> _Explained | None:
         # Yes or no needs no reason.
         options, version = self._request.options, self._engine.prompts.version
-        return _Explained(task, options, version) if options.explain and not task.multi_label else None
+        if not options.explain or task.multi_label:
+            return None
+        return _Explained(task, options, version, self._taught.get(task.name))
+
+    def _exact_best(self, task: Task) -> int | None:
+        """How many of a task's best labels must be exact; None for all.
+
+        A prior can lift any label, and so can a task file; without the masked ones the others are the whole, and with
+        pages a label's log-probabilities are summed: there every one counts. So it does for the expected level of a
+        score, and for what the order of the labels moves. Otherwise the margin needs two.
+        """
+        options = self._request.options
+        if options.deterministic or options.return_raw or options.long_document == "pages" or options.second_reading:
+            return None
+        if task.prior or task.mask or task.kind == "score" or task.name in self._taught:
+            return None
+        return max(2, options.top_k or 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,9 +212,10 @@ class _Explained:
     task: Task
     options: Options
     version: Version
+    taught: Taught | None
 
     def __call__(self, scores: Scores) -> str | None:
-        answer = task_answer(self.task, self.options, [scores])
+        answer = task_answer(self.task, self.options, [scores], self.taught)
         places = (place for place, label in enumerate(self.task.labels) if label.id == answer.label)
         place = next(places, None)
         return None if place is None else choice_in_words(self.task, place, self.version)
@@ -248,16 +267,3 @@ def _too_long(task: Task, taken: str, engine: Engine) -> RequestError:
         "be read; shorten or split the list of labels",
         "labels" if name == SHORT_FORM_TASK else f"tasks.{name}.labels",
     )
-
-
-def _exact_best(task: Task, options: Options) -> int | None:
-    """How many of a task's best labels must be exact; None for all.
-
-    A prior can lift any label, without the masked ones the others are the whole, and with pages a label's
-    log-probabilities are summed: there every one counts. Otherwise the margin needs two.
-    """
-    if options.deterministic or options.return_raw or options.long_document == "pages" or task.prior or task.mask:
-        return None
-    if task.kind == "score" or options.second_reading:  # the expected level is of all of them, and so is a spread
-        return None
-    return max(2, options.top_k or 0)

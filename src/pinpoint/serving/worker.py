@@ -17,6 +17,7 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, TypeVar
 
 from pinpoint.api.least_bytes import check_least_bytes
@@ -39,6 +40,7 @@ from pinpoint.serving.jobs import JobLedger, input_digest
 from pinpoint.serving.model import get_scorer
 from pinpoint.serving.poison import PoisonMemory, state_folder
 from pinpoint.serving.progress import Progress, Send
+from pinpoint.serving.task_files import TaskFiles
 from pinpoint.serving.watch.health import Health, HealthLimits
 from pinpoint.serving.watch.log_words import printable
 from pinpoint.serving.watch.metrics import Metrics
@@ -63,6 +65,7 @@ class Worker:
     Attributes:
         metrics: what is counted here.
         health: whether it is well, by those figures; the monitor keeps it up to date.
+        tasks: the task files that it was given.
     """
 
     def __init__(self, settings: Settings, send_progress: Send | None = None) -> None:
@@ -84,6 +87,8 @@ class Worker:
             self.metrics.batch_done,
         )
         self._files = file_reader(settings)
+        self.tasks = TaskFiles(Path(settings.tasks) if settings.tasks else None)
+        self.metrics.further = lambda: self.tasks.reasons
         self._engine: Engine | None = None
         self._leaving = False
         self._pass_began_s: float | None = None
@@ -97,7 +102,9 @@ class Worker:
         """
         if self._engine is None:
             with self.metrics.loading():
-                self._engine = get_scorer(self.settings)
+                engine = get_scorer(self.settings)
+                self.tasks.load(engine)
+                self._engine = engine
             self.metrics.probe = self._engine.memory
             if not self._engine.on_card:
                 self.health.without_card()
@@ -117,7 +124,8 @@ class Worker:
 
     def told(self) -> dict[str, Any]:
         """What a health job is answered."""
-        return {**self.health.verdict.to_wire(), **self.metrics.told()}
+        tasks = {} if self.tasks.folder is None else {"tasks": self.tasks.told()}
+        return {**self.health.verdict.to_wire(), **self.metrics.told(), **tasks}
 
     @property
     def leaving(self) -> bool:
@@ -254,7 +262,7 @@ class Worker:
         """A job's work with its first turn of encoding done."""
         if request.asked is not None:
             check_model(request.asked.model, self._names(engine))
-        work = Work(request, engine, arrived_s)
+        work = Work(request, engine, arrived_s, self.tasks.find)
         return work, work.prepare(TURN_CHARS)
 
     def _names(self, engine: Engine | None) -> tuple[str, ...]:
@@ -273,6 +281,7 @@ class Worker:
         self, request: Request, response: Response, counts: JobCounts, job_id: str
     ) -> tuple[Any, bytes, JobRecord]:
         wire = answer_in_shape(request, response)
+        self.tasks.seen(request, response)
         size_bytes = check_wire(wire, self.settings.max_response_bytes)
         record = JobRecord(
             job_id=job_id,

@@ -257,7 +257,22 @@ REFUSED: dict[str, tuple[object, str, str]] = {
     ),
     "other and no label": (task(labels=[], other=True), "too_few_labels", "tasks.q.labels"),
     "other without a prior": (task(other=True, prior={"a": 1.0, "b": 2.0}), "missing_field", "tasks.q.prior"),
-    "target_error": (options(target_error=0.01), "not_supported", "options.target_error"),
+    "target_error 0": (options(target_error=0), "out_of_range", "options.target_error"),
+    "target_error 1": (options(target_error=1.0), "out_of_range", "options.target_error"),
+    "target_error in per cent": (options(target_error="2%"), "wrong_type", "options.target_error"),
+    "target_error and a threshold": (
+        options(target_error=0.02, threshold=0.5),
+        "conflicting_fields",
+        "options.threshold",
+    ),
+    "confidence_level for nothing": (
+        options(confidence_level=0.9),
+        "conflicting_fields",
+        "options.confidence_level",
+    ),
+    "confidence_level 1": (options(target_error=0.02, confidence_level=1), "out_of_range", "options.confidence_level"),
+    "alpha 0": (options(alpha=0.0), "out_of_range", "options.alpha"),
+    "prior of a masked label": (task(mask=["a"], prior={"a": 1.0, "b": 1.0}), "conflicting_fields", "tasks.q.prior"),
     "explain of two readings": (
         options(explain=True, second_reading=True),
         "conflicting_fields",

@@ -6,6 +6,7 @@ What was computed of the tokens that were asked for is left out, as a health job
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
@@ -71,6 +72,7 @@ class _OfTheWorker(Collector):
             yield CounterMetricFamily(f"pinpoint_{name}", what, value=count)
         yield GaugeMetricFamily("pinpoint_uptime_seconds", "Since the start.", value=told["uptime_s"])
         yield GaugeMetricFamily("pinpoint_healthy", "Whether nothing is wrong.", value=float(told["healthy"]))
+        yield from _of_tasks(told.get("tasks"))
         memory = GaugeMetricFamily("pinpoint_memory_gb", "Of the device, in GB of 10^9 bytes.", labels=("kind",))
         for name, value in (told["memory"] or {}).items():
             memory.add_metric((name.removesuffix("_gb"),), value)
@@ -82,3 +84,25 @@ def _by(name: str, what: str, label: str, counts: dict[str, int]) -> CounterMetr
     for value, count in counts.items():
         family.add_metric((value,), count)
     return family
+
+
+def _of_tasks(told: dict[str, Any] | None) -> Iterator[CounterMetricFamily | GaugeMetricFamily]:
+    """Task files in force and refused, and how far the answers of the last window are from their examples."""
+    if told is None:
+        return
+    files = GaugeMetricFamily("pinpoint_task_files", "Task files of the folder.", labels=("state",))
+    for state in ("in_force", "refused"):
+        files.add_metric((state,), len(told[state]))
+    answers = CounterMetricFamily("pinpoint_task_answers", "Answers by a task file.", labels=("file",))
+    size = GaugeMetricFamily(
+        "pinpoint_task_drift", "Stability index, of label mass the shift of the mean.", labels=("file", "figure")
+    )
+    drifts = GaugeMetricFamily(
+        "pinpoint_task_drifting", "Whether a figure is beyond its limits.", labels=("file", "figure")
+    )
+    for one in told["in_force"]:
+        answers.add_metric((one["file"],), one["answers"])
+        for figure, shift in one["drift"].items():
+            size.add_metric((one["file"], figure), shift["size"])
+            drifts.add_metric((one["file"], figure), float(shift["drifts"]))
+    yield from (files, answers, size, drifts)

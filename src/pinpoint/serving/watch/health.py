@@ -7,6 +7,8 @@
     out_of_memory   a batch ran out of memory, though it was survived                  10 min after the last one
     slow_decode     explanations are written at under 20 tokens/s                      while it is so
     memory_drift    memory that batches in a row do not give back: the worker leaks    for good
+    task_files_refused  a task file that cannot be used, and why                       for good
+    task_drift      answers by a task file are not like its examples                   until a window is like them
 
 `Health` is arithmetic on readings. `Monitor` is the thread that takes them. A leak is the one reason that gets worse
 with every job, so there the monitor asks for a replacement; the others are for the operator to read.
@@ -17,8 +19,8 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 log = logging.getLogger("pinpoint")
@@ -39,6 +41,7 @@ class VitalSigns:
         tokens_written: tokens of explanations in the last 10 min.
         decode_tokens_per_s: at what rate they were written.
         drift_bytes: the least that the last batches held beyond the baseline and the prefix store.
+        further: reasons that are found elsewhere, with their figures.
     """
 
     load_s: float | None = None
@@ -49,6 +52,7 @@ class VitalSigns:
     tokens_written: int = 0
     decode_tokens_per_s: float | None = None
     drift_bytes: int | None = None
+    further: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,7 +111,7 @@ def judge(signs: VitalSigns, limits: HealthLimits) -> Verdict:
         reasons["slow_decode"] = f"{rate:.1f} tokens/s, at least {limits.decode_tokens_per_s:.0f}"
     if signs.drift_bytes is not None and signs.drift_bytes > limits.drift_bytes:
         reasons["memory_drift"] = f"{signs.drift_bytes / GB:.3f} GB, at most {limits.drift_bytes / GB:.3f}"
-    return Verdict(reasons)
+    return Verdict({**reasons, **signs.further})
 
 
 class Health:

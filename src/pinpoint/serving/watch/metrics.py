@@ -22,7 +22,7 @@ import math
 import threading
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from statistics import median
 from typing import Any, Generic, TypeVar
@@ -79,10 +79,12 @@ class Metrics:
 
     Attributes:
         probe: what the device holds now; None shows what the last record said.
+        further: reasons not to be well that are found elsewhere.
     """
 
     def __init__(self, clock: Clock = time.monotonic) -> None:
         self.probe: Callable[[], Memory] | None = None
+        self.further: Callable[[], Mapping[str, str]] = dict
         self._clock = clock
         self._began = clock()
         self._lock = threading.Lock()
@@ -218,6 +220,7 @@ class Metrics:
         with self._lock:
             batches = self._batches.records()
             return VitalSigns(
+                further=self.further(),
                 load_s=self._load_s,
                 loading_s=None if self._load_began is None else self._clock() - self._load_began,
                 free_bytes=None if memory is None else memory.free_bytes,
