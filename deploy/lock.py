@@ -45,7 +45,7 @@ def canonical(name: str) -> str:
 
 
 def requirement_names(text: str) -> dict[str, str]:
-    """Canonical name → what follows it (`==1.0`), of each line of a requirements file; comments and options left out."""
+    """Canonical name → what follows it (`==1.0`), of each line of a requirements file."""
     found = {}
     for line in text.splitlines():
         if match := re.match(r"([A-Za-z0-9][\w.-]*)(?:\[[^\]]*\])?\s*([^#;]*)", line):

@@ -236,6 +236,12 @@ class Settings(BaseSettings):
         "their code says already. It is always called by its own name and `pinpoint`",
     )
     # Those of the HTTP server.
+    endpoint: Literal["queue", "http"] = Field(
+        default="queue",
+        description="What `python handler.py`, and so the image, does on the platform: takes jobs from a queue, or "
+        "serves HTTP as `python -m pinpoint serve` does, which a load-balancing endpoint needs",
+        json_schema_extra={"section": "http"},
+    )
     host: str = Field(
         default="",
         description="What the HTTP server listens on; empty: everywhere with an API key, without one only this machine",

@@ -9,7 +9,7 @@ import signal
 import sys
 from contextlib import nullcontext, redirect_stdout
 from functools import cached_property
-from typing import Any
+from typing import Any, NoReturn
 
 from pinpoint.errors import PinpointError
 from pinpoint.serving import sdk_guards, signals, streams
@@ -39,11 +39,13 @@ def start(handler: Entry) -> None:
     """Run the worker until the platform, or its one job, ends it."""
     signals.leave_on(signal.SIGTERM)
     try:
+        settings = read_settings()
+        if settings.endpoint == "http" and len(sys.argv) == 1:
+            _serve(settings)
         call = read_call(sys.argv, os.environ)
         local = call.local
         streams.install(queued=not local)
         job = read_job(call.source) if local else None
-        settings = read_settings()
         configure_logging(settings)
         sys.argv = list(call.argv)
         environment.prepare(os.environ, sys.argv)
@@ -84,6 +86,14 @@ def start(handler: Entry) -> None:
     # The SDK prints a banner and its log; of a local run, standard output is the answer and nothing else.
     with redirect_stdout(sys.stderr) if local else nullcontext():
         runpod.serverless.start(config)
+
+
+def _serve(settings: Settings) -> NoReturn:
+    """Behind a load balancer there is no queue, and nothing of the SDK."""
+    from pinpoint.serving.http.server import serve  # a second of imports that a queue's worker does without
+
+    configure_logging(settings)
+    serve(settings)
 
 
 def configure_logging(settings: Settings) -> None:
