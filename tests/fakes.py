@@ -112,9 +112,21 @@ class FakePass:
     computed_tokens: int
     may_explain: bool
     explain_fails: list[Exception]
+    forest: Forest
+    engine: "FakeEngine"
     closed: bool = False
     found: frozenset[int] = frozenset()
     kept: frozenset[int] = frozenset()
+    forest_tokens: int = 0
+
+    def more(self) -> None:
+        """Score what was added to the forest."""
+        assert not self.closed
+        before = self.forest_tokens
+        self.engine.check_size(self.forest)
+        self.scores += [self.engine.scores(self.forest, ask) for ask in self.forest.asks[len(self.scores) :]]
+        self.forest_tokens = self.forest.total_tokens
+        self.computed_tokens += self.forest_tokens - before
 
     def explain(self, ask: int, answer: str) -> tuple[str, int]:
         """A rationale that repeats what it was asked for, three tokens long."""
@@ -175,10 +187,12 @@ class FakeEngine:
             raise self.fails.pop(0)
         for token in sorted(self.breaks.keys() & {token for span in forest.tokens for token in span}):
             raise self.breaks[token]
-        if self.device_tokens is not None and forest.total_tokens > self.device_tokens:
-            raise OutOfMemory("out_of_memory", "the pretended device ran out of memory")
-        scores = [self._scores(forest, ask) for ask in forest.asks]
-        done = FakePass(scores, forest.total_tokens - self.stored_tokens, explain, self.explain_fails)
+        self.check_size(forest)
+        scores = [self.scores(forest, ask) for ask in forest.asks]
+        total = forest.total_tokens
+        done = FakePass(
+            scores, total - self.stored_tokens, explain, self.explain_fails, forest, self, forest_tokens=total
+        )
         self.passes.append(done)
         try:
             yield done
@@ -198,7 +212,13 @@ class FakeEngine:
         """What answers."""
         return ModelInfo("fake", "local", "int8", PROMPT_VERSION, labels_sha)
 
-    def _scores(self, forest: Forest, ask: Ask) -> FakeScores:
+    def check_size(self, forest: Forest) -> None:
+        """Raise where the pretended device does not hold it."""
+        if self.device_tokens is not None and forest.total_tokens > self.device_tokens:
+            raise OutOfMemory("out_of_memory", "the pretended device ran out of memory")
+
+    def scores(self, forest: Forest, ask: Ask) -> FakeScores:
+        """Of one ask."""
         prompt = forest.prompt(ask.span)
         values = [log_prob(prompt, label) for label in ask.trie.labels]
         best_first = sorted(range(len(values)), key=lambda k: -values[k])
@@ -213,7 +233,7 @@ def units_of(documents: Sequence[Sequence[int]], *, explained: bool = False) -> 
         Unit(
             Prompt(((2, 3), (4,), tuple(tokens)), (True, True, False), trie),
             index,
-            explained=(lambda scores: f"label {max(scores.log_probs):.6f}") if explained else None,
+            explained=(lambda scores, followed: (None, f"label {max(scores.log_probs):.6f}")) if explained else None,
         )
         for index, tokens in enumerate(documents)
     ]

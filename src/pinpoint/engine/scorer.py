@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import psutil
 import torch
@@ -59,11 +59,22 @@ class ForestPass:
     stored_tokens: int
     _scorer: Scorer
     _forest: Forest
-    _long: list[bool]
-    _layers: dict[bool, dict[int, Layers]]
+    _explains: bool
+    _long: list[bool] = field(default_factory=list)
+    _layers: dict[bool, dict[int, Layers]] = field(default_factory=dict)
     found: frozenset[int] = frozenset()
     kept: frozenset[int] = frozenset()
     _wrote: bool = False
+
+    def more(self) -> None:
+        """Score the asks that the forest was given since; what they have in common with those before is not computed
+        again where it is open in the forest.
+
+        Raises:
+            OutOfMemory, DeviceError: as `Scorer.run`.
+        """
+        with gpu.device_errors():
+            self._scorer._score_new(self)
 
     def explain(self, ask: int, answer: str) -> tuple[str, int]:
         """A rationale after an answer (`template.choice_in_words`), greedy, and its number of tokens."""
@@ -128,7 +139,8 @@ class Scorer:
 
     @contextmanager
     def run(self, forest: Forest, *, explain: bool = False) -> Iterator[ForestPass]:
-        """Score every ask of `forest`; the keys and values of the pass live until the end of the `with` block.
+        """Score every ask of `forest`; the keys and values of the pass live until the end of the `with` block: of spans
+        that are open in the forest, and with `explain` of all prompts.
 
         Labels are exact, but for those that an ask allows to be bounded (`Ask.exact_best`) and that cannot matter.
 
@@ -182,35 +194,36 @@ class Scorer:
         self.store.clear()
 
     def _score(self, forest: Forest, *, explain: bool) -> ForestPass:
-        """Score the asks: at once, but where prompts of two lengths are read with two sets of frequencies, and where
-        more is asked than the budget holds. There a pass goes on with what those before it read and it needs.
+        """Score the asks of a forest in an open pass."""
+        done = ForestPass([], 0, 0, self, forest, explain)
+        self._score_new(done)
+        return done
+
+    def _score_new(self, done: ForestPass) -> None:
+        """Score what is not yet: at once, but where prompts of two lengths are read with two sets of frequencies, and
+        where more is asked than the budget holds. There a pass goes on with what those before it read and it needs.
         """
-        long = [self._is_long(forest, ask) for ask in forest.asks]
+        forest, first, explain = done._forest, len(done.scores), done._explains
+        done._long += [self._is_long(forest, ask) for ask in forest.asks[first:]]
         scores: dict[int, AskScores] = {}
-        layers: dict[bool, dict[int, Layers]] = {}
-        computed = stored = 0
-        came, went = set[int](), set[int]()
-        for kind in sorted(set(long)):
-            alike = [index for index, is_long in enumerate(long) if is_long == kind]
-            parts = [alike] if explain else parts_of(forest, alike, self.token_budget)
-            held: dict[int, Layers] = {}
+        for kind in sorted(set(done._long[first:])):
+            held = done._layers.get(kind, {})
+            alike = [index for index in range(first, len(forest.asks)) if done._long[index] == kind]
+            parts = [alike] if explain else parts_of(forest, alike, self.token_budget, held.keys())
             for number, chosen in enumerate(parts):
                 part, only = forest, None
-                if len(chosen) < len(long):
+                if len(chosen) < len(forest.asks):
                     part = replace(forest, asks=[forest.asks[index] for index in chosen])
                     only = spans_of(forest, chosen)
-                later = spans_of(forest, [index for behind in parts[number + 1 :] for index in behind])
-                found, layers[kind], counts, moved = self._score_alike(part, only, kind, explain, held, later)
-                held = {span: kept for span, kept in layers[kind].items() if span in later}
+                later = forest.open | spans_of(forest, [index for behind in parts[number + 1 :] for index in behind])
+                found, layers, counts, moved = self._score_alike(part, only, kind, explain, held, later)
+                held = layers if explain else {span: kept for span, kept in layers.items() if span in later}
                 scores |= dict(zip(chosen, found, strict=True))
-                came, went = came | moved[0], went | moved[1]
-                computed, stored = computed + counts[0], stored + counts[1]
-        if not explain:
-            layers = {}
-        return ForestPass(
-            [scores[i] for i in range(len(long))], computed, stored, self, forest, long, layers,
-            frozenset(came), frozenset(went),
-        )  # fmt: skip
+                done.found, done.kept = done.found | moved[0], done.kept | moved[1]
+                done.computed_tokens += counts[0]
+                done.stored_tokens += counts[1]
+            done._layers[kind] = held
+        done.scores += [scores[index] for index in range(first, len(forest.asks))]
 
     def _is_long(self, forest: Forest, ask: Ask) -> bool:
         if self._short_tokens is None:

@@ -10,9 +10,10 @@ Nothing here knows jobs, threads or clocks of the platform; nothing here is a te
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from itertools import accumulate
 from typing import Protocol
 
 from pinpoint.engine.readings import Memory, ModelInfo
@@ -43,6 +44,9 @@ class Pass(Protocol):
     computed_tokens: int
     found: frozenset[int]  # spans that came from what the engine keeps
     kept: frozenset[int]  # and that went there
+
+    def more(self) -> None:
+        """Score the asks that the forest was given since, below spans that are open in it."""
 
     def explain(self, ask: int, answer: str) -> tuple[str, int]:
         """A rationale for an answer and its number of tokens."""
@@ -89,9 +93,13 @@ class Engine(Protocol):
         """What answers."""
 
 
-# The answer to give a reason for, as the model would write it, from the scores of a unit; None where there is nothing
-# to explain.
-Chooser = Callable[[Scores], str | None]
+# What came of the questions that followed a unit's own, by the caller's numbers.
+Followed = Mapping[int, Scores]
+# The answer to give a reason for, as the model would write it, from the scores of a unit, and which of the questions
+# that followed it answers, None for the unit's own; None where there is nothing to explain.
+Chooser = Callable[[Scores, Followed], tuple[int | None, str] | None]
+# What to ask next behind the same document, by numbers of its own choice, from all that is known; nothing ends it.
+Follow = Callable[[Scores, Followed], Mapping[int, Prompt]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,17 +111,20 @@ class Unit:
         document: which document of its job it is about.
         exact_best: how many of its best labels must be exact; None for all (`span_tree.Ask`).
         explained: what to give a reason for, where a reason is asked for.
+        follow: what is asked next, where that depends on the answer; its prompt is `open`, so that the document is
+            not computed again.
     """
 
     prompt: Prompt
     document: int = 0
     exact_best: int | None = None
     explained: Chooser | None = None
+    follow: Follow | None = None
 
     @property
     def asked_tokens(self) -> int:
-        """Tokens of its whole prompt and of its labels, shared or not."""
-        return sum(map(len, self.prompt.path)) + len(self.prompt.trie.tokens)
+        """Tokens of its whole prompt and of its labels, shared or not; what follows is not known yet."""
+        return self.prompt.length
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -172,11 +183,12 @@ class Measured:
     Attributes:
         scores: of its labels.
         figures: the pass that it was in.
-        asked_tokens: of its whole prompt and its labels.
+        asked_tokens: of its whole prompt and its labels, and of those that followed.
         computed_tokens: its part of the pass's, by the tokens that were laid for it; the parts sum to the whole.
         rationale: the reason, where one was asked for and there was something to explain.
         written_tokens: of the rationale.
         beginnings: of its prompt, where they are the caller's own.
+        followed: scores of what was asked next.
     """
 
     scores: Scores
@@ -186,6 +198,7 @@ class Measured:
     rationale: str | None = None
     written_tokens: int = 0
     beginnings: tuple[Beginning, ...] = ()
+    followed: Followed = field(default_factory=dict)
 
 
 # None: nobody waited for the unit any more when its turn came.
@@ -244,17 +257,25 @@ def measure(
 
 def _run(units: Sequence[Unit], engine: Engine) -> list[Measured]:
     began_s = time.perf_counter()
-    forest, asks, laid = Forest(), list[int](), [0]
+    forest, asks = Forest(), list[int]()
+    asked, laid = [unit.asked_tokens for unit in units], list[int]()
     for unit in units:
+        before = forest.total_tokens
         asks.append(unit.prompt.add_to(forest, unit.exact_best))
-        laid.append(forest.total_tokens)
+        laid.append(forest.total_tokens - before)
     reasons = list[tuple[str | None, int]]()
     with engine.run(forest, explain=any(unit.explained for unit in units)) as done:
+        next_asks = _follow(units, asks, forest, done, asked, laid)
         measured_s = time.perf_counter()
         scores = [done.scores[ask] for ask in asks]
-        for unit, ask, one in zip(units, asks, scores, strict=True):
-            name = None if unit.explained is None else unit.explained(one)
-            reasons.append((None, 0) if name is None else done.explain(ask, name))
+        followed = [{number: done.scores[ask] for number, ask in each.items()} for each in next_asks]
+        for index, unit in enumerate(units):
+            chosen = None if unit.explained is None else unit.explained(scores[index], followed[index])
+            if chosen is None:
+                reasons.append((None, 0))
+            else:
+                number, name = chosen
+                reasons.append(done.explain(asks[index] if number is None else next_asks[index][number], name))
         owned = _beginnings(forest, done)
         decode_s = time.perf_counter() - measured_s
         computed = done.computed_tokens
@@ -263,20 +284,47 @@ def _run(units: Sequence[Unit], engine: Engine) -> list[Measured]:
         time.perf_counter(),
         engine.memory(),
         decode_s=decode_s,
-        asked_tokens=sum(unit.asked_tokens for unit in units),
+        asked_tokens=sum(asked),
         computed_tokens=computed,
         written_tokens=sum(tokens for _, tokens in reasons),
         store_bytes=engine.store.bytes,
     )
     # Cumulative, so that the roundings cancel.
-    marks = [computed * tokens // forest.total_tokens for tokens in laid]
-    beginnings = [owned.get(forest.asks[ask].span, ()) for ask in asks]
+    marks = [computed * tokens // forest.total_tokens for tokens in accumulate(laid, initial=0)]
     return [
-        Measured(one, figures, unit.asked_tokens, after - before, why, written, begins)
-        for unit, one, begins, before, after, (why, written) in zip(
-            units, scores, beginnings, marks, marks[1:], reasons, strict=False
+        Measured(
+            scores[index], figures, asked[index], marks[index + 1] - marks[index], *reasons[index],
+            owned.get(forest.asks[ask].span, ()), followed[index],
         )
-    ]
+        for index, ask in enumerate(asks)
+    ]  # fmt: skip
+
+
+def _follow(
+    units: Sequence[Unit], asks: Sequence[int], forest: Forest, done: Pass, asked: list[int], laid: list[int]
+) -> list[dict[int, int]]:
+    """Ask what follows from what is known, until nothing does; returns the asks of each unit, by its own numbers.
+
+    The tokens of what is asked are added to `asked`, and those that are laid to `laid`.
+    """
+    next_asks = [dict[int, int]() for _ in units]
+    waiting = [index for index, unit in enumerate(units) if unit.follow is not None]
+    while waiting:
+        wanted = list[tuple[int, int, Prompt]]()
+        for index in waiting:
+            follow = units[index].follow
+            known = {number: done.scores[ask] for number, ask in next_asks[index].items()}
+            assert follow is not None
+            wanted += [(index, *one) for one in follow(done.scores[asks[index]], known).items()]
+        for index, number, prompt in wanted:
+            before = forest.total_tokens
+            next_asks[index][number] = prompt.add_to(forest)
+            asked[index] += prompt.length
+            laid[index] += forest.total_tokens - before
+        if wanted:
+            done.more()
+        waiting = list(dict.fromkeys(index for index, _, _ in wanted))
+    return next_asks
 
 
 def _beginnings(forest: Forest, done: Pass) -> dict[int, tuple[Beginning, ...]]:

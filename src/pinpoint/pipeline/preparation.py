@@ -19,7 +19,7 @@ from pinpoint.documents.text import Document, File, RejectedDocument
 from pinpoint.errors import DocumentError, RequestError
 from pinpoint.pipeline.answers import questions, task_answer
 from pinpoint.pipeline.packets import BOUNDARY, joints
-from pinpoint.pipeline.passes import Engine, Scores, Unit
+from pinpoint.pipeline.passes import Engine, Followed, Scores, Unit
 from pinpoint.pipeline.second_reading import AGAIN, again
 from pinpoint.prompting.long_document import Fitted, as_tuple, fit
 from pinpoint.prompting.prompts import SHORT_FORM_TASK, Question
@@ -214,11 +214,11 @@ class _Explained:
     version: Version
     taught: Taught | None
 
-    def __call__(self, scores: Scores) -> str | None:
+    def __call__(self, scores: Scores, followed: Followed) -> tuple[int | None, str] | None:
         answer = task_answer(self.task, self.options, [scores], self.taught)
         places = (place for place, label in enumerate(self.task.labels) if label.id == answer.label)
         place = next(places, None)
-        return None if place is None else choice_in_words(self.task, place, self.version)
+        return None if place is None else (None, choice_in_words(self.task, place, self.version))
 
 
 def _shown_pages(document: Document, options: Options) -> Sequence[str]:

@@ -60,17 +60,28 @@ class Question:
 
 @dataclass(frozen=True, slots=True)
 class Prompt:
-    """One prompt: its spans, root first, which of them other prompts are likely to share, its labels, and its owner."""
+    """One prompt: its spans, root first, which of them other prompts are likely to share, its labels, and its owner.
+
+    `open` says that more may be asked behind all but its last span, once its answer is known.
+    """
 
     path: tuple[tuple[int, ...], ...]
     shared: tuple[bool, ...]
     trie: LabelTrie
     owner: str = ""
+    open: bool = False
+
+    @property
+    def length(self) -> int:
+        """Tokens of the whole prompt and of its labels, shared or not."""
+        return sum(map(len, self.path)) + len(self.trie.tokens)
 
     def add_to(self, forest: Forest, exact_best: int | None = None) -> int:
         """Add what `forest` has not got of it; returns the index of its ask."""
         span = NO_PARENT
         for tokens, shared in zip(self.path, self.shared, strict=True):
+            if self.open and span != NO_PARENT:
+                forest.open.add(span)
             span = forest.add(tokens, span, shared=shared, owner=self.owner)
         return forest.ask(span, self.trie, exact_best)
 

@@ -49,6 +49,7 @@ class Forest:
         asks: in the order in which they were added; scores come back in that order.
         total_tokens: tokens of all spans and tries.
         owners: whose each span is; those of two owners are never one, however equal.
+        open: spans that more may be asked below while the pass over this forest is open.
     """
 
     tokens: list[tuple[int, ...]] = field(default_factory=list)
@@ -57,6 +58,7 @@ class Forest:
     asks: list[Ask] = field(default_factory=list)
     total_tokens: int = 0
     owners: list[str] = field(default_factory=list)
+    open: set[int] = field(default_factory=set)
     _known: dict[tuple[int, tuple[int, ...], str], int] = field(default_factory=dict)
 
     def add(self, tokens: Sequence[int], parent: int = NO_PARENT, *, shared: bool = False, owner: str = "") -> int:

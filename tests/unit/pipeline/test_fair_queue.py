@@ -142,8 +142,8 @@ def test_a_second_budget_is_for_questions_about_a_document_that_takes_more_than_
     assert not one.left and not other.left
 
 
-def _why(scores: Any) -> str:
-    return "yes"
+def _why(scores: Any, followed: Any) -> tuple[None, str]:
+    return None, "yes"
 
 
 def _asked(path: list[tuple[int, ...]], number: int, tokens: int) -> Prompt:

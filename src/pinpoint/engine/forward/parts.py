@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 
 from pinpoint.engine.forward.prefix_cache import Key
 from pinpoint.prompting.span_tree import Ask, Forest
@@ -31,13 +31,14 @@ def spans_of(forest: Forest, asks: Sequence[int]) -> set[int]:
     return {span for ask in asks for span in forest.ancestry(forest.asks[ask].span)}
 
 
-def parts_of(forest: Forest, asks: Sequence[int], budget_tokens: int) -> list[list[int]]:
+def parts_of(forest: Forest, asks: Sequence[int], budget_tokens: int, held: Set[int] = frozenset()) -> list[list[int]]:
     """Some asks in parts, each for one pass: the first takes the budget at most, and those that go on with what it
-    read a share of that, unless they are a single ask.
+    read a share of that, unless they are a single ask. With `held` spans, all of them go on.
     """
     if forest.total_tokens <= budget_tokens:
         return [list(asks)]
-    parts, laid, taken, most = [list[int]()], set[int](), 0, budget_tokens
+    parts, laid, taken = [list[int]()], set(held), 0
+    most = budget_tokens // GOING_ON_SHARE if held else budget_tokens
     for ask in asks:
         new = set(forest.ancestry(forest.asks[ask].span)) - laid
         tokens = sum(len(forest.tokens[span]) for span in new) + len(forest.asks[ask].trie.tokens)
