@@ -37,6 +37,7 @@ _BOTH: tuple[Scope, ...] = ("job", "document")
 _LOAD: tuple[Scope, ...] = ("load",)
 _LOAD_COMMAND: tuple[Scope, ...] = ("load", "command")
 _COMMAND: tuple[Scope, ...] = ("command",)
+_JOB_COMMAND: tuple[Scope, ...] = ("job", "command")
 
 _FETCH = "fetch the model again"
 _OTHER_MODEL = "another model"
@@ -226,7 +227,9 @@ ERROR_CODES = (
               "`classify`: a name that stands for no file; `evaluate`: the file cannot be opened, or is no text",
               "name another"),
     ErrorCode("invalid_line", _COMMAND, "`evaluate`: a line, which it names, that cannot be read", "correct it"),
-    ErrorCode("unknown_label", _COMMAND, "`evaluate`: a line's label is not among `--labels`", "correct one of them"),
-    ErrorCode("too_few_documents", _COMMAND, "too few documents for what was asked of them; the message has the counts",
-              "more labelled documents"),
+    ErrorCode("unknown_label", _JOB_COMMAND, "a labelled document's label is not among those that may be answered",
+              "correct one of them"),
+    ErrorCode("too_few_documents", _JOB_COMMAND,
+              "too few documents for what was asked of them; the message has the counts", "more labelled documents"),
+    ErrorCode("one_class", _JOB_COMMAND, "`teach`: all labelled documents have the same label", "add some of others"),
 )  # fmt: skip

@@ -19,14 +19,15 @@ ROOT = Path(__file__).parents[2]
 # of this table.
 MAY_IMPORT = {
     "__main__": "cli",
-    "cli": "serving pipeline api engine engine.loading planning documents checkpoints settings errors",
+    "cli": "serving evaluate pipeline decide api engine engine.loading prompting planning documents checkpoints "
+    "settings errors",
     "serving": "serving.sdk_guards serving.watch serving.streams pipeline decide api engine engine.loading prompting "
     "documents settings errors",
     "serving.sdk_guards": "serving.watch serving.streams serving.secrets errors",
     "serving.watch": "decide api engine.readings",
     "serving.streams": "serving.secrets",
     "serving.secrets": "",
-    "evaluate": "errors",
+    "evaluate": "decide prompting errors",
     "pipeline": "decide api engine.readings prompting documents errors",
     "decide": "api engine.readings prompting errors",
     "api": "engine.readings prompting documents errors",

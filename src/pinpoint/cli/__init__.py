@@ -18,8 +18,9 @@ from pinpoint.cli.evaluate import evaluate
 from pinpoint.cli.plan import plan
 from pinpoint.cli.quantize import quantize
 from pinpoint.cli.serve import serve
+from pinpoint.cli.teach import teach
 
-COMMANDS = (serve, classify, plan, quantize, check, evaluate)
+COMMANDS = (serve, classify, plan, quantize, check, evaluate, teach)
 
 app = typer.Typer(
     name="pinpoint",

@@ -69,6 +69,11 @@ def read_lines(file: Path, labels: str | None, encoding: str | None = None) -> l
     return lines
 
 
+def read_rows(file: Path, encoding: str | None = None) -> Iterator[tuple[int, dict[str, Any]]]:
+    """The number of each document's first line and what stands there by name, unchecked; errors as of `read_lines`."""
+    return _rows(_decoded(_content(file), encoding))
+
+
 def _content(file: Path) -> bytes:
     try:
         return sys.stdin.buffer.read() if str(file) == STANDARD_INPUT else file.read_bytes()

@@ -9,6 +9,7 @@ A file holds numbers and the labels' names, never a document. It is bound to the
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from contextlib import suppress
 from datetime import date
 from pathlib import Path
@@ -124,6 +125,11 @@ class PredictionSets(FileModel):
     n_held_out: Count
     least_probability: Share
     mean_size: Annotated[float, Field(ge=1)]
+
+    def members(self, probabilities: Sequence[float]) -> list[int]:
+        """Positions of the labels in one document's set, the likeliest first; never empty."""
+        order = sorted(range(len(probabilities)), key=lambda k: -probabilities[k])
+        return [k for k in order if probabilities[k] >= self.least_probability] or order[:1]
 
 
 class Scores(FileModel):

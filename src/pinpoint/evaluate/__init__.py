@@ -1,1 +1,1 @@
-"""What is done with documents whose labels are known: parts, figures, reports."""
+"""What is done with documents whose labels are known: parts, fits, promises, figures, reports."""

@@ -1,0 +1,81 @@
+"""What the model measures of every label for many texts: the numbers that everything taught is made from."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from pinpoint.api.request import parse_request
+from pinpoint.errors import PinpointError, RequestError
+
+if TYPE_CHECKING:
+    from pinpoint.pipeline.passes import Engine
+    from pinpoint.prompting.taxonomy import Task
+
+JOB_DOCUMENTS = 64  # of one request: enough to fill passes, few enough for a progress bar to move
+
+
+def label_ids(task: Task) -> list[str]:
+    """What answers to a task are called, in the order of its log-probabilities."""
+    from pinpoint.decide.decision import YES_OR_NO
+
+    return [label.id for label in (YES_OR_NO if task.kind == "yes_no" else task).labels]
+
+
+def measure(
+    name: str,
+    fields: Mapping[str, Any],
+    texts: Sequence[str],
+    engine: Engine,
+    progress: Callable[[int], object] = lambda count: None,
+) -> list[list[float] | str]:
+    """Of every text its log-probabilities, in the order of `label_ids`, or the code of its refusal.
+
+    Args:
+        name: of the task.
+        fields: of the task, as under `tasks` of a request.
+        texts: of the documents.
+        engine: measures.
+        progress: is told how many more are done.
+
+    Raises RequestError where the fault is the question's.
+    """
+    # The prior and the mask act on answers, and a masked label is not listed among them: both are left out here.
+    asked = {key: value for key, value in fields.items() if key not in ("mask", "prior")}
+    found = list[list[float] | str]()
+    for start in range(0, len(texts), JOB_DOCUMENTS):
+        part = texts[start : start + JOB_DOCUMENTS]
+        found += _of_job(name, asked, part, engine)
+        progress(len(part))
+    return found
+
+
+def _of_job(name: str, fields: Mapping[str, Any], texts: Sequence[str], engine: Engine) -> list[list[float] | str]:
+    """One request; one that is refused because of its documents is halved until what is refused is one document."""
+    from pinpoint.api.response import DocumentResult
+    from pinpoint.pipeline.classify import classify
+
+    job = {"tasks": {name: fields}, "documents": [{"text": text} for text in texts], "options": {"return_raw": True}}
+    try:
+        request = parse_request(job)
+        response, _ = classify(request, engine)
+    except RequestError as error:
+        if not (error.field or "").startswith("documents"):
+            raise
+        if len(texts) == 1:
+            return [error.code]
+        middle = len(texts) // 2
+        return _of_job(name, fields, texts[:middle], engine) + _of_job(name, fields, texts[middle:], engine)
+    ids = label_ids(request.tasks[0])
+    found = list[list[float] | str]()
+    for result in response.results:
+        if not isinstance(result, DocumentResult):
+            found.append(result.error.code)
+            continue
+        answer = result.answers[name]
+        if answer.log_probs is None or len(answer.log_probs) != len(ids):
+            raise PinpointError("not_supported", "this kind of task cannot be taught yet", "task")
+        values = dict(zip(answer.labels, answer.log_probs, strict=True))
+        found.append([values.get(one, -math.inf) for one in ids])
+    return found

@@ -1,0 +1,235 @@
+"""`python -m pinpoint teach`: from labelled documents to the file of a taught task."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from pinpoint.cli.labelled_file import read_rows
+from pinpoint.cli.question_file import built, read_question
+from pinpoint.cli.raw_scores import label_ids, measure
+from pinpoint.errors import PinpointError
+from pinpoint.prompting.taxonomy import Task, duplicate_key, labels_sha
+
+if TYPE_CHECKING:
+    from pinpoint.decide.task_file import TaskFile
+    from pinpoint.evaluate.teaching import Promises, Taught
+
+FAILED = 1
+UNKNOWN_SHOWN = 5
+CONTENT_FREE = "N/A"  # what stands for a document without content; an empty one is refused
+
+
+@dataclass(frozen=True, slots=True)
+class Labelled:
+    """The documents of the file whose label is among the task's; `right` are positions."""
+
+    texts: list[str]
+    right: list[int]
+
+
+def teach(
+    data: Annotated[
+        Path, typer.Argument(help="JSON lines with `text` and `label`, or CSV with such columns; - for standard input.")
+    ],
+    out: Annotated[Path, typer.Option(help="Where the task file goes; a worker reads those in PINPOINT_TASKS.")],
+    task: Annotated[
+        Path | None, typer.Option(help="The question, JSON or YAML: one task as under `tasks` of a request.")
+    ] = None,
+    labels: Annotated[str | None, typer.Option(help='In place of --task: "invoice,receipt,…".')] = None,
+    instructions: Annotated[str | None, typer.Option(help="Instructions for the question, as in a request.")] = None,
+    target_error: Annotated[
+        list[float] | None,
+        typer.Option(help="Ask for a promise: 0.02 for at most 2 % wrong among the accepted. May be repeated."),
+    ] = None,
+    confidence_level: Annotated[float, typer.Option(help="How sure each promise has to be.", min=0.5, max=0.999)] = 0.9,
+    alpha: Annotated[
+        list[float] | None,
+        typer.Option(help="Ask for prediction sets that lack the right label in at most this share. May be repeated."),
+    ] = None,
+    label_free: Annotated[
+        Literal["content-free", "batch"] | None,
+        typer.Option(help="Put a correction that needs no labels below the fits; without it, it is only shown."),
+    ] = None,
+    encoding: Annotated[
+        str | None, typer.Option(help="Of a file that is not UTF-8, UTF-16 or UTF-32: cp1252, latin-1, …")
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Which documents are held out; the same seed, the same file.")] = 0,
+) -> None:
+    """Learn from labelled documents how far this model's scores can be trusted, and write it to a task file.
+
+    Example: python -m pinpoint teach mail.csv --labels "invoice,receipt,contract" --target-error 0.02 --out task.json
+
+    Every document is scored once by the model that the worker would load. Then fits are tried, from the one that needs
+    least: a temperature (from 10 documents), an offset for each label (20), a linear head on all scores (50, with 5 of
+    every label). Each is kept only if it predicts documents that it has not seen better by a margin that is not chance;
+    the table says what each gained, or why it was refused.
+
+    A promise needs documents that no fit has seen. With --target-error or --alpha three fifths are held out for it, or
+    as many as the promise needs: at 90 %, accepted without error, 230 for 1 %, 114 for 2 %, 45 for 5 %. A promise that
+    so many documents, or a model that errs so often, cannot carry is refused with the number that could.
+
+    The file holds for this model, precision, build and list of labels alone, and for documents like those in DATA.
+    """
+    try:
+        promises = _promises(target_error, confidence_level, alpha, label_free)
+        name, fields = read_question(task, labels, instructions)
+        question = built(name, fields)
+        labelled = read_labelled(data, encoding, question, unlabelled=label_free is not None)
+        taught = _taught(name, fields, question, labelled, promises, seed)
+        taught.file.save(out)
+    except PinpointError as error:
+        typer.echo(error.wire(), err=True)  # rich would break the line
+        raise typer.Exit(FAILED) from None
+    console = Console()
+    for table in tables(taught.file):
+        console.print(table)
+    for text in in_words(taught, out):
+        console.print(escape(text), soft_wrap=True, highlight=False)
+
+
+def read_labelled(file: Path, encoding: str | None, task: Task, *, unlabelled: bool = False) -> Labelled:
+    """The documents of a file with the positions of their labels; labels may be named by id or by name.
+
+    Args:
+        file: JSON lines or CSV.
+        encoding: of it.
+        task: whose labels they are.
+        unlabelled: whether the file may have no label at all.
+
+    Raises PinpointError with counts for labels that the task lacks.
+    """
+    ids = label_ids(task)
+    place = {one: k for k, one in enumerate(ids)}
+    if task.kind != "yes_no":
+        place = {duplicate_key(label.name): k for k, label in enumerate(task.labels)} | place
+    texts, right, unknown = list[str](), list[int](), Counter[str]()
+    for number, row in read_rows(file, encoding):
+        text, label = row.get("text"), row.get("label")
+        if not isinstance(text, str) or not (isinstance(label, str) or (unlabelled and label is None)):
+            raise PinpointError("invalid_line", f"line {number}: lacks `text` or `label`, which are strings", "file")
+        texts.append(text)
+        if isinstance(label, str):
+            found = place.get(label, place.get(duplicate_key(label)))
+            unknown[label] += found is None
+            right.append(-1 if found is None else found)
+    if not texts:
+        raise PinpointError("invalid_line", "there is no document in the file", "file")
+    if unknown.total():
+        shown = [f"{label!r} ({count})" for label, count in unknown.most_common(UNKNOWN_SHOWN) if count]
+        more = sum(count > 0 for count in unknown.values()) - len(shown)
+        raise PinpointError(
+            "unknown_label",
+            f"{unknown.total()} of {len(texts)} documents have a label that the task lacks: {', '.join(shown)}"
+            + (f" and {more} more" if more else ""),
+            "label",
+        )
+    if right and len(right) < len(texts):
+        raise PinpointError(
+            "invalid_line",
+            f"{len(texts) - len(right)} of {len(texts)} documents have no label; give all or none",
+            "file",
+        )
+    return Labelled(texts, right)
+
+
+def _promises(
+    targets: Sequence[float] | None, level: float, alphas: Sequence[float] | None, label_free: str | None
+) -> Promises:
+    from pinpoint.evaluate.teaching import Promises
+
+    for name, values in (("target_error", targets), ("alpha", alphas)):
+        if any(not 0 < value < 1 for value in values or ()):
+            raise PinpointError("out_of_range", "a share between 0 and 1, such as 0.02 for 2 %", name)
+    free: Any = None if label_free is None else label_free.replace("-", "_")
+    return Promises(tuple(sorted(set(targets or ()))), level, tuple(sorted(set(alphas or ()))), free)
+
+
+def _taught(name: str, fields: dict[str, Any], task: Task, labelled: Labelled, promises: Promises, seed: int) -> Taught:
+    import numpy as np
+
+    from pinpoint.decide.task_file import Setup
+    from pinpoint.evaluate.parts import groups_of
+    from pinpoint.evaluate.teaching import Measured, check_counts, teach, teach_without_labels
+    from pinpoint.serving.model import get_scorer
+    from pinpoint.settings import read_settings
+
+    if labelled.right:
+        check_counts(label_ids(task), labelled.right)
+    engine = get_scorer(read_settings())
+    columns = (TextColumn("scoring"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    console = Console(stderr=True)
+    with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
+        job = bar.add_task("scoring", total=len(labelled.texts))
+        found = measure(name, fields, labelled.texts, engine, lambda count: bar.advance(job, count))
+    [content_free] = measure(name, fields, [CONTENT_FREE], engine)
+    answered = [index for index, one in enumerate(found) if not isinstance(one, str)]
+    refused = Counter(one for one in found if isinstance(one, str))
+    notes = [f"{count} documents were refused as {code} and are left out" for code, count in refused.items()]
+    log_probs = np.array([found[index] for index in answered], dtype=np.float64).reshape(len(answered), -1)
+    empty = None if isinstance(content_free, str) else np.array(content_free)
+    texts = [labelled.texts[index] for index in answered]
+    setup = Setup.of(engine.info(labels_sha(task)), on_card=engine.on_card)
+    if not labelled.right:
+        assert promises.label_free is not None
+        return teach_without_labels(task, setup, Measured(log_probs, [], None, empty), promises.label_free, notes)
+    right = [labelled.right[index] for index in answered]
+    measured = Measured(log_probs, right, groups_of(texts), empty)
+    return teach(task, setup, measured, promises, seed, notes)
+
+
+def tables(file: TaskFile) -> Iterator[Table]:
+    """What each fit gained or why it was refused, what was achieved, and what is promised."""
+    fits = Table("fit", "kept", "NLL before", "after", "why", box=None)
+    for fit in file.fits:
+        fits.add_row(fit.name, "yes" if fit.kept else "no", _number(fit.nll_before), _number(fit.nll_after), fit.reason)
+    if file.fits:
+        yield fits
+    if file.figures is not None:
+        how = "held out" if file.figures.how == "held_out" else "cross-validated"
+        achieved = Table(f"{file.figures.n} documents, {how}", "before", "after", box=None)
+        for name in ("accuracy", "nll", "ece", "brier", "auroc"):
+            achieved.add_row(
+                name, _number(getattr(file.figures.before, name)), _number(getattr(file.figures.after, name))
+            )
+        yield achieved
+    if file.certificates or file.refused_certificates:
+        promised = Table("at most wrong", "kept with", "from confidence", "accepted", "why", box=None)
+        for one in file.certificates:
+            promised.add_row(
+                f"{one.target_error:.1%}", f"{one.confidence_level:.0%}", f"{one.threshold:.4f}",
+                f"{one.coverage:.1%}", f"{one.n_wrong} of {one.n_accepted} wrong; bound {one.bound:.2%}",
+            )  # fmt: skip
+        for refused in file.refused_certificates:
+            promised.add_row(f"{refused.target_error:.1%}", f"{refused.confidence_level:.0%}", "-", "-", refused.reason)
+        yield promised
+
+
+def in_words(taught: Taught, out: Path) -> Iterator[str]:
+    """The rest, a line each."""
+    file = taught.file
+    for sets in file.prediction_sets:
+        yield f"prediction sets at {sets.alpha}: {sets.mean_size:.2f} labels on average"
+    for one in taught.offered:
+        right = "" if one.accuracy is None else f", accuracy {one.accuracy:.3f}, NLL {one.nll:.3f} on the examples"
+        yield (
+            f"offered, not on: --label-free {one.name.replace('_', '-')} would change {one.changed:.1%} of the "
+            f"answers{right}"
+        )
+    yield from taught.notes
+    if not file.fills_confidence:
+        yield "without labelled documents nobody knows what a score is worth: `confidence` stays null"
+    yield f"written to {out}, for {file.setup.model} {file.setup.precision}, labels {file.setup.labels_sha}"
+
+
+def _number(value: float | None) -> str:
+    return "-" if value is None else f"{value:.4f}"

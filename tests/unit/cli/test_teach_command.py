@@ -1,0 +1,134 @@
+"""`python -m pinpoint teach`: what it takes, what it writes, and what it says of data that teaches nothing."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from pinpoint.cli import app
+from pinpoint.cli.question_file import read_question
+from pinpoint.cli.raw_scores import measure
+from pinpoint.decide.task_file import TaskFile
+from pinpoint.errors import PinpointError
+from pinpoint.serving import model
+from tests.fakes import FakeEngine
+
+LABELS = ["invoice", "receipt", "contract"]
+ROWS = [{"text": f"document {number} of a kind", "label": LABELS[number % 3]} for number in range(24)]
+
+
+@pytest.fixture
+def engine(monkeypatch: pytest.MonkeyPatch) -> FakeEngine:
+    fake = FakeEngine()
+    monkeypatch.setattr(model, "get_scorer", lambda settings: fake)
+    return fake
+
+
+@pytest.fixture
+def save(tmp_path: Path) -> Callable[[Any, str], Path]:
+    def write(content: Any, name: str = "data.jsonl") -> Path:
+        file = tmp_path / name
+        rows = content if isinstance(content, str) else "".join(json.dumps(row) + "\n" for row in content)
+        file.write_text(rows, encoding="utf-8")
+        return file
+
+    return write
+
+
+def run(data: Path, *words: str) -> Result:
+    return CliRunner().invoke(app, ["teach", str(data), "--out", str(data.with_name("task.json")), *words])
+
+
+def refused(result: Result) -> str:
+    assert result.exit_code == 1, result.output
+    (line,) = result.stderr.splitlines()
+    return line
+
+
+def test_it_writes_a_task_file_for_what_measured(engine: FakeEngine, save: Callable[..., Path]) -> None:
+    data = save(ROWS)
+    result = run(data, "--labels", ",".join(LABELS), "--target-error", "0.02", "--alpha", "0.2")
+    assert result.exit_code == 0, result.output
+    file = TaskFile.load(data.with_name("task.json"))
+    assert (file.labels, file.examples + file.held_out, file.setup.engine[-4:]) == (LABELS, 24, "cuda")
+    assert file.setup.labels_sha == engine.info(file.setup.labels_sha).labels_sha
+    assert [fit.name for fit in file.fits] == ["temperature", "offsets", "head"]
+    assert "114 held-out documents" in " ".join(result.stdout.split())
+    assert "offered, not on: --label-free batch" in result.stdout
+
+
+def test_scores_are_those_of_the_request_in_the_order_of_its_labels(engine: FakeEngine) -> None:
+    texts = [str(row["text"]) for row in ROWS[:3]]
+    [first, *_] = measure("kind", {"labels": LABELS}, texts, engine)
+    turned = measure(
+        "kind", {"labels": LABELS, "mask": ["invoice"], "prior": {"receipt": 1, "contract": 9}}, texts, engine
+    )
+    assert turned[0] == first
+    assert isinstance(first, list) and len(first) == 3 and len(set(first)) == 3
+
+
+def test_a_document_that_is_refused_is_left_out_with_its_count(engine: FakeEngine, save: Callable[..., Path]) -> None:
+    data = save([*ROWS, {"text": " ", "label": "invoice"}])
+    result = run(data, "--labels", ",".join(LABELS))
+    assert "1 documents were refused as empty_text" in result.stdout
+    assert TaskFile.load(data.with_name("task.json")).examples == 24
+
+
+def test_data_that_nothing_can_be_learned_from_is_refused_before_a_model_is_loaded(
+    monkeypatch: pytest.MonkeyPatch, save: Callable[..., Path]
+) -> None:
+    monkeypatch.setattr(model, "get_scorer", None)
+    labels = ("--labels", ",".join(LABELS))
+    odd = [{"text": "x", "label": "reciept"}, {"text": "y", "label": "lease"}, {"text": "z", "label": "reciept"}]
+    assert "unknown_label: 3 of 27" in refused(run(save([*ROWS, *odd]), *labels))
+    assert "'reciept' (2), 'lease' (1)" in refused(run(save([*ROWS, *odd]), *labels))
+    assert refused(run(save(ROWS[:9]), *labels)).startswith("too_few_documents")
+    assert refused(run(save([ROWS[0]] * 12), *labels)).startswith("one_class: all 12")
+    assert refused(run(save([*ROWS, {"text": "x"}]), *labels)).startswith("invalid_line: line 25")
+    assert refused(run(save([*ROWS, {"text": "x"}]), *labels, "--label-free", "batch")).startswith(
+        "invalid_line: 1 of 25"
+    )
+    assert refused(run(save(""), *labels)).startswith("invalid_line: there is no document")
+    assert refused(run(save(ROWS), *labels, "--target-error", "2")).startswith("out_of_range")
+    assert refused(run(save(ROWS))).startswith("missing_field")
+    assert refused(run(save(ROWS), "--labels", "invoice")).startswith("too_few_labels")
+
+
+def test_documents_without_labels_take_a_correction_alone(engine: FakeEngine, save: Callable[..., Path]) -> None:
+    data = save([{"text": row["text"]} for row in ROWS])
+    result = run(data, "--labels", ",".join(LABELS), "--label-free", "content-free")
+    assert result.exit_code == 0, result.output
+    assert "`confidence` stays null" in result.stdout
+    assert TaskFile.load(data.with_name("task.json")).fitted.offsets is not None
+
+
+QUESTIONS = {
+    "a list": ('["a", "b"]', "q.json", ("category", {"labels": ["a", "b"]})),
+    "the short form": ('{"labels": ["a", "b"], "mask": ["a"]}', "q.json",
+                       ("category", {"labels": ["a", "b"], "mask": ["a"]})),
+    "with a name": ('{"name": "kind", "labels": ["a", "b"]}', "q.json", ("kind", {"labels": ["a", "b"]})),
+    "tasks": ('{"tasks": {"kind": {"labels": ["a", "b"]}}}', "q.json", ("kind", {"labels": ["a", "b"]})),
+    "YAML": ("name: kind\nlabels:\n  - a\n  - {name: b, description: B}\n", "q.yaml",
+             ("kind", {"labels": ["a", {"name": "b", "description": "B"}]})),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("text", "name", "expected"), QUESTIONS.values(), ids=QUESTIONS)
+def test_a_question_is_read_as_it_stands_in_a_request(
+    save: Callable[..., Path], text: str, name: str, expected: tuple[str, dict[str, Any]]
+) -> None:
+    assert read_question(save(text, name), None, None) == expected
+    found, fields = read_question(save(text, name), None, "Read.")
+    assert (found, fields) == (expected[0], expected[1] | {"instructions": "Read."})
+
+
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [("{", "q.json"), ("a: [", "q.yaml"), ("3", "q.json"), ('{"tasks": {}}', "q.json"), ('{"name": 3}', "q.json")],
+)
+def test_what_is_no_question_is_refused(save: Callable[..., Path], text: str, name: str) -> None:
+    with pytest.raises(PinpointError, match=r"\(task\)$"):
+        read_question(save(text, name), None, None)

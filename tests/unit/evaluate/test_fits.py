@@ -1,0 +1,156 @@
+"""Fits: they find what is known to be off, their minimum is one, and what gains nothing is refused in words."""
+
+import numpy as np
+import pytest
+
+from pinpoint.decide.calibration import FLOOR
+from pinpoint.errors import RequestError
+from pinpoint.evaluate import fits
+from pinpoint.evaluate.examples import Examples, fold_rounds, held_out, make_examples
+from tests.reference.fits import objective
+from tests.unit.evaluate.synthetic import examples, measured
+
+OFFSETS = np.array([-1.0, -0.5, 0.5, 1.0])
+
+
+def test_a_known_temperature_is_found() -> None:
+    for temperature in (0.5, 2.0, 4.0):
+        assert fits.fit_temperature(examples(3000, 4, 1, temperature=temperature)).temperature == pytest.approx(
+            temperature, rel=0.1
+        )
+
+
+def test_known_offsets_are_found_beside_the_temperature() -> None:
+    fitted = fits.fit_offsets(examples(4000, 4, 2, temperature=2.0, offsets=OFFSETS))
+    assert fitted.temperature == pytest.approx(2.0, rel=0.1)
+    assert fitted.offsets - fitted.offsets.mean() == pytest.approx(OFFSETS, abs=0.15)
+
+
+def test_a_head_undoes_what_neither_temperature_nor_offsets_can() -> None:
+    """Label 1 is measured as what label 0 should be, and the other way round, in half of its size."""
+    log_probs, right = measured(3000, 3, 3)
+    mixed = log_probs.copy()
+    mixed[:, 0], mixed[:, 1] = log_probs[:, 1], log_probs[:, 0]
+    swapped = make_examples(mixed, right.tolist())
+    best = fits.nll(fits.log_softmax(log_probs), right).mean()
+    offsets = fits.nll(fits.fit_offsets(swapped).log_probs(swapped), right).mean()
+    head = fits.nll(fits.fit_head(swapped, spread=3.0).log_probs(swapped), right).mean()
+    assert offsets > best + 0.3
+    assert head < best + 0.05
+
+
+@pytest.mark.parametrize("head", [False, True])
+def test_a_fit_is_where_the_written_out_objective_is_least(head: bool) -> None:
+    some = examples(40, 3, 4, temperature=2.0)
+    fitted = fits.fit_head(some) if head else fits.fit_offsets(some)
+    length = float(np.sqrt((np.maximum(some.scores, -FLOOR) ** 2).sum(axis=1).mean()))
+    spreads = (fits.TEMPERATURE_SPREAD, fits.OFFSET_SPREAD, 1 / length)
+
+    def at(step: np.ndarray) -> float:
+        w = None if fitted.head is None else (fitted.head + step[4:].reshape(3, 3)).tolist()
+        return objective(
+            some.scores.tolist(), some.right.tolist(), fitted.temperature * np.exp(step[0]),
+            (fitted.offsets + step[1:4]).tolist(), w, spreads,
+        )  # fmt: skip
+
+    least = at(np.zeros(13))
+    for axis in range(13 if head else 4):
+        for sign in (-0.05, 0.05):
+            assert at(np.eye(13)[axis] * sign) > least
+
+
+def test_offsets_that_are_given_stay_below_a_temperature() -> None:
+    some = examples(10, 4, 5)
+    assert fits.fit_temperature(some, OFFSETS).offsets == pytest.approx(OFFSETS)
+
+
+def test_few_documents_that_are_all_right_do_not_make_it_certain() -> None:
+    log_probs = np.log([[0.7, 0.2, 0.1]] * 10)
+    assert fits.fit_temperature(make_examples(log_probs, [0] * 10)).temperature > 0.4
+
+
+def test_choosing_keeps_what_gains_and_says_what_does_not() -> None:
+    chosen = fits.choose(examples(300, 4, 6, temperature=3.0, offsets=OFFSETS))
+    by_name = {one.name: one for one in chosen.tried}
+    assert by_name["temperature"].kept and by_name["offsets"].kept and not by_name["head"].kept
+    assert chosen.parameters.temperature == pytest.approx(3.0, rel=0.3)
+    assert "gains" in by_name["head"].reason
+
+
+@pytest.mark.parametrize(
+    ("count", "refused"),
+    [
+        (12, {"offsets": "needs 20 examples, there are 12", "head": "needs 50 examples, there are 12"}),
+        (30, {"head": "needs 50 examples, there are 30"}),
+    ],
+)
+def test_a_fit_without_enough_examples_is_not_tried(count: int, refused: dict[str, str]) -> None:
+    tried = fits.choose(examples(count, 4, 7)).tried
+    assert {one.name: one.reason for one in tried if one.p_value is None} == refused
+
+
+def test_a_head_needs_five_of_every_label_and_not_too_many_labels() -> None:
+    log_probs, right = measured(60, 4, 8)
+    right[right == 3] = 0
+    head = fits.choose(make_examples(log_probs, right.tolist())).tried[-1]
+    assert not head.kept and head.reason == "needs 5 examples of every label; 1 of 4 have fewer"
+    wide = np.zeros((60, 257))
+    assert "at most 256 labels" in fits.choose(make_examples(wide, [0, 1] * 30)).tried[-1].reason
+
+
+def test_of_scores_that_are_right_hardly_any_fit_is_kept() -> None:
+    """Under the null: a test at 5 % for each of two fits."""
+    kept = sum(any(one.kept for one in fits.choose(examples(40, 3, 100 + draw)).tried) for draw in range(25))
+    assert kept <= 5  # more come with 3 % where one in ten is kept
+
+
+def test_folds_keep_near_duplicates_together_and_labels_apart() -> None:
+    log_probs, right = measured(100, 4, 9)
+    groups = np.arange(100) // 2
+    some = make_examples(log_probs, right.tolist(), groups.tolist())
+    for fold in fold_rounds(some):
+        assert len(set(zip(groups.tolist(), fold.tolist(), strict=True))) == 50
+        assert np.bincount(fold).min() >= 8
+    rounds = [fold.tolist() for fold in fold_rounds(some)]
+    assert len(rounds) == 2 and rounds[0] != rounds[1]
+    assert rounds == [fold.tolist() for fold in fold_rounds(some)]
+
+
+@pytest.mark.parametrize(("count", "least"), [(100, 60), (60, 50), (11, 1), (300, 230)])
+def test_what_is_held_out_shares_no_group_with_the_rest(count: int, least: int) -> None:
+    log_probs, right = measured(count, 3, 10)
+    groups = np.random.default_rng(0).integers(0, count // 2, count)
+    some = make_examples(log_probs, right.tolist(), groups.tolist())
+    fitting, judging = held_out(some, least)
+    assert not set(groups[fitting]) & set(groups[judging])
+    assert sorted([*fitting, *judging]) == list(range(count))
+    assert least <= len(judging) <= least + max(np.bincount(groups)) + 1
+    assert len(fitting) > 0
+
+
+def test_near_duplicates_weigh_as_one_when_a_gain_is_tested() -> None:
+    some = examples(20, 3, 11)
+    before = np.log(np.full((20, 3), 1 / 3))
+    noisy = np.random.default_rng(1).normal(0.4, 1.0, (20, 1)) * np.eye(3)[some.right] + before
+    copies = np.tile(np.arange(20), 20)
+    copied = Examples(some.scores[copies], some.right[copies], copies, some.log_prior)
+    once = fits.compare("offsets", some, before, noisy)
+    many = fits.compare("offsets", copied, before[copies], noisy[copies])
+    assert many.p_value == pytest.approx(once.p_value)
+    assert fits.compare("head", some, before, noisy, choices=3).p_value == pytest.approx(
+        min(1.0, 3 * (once.p_value or 0))
+    )
+
+
+def test_an_example_of_a_masked_label_is_refused_with_its_count() -> None:
+    log_probs, _ = measured(4, 3, 12)
+    kept = make_examples(log_probs, [0, 2, 2, 0], mask=[1], prior=[1.0, 1.0, 2.0])
+    assert kept.right.tolist() == [0, 1, 1, 0]
+    assert kept.log_prior.tolist() == [0.0, np.log(2.0)]
+    with pytest.raises(RequestError, match="unknown_label: 2 of 4"):
+        make_examples(log_probs, [0, 2, 2, 0], mask=[2])
+
+
+def test_what_a_model_rules_out_costs_a_number() -> None:
+    some = make_examples(np.array([[0.0, -np.inf], [-np.inf, -np.inf]]), [1, 0])
+    assert fits.nll(fits.unchanged(2).log_probs(some), some.right) == pytest.approx([50.0, np.log(2)])
