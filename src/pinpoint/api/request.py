@@ -43,6 +43,7 @@ class Options:
     threshold: float | None = None
     long_document: Literal["pages", "head_tail", "error"] = "head_tail"
     explain: bool = False
+    evidence: bool = False
     deterministic: bool = False
     return_raw: bool = False
     split: bool = False
@@ -137,6 +138,8 @@ def _parse_job(raw: dict[str, object], limits: Limits) -> Request:
     refuse_nothing(documents)
     tasks, warnings = _tasks(fields, limits)
     options = _options(fields.options)
+    if options.evidence:
+        _refuse_evidence(options, tasks)
     if options.explain and (options.long_document == "pages" or options.second_reading):
         raise RequestError(
             "conflicting_fields",
@@ -145,6 +148,24 @@ def _parse_job(raw: dict[str, object], limits: Limits) -> Request:
             "options.explain",
         )
     return Request(documents=documents, tasks=tasks, options=options, warnings=tuple(warnings))
+
+
+def _refuse_evidence(options: Options, tasks: tuple[Task, ...]) -> None:
+    """Refuse evidence where there is no one answer for it to move."""
+    for task in tasks:
+        if task.multi_label and task.kind == "choice":
+            raise RequestError(
+                "conflicting_fields",
+                "evidence is for one answer, and with `multi_label` each label has its own; ask those that matter as "
+                "tasks of the type 'yes_no', or leave this out",
+                "options.explain",
+            )
+    if options.page_vote != "sum":
+        raise RequestError(
+            "conflicting_fields",
+            "a vote of pages has no log-odds to lose; leave this out, or `explain`: 'evidence'",
+            "options.page_vote",
+        )
 
 
 def _refuse_conflicts(raw: dict[str, object]) -> None:
@@ -210,7 +231,9 @@ def _tasks(fields: JobFields, limits: Limits) -> tuple[tuple[Task, ...], list[st
 
 def _options(fields: OptionFields) -> Options:
     """The options; what is said of pages is said of a document that is read page by page."""
-    options = Options(**fields.model_dump())
+    given = fields.model_dump()
+    explain = given.pop("explain")
+    options = Options(**given, explain=explain in (True, "text"), evidence=explain == "evidence")
     if options.split:
         if "long_document" in fields.model_fields_set and options.long_document != "pages":
             raise RequestError(

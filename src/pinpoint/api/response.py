@@ -49,12 +49,33 @@ class Promise:
 
 
 @dataclass(frozen=True, slots=True)
+class Evidence:
+    """Characters of the document, and the log-odds that the answer lost without them; below zero it gained.
+
+    They run from `start` on `page` to `end` on `end_page`, pages from 0, and count in the pages' clean text.
+    """
+
+    page: int
+    start: int
+    end_page: int
+    end: int
+    change: float
+
+    def to_wire(self) -> dict[str, object]:
+        """Return one member of an answer's `evidence`; `end_page` is there where it is another one."""
+        wire: dict[str, object] = {"page": self.page, "start": self.start, "end": self.end}
+        if self.end_page != self.page:
+            wire["end_page"] = self.end_page
+        return {**wire, "change": round(self.change, SCORE_DECIMALS)}
+
+
+@dataclass(frozen=True, slots=True)
 class Answer:
     """The answer to one task about one document; `labels`, `scores` and `log_probs` are parallel, best first.
 
     `label` is None when the decision is to abstain. `log_probs`, kept for `return_raw`, are what the engine measured,
     before prior and calibration (log-odds of yes with multi_label). `bounded_labels` says how many scores are upper
-    bounds that round to zero; `explanation` and `pages` are there where they were asked for.
+    bounds that round to zero; `explanation`, `pages` and `evidence` are there where they were asked for.
 
     `calibration` names the task file that made the scores. `certified` is there where an error rate was asked for, with
     the promise that covers it, where there is one, and why the answer is not covered, where it is not.
@@ -88,6 +109,7 @@ class Answer:
     certified_why: str | None = None
     certificate: Promise | None = None
     prediction_set: tuple[str, ...] | None = None
+    evidence: tuple[Evidence, ...] | None = None
 
     def to_wire(self) -> dict[str, object]:
         """Return the value of one member of `answers`; those behind `reasons` are there where they say something."""
@@ -125,6 +147,8 @@ class Answer:
             wire["distribution"] = round_scores(self.distribution)
         if self.pages:
             wire["pages"] = [page.to_wire() for page in self.pages]
+        if self.evidence is not None:
+            wire["evidence"] = [one.to_wire() for one in self.evidence]
         return wire
 
 

@@ -40,6 +40,15 @@ def _flag_or_name(value: object) -> str | None:
 Other = Annotated[str | None, BeforeValidator(_flag_or_name)]
 
 
+def _explain(value: object) -> object:
+    """What may be asked to be explained, and how; one error in place of one for each type that it may have."""
+    if not isinstance(value, bool | str):
+        raise PydanticCustomError("explain_type", "not an explanation")
+    if isinstance(value, str) and value not in ("text", "evidence"):
+        raise PydanticCustomError("literal_error", "not one", {"expected": "true, false, 'text' or 'evidence'"})
+    return value
+
+
 class WireModel(BaseModel):
     """No coercion, no unknown fields, no change afterwards."""
 
@@ -119,7 +128,7 @@ class OptionFields(WireModel):
     top_k: Annotated[int, Field(ge=1)] | None = None
     threshold: Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)] | None = None
     long_document: Literal["pages", "head_tail", "error"] = "head_tail"
-    explain: bool = False
+    explain: Annotated[bool | str, BeforeValidator(_explain)] = False
     deterministic: bool = False
     return_raw: bool = False
     split: bool = False
@@ -197,6 +206,7 @@ EXPECTED = {
     "dict_type": "an object",
     "model_type": "an object",
     "label_type": "a string or an object",
+    "explain_type": "true, false, 'text' or 'evidence'",
     "objects_type": "an object or a list of objects",
     "option_type": "a string or a boolean",
     "content_type": "a string, an object or a list",

@@ -71,10 +71,10 @@ def _of_parts(
     """The vote of the parts, or their sum; of what is no choice among labels, the evidence is summed in any case."""
     votes = options.page_vote != "sum" and len(parts) > 1
     if not votes or task.multi_label or task.kind != "choice":
-        return task_answer(task, options, _weighted(parts, weights), taught)
+        return task_answer(task, options, weighted(parts, weights), taught)
     whole = replace(options, top_k=None, threshold=None)
     shown = [task_answer(task, whole, part) for part in parts]
-    return combined(task, options, shown, weights, task_answer(task, whole, _weighted(parts, weights)))
+    return combined(task, options, shown, weights, task_answer(task, whole, weighted(parts, weights)))
 
 
 def task_answer(task: Task, options: Options, scores: Sequence[Scores], taught: Taught | None = None) -> Answer:
@@ -97,7 +97,7 @@ class _Summed:
     bounded: frozenset[int]
 
 
-def _weighted(parts: Sequence[Sequence[Scores]], weights: Sequence[float]) -> list[Scores]:
+def weighted(parts: Sequence[Sequence[Scores]], weights: Sequence[float]) -> list[Scores]:
     """The parts' log-probabilities, weighted by their tokens and summed; a single part stays as it is."""
     if len(parts) == 1:
         return list(parts[0])

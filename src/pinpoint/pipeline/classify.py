@@ -14,18 +14,29 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from pinpoint.api.request import Options, Request
-from pinpoint.api.response import DocumentFailure, DocumentInput, DocumentResult, Response, Segment, Timing, Usage
+from pinpoint.api.response import (
+    Answer,
+    DocumentFailure,
+    DocumentInput,
+    DocumentResult,
+    Response,
+    Segment,
+    Timing,
+    Usage,
+)
 from pinpoint.decide.trust import NO_TASK_FILE, Standing, Taught
 from pinpoint.documents.visible import counted
 from pinpoint.engine.readings import Memory
 from pinpoint.errors import OutOfMemory
 from pinpoint.pipeline.answers import document_answer, questions
+from pinpoint.pipeline.evidence import NO_EVIDENCE_OF_CUT, by_page, by_passage
 from pinpoint.pipeline.fair_queue import FairQueue, Lane
-from pinpoint.pipeline.own_tokens import own_tokens, owned_tokens
+from pinpoint.pipeline.own_tokens import laid_tokens, own_tokens, owned_tokens
 from pinpoint.pipeline.packets import BOUNDARY, cut_of, of_pages
 from pinpoint.pipeline.passes import Engine, Measured, Outcome, PassFigures, measure
 from pinpoint.pipeline.preparation import Preparation, Reading
 from pinpoint.pipeline.second_reading import AGAIN, again, both
+from pinpoint.prompting.long_document import Fitted
 from pinpoint.prompting.taxonomy import Task, labels_sha
 
 
@@ -166,6 +177,8 @@ class Work:
 
     def _own_tokens(self) -> int:
         answered = [index for index, result in enumerate(self._results) if isinstance(result, DocumentResult)]
+        if self.request.options.evidence:
+            return laid_tokens(self._preparation.units(), answered)
         return own_tokens(self._preparation, self._preparation.tasks, self._engine.prompts, answered)
 
     def _memory(self, passes: Sequence[PassFigures]) -> Memory:
@@ -199,18 +212,18 @@ class Work:
         if failure is not None:
             return DocumentFailure(document.id, failure)
         measured = [one for one in outcomes if isinstance(one, Measured)]
-        own, start = dict[str, list[Measured]](), 0
+        own, without, start = dict[str, list[Measured]](), dict[str, list[Measured]](), 0
         for task in self._preparation.tasks:
             end = start + len(reading.fitted[task.name].parts) * questions(task)
             own[task.name] = measured[start:end]
-            start = end
+            start = end + len(reading.left_out_of(task).parts) * questions(task)
+            without[task.name] = measured[end:start]
         for task in self.request.tasks:
             if again(task, options) is not None:
-                own[task.name] = both(own[task.name], own[AGAIN + task.name])
+                for readings in (own, without):
+                    readings[task.name] = both(readings[task.name], readings[AGAIN + task.name])
         answers = {
-            task.name: document_answer(
-                task, options, reading.fitted[task.name], own[task.name], self._found.get(task.name, NO_TASK_FILE)
-            )
+            task.name: self._answer(task, reading, reading.fitted[task.name], own[task.name], without[task.name])
             for task in self.request.tasks
         }
         most_cut = max(reading.fitted.values(), key=lambda fitted: fitted.dropped)
@@ -219,6 +232,8 @@ class Work:
             behind = counted(len(document.pages) - options.first_pages, "page")
             warnings.append(f"{behind} behind the first {options.first_pages} not read")
         segments, boundaries = self._segments(reading, own) if options.split else ((), ())
+        if most_cut.dropped and options.evidence:
+            warnings.append(NO_EVIDENCE_OF_CUT)
         if most_cut.dropped:
             warnings.append(f"the document was cut: {most_cut.dropped} tokens from its middle were not read")
         return DocumentResult(
@@ -231,6 +246,20 @@ class Work:
             segments=segments,
             boundaries=boundaries,
         )
+
+    def _answer(
+        self, task: Task, reading: Reading, fitted: Fitted, measured: Sequence[Measured],
+        without: Sequence[Measured] = (),
+    ) -> Answer:  # fmt: skip
+        """The answer to a task about the fitted parts, with what moved it where that is wanted."""
+        options = self.request.options
+        answer = document_answer(task, options, fitted, measured, self._found.get(task.name, NO_TASK_FILE))
+        if not options.evidence:
+            return answer
+        if options.long_document == "pages":
+            return by_page(task, answer, fitted, measured, reading.document.pages)
+        left_out = reading.left_out_of(task)
+        return by_passage(task, answer, measured[0].scores, left_out, [one.scores for one in without])
 
     def _segments(
         self, reading: Reading, own: dict[str, list[Measured]]
@@ -247,10 +276,9 @@ class Work:
         found = list[Segment]()
         for start, end in zip(starts, [*(start - 1 for start in starts[1:]), last], strict=True):
             answers = {
-                one.name: document_answer(
-                    one, options,
+                one.name: self._answer(
+                    one, reading,
                     *of_pages(fitted[one.name], own[one.name], questions(one), range(start, end + 1)),
-                    self._found.get(one.name, NO_TASK_FILE),
                 )
                 for one in tasks
             }  # fmt: skip

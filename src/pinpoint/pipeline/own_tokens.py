@@ -9,10 +9,10 @@ told: `owned_tokens`.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 from functools import cache
 
-from pinpoint.pipeline.passes import Measured
+from pinpoint.pipeline.passes import Measured, Unit
 from pinpoint.pipeline.preparation import Preparation, Reading
 from pinpoint.prompting.prompts import PromptBuilder
 from pinpoint.prompting.taxonomy import Task
@@ -32,6 +32,28 @@ def owned_tokens(measured: Iterable[Measured]) -> tuple[int, int]:
                 found += beginning.tokens if beginning.found else 0
                 kept += beginning.tokens if beginning.kept else 0
     return found, kept
+
+
+def laid_tokens(units: Iterable[Unit], answered: Container[int]) -> int:
+    """Tokens of the forest of the units about these documents, laid one after the other and forgotten.
+
+    The same number as `own_tokens` counts, for prompts that share more than that knows: documents without a passage.
+    A span is known by a digest of its tokens and its parent's number.
+    """
+    known: dict[tuple[int, int, int], int] = {}
+    total = 0
+    for unit in units:
+        if unit.document not in answered:
+            continue
+        parent = 0
+        for tokens in unit.prompt.path:
+            key = (parent, len(tokens), hash(tokens))
+            if key not in known:
+                known[key] = len(known) + 1
+                total += len(tokens)
+            parent = known[key]
+        total += len(unit.prompt.trie.tokens)
+    return total
 
 
 def own_tokens(preparation: Preparation, tasks: Sequence[Task], prompts: PromptBuilder, answered: Iterable[int]) -> int:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Generator, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 
 from pinpoint.api.request import Options, Request
@@ -18,6 +18,7 @@ from pinpoint.decide.trust import Taught
 from pinpoint.documents.text import Document, File, RejectedDocument
 from pinpoint.errors import DocumentError, RequestError
 from pinpoint.pipeline.answers import questions, task_answer
+from pinpoint.pipeline.evidence import LeftOut, Passage, common, passages
 from pinpoint.pipeline.packets import BOUNDARY, joints
 from pinpoint.pipeline.passes import Engine, Followed, Scores, Unit
 from pinpoint.pipeline.second_reading import AGAIN, again
@@ -36,10 +37,15 @@ MAX_UNITS = 1_000_000
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """A document as the model reads it, by the name of the task."""
+    """A document as the model reads it, and what it reads without a passage of it, by the name of the task."""
 
     document: Document
     fitted: dict[str, Fitted]
+    left_out: dict[str, LeftOut] = field(default_factory=dict)
+
+    def left_out_of(self, task: Task) -> LeftOut:
+        """The readings without a passage that a task asks for; there are none where no evidence is wanted."""
+        return self.left_out.get(task.name, LeftOut())
 
 
 class Preparation:
@@ -80,15 +86,21 @@ class Preparation:
         return False
 
     def units(self) -> Iterator[Unit]:
-        """All units, by document, task, part and question; laid one at a time, as they are asked for."""
+        """All units, by document, task, part and question; laid one at a time, as they are asked for.
+
+        Behind a document's parts are its readings without a passage.
+        """
         for document, outcome in enumerate(self.outcomes):
             if not isinstance(outcome, Reading):
                 continue
             for task in self.tasks:
                 best, explained = self._exact_best(task), self._explained(task)
-                for tokens in outcome.fitted[task.name].parts:
+                left_out = outcome.left_out_of(task)
+                whole = [(tokens, left_out.cuts()) for tokens in outcome.fitted[task.name].parts]
+                readings = zip(left_out.parts, map(left_out.cuts, left_out.shared), strict=True)
+                for tokens, cuts in (*whole, *readings):
                     for prompt in self._engine.prompts.ask(
-                        task, self.questions[task.name], tokens, self._request.cache_key
+                        task, self.questions[task.name], tokens, self._request.cache_key, cuts
                     ):
                         yield Unit(prompt, document, best, explained)
 
@@ -101,9 +113,10 @@ class Preparation:
             around = sum(lengths) + len(lengths) * (prompts.row_overhead(asking) - max(lengths))
             for index, outcome in enumerate(self.outcomes):
                 if isinstance(outcome, Reading):
-                    fitted = outcome.fitted[task.name]
-                    units[index] += len(fitted.parts) * len(lengths)
-                    asked += len(fitted.parts) * around + fitted.tokens * len(lengths)
+                    fitted, left_out = outcome.fitted[task.name], outcome.left_out_of(task)
+                    parts = len(fitted.parts) + len(left_out.parts)
+                    units[index] += parts * len(lengths)
+                    asked += parts * around + (fitted.tokens + left_out.tokens) * len(lengths)
         return units, asked
 
     def _prepare(self) -> Iterator[int]:
@@ -119,7 +132,10 @@ class Preparation:
             outcome = yield from self._read(document)
             self.outcomes.append(outcome)
             if isinstance(outcome, Reading):
-                units += sum(len(outcome.fitted[task.name].parts) * questions(task) for task in self.tasks)
+                units += sum(
+                    (len(outcome.fitted[task.name].parts) + len(outcome.left_out_of(task).parts)) * questions(task)
+                    for task in self.tasks
+                )
                 self._refuse_too_many(units)
 
     def _read_task(self, task: Task) -> Iterator[int]:
@@ -138,10 +154,8 @@ class Preparation:
             return DocumentFailure(document.id, document.error)
         options = self._request.options
         in_pages = options.long_document == "pages"
-        shown = _shown_pages(document, options)
-        texts = (
-            shown if in_pages else (PAGE_BREAK.join(page for page in shown if page or not options.ignore_blank_pages),)
-        )
+        shown = _shown_pages(document.pages, options)
+        texts = shown if in_pages else (_joined(shown, options),)
         pages, most_tokens = list[Sequence[int]](), max(self._rooms.values())
         for text in texts:
             page: Sequence[int] = ()
@@ -161,7 +175,35 @@ class Preparation:
         fitted = {name: fits[room] for name, room in self._rooms.items()}
         if options.split:
             fitted[BOUNDARY.name] = yield from self._joints(shown)
-        return Reading(document, fitted)
+        left_out = dict[str, LeftOut]()
+        if options.evidence and not in_pages:
+            left_out = yield from self._left_out(document.pages, fitted)
+        return Reading(document, fitted, left_out)
+
+    def _left_out(self, pages: Sequence[str], fitted: dict[str, Fitted]) -> Generator[int, None, dict[str, LeftOut]]:
+        """What is read without each passage; nothing of a document that was cut, where others would move up."""
+        prompts, options = self._engine.prompts, self._request.options
+        encoded = dict[Passage, tuple[int, ...]]()  # of all tasks: they may leave out the same
+        left_out, shown = dict[str, LeftOut](), _shown_pages(pages, options)
+        for task in self._request.tasks:
+            whole = fitted[task.name]
+            if whole.dropped:
+                continue
+            fenced = prompts.fenced(whole.parts[0])
+            found, parts = list[Passage](), list[tuple[int, ...]]()
+            for passage in passages(shown, whole.tokens, task, self.questions[task.name][0], prompts):
+                if passage not in encoded:
+                    text = _joined(_shown_pages(passage.left_out(pages), options), options)
+                    encoded[passage] = as_tuple((yield from prompts.document_steps(text, self._rooms[task.name])))
+                    yield 1
+                if encoded[passage]:
+                    found.append(passage)
+                    parts.append(encoded[passage])
+            shared = tuple(common(fenced, prompts.fenced(part)) for part in parts)
+            left_out[task.name] = LeftOut(tuple(found), tuple(parts), shared)
+            if task.name in self._again:  # of the same, so that both have read it
+                left_out[self._again[task.name].name] = left_out[task.name]
+        return left_out
 
     def _joints(self, pages: Sequence[str]) -> Generator[int, None, Fitted]:
         """What is asked about where pages join."""
@@ -195,10 +237,13 @@ class Preparation:
 
         A prior can lift any label, and so can a task file; without the masked ones the others are the whole, and with
         pages a label's log-probabilities are summed: there every one counts. So it does for the expected level of a
-        score, and for what the order of the labels moves. Otherwise the margin needs two.
+        score, for what the order of the labels moves, and for evidence, which looks at the same label in every reading.
+        Otherwise the margin needs two.
         """
         options = self._request.options
         if options.deterministic or options.return_raw or options.long_document == "pages" or options.second_reading:
+            return None
+        if options.evidence:
             return None
         if task.prior or task.mask or task.kind == "score" or task.name in self._taught:
             return None
@@ -221,9 +266,14 @@ class _Explained:
         return None if place is None else (None, choice_in_words(self.task, place, self.version))
 
 
-def _shown_pages(document: Document, options: Options) -> Sequence[str]:
+def _joined(pages: Sequence[str], options: Options) -> str:
+    """Pages that are read as one text."""
+    return PAGE_BREAK.join(page for page in pages if page or not options.ignore_blank_pages)
+
+
+def _shown_pages(pages: Sequence[str], options: Options) -> Sequence[str]:
     """The pages that are to be read, each in its place; what is not read of them is empty."""
-    pages = document.pages if options.first_pages is None else document.pages[: options.first_pages]
+    pages = pages if options.first_pages is None else pages[: options.first_pages]
     if options.ignore_blank_pages:
         said = [page if sum(map(str.isalnum, page)) >= BLANK_CHARS else "" for page in pages]
         # Where all of them are, it is for the others to say so.

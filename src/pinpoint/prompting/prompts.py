@@ -13,6 +13,7 @@ import sys
 from array import array
 from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 from pinpoint.prompting import template
 from pinpoint.prompting.byte_cache import ByteCache
@@ -127,18 +128,26 @@ class PromptBuilder:
         return list(self.ask(task, self.questions(task), document))
 
     def ask(
-        self, task: Task, questions: Sequence[Question], document: Sequence[int], owner: str = ""
+        self,
+        task: Task,
+        questions: Sequence[Question],
+        document: Sequence[int],
+        owner: str = "",
+        cuts: Sequence[int] = (),
     ) -> Iterator[Prompt]:
         """The prompts of `lay` for questions that are encoded, each laid when it is asked for.
 
-        `owner` is whose their beginnings are, in a pass and in the prefix store.
+        `owner` is whose their beginnings are, in a pass and in the prefix store. `cuts` are places among the tokens of
+        the fenced document, ascending: what stands before each is a span that other documents may share.
         """
-        fenced = self.fenced(document)
+        *beginning, end = _cut(self.fenced(document), cuts)
         for question in questions:
             if self.document_first(task, question, len(document)):
-                path, shared = (self._root, fenced, question.tokens + self._ending), (True, False, False)
+                path = (self._root, *beginning, end, question.tokens + self._ending)
+                shared = (True, *(False for _ in path[1:]))
             else:
-                path, shared = (self._root, question.tokens, fenced + self._ending), (True, True, False)
+                path = (self._root, question.tokens, *beginning, end + self._ending)
+                shared = (True, True, *(False for _ in path[2:]))
             yield Prompt(path, shared, question.trie, owner)
 
     def document_first(self, task: Task, question: Question, document_tokens: int) -> bool:
@@ -287,6 +296,12 @@ class _Front:
             self._tokens, self._end = tuple(whole[: len(whole) - len(rest)]), end
             return self._tokens, tuple(rest)
         return (tuple(whole),)
+
+
+def _cut(tokens: tuple[int, ...], cuts: Sequence[int]) -> list[tuple[int, ...]]:
+    """The tokens in runs that end at the cuts within them."""
+    within = [0, *(cut for cut in cuts if 0 < cut < len(tokens)), len(tokens)]
+    return [tokens] if len(within) == 2 else [tokens[start:end] for start, end in pairwise(within)]
 
 
 def _ours(encoder: PromptEncoder, text: str) -> tuple[tuple[int, ...], ...]:

@@ -279,6 +279,24 @@ REFUSED: dict[str, tuple[object, str, str]] = {
         "options.explain",
     ),
     "second_reading is a number": (options(second_reading=1), "wrong_type", "options.second_reading"),
+    "explain 1": (options(explain=1), "wrong_type", "options.explain"),
+    "explain null": (options(explain=None), "wrong_type", "options.explain"),
+    "explain unknown": (options(explain=CANARY), "out_of_range", "options.explain"),
+    "evidence of flags": (
+        {**labels("a", "b"), "multi_label": True, "options": {"explain": "evidence"}},
+        "conflicting_fields",
+        "options.explain",
+    ),
+    "evidence of a vote": (
+        options(explain="evidence", long_document="pages", page_vote="majority"),
+        "conflicting_fields",
+        "options.page_vote",
+    ),
+    "explain text over pages": (
+        options(explain="text", long_document="pages"),
+        "conflicting_fields",
+        "options.explain",
+    ),
     "explain over pages": (options(explain=True, long_document="pages"), "conflicting_fields", "options.explain"),
 }
 

@@ -122,6 +122,15 @@ def test_options() -> None:
     assert parse_request({"text": "a", "labels": LABELS, "options": {}}).options == Options()
 
 
+@pytest.mark.parametrize(
+    ("value", "text", "evidence"),
+    [(False, False, False), (True, True, False), ("text", True, False), ("evidence", False, True)],
+)
+def test_what_is_explained_and_how(value: bool | str, text: bool, evidence: bool) -> None:
+    options = parse_request({"text": "a", "labels": LABELS, "options": {"explain": value}}).options
+    assert (options.explain, options.evidence) == (text, evidence)
+
+
 def test_look_alike_labels_are_warned_of_by_place() -> None:
     raw = {"text": "a", "tasks": {"q": {"labels": ["x", "p\u0430yp\u0430l", "paypal"]}}}
     (warning,) = parse_request(raw).warnings

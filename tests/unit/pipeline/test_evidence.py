@@ -1,0 +1,151 @@
+"""What moved an answer, on an engine whose scores are hashes of all of a prompt's tokens: any that differs shows."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pinpoint.api.request import Options, Request
+from pinpoint.api.response import DocumentResult, Response
+from pinpoint.pipeline.classify import classify
+from pinpoint.pipeline.evidence import MOST_PASSAGES, MOST_TIMES, MOST_TOLD, NO_EVIDENCE_OF_CUT, passages
+from pinpoint.pipeline.preparation import Preparation
+from pinpoint.prompting.span_tree import Forest
+from pinpoint.prompting.taxonomy import Label, Task
+from tests.fakes import FakeEngine
+from tests.reference import evidence as twin
+from tests.requests_of import CHOICE, PROMPTS, TONE, answered, document, request
+
+PRIOR = replace(CHOICE, name="prior", prior={label.id: 1.0 + n for n, label in enumerate(CHOICE.labels)})
+YES = Task("paid", (Label("paid", "The invoice is paid."),), multi_label=True, kind="yes_no")
+SCORE = Task("mood", tuple(Label(name, name) for name in ("bad", "fair", "good")), kind="score")
+
+OPTIONS: list[dict[str, Any]] = [
+    {},
+    {"ignore_blank_pages": True},
+    {"first_pages": 2},
+    {"long_document": "pages"},
+    {"second_reading": True},
+]
+paragraph = st.sampled_from(["Dear customer.", "Total due: 99.50 EUR", "x", "-- 3 --", "Invoice no. 4711\nof March"])
+pages_of = st.lists(st.lists(paragraph, min_size=0, max_size=6).map("\n\n".join), min_size=1, max_size=3)
+
+
+def ask(request: Request) -> Response:
+    return classify(request, FakeEngine())[0]
+
+
+@given(
+    pages_of.filter(lambda pages: any(page.strip() for page in pages)),
+    st.lists(st.sampled_from([CHOICE, TONE, PRIOR, YES, SCORE]), min_size=1, max_size=3, unique_by=lambda t: t.name),
+    st.sampled_from(
+        [{}, {"ignore_blank_pages": True}, {"first_pages": 2}, {"long_document": "pages"}, {"second_reading": True}]
+    ),
+)
+def test_a_change_is_that_of_a_job_without_the_passage(pages: list[str], tasks: list[Task], more: Any) -> None:
+    if "first_pages" in more and not any(page.strip() for page in pages[:2]):
+        return
+    asked = Request((document(*pages),), tuple(tasks), Options(evidence=True, **more))
+    for said, is_ in twin.changes(asked, ask(asked), ask):
+        assert said == pytest.approx(is_, abs=1e-9)
+
+
+def test_evidence_is_told_strongest_first_and_of_the_whole_document() -> None:
+    text = "\n\n".join(f"Paragraph {n} says something of its own." for n in range(8))
+    (result,) = ask(request(text, tasks=(CHOICE,), evidence=True)).results
+    assert isinstance(result, DocumentResult)
+    found = result.answers["category"].evidence
+    assert found
+    assert [abs(one.change) for one in found] == sorted((abs(one.change) for one in found), reverse=True)
+    runs = sorted((one.start, one.end) for one in found)
+    assert [start for start, _ in runs] == [0, *(end for _, end in runs[:-1])] and runs[-1][1] == len(text)
+    assert list(found[0].to_wire()) == ["page", "start", "end", "change"]
+
+
+def test_the_answer_itself_is_the_one_without_evidence() -> None:
+    text = "\n\n".join(f"Paragraph {n}." for n in range(8))
+    with_it, without = (answered(ask(request(text, tasks=(CHOICE, TONE), evidence=e))) for e in (True, False))
+    for name, answer in with_it[0].items():
+        assert replace(answer, evidence=None) == without[0][name]
+
+
+@given(st.lists(st.lists(paragraph, min_size=1, max_size=6).map("\n\n".join), min_size=1, max_size=4), st.booleans())
+def test_usage_counts_every_reading_and_what_they_share(texts: list[str], both: bool) -> None:
+    asked = request(*texts, tasks=(CHOICE, TONE) if both else (CHOICE,), evidence=True)
+    engine = FakeEngine()
+    preparation = Preparation(asked, engine)
+    preparation.advance()
+    forest, units = Forest(), list(preparation.units())
+    for unit in units:
+        unit.prompt.add_to(forest)
+    counts, tokens = preparation.count()
+    assert sum(counts) == len(units) and tokens == sum(unit.asked_tokens for unit in units)
+    usage = classify(asked, engine)[0].usage
+    assert usage.prompt_tokens == tokens and usage.cached_tokens == tokens - forest.total_tokens
+
+
+@given(st.lists(st.integers(1, 60), min_size=1, max_size=40), st.sampled_from([CHOICE, TONE, YES, SCORE]))
+def test_readings_cost_no_more_than_they_may(lengths: list[int], task: Task) -> None:
+    text = "\n\n".join("word " * length for length in lengths)
+    tokens, question = PROMPTS.document(text), PROMPTS.questions(task)[0]
+    found = passages([text], len(tokens), task, question, PROMPTS)
+    runs = [run for passage in found for run in passage.runs]
+    assert len(found) <= MOST_PASSAGES and [run.start for run in runs] == sorted(run.start for run in runs)
+    if len(lengths) == 1:
+        assert found == ()
+    if len(found) > 2:
+        forest = Forest()
+        engine = FakeEngine()
+        preparation = Preparation(request(text, tasks=(task,), evidence=True), engine)
+        preparation.advance()
+        first, *rest = list(preparation.units())
+        first.prompt.add_to(forest)
+        whole = forest.total_tokens
+        for unit in rest:
+            unit.prompt.add_to(forest)
+        # Tokens are told from characters, and what is not cut at a token's edge is laid again.
+        assert forest.total_tokens - whole <= MOST_TIMES * whole * 1.15 + 10 * len(rest)
+
+
+def test_no_more_is_told_than_can_be_read() -> None:
+    pages = tuple(f"Page {n} of many, with words." for n in range(30))
+    (result,) = ask(Request((document(*pages),), (CHOICE,), Options(evidence=True, long_document="pages"))).results
+    assert isinstance(result, DocumentResult) and len(result.answers["category"].evidence or ()) == MOST_TOLD
+
+
+def test_pages_are_merged_where_there_are_more_than_readings() -> None:
+    pages = tuple(f"Page {n} of many, with words." for n in range(30))
+    asked = Request((document(*pages),), (CHOICE,), Options(evidence=True))
+    told = ask(asked)
+    (result,) = told.results
+    assert isinstance(result, DocumentResult)
+    found = result.answers["category"].evidence or ()
+    assert any(one.end_page > one.page for one in found)
+    assert all(("end_page" in one.to_wire()) == (one.end_page != one.page) for one in found)
+    assert all(said == pytest.approx(is_, abs=1e-9) for said, is_ in twin.changes(asked, told, ask))
+
+
+def test_a_document_of_one_paragraph_has_none_and_one_that_was_cut_says_why() -> None:
+    (alone,) = ask(request("Hello", evidence=True)).results
+    assert isinstance(alone, DocumentResult) and alone.to_wire()["answers"]["category"]["evidence"] == []  # type: ignore[index]
+    long = "\n\n".join(f"Paragraph {n} is long enough." for n in range(200))
+    (cut,) = classify(request(long, evidence=True), FakeEngine(context_tokens=600))[0].results
+    assert isinstance(cut, DocumentResult) and cut.input.tokens_dropped
+    assert cut.answers["category"].evidence == () and NO_EVIDENCE_OF_CUT in cut.warnings
+    (other,) = classify(request("Hello\n\nyou\n\nthere", evidence=True), FakeEngine(context_tokens=600))[0].results
+    assert isinstance(other, DocumentResult) and other.warnings == ()
+
+
+def test_segments_of_a_packet_have_their_own_pages() -> None:
+    pages = tuple(f"Page {n}. Dear customer, " * 3 for n in range(6))
+    (result,) = ask(
+        Request((document(*pages),), (CHOICE,), Options(evidence=True, split=True, long_document="pages"))
+    ).results
+    assert isinstance(result, DocumentResult)
+    for segment in result.segments:
+        found = segment.answers["category"].evidence
+        assert found is not None
+        first, last = segment.pages
+        assert sorted(one.page for one in found) == (list(range(first, last + 1)) if first < last else [])
