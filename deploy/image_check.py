@@ -240,8 +240,12 @@ def command_line(process: str) -> str:
 
 def stopped(image: Image) -> Iterator[str]:
     """SIGTERM to process 1 while the model loads."""
-    url = "http://127.0.0.1:9/job-take/$ID?gpu=none"
-    env = {"RUNPOD_WEBHOOK_GET_JOB": url, "RUNPOD_SKIP_AUTO_SYSTEM_CHECKS": "true", "RUNPOD_SKIP_GPU_CHECK": "true"}
+    env = {
+        "RUNPOD_WEBHOOK_GET_JOB": "http://127.0.0.1:9/job-take/$ID?gpu=none",
+        "RUNPOD_WEBHOOK_POST_OUTPUT": "http://127.0.0.1:9/job-done/$RUNPOD_POD_ID/$ID?gpu=none",
+        "RUNPOD_SKIP_AUTO_SYSTEM_CHECKS": "true",
+        "RUNPOD_SKIP_GPU_CHECK": "true",
+    }
     with running(image, **env) as (process, first):
         time.sleep(1.5)
         os.kill(first, signal.SIGTERM)
