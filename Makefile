@@ -3,7 +3,7 @@
 # make test   the gate: ruff, mypy, pytest
 # make check  the gate without the tests
 # make venv   only install
-# make docs   write the tables that are made from the code into the documents
+# make docs   write what is made from the code: tables of the documents, listings of the Hub
 # make bench  measure; figures go to bench/results/
 # make fuzz   fuzz-files: files that nobody made on purpose, through all readers and through jobs, MINUTES=5;
 #             fuzz-http: schemathesis against the HTTP server for 10 minutes, from an environment of its own
@@ -38,6 +38,7 @@ check: $(VENV)/.dev
 
 docs: $(VENV)/.dev
 	PYTHONPATH=src $(BIN)/cog -r README.md docs/*.md
+	PYTHONPATH=src:. $(BIN)/python -m deploy.hub
 
 venv: $(VENV)/.run
 
