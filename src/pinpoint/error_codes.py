@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 # What it ends: the whole job; one document, whose neighbours are answered; the load of the model, with the job that
-# asked for it; a command of `python -m pinpoint`.
-Scope = Literal["job", "document", "load", "command"]
+# asked for it; a command of `python -m pinpoint`; a call of the client, which is told by no worker.
+Scope = Literal["job", "document", "load", "command", "client"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +38,7 @@ _LOAD: tuple[Scope, ...] = ("load",)
 _LOAD_COMMAND: tuple[Scope, ...] = ("load", "command")
 _COMMAND: tuple[Scope, ...] = ("command",)
 _JOB_COMMAND: tuple[Scope, ...] = ("job", "command")
+_CLIENT: tuple[Scope, ...] = ("client",)
 
 _FETCH = "fetch the model again"
 _OTHER_MODEL = "another model"
@@ -68,7 +69,8 @@ ERROR_CODES = (
     ErrorCode("unknown_route", _JOB, "a route that is not there", "one that the message names"),
     ErrorCode("unknown_model_name", _JOB, "in a decision format: a `model` that is not served here",
               "a name of the message, or `PINPOINT_SERVED_MODEL_NAMES`"),
-    ErrorCode("invalid_api_key", _JOB, "over HTTP: the key is missing or wrong", "`authorization: Bearer KEY`"),
+    ErrorCode("invalid_api_key", ("job", "client"), "over HTTP: the key is missing or wrong",
+              "`authorization: Bearer KEY`; client: `api_key`, RUNPOD_API_KEY, or PINPOINT_API_KEY for a server"),
     ErrorCode("body_too_large", _JOB, "over HTTP: a body over `PINPOINT_MAX_BODY_BYTES`", "send several requests"),
     ErrorCode("body_too_slow", _JOB, "over HTTP: a body that took longer than `PINPOINT_BODY_S`", "send it again"),
     ErrorCode("not_json", _JOB, "over HTTP: a body of another kind, or packed in another way",
@@ -213,6 +215,21 @@ ERROR_CODES = (
               "a folder that holds its `config.json`"),
     ErrorCode("not_planned", _COMMAND, "`plan`: a family that is measured while it is loaded", "load it, and see"),
     ErrorCode("unknown_card", _COMMAND, "`plan`: no card of this name, or several", 'its memory, such as "48GB"'),
+    ErrorCode("unknown_endpoint", _CLIENT, "there is no such endpoint, or the address is no server of Pinpoint's",
+              "the endpoint's id, as RunPod's console shows it; the server's address without a path"),
+    ErrorCode("unreachable", _CLIENT, "no connection, after all tries", "the network, the address"),
+    ErrorCode("rate_limited", _CLIENT, "too many requests (429), after all tries", "later, or less at a time"),
+    ErrorCode("service_failed", _CLIENT, "the platform or server answered with a failure, after all tries",
+              "its status page, its log"),
+    ErrorCode("client_timeout", _CLIENT, "no answer within the client's own `timeout_s`",
+              "a longer one; see whether the endpoint has workers"),
+    ErrorCode("job_failed", _CLIENT, "a job failed, and not by an error of Pinpoint's: its worker ended, for one",
+              "the endpoint's log"),
+    ErrorCode("job_cancelled", _CLIENT, "somebody cancelled the job", "send it again"),
+    ErrorCode("job_forgotten", _CLIENT, "the platform does not know the job any more: its answer was kept 30 minutes",
+              "send it again"),
+    ErrorCode("answer_unreadable", _CLIENT, "what was answered is not in Pinpoint's contract",
+              "see whether the endpoint runs Pinpoint"),
     ErrorCode("already_quantised", _COMMAND, "`quantize`: the source is quantised", "its original"),
     ErrorCode("destination_in_use", _COMMAND, "`quantize`: the destination holds something else",
               "another folder, or what the message says"),

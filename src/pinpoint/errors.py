@@ -7,6 +7,11 @@
     ├── CapacityError    it does not fit, or the worker is overloaded: less, or later
     ├── OutOfMemory      a batch did not fit after all: split it and try again
     ├── DeviceError      the device is in an unknown state: the worker must restart
+    ├── ClientError      found by the client: a service cannot be asked, or does not answer as it should
+    │   ├── AccessError        its key is missing or wrong
+    │   ├── NotFoundError      there is no such endpoint or route
+    │   ├── UnavailableError   it is not reached, too busy or fails, after all tries
+    │   └── JobError           a job ended without an answer of ours
     └── InternalError    our own mistake
 
 ``OutOfMemory`` stands beside ``CapacityError``, not under it: the one is answered by splitting the batch, the other is
@@ -64,6 +69,26 @@ class DeviceError(PinpointError):
     """The device failed; nothing that runs on it can be trusted until the process restarts."""
 
     restart: ClassVar[bool] = True
+
+
+class ClientError(PinpointError):
+    """A service cannot be asked, or does not answer as it should."""
+
+
+class AccessError(ClientError):
+    """The service does not take the key, or wants one."""
+
+
+class NotFoundError(ClientError):
+    """There is no such endpoint, or what answers has no such route."""
+
+
+class UnavailableError(ClientError):
+    """The service was not reached, was too busy or failed, after all tries."""
+
+
+class JobError(ClientError):
+    """A job ended without an answer that could be read."""
 
 
 class InternalError(PinpointError):

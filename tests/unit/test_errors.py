@@ -6,6 +6,7 @@ import pytest
 
 from pinpoint.errors import (
     CapacityError,
+    ClientError,
     DeviceError,
     DocumentError,
     InternalError,
@@ -15,7 +16,9 @@ from pinpoint.errors import (
     RequestError,
 )
 
-CHILDREN = [RequestError, DocumentError, ModelError, CapacityError, OutOfMemory, DeviceError, InternalError]
+CHILDREN = [
+    RequestError, DocumentError, ModelError, CapacityError, OutOfMemory, DeviceError, ClientError, InternalError,
+]  # fmt: skip
 
 
 def test_wire_has_code_message_and_field() -> None:

@@ -21,6 +21,10 @@ MAY_IMPORT = {
     "__main__": "cli",
     "cli": "serving evaluate pipeline decide api engine engine.loading prompting planning documents checkpoints "
     "settings errors",
+    # The client reaches the worker in one module alone, for a model in its own process.
+    "client": "client.local client.transport errors error_codes",
+    "client.local": "client.transport serving settings errors",
+    "client.transport": "",
     "serving": "serving.sdk_guards serving.watch serving.streams pipeline decide api engine engine.loading prompting "
     "documents settings errors",
     "serving.sdk_guards": "serving.watch serving.streams serving.secrets errors",

@@ -1,10 +1,21 @@
-"""The calls a client makes: run, runsync, status, stream, cancel, retry, purge-queue, health."""
+"""The calls a client makes: run, runsync, status, stream, cancel, retry, purge-queue, health.
+
+What stands before all of them is `guard`: keys and endpoints are checked where the platform is told to, and scripted
+faults befall the call.
+"""
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any
 
 from aiohttp import web
+
+from tests.worker.ledger import FINAL
+
+RUN_BYTES, SYNC_BYTES = 10_000_000, 20_000_000
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 if TYPE_CHECKING:
     from tests.worker.emulator import Platform
@@ -21,17 +32,41 @@ class ClientApi:
         """Everything under `/v2/{endpoint}/`."""
         at = "/v2/{endpoint}"
         return [
-            web.post(at + "/run", self.run),
-            web.post(at + "/runsync", self.run_sync),
-            web.get(at + "/status/{job}", self.status),
-            web.get(at + "/stream/{job}", self.stream),
-            web.post(at + "/cancel/{job}", self.cancel),
-            web.post(at + "/retry/{job}", self.retry),
-            web.post(at + "/purge-queue", self.purge),
-            web.get(at + "/health", self.health),
+            web.post(at + "/run", self.guard(self.run)),
+            web.post(at + "/runsync", self.guard(self.run_sync)),
+            web.get(at + "/status/{job}", self.guard(self.status)),
+            web.get(at + "/stream/{job}", self.guard(self.stream)),
+            web.post(at + "/cancel/{job}", self.guard(self.cancel)),
+            web.post(at + "/retry/{job}", self.guard(self.retry)),
+            web.post(at + "/purge-queue", self.guard(self.purge)),
+            web.get(at + "/health", self.guard(self.health)),
         ]
 
-    async def _submit(self, request: web.Request) -> str | web.Response:
+    def guard(self, handler: Handler) -> Handler:
+        """A call behind the checks of the platform's front."""
+
+        async def guarded(request: web.Request) -> web.StreamResponse:
+            with self.ledger.change():
+                self.ledger.calls[request.path.split("/")[3]] += 1
+            if self.platform.faults.calls:
+                fate = self.platform.faults.calls.popleft()
+                if fate == "reset" and isinstance(request.transport, asyncio.Transport):
+                    request.transport.abort()
+                status = fate if isinstance(fate, int) else 500
+                return web.json_response(
+                    {"error": "scripted"}, status=status, headers={"Retry-After": self.platform.faults.retry_after}
+                )
+            if self.platform.endpoint is not None and request.match_info["endpoint"] != self.platform.endpoint:
+                return web.json_response({"error": "endpoint not found"}, status=404)
+            if self.platform.key is not None and request.headers.get("Authorization") != f"Bearer {self.platform.key}":
+                return web.json_response({"error": "unauthorized"}, status=401)
+            return await handler(request)
+
+        return guarded
+
+    async def _submit(self, request: web.Request, most_bytes: int) -> str | web.Response:
+        if (request.content_length or 0) > most_bytes:
+            return web.json_response({"error": "the body is too large"}, status=413)
         try:
             body = await request.json()
         except ValueError:
@@ -42,14 +77,14 @@ class ClientApi:
 
     async def run(self, request: web.Request) -> web.Response:
         """Queue a job."""
-        job_id = await self._submit(request)
+        job_id = await self._submit(request, RUN_BYTES)
         if isinstance(job_id, web.Response):
             return job_id
         return web.json_response({"id": job_id, "status": "IN_QUEUE"})
 
     async def run_sync(self, request: web.Request) -> web.Response:
         """Queue a job and hold the answer for as long as the platform does."""
-        job_id = await self._submit(request)
+        job_id = await self._submit(request, SYNC_BYTES)
         if isinstance(job_id, web.Response):
             return job_id
         await self.platform.wait_job(job_id, self.platform.sync_s)
@@ -62,9 +97,16 @@ class ClientApi:
     async def status(self, request: web.Request) -> web.Response:
         """Where a job stands."""
         job_id = request.match_info["job"]
-        if job_id not in self.ledger.jobs:
+        if job_id not in self.ledger.jobs or self._forgotten(job_id):
             return web.json_response({"error": "request does not exist"}, status=404)
         return web.json_response(self._view(job_id))
+
+    def _forgotten(self, job_id: str) -> bool:
+        """Whether an answer has been kept as long as answers are."""
+        with self.ledger.lock:
+            job = self.ledger.jobs[job_id]
+            old_s = self.ledger.now_s() - (job.ended_s or 0.0)
+            return job.status in FINAL and job.ended_s is not None and old_s > self.platform.keeps_s
 
     async def stream(self, request: web.Request) -> web.Response:
         """The chunks since the last look."""

@@ -18,11 +18,13 @@ import os
 import signal
 import threading
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Coroutine, Iterable
+from concurrent.futures import Future
 from typing import Any
 
 from aiohttp import web
 
+from tests.worker.batch_api import BatchApi
 from tests.worker.client_api import ClientApi
 from tests.worker.faults import Faults
 from tests.worker.ledger import FINAL, Job, Ledger
@@ -41,6 +43,9 @@ class Platform:
         self.faults = Faults(seed=seed)
         self.poll_s = poll_s  # how long a take or stop poll is held; the real ones are held much longer
         self.sync_s = sync_s  # how long /runsync waits
+        self.keeps_s = 1800.0  # how long answers are kept
+        self.endpoint: str | None = None  # the only one there is for clients, and the only key; None: any
+        self.key: str | None = None
         self.retired: set[str] = set()  # workers that get no more jobs
         self.pids: dict[str, int] = {}  # of workers whose pod the platform may reset
         self._queue: deque[str] = deque()
@@ -77,7 +82,8 @@ class Platform:
         self._loop = asyncio.get_running_loop()
         self.closing, self.queue_changed, self._stops_changed = asyncio.Event(), asyncio.Event(), asyncio.Event()
         app = web.Application(client_max_size=MAX_BODY_BYTES)
-        app.add_routes([*WorkerApi(self).routes(), *ClientApi(self).routes()])
+        client = ClientApi(self)
+        app.add_routes([*WorkerApi(self).routes(), *client.routes(), *BatchApi(self, client).routes()])
         runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
         await runner.setup()
         site = web.TCPSite(runner, "127.0.0.1", 0)
@@ -206,6 +212,10 @@ class Platform:
                 self.retired.add(worker)
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(self.pids[worker], signal.SIGKILL)
+
+    def spawn(self, work: Coroutine[Any, Any, None]) -> Future[None]:
+        """Run something in the server's loop."""
+        return asyncio.run_coroutine_threadsafe(work, self._loop)
 
     # Waiting, in the server's loop
 

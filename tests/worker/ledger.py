@@ -73,6 +73,7 @@ class Job:
     posts: list[Post] = field(default_factory=list)
     answers: list[Post] = field(default_factory=list)  # results recorded, in the order they came
     retries: int = 0
+    ended_s: float | None = None
     unanswerable: bool = False  # handed over without an id that an answer could name
 
     @property
@@ -150,6 +151,7 @@ class Ledger:
         self.stop_polls: Counter[str] = Counter()
         self.landed: Counter[str] = Counter()  # requests for the page that redirects lead to, by method
         self.answered_by: Counter[str] = Counter()  # results recorded, by worker
+        self.calls: Counter[str] = Counter()  # of clients, by their name: run, status, …
 
     def now_s(self) -> float:
         """Seconds since the platform began."""

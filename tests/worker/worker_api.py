@@ -226,6 +226,7 @@ class WorkerApi:
             return
         job.output, job.error = payload.get("output"), payload.get("error")
         job.status = "FAILED" if job.error else "COMPLETED"
+        job.ended_s = self.ledger.now_s()
 
     async def _never(self, request: web.Request) -> None:
         loop = asyncio.get_running_loop()

@@ -1,0 +1,155 @@
+"""JSON over HTTP with tries: what a passing failure is, how long is waited, and what is told of it.
+
+Neither a key nor a body is ever in an error or a log line. Redirects are not followed: the key goes to one host.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from pinpoint.client.retries import Retries, retry_after_s
+from pinpoint.errors import AccessError, PinpointError, UnavailableError
+
+if TYPE_CHECKING:
+    import aiohttp
+
+CONNECT_S = 15.0
+MAX_ANSWER_BYTES = 64_000_000  # three times what the platform sends
+CONNECTIONS = 128
+# Passing: asked again. 409 of the platform is a conflict with itself; 520 to 530 are a proxy's.
+TOO_MANY = 429
+PASSING = frozenset((408, 409, 425, TOO_MANY, *range(500, 501), 502, 503, 504, *range(520, 531)))
+
+
+class Refused(Exception):
+    """An answer that is neither good nor passing; each transport knows what it means."""
+
+    def __init__(self, status: int, body: bytes) -> None:
+        super().__init__(f"HTTP {status}")
+        self.status = status
+        self.body = body
+
+    def told(self) -> Any:
+        """The body as JSON, or None."""
+        return _parsed(self.body)
+
+
+class Rest:
+    """Calls of one host."""
+
+    def __init__(self, base: str, key: str, retries: Retries, timeout_s: float, service: str) -> None:
+        """`service` is what error messages call it; `timeout_s` is for one try."""
+        self.on_busy: Callable[[], None] = lambda: None
+        self._base = base.rstrip("/")
+        self._key = key
+        self._retries = retries
+        self._timeout_s = timeout_s
+        self._service = service
+        self._session: aiohttp.ClientSession | None = None
+
+    async def call(
+        self,
+        method: str,
+        path: str,
+        body: bytes | None = None,
+        params: Mapping[str, str] | None = None,
+        tries: int | None = None,
+    ) -> Any:
+        """The JSON that is answered.
+
+        Raises:
+            AccessError: 401 or 403.
+            UnavailableError: no good answer after all tries.
+            Refused: another 4xx.
+        """
+        most = self._retries.tries if tries is None else tries
+        for failed in range(1, most + 1):
+            told_s = None
+            try:
+                status, headers, answer = await self._once(method, path, body, params)
+            except UnavailableError as error:
+                failure: PinpointError = error.with_traceback(None)
+            else:
+                if status < 300:
+                    value = _parsed(answer)
+                    if value is not None:
+                        return value
+                    failure = UnavailableError("service_failed", f"{self._service} answered {status} without JSON")
+                elif status in (401, 403):
+                    raise self._no_access(status)
+                elif status not in PASSING:
+                    raise Refused(status, answer)
+                else:
+                    failure = self._passing(status)
+                    told_s = retry_after_s(headers.get("Retry-After"))
+                    if status == TOO_MANY:
+                        self.on_busy()
+            if failed < most:
+                await asyncio.sleep(self._retries.wait_s(failed, told_s))
+        raise failure
+
+    async def _once(
+        self, method: str, path: str, body: bytes | None, params: Mapping[str, str] | None
+    ) -> tuple[int, Mapping[str, str], bytes]:
+        import aiohttp
+
+        headers = {} if body is None else {"content-type": "application/json"}
+        try:
+            async with self._opened().request(
+                method, self._base + path, data=body, params=params, headers=headers, allow_redirects=False
+            ) as response:
+                read = bytearray()
+                async for piece in response.content.iter_any():
+                    read += piece
+                    if len(read) > MAX_ANSWER_BYTES:
+                        raise UnavailableError("service_failed", f"{self._service} answers without an end")
+                return response.status, response.headers, bytes(read)
+        except TimeoutError:
+            raise UnavailableError(
+                "unreachable", f"{self._service} did not answer within {self._timeout_s:g} s"
+            ) from None
+        except (aiohttp.ClientError, OSError) as error:
+            why = error.strerror if isinstance(error, OSError) and error.strerror else type(error).__name__
+            raise UnavailableError("unreachable", f"{self._service} is not reached: {why}") from None
+
+    def _opened(self) -> aiohttp.ClientSession:
+        """The session, made in the loop that uses it."""
+        if self._session is None:
+            import aiohttp
+
+            headers = {"accept": "application/json"}
+            if self._key:
+                headers["authorization"] = f"Bearer {self._key}"
+            self._session = aiohttp.ClientSession(
+                headers=headers,
+                timeout=aiohttp.ClientTimeout(total=self._timeout_s, sock_connect=CONNECT_S),
+                connector=aiohttp.TCPConnector(limit=CONNECTIONS),
+            )
+        return self._session
+
+    def _no_access(self, status: int) -> AccessError:
+        given = "the key that was sent is not taken" if self._key else "it wants a key, and none was given"
+        return AccessError("invalid_api_key", f"{self._service} answered {status}: {given}")
+
+    def _passing(self, status: int) -> UnavailableError:
+        if status == TOO_MANY:
+            return UnavailableError(
+                "rate_limited", f"{self._service} answered 429 to every try; ask for less at a time"
+            )
+        return UnavailableError("service_failed", f"{self._service} answered {status} to every try")
+
+    async def close(self) -> None:
+        """Close the connections."""
+        if self._session is not None:
+            await self._session.close()
+            self._session = None
+
+
+def _parsed(body: bytes) -> Any:
+    try:
+        return json.loads(body)
+    except (ValueError, RecursionError):
+        return None

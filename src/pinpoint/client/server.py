@@ -1,0 +1,82 @@
+"""An HTTP server: `python -m pinpoint serve`, or a load-balancing endpoint of RunPod."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from urllib.parse import urlsplit
+
+from pinpoint.client.queue import KEY_VARIABLE
+from pinpoint.client.rest import Refused, Rest
+from pinpoint.client.retries import Retries
+from pinpoint.client.told import job_error
+from pinpoint.client.transport import Accepted, Answered
+from pinpoint.errors import JobError, NotFoundError, PinpointError
+
+SERVER_KEY_VARIABLE = "PINPOINT_API_KEY"
+RUNPOD_HOST = ".api.runpod.ai"  # the RunPod key goes nowhere else
+ROUTE = "/classify"
+MAX_BODY_BYTES = 28_000_000  # the load balancer's 30 MB and the server's own, less some room
+TRY_S = 330.0  # what a load balancer gives a request
+AT_ONCE = 32
+
+
+class ServerTransport:
+    """A server of the contract in docs/api.md."""
+
+    def __init__(
+        self, url: str, api_key: str | None = None, retries: Retries | None = None, timeout_s: float | None = None
+    ) -> None:
+        """`url` is the server's address without a path; `timeout_s` is for one try.
+
+        Raises:
+            NotFoundError: it is no address.
+        """
+        parts = urlsplit(url)
+        host = parts.hostname
+        if parts.scheme not in ("http", "https") or not host or parts.username:
+            raise NotFoundError("unknown_endpoint", "the address of a server is http://HOST:PORT or https://HOST")
+        if api_key is None:
+            api_key = os.environ.get(SERVER_KEY_VARIABLE, "")
+            if not api_key and parts.scheme == "https" and host.endswith(RUNPOD_HOST):
+                api_key = os.environ.get(KEY_VARIABLE, "")
+        self.max_bytes = MAX_BODY_BYTES
+        self.at_once = AT_ONCE
+        self.rest = Rest(url, api_key.strip(), retries or Retries(), timeout_s or TRY_S, f"the server at {host}")
+
+    @property
+    def on_busy(self) -> Callable[[], None]:
+        """Called whenever the server says 429."""
+        return self.rest.on_busy
+
+    @on_busy.setter
+    def on_busy(self, call: Callable[[], None]) -> None:
+        self.rest.on_busy = call
+
+    async def answer(self, request: bytes, accepted: Accepted) -> Answered:
+        """Send a request."""
+        try:
+            output = await self.rest.call("POST", ROUTE, request)
+        except Refused as refused:
+            raise _refusal(refused) from None
+        if not isinstance(output, dict):
+            raise JobError("answer_unreadable", "the server answered no object; is it Pinpoint's?")
+        return Answered(output)
+
+    async def collect(self, job_id: str) -> Answered:
+        """A server has no jobs. Raises JobError `job_forgotten`."""
+        raise JobError("job_forgotten", "a server keeps no jobs")
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self.rest.close()
+
+
+def _refusal(refused: Refused) -> PinpointError:
+    told = refused.told()
+    error = told.get("error") if isinstance(told, dict) else None
+    if isinstance(error, str):
+        return job_error(error)
+    if refused.status == 404:
+        return NotFoundError("unknown_endpoint", f"what answers there has no route {ROUTE}; is it Pinpoint's server?")
+    return JobError("job_failed", f"the server answered {refused.status}")

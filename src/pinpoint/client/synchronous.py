@@ -1,0 +1,100 @@
+"""The client for programs without an event loop, and for notebooks, which have one that is taken."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Coroutine, Mapping, Sequence
+from typing import Any, TypeVar
+
+from pinpoint.client.asynchronous import TIMEOUT_S, AsyncPinpoint, Given
+from pinpoint.client.documents import Label
+from pinpoint.client.results import Results
+from pinpoint.client.retries import Retries
+
+T = TypeVar("T")
+ENDS_S = 10.0
+
+
+class Pinpoint:
+    """Classifies documents by an endpoint, a server, or a model in this process. May be used from several threads.
+
+    ```python
+    with Pinpoint(endpoint="abc123") as pinpoint:
+        for result in pinpoint.classify(["Invoice no. 7 …"], ["invoice", "receipt"]):
+            print(result.id, result.label, result.score)
+    ```
+
+    The calls run in an event loop of its own, in a thread that begins with the first of them.
+    """
+
+    def __init__(
+        self,
+        *,
+        endpoint: str | None = None,
+        url: str | None = None,
+        api_key: str | None = None,
+        timeout_s: float = TIMEOUT_S,
+        retries: Retries | None = None,
+        parallel: int = 8,
+        job_documents: int | None = None,
+    ) -> None:
+        """As AsyncPinpoint's."""
+        self._inner = AsyncPinpoint(
+            endpoint=endpoint, url=url, api_key=api_key, timeout_s=timeout_s, retries=retries, parallel=parallel,
+            job_documents=job_documents,
+        )  # fmt: skip
+        self._lock = threading.Lock()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._thread: threading.Thread | None = None
+
+    def classify(
+        self,
+        documents: Given | Sequence[Given],
+        labels: Sequence[Label] | None = None,
+        *,
+        tasks: Mapping[str, Any] | None = None,
+        instructions: str | None = None,
+        multi_label: bool = False,
+        **options: Any,
+    ) -> Results:
+        """Ask about one document or many, as `AsyncPinpoint.classify` does."""
+        return self._run(
+            self._inner.classify(
+                documents, labels, tasks=tasks, instructions=instructions, multi_label=multi_label, **options
+            )
+        )
+
+    def close(self) -> None:
+        """Give back connections, and end the thread."""
+        with self._lock:
+            loop, thread, self._loop, self._thread = self._loop, self._thread, None, None
+        if loop is None or thread is None:
+            return
+        asyncio.run_coroutine_threadsafe(self._inner.close(), loop).result(ENDS_S)
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join(ENDS_S)
+        loop.close()
+
+    def __enter__(self) -> Pinpoint:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
+
+    def _run(self, call: Coroutine[Any, Any, T]) -> T:
+        """The call's result; an interrupt ends the call as well."""
+        running = asyncio.run_coroutine_threadsafe(call, self._started())
+        try:
+            return running.result()
+        except BaseException:
+            running.cancel()
+            raise
+
+    def _started(self) -> asyncio.AbstractEventLoop:
+        with self._lock:
+            if self._loop is None:
+                self._loop = asyncio.new_event_loop()
+                self._thread = threading.Thread(target=self._loop.run_forever, name="pinpoint-client", daemon=True)
+                self._thread.start()
+            return self._loop

@@ -1,0 +1,227 @@
+"""The client against the emulated platform and a server: what is answered, and what is told when nothing is."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from queue import SimpleQueue
+from typing import Any
+
+import pytest
+from aiohttp import web
+
+from pinpoint.client import (
+    AccessError,
+    AsyncPinpoint,
+    DocumentError,
+    JobError,
+    NotFoundError,
+    Pinpoint,
+    PinpointError,
+    RequestError,
+    Retries,
+    UnavailableError,
+)
+from pinpoint.client.jobs import JOB_TRIES
+from pinpoint.client.server import ServerTransport
+from pinpoint.errors import ModelError
+from tests.worker.cheap_workers import CheapWorkers, answer
+from tests.worker.emulator import API_KEY, ENDPOINT, Platform
+
+LABELS = ["invoice", "receipt"]
+QUICK = Retries(tries=4, first_s=0.001)
+SECRET = "canary of a document"
+
+
+@pytest.fixture
+def workers(platform: Platform, monkeypatch: pytest.MonkeyPatch) -> CheapWorkers:
+    platform.endpoint, platform.key = ENDPOINT, API_KEY
+    monkeypatch.setenv("RUNPOD_ENDPOINT_BASE_URL", platform.base_url)
+    monkeypatch.setenv("RUNPOD_API_KEY", API_KEY)
+    return CheapWorkers(platform, ("w1", "w2", "w3"))
+
+
+@pytest.fixture
+def client(workers: CheapWorkers) -> Iterator[Pinpoint]:
+    with Pinpoint(endpoint=ENDPOINT, retries=QUICK, timeout_s=20) as made:
+        yield made
+
+
+def test_client_answers_are_typed_and_in_order(client: Pinpoint, platform: Platform) -> None:
+    texts = [f"{label} {number}" for number in range(50) for label in LABELS]
+    results = client.classify([*texts, "refuse pdf_encrypted"], LABELS, threshold=0.5)
+    assert results.labels == [*LABELS * 50, None] and [one.id for one in results] == [str(n) for n in range(101)]
+    assert results.jobs == 4 and results.model["name"] == "cheap" and results.prompt_tokens > 100
+    first, last = results[0], results[-1]
+    assert (first.label, first.score, first.decision, first.answer.labels) == (
+        "invoice",
+        0.9,
+        "accept",
+        ("invoice", "receipt"),
+    )
+    assert results.refused == (last,) and last.error is not None and last.error.code == "pdf_encrypted"
+    with pytest.raises(DocumentError):
+        _ = last.label
+    assert platform.ledger.calls["runsync"] == 4
+
+
+def test_client_takes_one_text_a_file_and_documents_of_the_contract(client: Pinpoint, tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_text("receipt")
+    assert client.classify("a receipt", LABELS)[0].label == "receipt"
+    results = client.classify([tmp_path / "a.txt", {"id": "mine", "text": "receipt"}], LABELS)
+    assert [one.id for one in results] == [str(tmp_path / "a.txt"), "mine"]
+    assert len(client.classify([], LABELS)) == 0
+    wrong: Any
+    for wrong in ([{"text": "a", "url": "https://x"}], [{}], [{"text": {1}}], [7]):
+        with pytest.raises(RequestError):
+            client.classify(wrong, LABELS)
+    with pytest.raises(DocumentError):
+        client.classify(tmp_path / "none.txt", LABELS)
+    with pytest.raises(RequestError):
+        client.classify("a", "invoice,receipt")
+
+
+async def test_client_of_an_event_loop_answers_the_same(workers: CheapWorkers) -> None:
+    async with AsyncPinpoint(endpoint=ENDPOINT, retries=QUICK) as client:
+        assert (await client.classify(["a receipt"], LABELS)).labels == ["receipt"]
+
+
+def test_client_goes_on_asking_where_runsync_gives_up(
+    client: Pinpoint, platform: Platform, workers: CheapWorkers
+) -> None:
+    platform.sync_s, workers.service_s = 0.05, 0.3
+    assert client.classify("a receipt", LABELS).labels == ["receipt"]
+    assert platform.ledger.calls["status"] >= 1
+
+
+def test_client_passes_over_429_5xx_and_a_broken_connection(client: Pinpoint, platform: Platform) -> None:
+    platform.faults.calls.extend([429, "reset", 503])
+    assert client.classify("a receipt", LABELS).labels == ["receipt"]
+    assert platform.ledger.calls["runsync"] == 4
+
+
+def test_client_waits_as_long_as_it_is_told(
+    client: Pinpoint, platform: Platform, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told = list[float | None]()
+
+    def wait_s(self: Retries, failed: int, told_s: float | None = None) -> float:
+        told.append(told_s)
+        return 0.0
+
+    monkeypatch.setattr(Retries, "wait_s", wait_s)
+    platform.faults.retry_after = "12"
+    platform.faults.calls.extend([429, 500])
+    client.classify("a receipt", LABELS)
+    assert told == [12.0, 12.0]
+
+
+def expect(kind: type[PinpointError], code: str, call: Callable[[], object]) -> None:
+    with pytest.raises(kind) as raised:
+        call()
+    assert raised.value.code == code
+    assert SECRET not in str(raised.value) and API_KEY not in str(raised.value)
+
+
+def test_client_errors_are_of_a_kind_each(
+    client: Pinpoint, platform: Platform, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    with Pinpoint(endpoint=ENDPOINT, api_key="wrong") as other:
+        expect(AccessError, "invalid_api_key", lambda: other.classify(SECRET, LABELS))
+    with Pinpoint(endpoint="nosuch") as other:
+        expect(NotFoundError, "unknown_endpoint", lambda: other.classify(SECRET, LABELS))
+    expect(NotFoundError, "unknown_endpoint", lambda: Pinpoint(endpoint="https://x/y"))
+    expect(NotFoundError, "unknown_endpoint", lambda: Pinpoint(url="localhost:8000"))
+    expect(RequestError, "conflicting_fields", lambda: Pinpoint(endpoint="a", url="http://localhost:1"))
+    with Pinpoint(url="http://localhost:9", retries=QUICK) as other:
+        expect(UnavailableError, "unreachable", lambda: other.classify(SECRET, LABELS))
+    platform.faults.calls.extend([429] * 4)
+    expect(UnavailableError, "rate_limited", lambda: client.classify(SECRET, LABELS))
+    platform.faults.calls.extend([502] * 4)
+    expect(UnavailableError, "service_failed", lambda: client.classify(SECRET, LABELS))
+    expect(RequestError, "duplicate_label", lambda: client.classify("stop duplicate_label", LABELS))
+    expect(ModelError, "no_gpu", lambda: client.classify("stop no_gpu", LABELS))
+    monkeypatch.delenv("RUNPOD_API_KEY")
+    expect(AccessError, "invalid_api_key", lambda: Pinpoint(endpoint=ENDPOINT))
+    assert SECRET not in caplog.text and API_KEY not in caplog.text
+
+
+def test_client_gives_up_after_its_own_timeout(platform: Platform, workers: CheapWorkers) -> None:
+    platform.sync_s, workers.service_s = 0.01, 30.0
+    with Pinpoint(endpoint=ENDPOINT, timeout_s=0.3) as client:
+        expect(UnavailableError, "client_timeout", lambda: client.classify(SECRET, LABELS))
+
+
+def test_client_of_a_job_that_somebody_cancels_or_that_the_platform_forgets(
+    client: Pinpoint, platform: Platform, workers: CheapWorkers
+) -> None:
+    platform.sync_s, workers.service_s = 0.01, 0.3
+    with ThreadPoolExecutor(1) as thread:
+        asked = thread.submit(client.classify, "a receipt", LABELS)
+        platform.ledger.wait(lambda own: own.jobs, 5, "a job")
+        platform.cancel("job-00001")
+        expect(JobError, "job_cancelled", asked.result)
+    workers.service_s, platform.keeps_s = 0.05, -1.0
+    results = client.classify("a receipt", LABELS)
+    assert results[0].error is not None and results[0].error.code == "job_forgotten"
+    assert platform.ledger.calls["runsync"] == 1 + JOB_TRIES
+
+
+def test_client_of_a_server_asks_its_own_contract(client: Pinpoint) -> None:
+    """One that answers, one that wants a key, one that is somebody else's."""
+    with serving() as url:
+        with Pinpoint(url=url, api_key="right", retries=QUICK) as own:
+            assert own.classify(["a receipt", "refuse needs_ocr"], LABELS).labels == ["receipt", None]
+            expect(RequestError, "duplicate_label", lambda: own.classify("stop duplicate_label", LABELS))
+        with Pinpoint(url=url, retries=QUICK) as own:
+            expect(AccessError, "invalid_api_key", lambda: own.classify(SECRET, LABELS))
+        with Pinpoint(url=f"{url}/elsewhere", api_key="right", retries=QUICK) as own:
+            expect(NotFoundError, "unknown_endpoint", lambda: own.classify(SECRET, LABELS))
+
+
+def test_client_gives_a_server_no_key_that_is_not_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RUNPOD_API_KEY", "platform")
+    monkeypatch.delenv("PINPOINT_API_KEY", raising=False)
+    keys = {
+        url: ServerTransport(url).rest._key
+        for url in ("http://x.api.runpod.ai", "https://x.api.runpod.ai", "https://api.runpod.ai.evil.org")
+    }
+    assert list(keys.values()) == ["", "platform", ""]
+    monkeypatch.setenv("PINPOINT_API_KEY", "own")
+    assert ServerTransport("https://x.api.runpod.ai").rest._key == "own"
+
+
+@contextmanager
+def serving() -> Iterator[str]:
+    """A server of our own contract, without a model."""
+
+    async def classify(request: web.Request) -> web.Response:
+        if request.headers.get("authorization") != "Bearer right":
+            return web.json_response({"error": "invalid_api_key: no"}, status=401)
+        told = answer(await request.json()) or {}
+        return web.json_response(told.get("output", told), status=400 if "error" in told else 200)
+
+    async def serve() -> None:
+        app = web.Application()
+        app.router.add_post("/classify", classify)
+        runner = web.AppRunner(app)
+        await runner.setup()
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        ready.put(runner.addresses[0][1])
+        await asyncio.to_thread(ends.wait)
+        await runner.cleanup()
+
+    ready, ends = SimpleQueue[int](), threading.Event()
+    thread = threading.Thread(target=lambda: asyncio.run(serve()))
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{ready.get(timeout=10)}"
+    finally:
+        ends.set()
+        thread.join()
