@@ -80,8 +80,10 @@ def plain(scorer: Scorer, text: str, asked: Sequence[str], rows: int, *, first_t
     encoder, model = scorer.prompts.encoder, scorer.loaded.model
     document = scorer.prompts.document(text)
     paths = [scorer.prompts.lay(task, document)[0].path for task in request.tasks]
-    shared = [token for span in paths[0][:2] for token in span]
-    tails = [list(path[2]) for path in paths]
+    # What all begin with, to the last span that they share.
+    spans = next(at for at in range(len(paths[0])) if len({path[at] for path in paths}) > 1 or at + 1 == len(paths[0]))
+    shared = [token for span in paths[0][:spans] for token in span]
+    tails = [[token for span in path[spans:] for token in span] for path in paths]
     labels = [[*encoder.label_tokens(word), encoder.stop] for word in (YES, NO)]
     scores: list[list[float]] = []
     with plain_attention(model):

@@ -67,12 +67,15 @@ def own_tokens(preparation: Preparation, tasks: Sequence[Task], prompts: PromptB
     """
     numbers: dict[tuple[tuple[int, ...], ...], int] = {}  # a number for each question that says something of its own
     lengths: list[int] = []
+    openings: list[tuple[int, ...]] = []  # of each question, what others may begin with too
     asking: dict[str, list[int]] = {}
     for task in tasks:
         asking[task.name] = [numbers.setdefault(one.parts, len(numbers)) for one in preparation.questions[task.name]]
         lengths += [0] * (len(numbers) - len(lengths))
+        openings += [()] * (len(numbers) - len(openings))
         for number, question in zip(asking[task.name], preparation.questions[task.name], strict=True):
             lengths[number] = question.length
+            openings[number] = question.tokens[: question.opening_tokens]
 
     labels = 0
     behind: dict[tuple[int, ...], set[str]] = {}  # of each part in its lines, the tasks whose questions stand behind it
@@ -94,7 +97,8 @@ def own_tokens(preparation: Preparation, tasks: Sequence[Task], prompts: PromptB
     @cache
     def leaves(names: frozenset[str]) -> int:
         distinct = {number for name in names for number in asking[name]}
-        return sum(lengths[number] + prompts.ending_tokens for number in distinct)
+        begun = sum(map(len, {openings[number] for number in distinct}))
+        return begun + sum(lengths[number] - len(openings[number]) + prompts.ending_tokens for number in distinct)
 
     first = {number for numbers_of in before.values() for number in numbers_of}
     return (

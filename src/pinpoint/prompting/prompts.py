@@ -42,16 +42,24 @@ class Question:
         parts: its runs of tokens; questions of one task hold the same objects where they say the same.
         trie: its labels.
         length: tokens of all parts.
+        opening_tokens: of these, its first, which other questions about a document begin with too.
     """
 
     parts: tuple[tuple[int, ...], ...]
     trie: LabelTrie
     length: int
+    opening_tokens: int = 0
 
     @property
     def tokens(self) -> tuple[int, ...]:
         """All of it in one."""
         return self.parts[0] if len(self.parts) == 1 else tuple(token for part in self.parts for token in part)
+
+    @property
+    def spans(self) -> tuple[tuple[int, ...], ...]:
+        """Its opening, where it has one, and the rest, which is never empty."""
+        tokens, cut = self.tokens, self.opening_tokens
+        return (tokens[:cut], tokens[cut:]) if cut else (tokens,)
 
     @property
     def row_tokens(self) -> int:
@@ -143,7 +151,8 @@ class PromptBuilder:
         *beginning, end = _cut(self.fenced(document), cuts)
         for question in questions:
             if self.document_first(task, question, len(document)):
-                path = (self._root, *beginning, end, question.tokens + self._ending)
+                *opening, rest = question.spans
+                path = (self._root, *beginning, end, *opening, rest + self._ending)
                 shared = (True, *(False for _ in path[1:]))
             else:
                 path = (self._root, question.tokens, *beginning, end + self._ending)
@@ -245,7 +254,7 @@ class PromptBuilder:
             for label in task.labels:
                 head, tail = encoder.runs(template.yes_no_question(task, label))
                 parts = (*(yield from front.parts(head)), *_ours(encoder, tail))
-                questions.append(Question(parts, answers, sum(map(len, parts))))
+                questions.append(Question(parts, answers, sum(map(len, parts)), front.opening_tokens(parts[0])))
                 longest(self._fixed + questions[-1].length)
             return tuple(questions)
         head, tail = encoder.runs(template.choice_question(task, self.version))
@@ -276,6 +285,15 @@ class _Front:
         self._useful = encoder.is_byte_pair and len(text) > 2 * AHEAD_CHARS
         self._tokens: tuple[int, ...] | None = None
         self._end: list[int] = []
+        # Without its last token, into which what follows may reach.
+        self._short = () if len(text) > 2 * AHEAD_CHARS else tuple(encoder.text(text, trusted=False)[:-1])
+
+    def opening_tokens(self, first: tuple[int, ...]) -> int:
+        """How many tokens of a question's first run are those that the others begin with, but for the last of all."""
+        if first is self._tokens:
+            return len(first)
+        count = len(self._short)
+        return count if len(first) > count and first[:count] == self._short else 0
 
     def parts(self, text: str) -> Generator[int, None, tuple[tuple[int, ...], ...]]:
         """The tokens of a question that begins with this, in runs; yields characters as `PromptBuilder.encode` does."""

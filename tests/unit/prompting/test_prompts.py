@@ -144,10 +144,11 @@ def test_the_order_of_a_prompt_follows_from_the_two_lengths(extra: int) -> None:
 def test_a_prompt_holds_its_parts_in_either_order(task: Task, text: str) -> None:
     document = PROMPTS.document(text)
     for question, prompt in zip(PROMPTS.questions(task), PROMPTS.lay(task, document), strict=True):
-        root, middle, last = prompt.path
+        root, middle, *opening, last = prompt.path
         fenced = PROMPTS._fence.around(document)
         parts = (question.tokens, fenced) if middle == question.tokens else (fenced, question.tokens)
-        assert (*middle, *last) == (*parts[0], *parts[1], *PROMPTS._ending)
+        rest = [token for span in (*opening, last) for token in span]
+        assert (*middle, *rest) == (*parts[0], *parts[1], *PROMPTS._ending)
         assert root == PROMPTS._root
 
 
@@ -165,8 +166,25 @@ def test_many_questions_share_a_long_document_which_is_not_kept(prompts: PromptB
     document = prompts.document("A long letter. " * 300)
     for task in (CHOICE, FLAGS):
         prompts.add(forest, task, document)
-    assert forest.parents == [-1, 0, 1, 1, 1, 1]
-    assert forest.shared == [True, *[False] * 5]
+    # The three of yes or no stand below what they all begin with.
+    assert forest.parents == [-1, 0, 1, 1, 3, 3, 3]
+    assert forest.shared == [True, *[False] * 6]
+    assert "Does this label fit the document?" in said(list(forest.tokens[3]))
+
+
+@settings(deadline=None, max_examples=50)
+@given(st.lists(tasks().filter(lambda task: task.multi_label), min_size=1, max_size=3), st.booleans())
+def test_questions_of_yes_or_no_are_the_same_tokens_whether_their_opening_is_shared_or_not(
+    asked: list[Task], long: bool
+) -> None:
+    for task in asked:
+        if long:
+            task = replace(task, instructions="Think of what was agreed and of who has to pay. " * 12)
+        for label, question in zip(task.labels, PROMPTS.questions(task), strict=True):
+            head, tail = PROMPTS.encoder.runs(template.yes_no_question(task, label))
+            whole = [*PROMPTS.encoder.text(head, trusted=False), *PROMPTS.encoder.text(tail, trusted=True)]
+            assert [token for span in question.spans for token in span] == whole
+            assert all(question.spans)
 
 
 @settings(deadline=None)
