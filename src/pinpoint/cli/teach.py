@@ -22,7 +22,8 @@ from pinpoint.prompting.taxonomy import Task, duplicate_key, labels_sha
 
 if TYPE_CHECKING:
     from pinpoint.decide.task_file import TaskFile
-    from pinpoint.evaluate.teaching import Promises, Taught
+    from pinpoint.evaluate.promises import Promises
+    from pinpoint.evaluate.teaching import Taught
 
 FAILED = 1
 UNKNOWN_SHOWN = 5
@@ -74,9 +75,10 @@ def teach(
     every label). Each is kept only if it predicts documents that it has not seen better by a margin that is not chance;
     the table says what each gained, or why it was refused.
 
-    A promise needs documents that no fit has seen. With --target-error or --alpha three fifths are held out for it, or
-    as many as the promise needs: at 90 %, accepted without error, 230 for 1 %, 114 for 2 %, 45 for 5 %. A promise that
-    so many documents, or a model that errs so often, cannot carry is refused with the number that could.
+    A promise needs documents that no fit has seen. With --target-error or --alpha at least three fifths are held out,
+    none of them a near-duplicate of another. At 90 % it takes, accepted without error, 230 for 1 %, 114 for 2 %, 45 for
+    5 %. A promise that so many documents, or a model that errs so often, cannot carry is refused with the number that
+    could.
 
     The file holds for this model, precision, build and list of labels alone, and for documents like those in DATA.
     """
@@ -145,7 +147,7 @@ def read_labelled(file: Path, encoding: str | None, task: Task, *, unlabelled: b
 def _promises(
     targets: Sequence[float] | None, level: float, alphas: Sequence[float] | None, label_free: str | None
 ) -> Promises:
-    from pinpoint.evaluate.teaching import Promises
+    from pinpoint.evaluate.promises import Promises
 
     for name, values in (("target_error", targets), ("alpha", alphas)):
         if any(not 0 < value < 1 for value in values or ()):

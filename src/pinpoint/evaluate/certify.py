@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from pinpoint.decide.task_file import Certificate, RefusedCertificate
+from pinpoint.evaluate.examples import Examples
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -39,6 +40,11 @@ class Judged:
 
     def __len__(self) -> int:
         return len(self.right)
+
+    @classmethod
+    def of(cls, log_probs: NDArray[np.float64], examples: Examples) -> Judged:
+        """The best label's probability of every document, from calibrated log-probabilities [n, K]."""
+        return cls(np.exp(log_probs.max(axis=1)), log_probs.argmax(axis=1) == examples.right)
 
 
 def needed(target_error: float, confidence_level: float, wrong: int = 0) -> int:

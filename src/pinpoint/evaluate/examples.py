@@ -52,6 +52,11 @@ class Examples:
         return Examples(self.scores[chosen], self.right[chosen], self.groups[chosen], self.log_prior)
 
     @property
+    def distinct(self) -> int:
+        """How many are left when near-duplicates count as one."""
+        return len(np.unique(self.groups))
+
+    @property
     def by_label(self) -> NDArray[np.int64]:
         """[K] how many examples each label has."""
         return np.bincount(self.right, minlength=self.labels)
@@ -121,21 +126,24 @@ def _dealt(examples: Examples, folds: int, rng: np.random.Generator) -> NDArray[
 
 
 def held_out(examples: Examples, least: int, seed: int = 0) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Positions of the part that fits see and of the part that judges, of at least `least` documents where there are
-    so many; no group is in both, and labels are spread evenly.
+    """Positions of the part that fits see and of the part that judges; labels are spread evenly.
+
+    No group is in both. One document of a group judges, and the others like it do nothing: bounds count independent
+    documents, which copies are not.
+
+    Args:
+        examples: all.
+        least: how many judge, where there are so many groups.
+        seed: of what is drawn.
     """
-    count = len(examples)
-    rng = np.random.default_rng((seed, count))
-    _, first, group, sizes = np.unique(examples.groups, return_index=True, return_inverse=True, return_counts=True)
-    order = np.lexsort((rng.random(len(first)), examples.right[first]))
-    ends = np.empty(len(order))
-    ends[order] = np.cumsum(sizes[order])
-    share, start = max(0.0, 1 - least / count), rng.random()
-    # Every 1/share-th document, counted through the groups in the order of their labels, takes its group to the fits.
-    fits = np.floor(ends * share + start) > np.floor((ends - sizes) * share + start)
-    for one in rng.permutation(np.flatnonzero(fits)):
-        if sizes[~fits].sum() >= least:
-            break
-        fits[one] = False
-    chosen = fits[group]
-    return np.flatnonzero(chosen), np.flatnonzero(~chosen)
+    rng = np.random.default_rng((seed, len(examples)))
+    shuffled = rng.permutation(len(examples))
+    _, first, group = np.unique(examples.groups[shuffled], return_index=True, return_inverse=True)
+    one_each = shuffled[first]
+    order = np.lexsort((rng.random(len(first)), examples.right[one_each]))
+    fits = max(0, len(first) - least)
+    # Of the groups in the order of their labels so many, evenly spaced.
+    places = np.floor((np.arange(fits) + rng.random()) * len(first) / max(1, fits)).astype(np.int64)
+    fitting = np.zeros(len(first), dtype=bool)
+    fitting[order[places]] = True
+    return np.sort(shuffled[fitting[group]]), np.sort(one_each[~fitting])

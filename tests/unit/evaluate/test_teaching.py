@@ -10,7 +10,8 @@ import pytest
 from pinpoint.decide.task_file import Setup
 from pinpoint.errors import RequestError
 from pinpoint.evaluate import figures
-from pinpoint.evaluate.teaching import Measured, Promises, teach, teach_without_labels
+from pinpoint.evaluate.promises import Promises
+from pinpoint.evaluate.teaching import Measured, teach, teach_without_labels
 from pinpoint.prompting.taxonomy import Label, Task
 from tests.unit.evaluate.synthetic import measured
 
