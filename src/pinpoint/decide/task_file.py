@@ -171,7 +171,7 @@ class TaskFile(FileModel):
         task: the name of the question.
         kind: what it asks.
         labels: names in the order of the prompt; for yes and no those two.
-        mask, prior: of the task while it was taught, by position; answers with others are not covered.
+        mask, prior, other: of the task while it was taught, by position; answers with others are not covered.
         examples: how many labelled documents the fits had; `held_out` were kept apart for promises.
     """
 
@@ -182,6 +182,7 @@ class TaskFile(FileModel):
     labels: Annotated[list[str], Field(min_length=1)]
     mask: list[Count] = []
     prior: list[Annotated[float, Field(gt=0, allow_inf_nan=False)]] | None = None
+    other: Count | None = None
     made: date
     examples: Count
     held_out: Count = 0
@@ -200,8 +201,8 @@ class TaskFile(FileModel):
         lists = [fitted.offsets, self.prior, *(fitted.head or []), distribution]
         if any(one is not None and len(one) != count for one in lists) or len(fitted.head or self.labels) != count:
             raise ValueError(f"a list is not as long as `labels`, which are {count}")
-        if any(position >= count for position in self.mask) or len(set(self.mask)) == count:
-            raise ValueError("`mask` names a label that is not there, or all of them")
+        if any(position >= count for position in (*self.mask, self.other or 0)) or len(set(self.mask)) == count:
+            raise ValueError("`mask` or `other` names a label that is not there, or the mask all of them")
         if fitted.head is not None and count > MAX_HEAD_LABELS:
             raise ValueError(f"a head of more than {MAX_HEAD_LABELS} labels")
         return self

@@ -42,9 +42,14 @@ class Judged:
         return len(self.right)
 
     @classmethod
-    def of(cls, log_probs: NDArray[np.float64], examples: Examples) -> Judged:
-        """The best label's probability of every document, from calibrated log-probabilities [n, K]."""
-        return cls(np.exp(log_probs.max(axis=1)), log_probs.argmax(axis=1) == examples.right)
+    def of(cls, log_probs: NDArray[np.float64], examples: Examples, other: int | None = None) -> Judged:
+        """The best label's probability of every document, from calibrated log-probabilities [n, K].
+
+        Answers by the label `other` abstain: no threshold accepts them.
+        """
+        best = log_probs.argmax(axis=1)
+        confidence = np.exp(log_probs.max(axis=1))
+        return cls(confidence if other is None else np.where(best == other, -1.0, confidence), best == examples.right)
 
 
 def needed(target_error: float, confidence_level: float, wrong: int = 0) -> int:

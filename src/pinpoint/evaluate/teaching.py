@@ -106,6 +106,7 @@ def teach(
     """
     promises = promises or Promises()
     names, offered, mask, prior = _of_task(task)
+    other = next((k for k, label in enumerate(task.labels) if label.id == task.other), None)
     check_counts(names, measured.right)
     examples = make_examples(measured.log_probs, measured.right, measured.groups, prior, mask)
     refused = impossible_promises(examples.distinct, promises)
@@ -128,9 +129,9 @@ def teach(
     said = [*notes, *_notes(examples, names, offered), *impossible_sets(judging, promises)]
     certificates, sets = list[Certificate](), list[PredictionSets]()
     if judging is not None:
-        certificates, more = certify_all(
-            promises, refused, Judged.of(chosen.log_probs, fitting), Judged.of(log_probs, judging)
-        )
+        abstains = next((k for k, position in enumerate(offered) if position == other), None)
+        both = Judged.of(chosen.log_probs, fitting, abstains), Judged.of(log_probs, judging, abstains)
+        certificates, more = certify_all(promises, refused, *both)
         refused += more
         sets = all_sets(promises, log_probs, judging)
     file = TaskFile(
@@ -140,6 +141,7 @@ def teach(
         labels=names,
         mask=mask,
         prior=prior,
+        other=other,
         made=date.today(),
         examples=len(fitting),
         held_out=0 if judging is None else len(judging),
@@ -170,6 +172,7 @@ def teach_without_labels(
     Raises RequestError for many labels to a document, or where no document without content was measured.
     """
     names, offered, mask, prior = _of_task(task)
+    other = next((k for k, label in enumerate(task.labels) if label.id == task.other), None)
     free = label_free_offsets(
         relative(measured.log_probs[:, offered]),
         None if measured.content_free is None else measured.content_free[None, offered],
@@ -186,6 +189,7 @@ def teach_without_labels(
         labels=names,
         mask=mask,
         prior=prior,
+        other=other,
         made=date.today(),
         examples=0,
         fitted=_fitted(parameters, offered, len(names)),

@@ -76,6 +76,7 @@ WRONG = {
     "a prior of nothing": {"prior": [0.0, 1.0]},
     "mask": {"mask": [2]},
     "all masked": {"mask": [0, 1]},
+    "other": {"other": 2},
     "temperature": {"fitted": {"temperature": 0}},
     "format": {"format": 2},
     "another field": {"more": 1},

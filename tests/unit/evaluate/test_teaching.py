@@ -91,6 +91,16 @@ def test_a_mask_and_a_prior_are_taught_with() -> None:
         teach(task, SETUP, Measured(wide, [0] + [1] * 199))
 
 
+def test_answers_by_other_abstain_and_are_promised_nothing() -> None:
+    """Sure and right where none of the labels holds, wrong half of the time elsewhere: only the former would pass."""
+    log_probs = np.log([[0.02, 0.02, 0.96]] * 300 + [[0.6, 0.3, 0.1]] * 100)
+    some = Measured(log_probs, [2] * 300 + [0, 1] * 50)
+    plain = teach(task_of(3), SETUP, some, Promises((0.05,))).file
+    assert [one.target_error for one in plain.certificates] == [0.05]
+    file = teach(task_of(3, other="l2"), SETUP, some, Promises((0.05,))).file
+    assert (file.other, file.certificates) == (2, [])
+
+
 def test_yes_and_no_are_two_labels() -> None:
     log_probs, right = measured(60, 2, 7, temperature=3.0)
     task = Task("paid", (Label("paid", "It is paid."),), multi_label=True, kind="yes_no")
