@@ -28,6 +28,7 @@ def task_file(engine: Engine, task: Task, **changes: Any) -> TaskFile:
         labels=names,
         mask=sorted(place for place, label in enumerate(task.labels) if label.id in task.mask),
         prior=None if task.prior is None else [task.prior.get(label.id, 1.0) for label in task.labels],
+        other=next((place for place, label in enumerate(task.labels) if label.id == task.other), None),
         made=date(2026, 11, 28),
         examples=120,
         held_out=80,

@@ -65,7 +65,8 @@ def standing(task: Task, options: Options, taught: Taught) -> Standing:
     if not reads_whole or options.ignore_blank_pages or options.second_reading:
         return OTHER_READING
     masked = {position for position, label in enumerate(task.labels) if label.id in task.mask}
-    if masked != set(file.mask) or not _same_prior(task, file.prior):
+    other = next((position for position, label in enumerate(task.labels) if label.id == task.other), None)
+    if masked != set(file.mask) or other != file.other or not _same_prior(task, file.prior):
         return OTHER_MASK_OR_PRIOR
     return taught
 

@@ -177,6 +177,15 @@ def test_a_mask_and_a_prior_that_were_taught_count_in_whatever_unit() -> None:
         assert standing(task_of({**asked, **change}), Options(), taught) == "other_mask_or_prior"
 
 
+def test_a_label_that_abstains_is_not_one_that_is_answered() -> None:
+    """The prompt is the same, what counts as an answer is not."""
+    by_field = task_of({"labels": LABELS[:2], "other": "contract"})
+    taught = Taught(task_file(FakeEngine(), by_field))
+    assert standing(by_field, Options(), taught) is taught
+    assert standing(TASK, Options(), taught) == "other_mask_or_prior"
+    assert standing(by_field, Options(), TAUGHT) == "other_mask_or_prior"
+
+
 def test_a_file_of_another_kind_or_length_is_refused() -> None:
     """Its label set has the same digest: somebody wrote it by hand."""
     for task in (replace(TASK, kind="score"), task_of({"labels": [*LABELS, "letter"]})):
