@@ -118,6 +118,6 @@ $(VENV)/.run: requirements.txt pyproject.toml | $(BIN)/python
 	$(call step,3/3 pinpoint,--no-deps --editable .)
 	@touch $@
 
-$(VENV)/.dev: requirements-dev.txt requirements-ocr.txt requirements-evaluate.txt $(VENV)/.run
+$(VENV)/.dev: requirements-dev.txt requirements-ocr.txt requirements-bulk.txt requirements-evaluate.txt $(VENV)/.run
 	$(call step,tools of the gate,-r requirements-dev.txt)
 	touch $@

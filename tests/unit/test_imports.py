@@ -19,9 +19,10 @@ ROOT = Path(__file__).parents[2]
 # of this table.
 MAY_IMPORT = {
     "__main__": "cli",
-    "cli": "serving evaluate pipeline decide api engine engine.loading prompting planning documents checkpoints "
-    "settings errors",
+    "cli": "client.bulk client client.transport serving evaluate pipeline decide api engine engine.loading prompting "
+    "planning documents checkpoints settings errors",
     # The client reaches the worker in one module alone, for a model in its own process.
+    "client.bulk": "client client.transport errors",
     "client": "client.local client.transport errors error_codes",
     "client.local": "client.transport serving settings errors",
     "client.transport": "",

@@ -22,6 +22,10 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from pinpoint.api.request import Request, parse_request
+from pinpoint.cli.bulk import DEFAULT_OUT, Asked, run_bulk
+from pinpoint.client.bulk import cells
+from pinpoint.client.bulk.tally import price_of
+from pinpoint.client.jobs import JOB_DOCUMENTS
 from pinpoint.documents.text import File
 from pinpoint.errors import DocumentError, PinpointError
 
@@ -33,7 +37,7 @@ FAILED = 1
 JOB_FILES = 16  # read while those before are classified: enough to fill passes, few enough for the bar to move
 JOB_BYTES = 50_000_000
 MOST_FILES = 100_000
-COLUMNS = ("file", "label", "score", "pages", "type", "decision", "error", "warnings")
+COLUMNS = ("file", *cells.COLUMNS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,30 +54,17 @@ class Row:
 
     def lines(self) -> Iterator[dict[str, str]]:
         """Its values under `COLUMNS`, in words: one line, or one for each document of a packet."""
-        if "error" in self.result:
-            error = self.result["error"]
-            yield {"file": self.file, "error": f"{error['code']}: {error['message']}"}
-            return
-        read = self.result["input"]
-        whole = {"answers": self.result["answers"], "pages": None}
-        for part in self.result.get("segments", [whole]):
-            answer = part["answers"]["category"]
-            # People count pages from 1.
-            first, last = (page + 1 for page in part["pages"] or (0, read["pages"] - 1))
-            yield {
-                "file": self.file,
-                "label": answer["label"] or "",
-                "score": f"{answer['score']:.4f}",
-                "pages": str(read["pages"]) if part is whole else f"{first}-{last}",
-                "type": read.get("type", ""),
-                "decision": answer["decision"],
-                "warnings": "; ".join(self.result["warnings"]),
-            }
+        for line in cells.lines(self.result):
+            yield {"file": self.file, **line}
 
 
 def classify(
-    files: Annotated[
-        list[str], typer.Argument(help="Files, folders with all that is in them, and patterns such as 'mail/*.eml'.")
+    sources: Annotated[
+        list[str],
+        typer.Argument(
+            help="Files, folders with all that is in them, and patterns such as 'mail/*.eml'. With --out, --endpoint "
+            "or --url also tables (.jsonl, .csv, .tsv, .parquet), a document a row, and addresses: s3://bucket/in."
+        ),
     ],
     labels: Annotated[str, typer.Option(help='The labels to choose from: "invoice,receipt,…".')],
     instructions: Annotated[str | None, typer.Option(help="Instructions for the question, as in a request.")] = None,
@@ -84,21 +75,59 @@ def classify(
     split: Annotated[bool, typer.Option("--split", help="Cut each file into the documents that are in it.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object a file, a line each.")] = False,
     as_csv: Annotated[bool, typer.Option("--csv", help="Comma-separated values with a header.")] = False,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            help="Write results to this file as they come: .jsonl, .csv or .parquet. The same command goes on where an "
+            f"earlier one ended. {DEFAULT_OUT} where --endpoint or --url is given alone."
+        ),
+    ] = None,
+    endpoint: Annotated[
+        str | None, typer.Option(help="Ask this endpoint on RunPod, by its id; the key is RUNPOD_API_KEY.")
+    ] = None,
+    url: Annotated[
+        str | None, typer.Option(help="Ask the server at this address; the key, if it wants one, is PINPOINT_API_KEY.")
+    ] = None,
+    batch: Annotated[
+        bool,
+        typer.Option("--batch", help="With --endpoint: by RunPod's batch jobs, which may take hours."),
+    ] = False,
+    text: Annotated[str | None, typer.Option(help="Of tables: the column with the text, if not `text`.")] = None,
+    id_column: Annotated[
+        str | None, typer.Option("--id", help="Of tables: the column with the document's id, if not `id`.")
+    ] = None,
+    parallel: Annotated[int | None, typer.Option(min=1, help="Jobs in flight, at most.")] = None,
+    job_documents: Annotated[int, typer.Option(min=1, max=1000, help="Documents in a job, at most.")] = JOB_DOCUMENTS,
+    price: Annotated[
+        str | None, typer.Option(help='Of a worker, for an estimate: $ a second, or its card, such as "H100".')
+    ] = None,
 ) -> None:
-    """Classify FILES (PDF, Word, Excel, mail, pictures, …) and print what each is.
+    """Classify documents (PDF, Word, Excel, mail, pictures, …) and print what each is, or write it to a file.
 
     Example: python -m pinpoint classify inbox/ 'scans/*.pdf' --labels "invoice,receipt,contract"
 
-    The model is the one that the worker would load: MODEL_NAME, or the embedded model where that is unset. Pictures
-    are read with OCR where `pip install 'pinpoint[ocr]'` put it. A file that cannot be read has its reason in the
-    table, and the exit code is 1 then.
+    Example: python -m pinpoint classify mails.csv --labels "complaint,praise" --endpoint abc123 --out results.jsonl
+
+    The model is the one that the worker would load, MODEL_NAME, or the embedded model where that is unset; with
+    --endpoint or --url it is theirs. Pictures are read with OCR where `pip install 'pinpoint[ocr]'` put it. A document
+    that cannot be read has its reason in the table or file, and the exit code is 1 then.
     """
     try:
+        request = _request(labels, instructions, attachments, {"threshold": threshold, "split": split})
+        if out or endpoint or url or batch:
+            question: dict[str, Any] = {"labels": _names(labels), "instructions": instructions}
+            options = {"threshold": threshold, "split": split or None}
+            question["options"] = {name: value for name, value in options.items() if value is not None}
+            run_bulk(
+                Asked(
+                    sources, question, attachments, endpoint, url, out or Path(DEFAULT_OUT),
+                    None if price is None else price_of(price), parallel, job_documents, text, id_column, batch,
+                )
+            )  # fmt: skip
         from pinpoint.settings import read_settings
 
         settings = read_settings()
-        paths = found_files(files)
-        request = _request(labels, instructions, attachments, {"threshold": threshold, "split": split})
+        paths = found_files(sources)
         rows = asyncio.run(_rows(paths, request, attachments, settings, progress=not (as_json or as_csv)))
     except PinpointError as error:
         typer.echo(error.wire(), err=True)  # rich would break the line
@@ -144,12 +173,15 @@ def _is_hidden(path: Path, folder: Path) -> bool:
 
 def _request(labels: str, instructions: str | None, attachments: str, options: dict[str, Any]) -> Request:
     """The question, about a document that stands for each file. Raises RequestError."""
-    names = [name.strip() for name in labels.split(",") if name.strip()]
-    asked: dict[str, Any] = {"labels": names, "options": options}
+    asked: dict[str, Any] = {"labels": _names(labels), "options": options}
     if instructions:
         asked["instructions"] = instructions
     # The file itself is put in its place later: what is refused here is the question, or one of the options.
     return parse_request({**asked, "base64": "AA==", "attachments": attachments})
+
+
+def _names(labels: str) -> list[str]:
+    return [name.strip() for name in labels.split(",") if name.strip()]
 
 
 async def _rows(
@@ -242,12 +274,12 @@ def _table(rows: Sequence[Row]) -> Table:
     table = Table("file", "label", "score", "pages", "type", "notes", box=None)
     table.columns[0].overflow = "fold"
     shared = os.path.commonpath([os.path.dirname(os.path.abspath(row.file)) for row in rows]) if rows else ""
-    for cells in (line for row in rows for line in row.lines()):
-        notes = cells.get("error") or "; ".join(
-            filter(None, [cells["decision"] if cells["decision"] != "accept" else "", cells["warnings"]])
+    for line in (one for row in rows for one in row.lines()):
+        notes = line.get("error") or "; ".join(
+            filter(None, [line["decision"] if line["decision"] != "accept" else "", line["warnings"]])
         )
-        shown = [cells.get(name, "") for name in ("label", "score", "pages", "type")]
-        table.add_row(*map(escape, [os.path.relpath(os.path.abspath(cells["file"]), shared), *shown, notes]))
+        shown = [line.get(name, "") for name in ("label", "score", "pages", "type")]
+        table.add_row(*map(escape, [os.path.relpath(os.path.abspath(line["file"]), shared), *shown, notes]))
     return table
 
 
@@ -255,11 +287,6 @@ def _csv(rows: Sequence[Row]) -> str:
     target = io.StringIO()
     writer = csv.DictWriter(target, COLUMNS, restval="", lineterminator="\n")
     writer.writeheader()
-    for line in (line for row in rows for line in row.lines()):
-        writer.writerow({name: _harmless(value) for name, value in line.items()})
+    for values in (one for row in rows for one in row.lines()):
+        writer.writerow({name: cells.harmless(value) for name, value in values.items()})
     return target.getvalue()
-
-
-def _harmless(value: str) -> str:
-    """A cell that no spreadsheet takes for a formula: names of files come from anywhere."""
-    return f"'{value}" if value.startswith(("=", "+", "-", "@", "\t")) else value

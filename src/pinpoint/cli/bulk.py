@@ -1,0 +1,203 @@
+"""`python -m pinpoint classify … --out`: a bulk run, from its options to its exit code."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import signal
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import typer
+from rich.console import Console
+
+from pinpoint.cli.bulk_view import View
+from pinpoint.errors import PinpointError, RequestError
+
+if TYPE_CHECKING:
+    from pinpoint.client.bulk.batch_run import BatchRun
+    from pinpoint.client.bulk.run import Run
+    from pinpoint.client.bulk.tally import Tally
+    from pinpoint.client.queue import QueueTransport
+    from pinpoint.client.transport import Transport
+
+FAILED, INTERRUPTED = 1, 130
+DEFAULT_OUT = "results.jsonl"
+HEALTH_S = 10.0
+MOST_COMPLAINTS = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What the command was asked for.
+
+    Attributes:
+        question: labels and what goes with them, as fields of a request.
+        attachments: of mails.
+        parallel: jobs in flight, at most; None for what the way to the model takes.
+    """
+
+    sources: Sequence[str]
+    question: dict[str, Any]
+    attachments: str
+    endpoint: str | None
+    url: str | None
+    out: Path
+    price: float | None
+    parallel: int | None
+    job_documents: int
+    text: str | None
+    id: str | None
+    batch: bool
+
+    @property
+    def plan(self) -> dict[str, str]:
+        """What makes two runs the same run: not the model, since an endpoint may move."""
+        sources = [one if "://" in one else os.path.abspath(one) for one in self.sources]
+        return {
+            "labels": json.dumps(self.question["labels"]),
+            "question": json.dumps({name: one for name, one in self.question.items() if name != "labels"}),
+            "sources": json.dumps(sources),
+            "reading": json.dumps([self.attachments, self.text, self.id]),
+        }
+
+
+def run_bulk(asked: Asked) -> None:
+    """Run, and end the process with its exit code.
+
+    Raises:
+        PinpointError: it cannot begin.
+    """
+    # Here and not at the head: a client is asked for by this one option of this one command.
+    from pinpoint.client.bulk.items import check
+    from pinpoint.client.bulk.journal import SUFFIX, Journal
+    from pinpoint.client.bulk.output import Output, format_of
+    from pinpoint.client.bulk.tally import Tally
+
+    format_of(asked.out)
+    check(asked.sources)
+    if asked.batch and not asked.endpoint:
+        raise RequestError("conflicting_fields", "batch jobs are the endpoint's: --batch needs --endpoint", "--batch")
+    transport = _transport(asked)
+    console = Console(stderr=True, highlight=False, soft_wrap=True)
+    journal = Journal(asked.out.with_name(asked.out.name + SUFFIX), asked.plan)
+    try:
+        output = Output(asked.out, journal.written_bytes, ours=journal.begun)
+        journal.begin()
+        tally = Tally(before=journal.done, complain=_Complaints(console))
+        code = asyncio.run(_run(asked, transport, journal, output, tally, console))
+        output.finish()
+    finally:
+        journal.close()
+    raise typer.Exit(code)
+
+
+def _transport(asked: Asked) -> Transport:
+    from pinpoint.client.asynchronous import make_transport
+
+    return make_transport(asked.endpoint, asked.url, None, None, None, wait=False)
+
+
+async def _run(asked: Asked, transport: Transport, journal: Any, output: Any, tally: Tally, console: Console) -> int:
+    from pinpoint.client.bulk.batch_run import BatchRun
+    from pinpoint.client.bulk.items import Reading, items
+    from pinpoint.client.bulk.run import Run
+    from pinpoint.client.documents import Question
+    from pinpoint.client.jobs import Jobs
+    from pinpoint.client.limiter import Limiter
+    from pinpoint.client.queue import QueueTransport
+
+    limiter = Limiter(min(asked.parallel or transport.at_once, 10 * transport.at_once))
+
+    def busy() -> None:
+        tally.busy += 1
+        limiter.busy()
+
+    question = Question.of(**asked.question)
+    reading = Reading(asked.text, asked.id, asked.attachments, transport.max_bytes * 3 // 4)
+    run: Run | BatchRun
+    if asked.batch and isinstance(transport, QueueTransport):
+        run = BatchRun(
+            lambda: items(asked.sources, reading), transport, question, journal, output, tally, asked.job_documents
+        )
+    else:
+        jobs = Jobs(transport, question, limiter, on_busy=busy)
+        run = Run(
+            lambda: items(asked.sources, reading), transport, jobs, limiter, journal, output, tally, asked.job_documents
+        )
+    watching = None
+    try:
+        if isinstance(transport, QueueTransport):
+            tally.look_at_workers(_workers(await transport.health()))  # a wrong key is told before anything is read
+            watching = asyncio.create_task(_watch(transport, tally))
+        with View(console, tally, run, asked.price), _interrupts(asked, run, console):
+            await run.run()
+    except PinpointError as error:
+        console.print(error.wire(), markup=False)
+        console.print(f"The results so far are in {asked.out}. The same command goes on from there.", markup=False)
+        return FAILED
+    finally:
+        if watching is not None:
+            watching.cancel()
+            await asyncio.gather(watching, return_exceptions=True)
+        await transport.close()
+    if run.stopped:
+        console.print(f"Stopped. The same command goes on; what has come is in {asked.out}.", markup=False)
+        return INTERRUPTED
+    return FAILED if tally.errors else 0
+
+
+@contextlib.contextmanager
+def _interrupts(asked: Asked, run: Run | BatchRun, console: Console) -> Any:
+    """Ctrl-C finishes what is in flight; once more, and it leaves at once."""
+    loop = asyncio.get_running_loop()
+
+    def interrupt() -> None:
+        if run.stopped:
+            run.leave()
+            return
+        in_flight = run.in_flight
+        run.stop()
+        if not asked.batch:
+            console.print(f"Finishing {in_flight} jobs in flight. Ctrl-C again leaves at once.")
+
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    for number in numbers:
+        loop.add_signal_handler(number, interrupt)
+    try:
+        yield
+    finally:
+        for number in numbers:
+            loop.remove_signal_handler(number)
+
+
+async def _watch(transport: QueueTransport, tally: Tally) -> None:
+    while True:
+        await asyncio.sleep(HEALTH_S)
+        with contextlib.suppress(PinpointError):  # a run goes on without it
+            tally.look_at_workers(_workers(await transport.health()))
+
+
+def _workers(health: dict[str, Any]) -> dict[str, Any]:
+    workers = health.get("workers")
+    return workers if isinstance(workers, dict) else {}
+
+
+class _Complaints:
+    """The first lines of complaints; the summary counts the others."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._told = 0
+
+    def __call__(self, line: str) -> None:
+        """Print one."""
+        self._told += 1
+        if self._told <= MOST_COMPLAINTS:
+            self._console.print(line, markup=False)
+        elif self._told == MOST_COMPLAINTS + 1:
+            self._console.print("… more of these are counted below")

@@ -1,0 +1,127 @@
+"""Where documents come from: files, folders, patterns, tables, prefixes of object stores; one by one, never all.
+
+An item is an id and a way to read it, so that a run which goes on reads nothing of what is done.
+"""
+
+from __future__ import annotations
+
+import glob
+import os
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from pinpoint.client.bulk import remote, tables
+from pinpoint.client.documents import Document
+from pinpoint.errors import DocumentError, PinpointError
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One document that is not read yet.
+
+    Attributes:
+        id: a file's path or a row's id.
+        load: reads and encodes it; raises DocumentError.
+    """
+
+    id: str
+    load: Callable[[], Document]
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """How documents are read.
+
+    Attributes:
+        text, id: columns of tables; None where those of docs/bulk.md are looked for.
+        attachments: of mails, as in docs/api.md.
+        max_file_bytes: a larger file is refused without being read.
+    """
+
+    text: str | None = None
+    id: str | None = None
+    attachments: str = "pages"
+    max_file_bytes: int = 20_000_000
+
+
+def check(sources: Sequence[str]) -> None:
+    """Raises PinpointError for a source that stands for nothing, or needs a library that is not there."""
+    for source in sources:
+        if remote.is_remote(source):
+            remote.check()
+        elif not _exists(source):
+            raise PinpointError("unreadable_file", "no file of this name, and none in or like it", source)
+        if tables.is_table(source):
+            tables.check(source)
+
+
+def items(sources: Sequence[str], reading: Reading) -> Iterator[Item]:
+    """The documents of all sources, in an order that is the same each time.
+
+    Raises:
+        PinpointError: a table that cannot be read at all.
+    """
+    for source in sources:
+        if tables.is_table(source):
+            columns = tables.Columns(reading.text, reading.id)
+            for row in tables.rows(source, columns):
+                yield Item(row.id, row.document)
+        elif remote.is_remote(source):
+            for file in remote.files(source):
+                yield Item(file.name, _file_loader(file.name, file.size_bytes, file.read, reading))
+        elif os.path.isdir(source):
+            for path in _walk(source):
+                yield _file(path, reading)
+        elif os.path.exists(source):
+            yield _file(source, reading)
+        else:
+            for path in sorted(glob.iglob(source, recursive=True)):
+                if os.path.isfile(path):
+                    yield _file(path, reading)
+
+
+def _exists(source: str) -> bool:
+    with suppress(ValueError):  # a NUL in it
+        return os.path.exists(source) or any(map(os.path.isfile, glob.iglob(source, recursive=True)))
+    return False
+
+
+def _walk(folder: str) -> Iterator[str]:
+    """Files below a folder by name, hidden ones left out; no more of it in memory than one folder at a time."""
+    try:
+        entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
+    except OSError as error:
+        raise PinpointError("unreadable_file", f"the folder cannot be read: {error.strerror}", folder) from None
+    for entry in entries:
+        if entry.name.startswith("."):
+            continue
+        if entry.is_dir(follow_symlinks=False):
+            yield from _walk(entry.path)
+        elif entry.is_file():
+            yield entry.path
+
+
+def _file(path: str, reading: Reading) -> Item:
+    def size_bytes() -> int:
+        return os.stat(path).st_size
+
+    return Item(path, _file_loader(path, size_bytes, Path(path).read_bytes, reading))
+
+
+def _file_loader(
+    name: str, size_bytes: Callable[[], int], read: Callable[[], bytes], reading: Reading
+) -> Callable[[], Document]:
+    def load() -> Document:
+        try:
+            size = size_bytes()
+            if size > reading.max_file_bytes:
+                raise DocumentError("file_too_large", f"{size} bytes, at most {reading.max_file_bytes} here")
+            content = read()
+        except OSError as error:
+            why = error.strerror or type(error).__name__
+            raise DocumentError("unreadable_file", f"cannot be read: {why}") from None
+        return Document.of_file(name, content, os.path.basename(name), reading.attachments)
+
+    return load

@@ -1,0 +1,69 @@
+"""From results that have come to a whole output: kept, appended, synced, and only then noted in the journal."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterator, Sequence
+
+from pinpoint.client.bulk.items import Item
+from pinpoint.client.bulk.journal import Journal, Seen
+from pinpoint.client.bulk.output import Output, Wire
+from pinpoint.client.bulk.tally import Tally
+from pinpoint.client.documents import Document
+from pinpoint.client.jobs import refused
+from pinpoint.errors import DocumentError
+
+Keep = Callable[[str, list[Wire]], object]
+
+
+class Writer:
+    """Results between their coming and their being noted.
+
+    Attributes:
+        kept: how many documents wait to be written.
+        over: jobs that have ended, to be noted with them.
+    """
+
+    def __init__(self, output: Output, journal: Journal, tally: Tally) -> None:
+        self.over = list[str]()
+        self._kept = list[tuple[str, list[Wire]]]()
+        self._output = output
+        self._journal = journal
+        self._tally = tally
+        self._lock = asyncio.Lock()
+
+    @property
+    def kept(self) -> int:
+        """Documents that wait."""
+        return len(self._kept)
+
+    def keep(self, name: str, results: list[Wire]) -> None:
+        """Take a document's results."""
+        self._kept.append((name, results))
+        self._tally.add(results)
+
+    async def write(self) -> None:
+        """Write what is kept. Raises PinpointError; the output is whole all the same."""
+        async with self._lock:
+            kept, over, self._kept, self.over = self._kept, self.over, [], []
+            if kept or over:
+                await asyncio.to_thread(self._commit, kept, over)
+
+    def _commit(self, kept: Sequence[tuple[str, list[Wire]]], over: Sequence[str]) -> None:
+        if kept:
+            self._output.write([one for _, results in kept for one in results])
+        self._journal.landed([name for name, _ in kept], over, self._output.size_bytes)
+
+
+def to_begin(items: Iterator[Item], journal: Journal, tally: Tally, keep: Keep) -> Iterator[Document]:
+    """What the sources show and the output has not; what cannot be read is kept as refused."""
+    for item in items:
+        seen = journal.see(item.id)
+        if seen is Seen.TWICE:
+            tally.leave_out(item.id, "duplicate_id", "another document before it has this id; left out")
+        if seen is not Seen.NEW:
+            continue
+        try:
+            yield item.load()
+        except DocumentError as error:
+            keep(item.id, refused(Document(item.id, b""), error).results)
