@@ -2,15 +2,43 @@
 
 from __future__ import annotations
 
+import math
+from dataclasses import dataclass
 from datetime import date
-from typing import Any
+from pathlib import Path
+from typing import Any, Protocol
 
 from pinpoint.api.request import parse_request
 from pinpoint.decide.task_file import Certificate, Fitted, PredictionSets, Reference, Setup, TaskFile
-from pinpoint.pipeline.passes import Engine
+from pinpoint.engine.readings import ModelInfo
 from pinpoint.prompting.taxonomy import Task, labels_sha
 
 TEMPERATURE = 2.0
+# Asked of workers in processes of their own: the first is taught, the second with a revision that is not theirs.
+TAUGHT, ELSEWHERE = ["gas bill", "water bill", "parking ticket"], ["gas bill", "water bill", "telephone bill"]
+
+
+class Answers(Protocol):
+    """What a set-up is read from."""
+
+    @property
+    def on_card(self) -> bool:
+        """Whether it computes on a GPU."""
+
+    def info(self, labels_sha: str) -> ModelInfo:
+        """What answers."""
+
+
+@dataclass(frozen=True)
+class Embedded:
+    """The set-up of the embedded model on a CPU."""
+
+    on_card: bool = False
+    revision: str = "embedded"
+
+    def info(self, labels_sha: str) -> ModelInfo:
+        """What answers."""
+        return ModelInfo("pinpoint-embedded", self.revision, "int8", 1, labels_sha)
 
 
 def task_of(task: dict[str, Any], name: str = "category") -> Task:
@@ -18,7 +46,7 @@ def task_of(task: dict[str, Any], name: str = "category") -> Task:
     return parse_request({"text": "x", "tasks": {name: task}}).tasks[0]
 
 
-def task_file(engine: Engine, task: Task, **changes: Any) -> TaskFile:
+def task_file(engine: Answers, task: Task, **changes: Any) -> TaskFile:
     """A file for a task on an engine: scores at half their differences, one promise, one kind of set."""
     names = ["yes", "no"] if task.kind == "yes_no" else [label.name for label in task.labels]
     file = TaskFile(
@@ -49,3 +77,28 @@ def task_file(engine: Engine, task: Task, **changes: Any) -> TaskFile:
     )  # fmt: skip
     # Validated anew, as a file that is read would be.
     return TaskFile.model_validate_json(file.model_copy(update=changes).model_dump_json())
+
+
+def deployed(folder: Path) -> Path:
+    """A folder with both files."""
+    task_file(Embedded(), task_of({"labels": TAUGHT})).save(folder / "bills.json")
+    task_file(Embedded(revision="old"), task_of({"labels": ELSEWHERE})).save(folder / "elsewhere.json")
+    return folder
+
+
+def check_taught(answer: dict[str, Any]) -> None:
+    """An answer to the taught task, asked for at most 5 % wrong and sets at 0.1."""
+    assert answer["confidence"] == answer["score"] and len(answer["calibration"]) == 16
+    assert answer["certified"] == (answer["confidence"] >= 0.5)
+    assert answer["certified_why"] == (None if answer["certified"] else "below_certified_threshold")
+    assert answer["certificate"] == {"target_error": 0.05, "confidence_level": 0.9, "threshold": 0.5}
+    assert answer["prediction_set"][0] == answer["labels"][0]
+    # Half the temperature's reciprocal: what was measured, at half its differences.
+    first, second, *_ = answer["log_probs"]
+    assert abs(math.log(answer["scores"][0] / answer["scores"][1]) - (first - second) / TEMPERATURE) < 1e-3
+
+
+def check_mismatch(answer: dict[str, Any]) -> None:
+    """An answer to the task whose file is for another revision."""
+    assert (answer["confidence"], answer["certified"], answer["certified_why"]) == (None, False, "task_file_refused")
+    assert answer["decision"] == "review" and answer["prediction_set"] is None and "calibration" not in answer

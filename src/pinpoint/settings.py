@@ -228,7 +228,7 @@ class Settings(BaseSettings):
         default="",
         description="A folder of task files, as `python -m pinpoint teach` writes them; read at the start. A file that "
         "was taught with another model, revision, precision, prompt or build is refused, and the log and health say "
-        "why. Empty: none, and `confidence` is null",
+        "why. Tasks that are taught over the wire are written there. Empty: none, and `confidence` is null",
     )
     served_model_names: str = Field(
         default="",

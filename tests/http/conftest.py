@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -11,13 +12,21 @@ import pytest
 from pinpoint.serving.worker import Worker
 from pinpoint.settings import Settings
 from tests.http.running import ALIAS, Server, start
+from tests.task_files import deployed
 
 
 @pytest.fixture(scope="session")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+def tasks(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The server's folder of task files."""
+    return deployed(tmp_path_factory.mktemp("tasks"))
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory, tasks: Path) -> Iterator[Server]:
     with start(
-        "-m", "pinpoint", "serve", log=tmp_path_factory.mktemp("server") / "log", PINPOINT_SERVED_MODEL_NAMES=ALIAS
-    ) as running:
+        "-m", "pinpoint", "serve", log=tmp_path_factory.mktemp("server") / "log", PINPOINT_SERVED_MODEL_NAMES=ALIAS,
+        PINPOINT_TASKS=str(tasks),
+    ) as running:  # fmt: skip
         running.wait_until_ready()
         yield running
 

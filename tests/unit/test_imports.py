@@ -26,8 +26,8 @@ MAY_IMPORT = {
     "client": "client.local client.transport errors error_codes",
     "client.local": "client.transport serving settings errors",
     "client.transport": "",
-    "serving": "serving.sdk_guards serving.watch serving.streams pipeline decide api engine engine.loading prompting "
-    "documents settings errors",
+    "serving": "serving.sdk_guards serving.watch serving.streams evaluate pipeline decide api engine engine.loading "
+    "prompting documents settings errors",
     "serving.sdk_guards": "serving.watch serving.streams serving.secrets errors",
     "serving.watch": "decide api engine.readings",
     "serving.streams": "serving.secrets",

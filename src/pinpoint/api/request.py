@@ -18,6 +18,7 @@ from pinpoint.api.decisions import parse_decisions
 from pinpoint.api.limits import ROOT, Limits, check_bounds, join, kind_of
 from pinpoint.api.schema import JobFields, OptionFields, TaskFields, validate
 from pinpoint.api.systemone import parse_systemone
+from pinpoint.api.teach import Lesson, asked_of, parse_lesson
 from pinpoint.api.typed_tasks import build_typed_task
 from pinpoint.api.ways import Way, find_way
 from pinpoint.documents.text import Document, File, RejectedDocument
@@ -61,17 +62,18 @@ class Request:
     """A job that can be served; documents that cannot stand among the others with their error.
 
     `single` and `sequences` (the texts as they came) matter to the zero-shot shape alone, which echoes them, and
-    `asked` to the decision formats.
+    `asked` to the decision formats, `lesson` to what is to be taught.
     """
 
     documents: tuple[Document | RejectedDocument | File, ...]
     tasks: tuple[Task, ...]
     options: Options = Options()
-    shape: Literal["pinpoint", "zero_shot", "decisions", "systemone"] = "pinpoint"
+    shape: Literal["pinpoint", "zero_shot", "decisions", "systemone", "teach"] = "pinpoint"
     single: bool = False
     warnings: tuple[str, ...] = ()
     sequences: tuple[str, ...] = ()
     asked: Asked | None = None
+    lesson: Lesson | None = None
 
     @property
     def cache_key(self) -> str:
@@ -94,6 +96,12 @@ def parse_request(raw: object, limits: Limits = Limits()) -> Request:  # noqa: B
     way = find_way(raw)
     if way.shape in ("decisions", "systemone"):
         return _parse_decisions(way, limits)
+    if way.shape == "teach":
+        check_bounds(way.body, limits)
+        documents, lesson, warnings = parse_lesson(way.body, limits)
+        return Request(
+            documents, (asked_of(lesson),), Options(return_raw=True), "teach", warnings=warnings, lesson=lesson
+        )
     if way.shape == "models":
         raise RequestError("invalid_request", "a list of models is no question", ROOT)
     raw = way.body

@@ -122,6 +122,24 @@ class TaskFields(WireModel):
     other: Other = None
 
 
+class LabelledFields(DocumentFields):
+    """One member of the documents that teach: a document and the id, or the name, of its label."""
+
+    label: str
+
+
+class TeachFields(WireModel):
+    """The value of `teach`, and the body of its route."""
+
+    name: str = "category"
+    task: TaskFields
+    documents: FastList[LabelledFields]
+    target_errors: FastList[Inside] = []
+    confidence_level: Inside = 0.9
+    alphas: FastList[Inside] = []
+    replace: bool = False
+
+
 class OptionFields(WireModel):
     """`options`, each with the default of the contract."""
 
@@ -222,6 +240,8 @@ _PLACES: dict[str, type[WireModel]] = {
     "criteria": CriteriaFields,
     "options": OptionFields,
     "zero_shot": ZeroShotFields,
+    "teach": TeachFields,
+    "labelled": LabelledFields,
     "parameters": ZeroShotParameters,
 }
 
@@ -236,7 +256,7 @@ def validate(model: type[ModelT], raw: object) -> ModelT:
         return model.model_validate(raw)
     except ValidationError as caught:
         errors = caught.errors(include_url=False, include_input=False)
-    root = "job" if model is JobFields else "zero_shot"
+    root = {JobFields: "job", TeachFields: "teach"}.get(model, "zero_shot")
     ranked = [(_rank(error, root), error) for error in errors]
     best = min(rank for rank, _ in ranked)
     candidates = [error for rank, error in ranked if rank == best][:MAX_ERRORS_COMPARED]
@@ -255,6 +275,8 @@ def _place(loc: tuple[int | str, ...], root: str) -> str:
     if not parent:
         return root
     if isinstance(parent[-1], int):
+        if root == "teach" and parent[-2] == "documents":
+            return "labelled"
         return {"documents": "document", "labels": "label", "levels": "level"}[str(parent[-2])]
     return "task" if len(parent) == 2 and parent[0] == "tasks" else str(parent[-1])
 

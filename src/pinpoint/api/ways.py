@@ -4,9 +4,10 @@
     {"route": "/v1/systemone", "body": {…}}                    the same for any route
     {"state": …, "questions": {…}}                             TypeSafe's format, directly
     {"input": …, "questions": […]}                             OpenAI's format, directly
+    {"teach": {…}}                                             labelled documents, for a task file
     anything else                                              the contract of this worker
 
-Routes: `/v1/decisions`, `/v1/systemone`, `/v1/models`, `/classify`.
+Routes: `/v1/decisions`, `/v1/systemone`, `/v1/models`, `/v1/tasks`, `/classify`.
 """
 
 from __future__ import annotations
@@ -21,14 +22,16 @@ from pinpoint.api.response import error_envelope
 from pinpoint.api.served import ANY_MODEL
 from pinpoint.errors import PinpointError, RequestError
 
-Shape = Literal["pinpoint", "decisions", "systemone", "models"]
+Shape = Literal["pinpoint", "decisions", "systemone", "models", "teach"]
 
 ROUTES: dict[str, Shape] = {
     "/v1/decisions": "decisions",
     "/v1/systemone": "systemone",
     "/v1/models": "models",
+    "/v1/tasks": "teach",
     "/classify": "pinpoint",
 }
+OURS: tuple[Shape, ...] = ("pinpoint", "teach")
 _METHODS = ("GET", "POST")
 
 
@@ -49,6 +52,11 @@ def find_way(raw: dict[str, Any]) -> Way:
     for route, body in (("openai_route", "openai_input"), ("route", "body")):
         if route in raw or (body in raw and body == "openai_input"):
             return _routed(raw, route, body)
+    if "teach" in raw:
+        for field in raw:
+            if field != "teach":
+                raise RequestError("unknown_field", "unknown field; known here: teach", field)
+        return Way("teach", raw["teach"])
     if "state" in raw or ("input" not in raw and isinstance(raw.get("questions"), dict)):
         return Way("systemone", {"model": ANY_MODEL, **raw})
     if "input" in raw or "questions" in raw:
@@ -91,7 +99,7 @@ def told_in(raw: object) -> Way:
 def located(error: PinpointError, way: Way) -> PinpointError:
     """Return the error with its field in the caller's words."""
     questions = way.body.get("questions") if isinstance(way.body, dict) else None
-    if way.shape == "pinpoint":
+    if way.shape in OURS:
         return error
     names = list(questions) if isinstance(questions, dict) else None
     field = in_request(error.field, names)
@@ -104,7 +112,7 @@ def job_error(error: PinpointError, raw: object) -> dict[str, object]:
     That is where a worker of vLLM's puts it: the SDK makes a string of an error, and fails the job.
     """
     way = told_in(raw)
-    if way.shape == "pinpoint":
+    if way.shape in OURS:
         return error_envelope(error)
     told = typesafe_error(error) if way.shape == "systemone" else openai_error(error)
     return {"error": json.dumps(told)}

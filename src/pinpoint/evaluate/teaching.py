@@ -109,6 +109,13 @@ def teach(
     other = next((k for k, label in enumerate(task.labels) if label.id == task.other), None)
     check_counts(names, measured.right)
     examples = make_examples(measured.log_probs, measured.right, measured.groups, prior, mask)
+    if examples.distinct < fits.LEAST_FOR_TEMPERATURE:  # copies say nothing about others, and cannot be parted
+        raise RequestError(
+            "too_few_documents",
+            f"{len(examples)} labelled documents, of which {examples.distinct} differ from each other; "
+            f"{fits.LEAST_FOR_TEMPERATURE} are needed",
+            "documents",
+        )
     refused = impossible_promises(examples.distinct, promises)
     fitting, judging = parts(examples, promises, refused, seed)
     free = label_free_offsets(

@@ -76,6 +76,11 @@ class TaskFiles:
             return TASK_FILE_REFUSED if digest in self._refused_labels else NO_TASK_FILE
         return standing(task, options, kept.taught)
 
+    def in_force(self, digest: str) -> str | None:
+        """The name of the file in force for a labels_sha."""
+        kept = self._in_force.get(digest)
+        return None if kept is None else kept.taught.name
+
     def seen(self, request: Request, response: Response) -> None:
         """Compare the answers by files in force with their references."""
         by_digest = {kept.taught.digest: kept for kept in self._in_force.values()}

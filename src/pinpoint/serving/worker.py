@@ -41,6 +41,7 @@ from pinpoint.serving.model import get_scorer
 from pinpoint.serving.poison import PoisonMemory, state_folder
 from pinpoint.serving.progress import Progress, Send
 from pinpoint.serving.task_files import TaskFiles
+from pinpoint.serving.teaching import School, check_lesson
 from pinpoint.serving.watch.health import Health, HealthLimits
 from pinpoint.serving.watch.log_words import printable
 from pinpoint.serving.watch.metrics import Metrics
@@ -88,6 +89,7 @@ class Worker:
         )
         self._files = file_reader(settings)
         self.tasks = TaskFiles(Path(settings.tasks) if settings.tasks else None)
+        self._school = School(self.tasks.folder)
         self.metrics.further = lambda: self.tasks.reasons
         self._engine: Engine | None = None
         self._leaving = False
@@ -216,6 +218,7 @@ class Worker:
     def _open(self, raw: Any, job_id: str, arrived_s: float) -> tuple[Request, bytes, Begun | None]:
         """The request, its digest, and its work begun where nothing is in the way: one turn in a thread for all."""
         request, engine = parse_request(raw, self._limits), self._engine
+        check_lesson(request)
         waits = engine is None or self._poison.remembers or self._ledger.holds(job_id) or request.has_files
         digest = input_digest(raw) if job_id else b""
         return request, digest, None if waits or engine is None else self._begin(request, engine, arrived_s)
@@ -250,8 +253,12 @@ class Worker:
             )
         while await self._in_thread(lambda: work.decide(outcomes, TURN_SCORES)):
             pass
+        taught = None
+        if request.lesson is not None:
+            response, _ = await self._in_thread(lambda: work.response(outcomes, loads_s, reads_s))
+            taught = await self._school.teach(request, response, engine, self.tasks.in_force)
         wire, answer, record = await self._in_thread(
-            lambda: self._wire(request, *work.response(outcomes, loads_s, reads_s), job_id)
+            lambda: self._wire(request, *work.response(outcomes, loads_s, reads_s), job_id, taught)
         )
         if suspected:
             await self._poison.clear(job_id)
@@ -274,13 +281,14 @@ class Worker:
         Raises:
             CapacityError: `response_too_large`.
         """
-        check_least_bytes(work.request, work.read_documents, self.settings.max_response_bytes)
+        if work.request.lesson is None:  # a lesson is not answered by the scores of its documents
+            check_least_bytes(work.request, work.read_documents, self.settings.max_response_bytes)
         return work.lane(job_id, alone=alone)
 
     def _wire(
-        self, request: Request, response: Response, counts: JobCounts, job_id: str
+        self, request: Request, response: Response, counts: JobCounts, job_id: str, taught: Any = None
     ) -> tuple[Any, bytes, JobRecord]:
-        wire = answer_in_shape(request, response)
+        wire = answer_in_shape(request, response) if taught is None else taught
         self.tasks.seen(request, response)
         size_bytes = check_wire(wire, self.settings.max_response_bytes)
         record = JobRecord(

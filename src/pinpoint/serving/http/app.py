@@ -2,8 +2,8 @@
 
 POST /v1/decisions   OpenAI's format          GET /v1/models   the model's names, for clients of both formats
 POST /v1/systemone   TypeSafe's format        GET /ping        200 ready, 204 loading, 503 unwell or draining
-POST /classify       our own contract         GET /health      the worker's own figures
-                                              GET /metrics     figures for Prometheus
+POST /v1/tasks       labelled documents       GET /health      the worker's own figures
+POST /classify       our own contract         GET /metrics     figures for Prometheus
 """
 
 from __future__ import annotations

@@ -11,7 +11,7 @@ from pydantic import BaseModel
 from starlette.responses import Response
 
 from pinpoint.api.decisions import DecisionsBody
-from pinpoint.api.schema import JobFields, ZeroShotFields
+from pinpoint.api.schema import JobFields, TeachFields, ZeroShotFields
 from pinpoint.api.systemone import SystemOneBody
 
 _JSON_OBJECT = {"application/json": {"schema": {"type": "object"}}}
@@ -73,6 +73,7 @@ ROUTES = {
     "/v1/decisions": Route("POST", "Typed questions in OpenAI's format.", (DecisionsBody,)),
     "/v1/systemone": Route("POST", "Typed questions in TypeSafe's format.", (SystemOneBody,), 422),
     "/v1/models": Route("GET", "The names of the model, for clients of both formats."),
+    "/v1/tasks": Route("POST", "Labelled documents, for a task file.", (TeachFields,)),
     "/classify": Route("POST", "Documents and tasks in Pinpoint's own contract.", (JobFields, ZeroShotFields)),
 }
 _WATCHED = {

@@ -13,9 +13,11 @@ from pinpoint.api.schema import (
     DocumentFields,
     JobFields,
     LabelFields,
+    LabelledFields,
     LevelFields,
     OptionFields,
     TaskFields,
+    TeachFields,
     ZeroShotFields,
     ZeroShotParameters,
 )
@@ -45,6 +47,8 @@ _MODELS = (
     OptionFields,
     ZeroShotFields,
     ZeroShotParameters,
+    TeachFields,
+    LabelledFields,
 )
 FIELD_NAMES = {name for model in _MODELS for name in model.model_fields} | {name for _, name in UNSERVED} | {"input"}
 _SETTING = re.compile(r"(PINPOINT|MODEL)_[A-Z_]{1,40}")

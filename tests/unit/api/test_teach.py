@@ -1,0 +1,89 @@
+"""Requests that teach: what is measured, what is right, and what is refused."""
+
+from typing import Any
+
+import pytest
+
+from pinpoint.api.request import Options, parse_request
+from pinpoint.api.teach import Lesson
+from pinpoint.errors import PinpointError, RequestError
+from tests.task_files import task_of
+
+LABELS = ["invoice", {"id": "r", "name": "Receipt"}, "contract"]
+CANARY = "canary7391"
+
+
+def lesson(**changes: Any) -> dict[str, Any]:
+    texts = [("a bill", "invoice"), ("paid", "r"), ("paid too", "receipt"), ("we agree", "contract")]
+    body: dict[str, Any] = {
+        "task": {"labels": LABELS},
+        "documents": [{"text": text, "label": label} for text, label in texts],
+    }
+    return {"teach": body | changes}
+
+
+def test_documents_are_measured_without_mask_and_prior_and_labels_are_named_by_id_or_name() -> None:
+    task = {"labels": LABELS, "mask": ["contract"], "prior": {"invoice": 1, "r": 2, "?": 1}, "other": "?"}
+    documents: list[dict[str, Any]] = [{"text": "a", "label": "INVOICE"}, {"pages": ["b", "c"], "label": "Receipt"}]
+    told = lesson(name="kind", task=task, documents=documents, target_errors=[0.1, 0.02, 0.1], alphas=[0.2])
+    request = parse_request(told)
+    assert (request.shape, request.options) == ("teach", Options(return_raw=True))
+    assert [getattr(document, "pages", None) for document in request.documents] == [("a",), ("b", "c")]
+    assert request.tasks == (task_of({"labels": [*LABELS, "?"]}, "kind"),)
+    assert request.lesson == Lesson(task_of(task, "kind"), (0, 1), (0.02, 0.1), 0.9, (0.2,))
+
+
+def test_yes_and_no_are_taught_by_those_words() -> None:
+    documents = [{"text": "a", "label": "yes"}, {"text": "b", "label": "NO"}]
+    request = parse_request(lesson(task={"type": "yes_no", "instructions": "Is it paid?"}, documents=documents))
+    assert request.lesson is not None and request.lesson.right == (0, 1)
+
+
+def test_the_route_is_the_same() -> None:
+    body = lesson()["teach"]
+    assert parse_request({"route": "/v1/tasks", "body": body}) == parse_request(lesson())
+
+
+def one(**fields: Any) -> dict[str, Any]:
+    return lesson(documents=[{"text": "a", "label": "invoice"}, fields])
+
+
+REFUSED: dict[str, tuple[dict[str, Any], str, str]] = {
+    "no object": ({"teach": [CANARY]}, "wrong_type", "input"),
+    "beside it": (lesson() | {"text": CANARY}, "unknown_field", "text"),
+    "no task": ({"teach": {"documents": []}}, "missing_field", "task"),
+    "no documents": (lesson(documents=[]), "missing_field", "documents"),
+    "no label": (one(text=CANARY), "missing_field", "documents[1].label"),
+    "no document": (one(label="invoice"), "missing_field", "documents[1].text"),
+    "two forms": (one(text=CANARY, pages=[CANARY], label="r"), "conflicting_fields", "documents[1].pages"),
+    "attachments apart": (
+        one(base64="QUJD", attachments="documents", label="r"), "conflicting_fields", "documents[1].attachments",
+    ),
+    "a typo": (one(text=CANARY, lable="r", label="r"), "unknown_field", "documents[1].lable"),
+    "another label": (one(text="b", label=CANARY), "unknown_label", "documents[1].label"),
+    "a masked label": (
+        lesson(task={"labels": LABELS, "mask": ["r"]}), "unknown_label", "documents[1].label",
+    ),
+    "many labels to a document": (
+        lesson(task={"labels": LABELS, "multi_label": True}), "not_supported", "task.multi_label",
+    ),
+    "a target of none": (lesson(target_errors=[0.0]), "out_of_range", "target_errors[0]"),
+    "many targets": (lesson(target_errors=[0.01 * n for n in range(1, 12)]), "too_large", "target_errors"),
+    "an alpha of all": (lesson(alphas=[0.1, 1.0]), "out_of_range", "alphas[1]"),
+    "a bad task": (lesson(task={"labels": ["a"]}), "too_few_labels", "task.labels"),
+    "a bad name": (lesson(name="a\nb"), "invalid_id", "name"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("raw", "code", "field"), REFUSED.values(), ids=REFUSED)
+def test_what_cannot_be_taught_is_refused(raw: dict[str, Any], code: str, field: str) -> None:
+    with pytest.raises(RequestError) as caught:
+        parse_request(raw)
+    assert (caught.value.code, caught.value.field) == (code, field)
+    assert CANARY not in PinpointError.wire(caught.value)
+
+
+def test_labels_that_the_task_lacks_are_counted() -> None:
+    documents = [{"text": "a", "label": label} for label in ("invoice", "letter", "receipt", "memo")]
+    with pytest.raises(RequestError, match="2 of 4 documents have a label that the task lacks"):
+        parse_request(lesson(documents=documents))
