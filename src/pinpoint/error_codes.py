@@ -248,16 +248,19 @@ ERROR_CODES = (
               "another folder, or what the message says"),
     ErrorCode("disk_full", _COMMAND, "`quantize`, `classify --out`: not enough room where it is to be written",
               "make room and run it again"),
-    ErrorCode("cannot_write", _COMMAND, "`quantize`, `teach`: the destination cannot be written", "another folder"),
+    ErrorCode("cannot_write", _COMMAND,
+              "`quantize`, `teach`, `review`: the destination cannot be written, or another `review` has it",
+              "another folder or file"),
     ErrorCode("invalid_task_file", _LOAD_COMMAND, "a taught task's file, which it names, that does not hold together",
               "`python -m pinpoint teach` writes it anew"),
     ErrorCode("task_mismatch", _LOAD_COMMAND, "a task was taught with another model, build or list of labels; the "
               "message has what differs", "teach it anew, with this one"),
     ErrorCode("unreadable_file", ("document", "command"),
-              "`classify`: a name that stands for no file, or a file that cannot be read; `evaluate`: the file cannot "
-              "be opened, or is no text", "name another"),
+              "`classify`: a name that stands for no file, or a file that cannot be read; `evaluate`, `review`: the "
+              "file cannot be opened, or is no text", "name another"),
     ErrorCode("invalid_line", ("document", "command"),
-              "`evaluate`, `classify --out`: a line or row, which it names, that cannot be read", "correct it"),
+              "`evaluate`, `review`, `classify --out`: a line or row, which it names, that cannot be read",
+              "correct it"),
     ErrorCode("unknown_label", _JOB_COMMAND, "a labelled document's label is not among those that may be answered",
               "correct one of them"),
     ErrorCode("too_few_documents", _JOB_COMMAND,

@@ -19,8 +19,8 @@ ROOT = Path(__file__).parents[2]
 # of this table.
 MAY_IMPORT = {
     "__main__": "cli",
-    "cli": "client.bulk client client.transport serving evaluate pipeline decide api engine engine.loading prompting "
-    "planning documents checkpoints settings errors",
+    "cli": "client.bulk client client.transport serving review evaluate pipeline decide api engine engine.loading "
+    "prompting planning documents checkpoints settings errors",
     # The client reaches the worker in one module alone, for a model in its own process.
     "client.bulk": "client client.transport errors",
     "client": "client.local client.transport errors error_codes",
@@ -33,6 +33,7 @@ MAY_IMPORT = {
     "serving.streams": "serving.secrets",
     "serving.secrets": "",
     "evaluate": "decide prompting errors",
+    "review": "documents errors",
     "pipeline": "decide api engine.readings prompting documents errors",
     "decide": "api engine.readings prompting errors",
     "api": "engine.readings prompting documents errors",

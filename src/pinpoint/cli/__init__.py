@@ -17,10 +17,11 @@ from pinpoint.cli.classify import classify
 from pinpoint.cli.evaluate import evaluate
 from pinpoint.cli.plan import plan
 from pinpoint.cli.quantize import quantize
+from pinpoint.cli.review import review
 from pinpoint.cli.serve import serve
 from pinpoint.cli.teach import teach
 
-COMMANDS = (serve, classify, plan, quantize, check, evaluate, teach)
+COMMANDS = (serve, classify, plan, quantize, check, evaluate, teach, review)
 
 app = typer.Typer(
     name="pinpoint",

@@ -23,7 +23,7 @@ _PIPE = 0
 
 
 def main(task: str) -> None:
-    """Serve until nobody asks any more; `task` is what for, "read" or "recognise"."""
+    """Serve until nobody asks any more; `task` is what for, "read", "recognise" or "show"."""
     from pinpoint.documents.confine import confine
 
     told = _take()
@@ -52,12 +52,16 @@ def _answer(asked: dict[str, Any], content: bytes) -> tuple[bytes, list[bytes]]:
     from pinpoint.errors import DocumentError
 
     limits = FileLimits(**asked["limits"])
-    _bound_cpu(limits.cpu_s if asked["task"] == "read" else int(limits.ocr_wall_s))
+    _bound_cpu(int(limits.ocr_wall_s) if asked["task"] == "recognise" else limits.cpu_s)
     try:
         if asked["task"] == "read":
             from pinpoint.documents.extract import extract
 
             outcome = extract(content, asked["mime"], asked["filename"], limits)
+        elif asked["task"] == "show":
+            from pinpoint.documents.pictures import show
+
+            outcome = show(content, asked["type"], asked["page"], limits)
         else:
             from pinpoint.documents.recognise import recognise
 

@@ -15,15 +15,14 @@ from pinpoint.documents.extracted import Extracted, Page
 from pinpoint.documents.file_limits import FileLimits
 from pinpoint.documents.formats.plain import CELL_BREAK
 from pinpoint.documents.layout import Box, reading_rows, spaced
+from pinpoint.documents.pictures import picture
 from pinpoint.errors import DocumentError
 
 if TYPE_CHECKING:
     import numpy as np
-    from PIL import Image
 
 INSTALL = "pip install 'pinpoint[ocr]'"
 _DPI = 200
-_LONGEST_SIDE = 4_000  # pixels: A4 at 340 dpi; beyond, a picture is scaled down as it is unpacked
 _SHORTEST_SIDE = 8
 _TALL = 1.5  # times as high as wide: a line that runs up or down
 _SETTINGS = {
@@ -60,12 +59,11 @@ def recognise(content: bytes, type_name: str, page: int, limits: FileLimits) -> 
     import numpy as np
     from PIL import ImageOps
 
-    picture = _rendered(content, page, limits) if type_name == "pdf" else _unpacked(content, type_name, page, limits)
-    picture = ImageOps.exif_transpose(picture).convert("RGB")
-    if min(picture.size) < _SHORTEST_SIDE:
+    found = ImageOps.exif_transpose(picture(content, type_name, page, limits, _DPI)).convert("RGB")
+    if min(found.size) < _SHORTEST_SIDE:
         return Extracted(type_name, version(), [Page("", "none")])
     # The models were trained on BGR.
-    return Extracted(type_name, version(), [_read(np.asarray(picture)[:, :, ::-1])])
+    return Extracted(type_name, version(), [_read(np.asarray(found)[:, :, ::-1])])
 
 
 def version() -> str:
@@ -109,32 +107,6 @@ def _lines(pixels: np.ndarray) -> tuple[list[tuple[Box, str, float]], bool, bool
     long = sum(len(text) > 2 for _, text, _ in lines)
     turned = [label == "180" for label, _ in classified.cls_res or []]
     return lines, sum(turned) * 2 > len(turned), tall * 2 > long
-
-
-def _rendered(content: bytes, page: int, limits: FileLimits) -> Image.Image:
-    from pinpoint.documents.formats import pdf
-
-    document = pdf.open_document(content)
-    if page >= len(document):
-        raise DocumentError("file_damaged", "the page is not there")
-    one = document[page]
-    width, height = one.get_size()
-    scale = min(_DPI / 72, _LONGEST_SIDE / max(width, height, 1.0))
-    rendered: Image.Image = one.render(scale=scale, may_draw_forms=False).to_pil()
-    return rendered
-
-
-def _unpacked(content: bytes, type_name: str, page: int, limits: FileLimits) -> Image.Image:
-    from pinpoint.documents.formats import image
-
-    picture = image.open_picture(content, type_name, limits, page)
-    try:
-        picture.draft("RGB", (_LONGEST_SIDE, _LONGEST_SIDE))  # a JPEG is unpacked at a fraction of its size
-        picture.load()
-    except (OSError, SyntaxError, ValueError, EOFError) as error:
-        raise image.damaged() from error
-    picture.thumbnail((_LONGEST_SIDE, _LONGEST_SIDE))
-    return picture
 
 
 @cache

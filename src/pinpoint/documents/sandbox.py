@@ -39,13 +39,17 @@ from pinpoint.errors import DocumentError
 log = logging.getLogger("pinpoint")
 
 FILES_EACH = 200  # then a process is replaced, whatever its libraries have kept
-GROWN_BYTES = {"read": 600_000_000, "recognise": 2_500_000_000}  # resident, after which one is replaced as well
+GROWN_BYTES = {
+    "read": 600_000_000,
+    "recognise": 2_500_000_000,
+    "show": 600_000_000,
+}  # resident, after which one is replaced as well
 START_S = 60.0  # that a process may take until it is ready: on a machine that is busy loading a model
 _HEAD_BYTES = 1_000_000  # of JSON around the text
 _START = "import sys; sys.path[:0] = {path!r}; from pinpoint.documents.reading_process import main; main({task!r})"
 _THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
-Task = Literal["read", "recognise"]
+Task = Literal["read", "recognise", "show"]
 
 
 class _Gone(Exception):
@@ -76,7 +80,7 @@ class _Reader:
             )  # fmt: skip
         finally:
             theirs.close()
-        memory = limits.memory_bytes if task == "read" else limits.ocr_memory_bytes
+        memory = limits.ocr_memory_bytes if task == "recognise" else limits.memory_bytes
         try:
             head, _ = self.exchange(json.dumps({"memory_bytes": memory}).encode(), b"", START_S, _HEAD_BYTES)
             told = json.loads(head)

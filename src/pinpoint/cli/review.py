@@ -1,0 +1,78 @@
+"""`python -m pinpoint review`: look at the answers that are unsure, and choose."""
+
+from __future__ import annotations
+
+import webbrowser
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from pinpoint.errors import PinpointError
+
+FAILED = 1
+
+
+def review(
+    answers: Annotated[
+        Path, typer.Argument(help="What `classify --json` or `evaluate --out` wrote, or answers of the worker.")
+    ],
+    out: Annotated[
+        Path | None, typer.Option(help="Where choices go; reviewed.jsonl beside ANSWERS if not given.")
+    ] = None,
+    documents: Annotated[
+        Path | None, typer.Option(help="The documents that were sent, where ANSWERS does not hold them: JSON lines.")
+    ] = None,
+    task: Annotated[str | None, typer.Option(help="Whose answers, where there are several tasks.")] = None,
+    labels: Annotated[
+        str | None, typer.Option(help='Further labels that may be chosen, "invoice,receipt,…", beside those answered.')
+    ] = None,
+    port: Annotated[int, typer.Option(help="Where to listen on this machine; 0 for a port that is free.")] = 0,
+    browser: Annotated[bool, typer.Option("--browser/--no-browser", help="Open the page in a browser.")] = True,
+) -> None:
+    """Show the unsure documents of ANSWERS on a page of this machine, and write what is chosen for `teach`.
+
+    Example: python -m pinpoint classify inbox/ --labels "invoice,receipt" --json > answers.jsonl;
+    python -m pinpoint review answers.jsonl
+
+    Keys 1 to 9 choose, S skips, U takes back, / searches among many labels. Each choice is on the disk at once; started
+    again, the review goes on where it was. It ends with Ctrl-C.
+    """
+    from pinpoint.review.chosen import Chosen
+    from pinpoint.review.documents import Documents
+    from pinpoint.review.items import read_answers
+    from pinpoint.review.queue import Review
+    from pinpoint.review.server import ReviewServer
+    from pinpoint.serving.files import file_limits, file_reader
+    from pinpoint.settings import read_settings
+
+    try:
+        settings = read_settings()
+        found = read_answers(answers, documents, task)
+        more = [name.strip() for name in (labels or "").split(",") if name.strip()]
+        offered = tuple(sorted({*found.labels, *more}, key=str.casefold))
+        chosen = Chosen(out or answers.with_name("reviewed.jsonl"))
+    except PinpointError as error:
+        typer.echo(error.wire(), err=True)
+        raise typer.Exit(FAILED) from None
+    read = Documents(file_reader(settings), file_limits(settings))
+    state = Review(found, chosen, offered, lambda item: read.read(item).pages)
+    try:
+        try:
+            server = ReviewServer(state, read, port)
+        except (OSError, OverflowError) as error:
+            typer.echo(f"cannot listen on port {port}: {error}", err=True)
+            raise typer.Exit(FAILED) from None
+        told = state.state()
+        left = told["total"] - told["done"]
+        typer.echo(f"{left} of {told['total']} documents to look at; choices go to {chosen.path}")
+        typer.echo(server.address)
+        if browser:
+            webbrowser.open(server.address)
+        with server:
+            server.serve_forever()
+    except KeyboardInterrupt:
+        typer.echo(f"{len(chosen.labels)} choices in {chosen.path}")
+    finally:
+        read.close()
+        chosen.close()

@@ -1,0 +1,259 @@
+"""Answers that were written to a file, as documents to look at, the unsure ones first.
+
+Taken is what `classify --json` and `evaluate --out` write, a line each, and the worker's own responses. A line has
+`answers`, and says what the document is: `text`, `pages`, or `file`, a path that is read again. Where it says none of
+these, as the worker does, its `id` is looked up in a file of the documents that were sent.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from pinpoint.errors import PinpointError
+
+MOST_ITEMS = 200_000
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One document to look at.
+
+    Attributes:
+        key: what it is known by, in this file of answers and among what was chosen.
+        pages: its text, where the answers have it.
+        file: or the path that it is read from.
+        shown: of its pages, first and last from 0; None for all.
+        answer: as the worker gave it.
+        truth: the label that it has already, where that is known.
+    """
+
+    key: str
+    pages: tuple[str, ...]
+    file: str
+    shown: tuple[int, int] | None
+    answer: Mapping[str, Any]
+    truth: str = ""
+
+    @property
+    def labels(self) -> list[str]:
+        """Best first."""
+        return list(self.answer["labels"])
+
+    @property
+    def scores(self) -> list[float]:
+        """Parallel to `labels`."""
+        return list(self.answer["scores"])
+
+
+@dataclass(frozen=True, slots=True)
+class Answers:
+    """All that a file of answers has to look at.
+
+    Attributes:
+        items: the unsure ones first.
+        labels: all that any of them names.
+        task: whose answers they are.
+        failed: lines of documents that were not answered.
+    """
+
+    items: tuple[Item, ...]
+    labels: tuple[str, ...]
+    task: str
+    failed: int
+
+
+def read_answers(path: Path, sent: Path | None = None, task: str | None = None) -> Answers:
+    """The documents of a file of answers.
+
+    Args:
+        path: of the answers; JSON lines, or one JSON value.
+        sent: the documents that were sent, where the answers have none of their own: JSON lines with `id` and `text`,
+            or a request.
+        task: whose answers, where there are several.
+
+    Raises:
+        PinpointError: `unreadable_file`, `invalid_line`, with the line, or nothing to look at.
+    """
+    texts = _sent(sent) if sent is not None else {}
+    found, failed, task_name = list[Item](), 0, task or ""
+    seen = dict[str, int]()
+    for number, record in _results(path):
+        if "error" in record or record.get("status") == "error":
+            failed += 1
+            continue
+        for shown, answers in _parts(record, number):
+            task_name = task_name or _only(answers, number)
+            answer = answers.get(task_name)
+            if answer is None:
+                known = ", ".join(sorted(answers))
+                raise _wrong(number, f"has no answer to the task {task_name!r}; there is {known}: name one with --task")
+            item = _item(record, number, shown, _checked(answer, number), texts)
+            times = seen[item.key] = seen.get(item.key, 0) + 1
+            if times > 1:  # named twice: the second is another document
+                item = replace(item, key=f"{item.key} ({times})")
+            found.append(item)
+            if len(found) > MOST_ITEMS:
+                raise _wrong(number, f"more than {MOST_ITEMS} documents; split the file")
+    if not found:
+        raise PinpointError("invalid_line", f"no answer to look at in it ({failed} documents were refused)", str(path))
+    return Answers(tuple(sorted(found, key=_sureness)), tuple(_labels(found)), task_name, failed)
+
+
+def _sureness(item: Item) -> tuple[int, float]:
+    """Those that were not accepted first, then by how far the best label is ahead; a confidence says more, if any."""
+    answer = item.answer
+    margin = answer.get("confidence")
+    if not isinstance(margin, int | float) or isinstance(margin, bool):
+        margin = answer.get("margin")
+    if not isinstance(margin, int | float) or isinstance(margin, bool) or not math.isfinite(margin):
+        margin = item.scores[0] - (item.scores[1] if len(item.scores) > 1 else 0.0)
+    return (answer.get("decision", "accept") == "accept", float(margin))
+
+
+def _labels(items: Iterable[Item]) -> list[str]:
+    return sorted({label for item in items for label in (*item.labels, item.truth) if label}, key=str.casefold)
+
+
+def _results(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Each document's record, with its line; those of a response one by one."""
+    for number, value in json_lines(path):
+        for one in value if isinstance(value, list) else [value]:
+            if not isinstance(one, dict):
+                raise _wrong(number, "is no object")
+            output = one.get("output", one)  # as the platform hands out a job
+            results = output.get("results") if isinstance(output, dict) else None
+            members = results if isinstance(results, list) else [one]
+            for member in members:
+                if not isinstance(member, dict):
+                    raise _wrong(number, "is no object")
+                yield number, member
+
+
+def json_lines(path: Path) -> Iterator[tuple[int, Any]]:
+    """Values of a file, a line each, or the one value that it is.
+
+    Raises:
+        PinpointError: `unreadable_file`, `invalid_encoding` or `invalid_line`.
+    """
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError:
+        raise PinpointError("invalid_encoding", "the file is not UTF-8", str(path)) from None
+    except (OSError, ValueError) as error:
+        why = error.strerror if isinstance(error, OSError) else "no name of a file"
+        raise PinpointError("unreadable_file", f"cannot be opened: {why}", str(path)) from None
+    values = list[tuple[int, Any]]()
+    lines = text.split("\n")
+    last, line_ended = len(lines), text.endswith("\n")
+    for number, line in enumerate(lines, 1):
+        if not line.strip():
+            continue
+        try:
+            values.append((number, json.loads(line)))
+        except (ValueError, RecursionError):
+            if values and not line_ended and number == last:
+                break  # the run that wrote it was ended there
+            if number == 1 or not values:
+                try:
+                    yield 1, json.loads(text)
+                    return
+                except (ValueError, RecursionError):
+                    pass
+            raise _wrong(number, "is no JSON") from None
+    yield from values
+
+
+def _parts(record: dict[str, Any], number: int) -> Iterator[tuple[tuple[int, int] | None, dict[str, Any]]]:
+    """Pages and answers: of the whole, or of each document that it was split into."""
+    segments = record.get("segments")
+    if isinstance(segments, list) and segments:
+        for segment in segments:
+            try:
+                first, last = segment["pages"]
+                yield (int(first), int(last)), dict(segment["answers"])
+            except (TypeError, ValueError, KeyError):
+                raise _wrong(number, "has a segment without `pages` and `answers`") from None
+        return
+    answers = record.get("answers")
+    if isinstance(answer := record.get("answer"), dict) and isinstance(name := record.get("task"), str):
+        answers = {name: answer}  # a line of `evaluate`
+    if not isinstance(answers, dict) or not answers:
+        raise _wrong(number, "has no `answers`; this takes what `classify --json` or `evaluate --out` writes")
+    yield None, answers
+
+
+def _only(answers: Mapping[str, Any], number: int) -> str:
+    if len(answers) == 1:
+        return next(iter(answers))
+    raise _wrong(number, f"has answers to several tasks: {', '.join(sorted(answers))}; name one with --task")
+
+
+def _checked(answer: Any, number: int) -> Mapping[str, Any]:
+    """An answer whose labels and scores can be shown."""
+    if isinstance(answer, dict):
+        labels, scores = answer.get("labels"), answer.get("scores")
+        if isinstance(labels, list) and isinstance(scores, list) and 0 < len(labels) == len(scores):
+            named = all(isinstance(label, str) for label in labels)
+            if named and all(isinstance(score, int | float) and math.isfinite(score) for score in scores):
+                return answer
+    raise _wrong(number, "has an answer without `labels` and `scores` of equal length")
+
+
+def _item(
+    record: dict[str, Any], number: int, shown: tuple[int, int] | None, answer: Mapping[str, Any],
+    texts: Mapping[str, tuple[str, ...]],
+) -> Item:  # fmt: skip
+    identity, file = record.get("id"), record.get("file")
+    key = identity if isinstance(identity, str) and identity else file
+    if not isinstance(key, str) or not key:
+        key = f"line {number}"
+    pages = _pages(record)
+    if not pages and isinstance(identity, str):
+        pages = texts.get(identity, ())
+    if not pages and not (isinstance(file, str) and file):
+        raise _wrong(
+            number, "says neither `text` nor `pages` nor `file`; with --documents, name the file of the documents that "
+            "were sent, each with its `id`",
+        )  # fmt: skip
+    if shown is not None:
+        key = f"{key} pages {shown[0] + 1}-{shown[1] + 1}"
+    truth = record.get("truth")
+    return Item(key, pages, "" if pages else str(file), shown, answer, truth if isinstance(truth, str) else "")
+
+
+def _pages(record: Mapping[str, Any]) -> tuple[str, ...]:
+    text, pages = record.get("text"), record.get("pages")
+    if isinstance(text, str):
+        return (text,)
+    if isinstance(pages, list) and pages and all(isinstance(page, str) for page in pages):
+        return tuple(pages)
+    return ()
+
+
+def _sent(path: Path) -> dict[str, tuple[str, ...]]:
+    """Texts by id, of the requests or documents in a file; an index where there is no id."""
+    texts = dict[str, tuple[str, ...]]()
+    loose = 0
+    for _, value in json_lines(path):
+        request = value.get("input", value) if isinstance(value, dict) else value
+        documents = request.get("documents", [request]) if isinstance(request, dict) else request
+        for document in documents if isinstance(documents, list) else ():
+            if isinstance(document, dict):
+                identity = document.get("id")
+                texts[identity if isinstance(identity, str) else str(loose)] = _pages(document)
+                loose += 1
+    return texts
+
+
+def _wrong(number: int, what: str) -> PinpointError:
+    return PinpointError("invalid_line", f"line {number} {what}", "ANSWERS")
+
+
+def joined(pages: Sequence[str]) -> str:
+    """Pages as one text, as the worker reads them."""
+    return "\n\n".join(pages)

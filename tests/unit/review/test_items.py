@@ -1,0 +1,114 @@
+"""Answers of every kind become documents to look at, the unsure first; what is none is refused with its line."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pinpoint.errors import PinpointError
+from pinpoint.review.items import read_answers
+from tests.unit.review.answers import answer, result, write
+
+
+def keys(path: Path, **more: Any) -> list[str]:
+    return [item.key for item in read_answers(path, **more).items]
+
+
+def test_those_not_accepted_come_first_then_the_closest(tmp_path: Path) -> None:
+    path = write(
+        tmp_path / "a.jsonl",
+        result("sure", "a", 0.99),
+        result("close", "b", 0.4),
+        result("review", "c", 0.9, decision="review"),
+        result("abstains", "d", 0.5, decision="abstain", label=None),
+        result("calibrated", "e", 0.99, confidence=0.1),
+    )
+    assert keys(path) == ["abstains", "review", "calibrated", "close", "sure"]
+
+
+def test_what_each_command_writes_is_taken(tmp_path: Path) -> None:
+    classified = {"file": "in/a.pdf", "status": "ok", "answers": {"category": answer()}}
+    evaluated = {"id": "line 7", "text": "as it came", "task": "kind", "truth": "letter", "answer": answer()}
+    split = {
+        "file": "in/b.pdf",
+        "answers": {"category": answer()},
+        "segments": [{"pages": pages, "answers": {"category": answer()}} for pages in ([0, 0], [1, 3])],
+    }  # fmt: skip
+    found = read_answers(write(tmp_path / "c.jsonl", classified, split))
+    assert [(item.key, item.file, item.shown) for item in found.items] == [
+        ("in/a.pdf", "in/a.pdf", None),
+        ("in/b.pdf pages 1-1", "in/b.pdf", (0, 0)),
+        ("in/b.pdf pages 2-4", "in/b.pdf", (1, 3)),
+    ]
+    found = read_answers(write(tmp_path / "e.jsonl", evaluated))
+    (item,) = found.items
+    assert (item.key, item.pages, item.truth, found.task) == ("line 7", ("as it came",), "letter", "kind")
+    assert "letter" in found.labels
+
+
+def test_a_response_is_joined_with_what_was_sent(tmp_path: Path) -> None:
+    output = {"output": {"results": [result("a", None), result("b", None)]}}
+    path = tmp_path / "response.json"
+    path.write_text(json.dumps(output, indent=2), encoding="utf-8")  # over many lines
+    sent = write(
+        tmp_path / "sent.jsonl", {"input": {"documents": [{"id": "b", "pages": ["1", "2"]}, {"id": "a", "text": "x"}]}}
+    )
+    items = read_answers(path, sent).items
+    assert {item.key: item.pages for item in items} == {"a": ("x",), "b": ("1", "2")}
+    with pytest.raises(PinpointError, match="--documents"):
+        read_answers(path)
+
+
+def test_of_several_tasks_one_is_named(tmp_path: Path) -> None:
+    both = {"id": "a", "text": "x", "answers": {"kind": answer(0.9), "tone": answer(0.4)}}
+    path = write(tmp_path / "a.jsonl", both)
+    with pytest.raises(PinpointError, match="kind, tone"):
+        read_answers(path)
+    assert read_answers(path, task="tone").items[0].scores[0] == 0.4
+    with pytest.raises(PinpointError, match="'other'"):
+        read_answers(path, task="other")
+
+
+def test_documents_of_one_name_stay_apart_and_failed_ones_are_counted(tmp_path: Path) -> None:
+    failed = {"file": "x", "status": "error", "error": {"code": "empty_file", "message": "…"}}
+    path = write(tmp_path / "a.jsonl", result("a", "1"), failed, result("a", "2"))
+    found = read_answers(path)
+    assert sorted(item.key for item in found.items) == ["a", "a (2)"] and found.failed == 1
+
+
+def test_a_last_line_that_was_cut_short_is_passed_over(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.jsonl", result("a", "1"))
+    with path.open("a", encoding="utf-8") as file:
+        file.write('{"id": "b", "te')
+    assert keys(path) == ["a"]
+
+
+@pytest.mark.parametrize(
+    ("content", "code", "words"),
+    [
+        ("", "invalid_line", "no answer to look at"),
+        ('{"id": "a"}\n', "invalid_line", "line 1 has no `answers`"),
+        ('{"id": "a", "answers": {"t": {"labels": ["x"], "scores": []}}, "text": ""}\n', "invalid_line", "line 1"),
+        ('{"id": "a", "answers": {"t": {"labels": ["x"], "scores": ["y"]}}, "text": ""}\n', "invalid_line", "line 1"),
+        ("[1]\n", "invalid_line", "line 1 is no object"),
+        ("not JSON\n", "invalid_line", "line 1 is no JSON"),
+        ('{"id": "a", "text": "x", "segments": [3]}\n', "invalid_line", "segment"),
+    ],
+)
+def test_what_is_no_answer_is_refused_with_its_line(tmp_path: Path, content: str, code: str, words: str) -> None:
+    path = tmp_path / "a.jsonl"
+    path.write_text(content, encoding="utf-8")
+    with pytest.raises(PinpointError, match=words) as caught:
+        read_answers(path)
+    assert caught.value.code == code
+
+
+def test_a_file_that_is_not_there_or_no_text(tmp_path: Path) -> None:
+    with pytest.raises(PinpointError) as caught:
+        read_answers(tmp_path / "none")
+    assert caught.value.code == "unreadable_file"
+    (tmp_path / "bytes").write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(PinpointError) as caught:
+        read_answers(tmp_path / "bytes")
+    assert caught.value.code == "invalid_encoding"

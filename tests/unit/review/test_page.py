@@ -1,0 +1,191 @@
+"""The page in headless Chromium: reviewed by keyboard, at a desk's width and a phone's, by light and in the dark."""
+
+import json
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pinpoint.documents.file_limits import FileLimits
+from pinpoint.review.chosen import Chosen
+from pinpoint.review.documents import Documents
+from pinpoint.review.items import read_answers
+from pinpoint.review.queue import Review
+from pinpoint.review.server import ReviewServer
+from pinpoint.serving.files import file_reader
+from pinpoint.settings import Settings
+from tests import file_makers as make
+from tests.chromium import NOT_THERE, Chromium, Page, found
+from tests.unit.review.answers import result, write
+
+pytestmark = pytest.mark.skipif(found() is None, reason=NOT_THERE)
+
+LABELS = ["invoice", "receipt", "contract", *(f"kind {n} of paper" for n in range(30)), "x" * 200, "مستند قانوني"]
+HOSTILE = (
+    "<script>window.broken = 1</script><img src=x onerror='window.broken = 1'>\n"
+    "\u202egnp.exe\u202c \u200b\x07 " + "unbroken" * 400 + "\n" + "line\n" * 500
+)
+EVIDENCE = [{"page": 0, "start": 0, "end": 6, "change": 2.5}, {"page": 0, "start": 8, "end": 14, "change": -1.0}]
+SIZES = [(1280, 800), (390, 844)]
+DOCUMENTS = 10
+
+
+class Shown:
+    """A review on a page."""
+
+    def __init__(self, page: Page, server: ReviewServer, out: Path) -> None:
+        self.page, self.server, self.out = page, server, out
+
+    def open(self) -> None:
+        self.page.open(self.server.address)
+        self.page.until("document.body && document.body.dataset.number !== undefined")
+
+    def press(self, key: str) -> None:
+        """A key, and what it does, done."""
+        self.page.press(key)
+        self.page.until("!busy")
+
+    def lines(self) -> list[dict[str, Any]]:
+        return [json.loads(line) for line in self.out.read_text(encoding="utf-8").splitlines()]
+
+
+@pytest.fixture(scope="module")
+def page(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
+    with Chromium(tmp_path_factory.mktemp("chromium")) as chromium, chromium.page() as opened:
+        yield opened
+
+
+@pytest.fixture
+def shown(page: Page, tmp_path: Path) -> Iterator[Shown]:
+    (tmp_path / "scan.pdf").write_bytes(make.text_pdf(["Invoice no. 1", "second page"]))
+    texts = [f"First {n}.\n\nSecond {n}." for n in range(DOCUMENTS - 2)]
+    rows = [result(f"text {n}", text, 0.9 - n / 100, labels=LABELS, evidence=EVIDENCE) for n, text in enumerate(texts)]
+    rows.append(
+        result("hostile <b>name</b> " + "y" * 300, HOSTILE, 0.4, labels=LABELS, decision="review", reasons=["x_y"])
+    )
+    rows.append({**result("paper", None, 0.3, labels=LABELS), "file": str(tmp_path / "scan.pdf")})
+    answers = read_answers(write(tmp_path / "answers.jsonl", *rows))
+    chosen, documents = Chosen(tmp_path / "out.jsonl"), Documents(file_reader(Settings(ocr="off")), FileLimits())
+    server = ReviewServer(Review(answers, chosen, answers.labels, lambda item: documents.read(item).pages), documents)
+    threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
+    page.complaints.clear()
+    yield Shown(page, server, chosen.path)
+    server.shutdown()
+    server.server_close()
+    documents.close()
+    chosen.close()
+
+
+def test_ten_documents_are_reviewed_by_keyboard(shown: Shown) -> None:
+    page = shown.page
+    page.size(1280, 800)
+    shown.open()
+    assert page.run("document.getElementById('count').textContent") == f"0 of {DOCUMENTS}"
+    expected = list[str]()
+    for turn in range(DOCUMENTS):
+        key = str(1 + turn % 3)
+        expected.append(page.run(f"item.labels[{key} - 1]"))
+        shown.press(key)
+    assert page.until("!document.getElementById('end').hidden")
+    told = shown.lines()
+    assert [line["label"] for line in told] == expected and len({line["id"] for line in told}) == DOCUMENTS
+    assert all(line["text"] and line["predicted"] == "invoice" for line in told)
+    assert told[0]["text"] == HOSTILE.replace("\x07", "") and told[1]["file"].endswith("scan.pdf")
+    assert page.complaints == [] and page.run("window.broken") is None
+
+
+def test_skip_undo_search_and_evidence_have_keys(shown: Shown) -> None:
+    page = shown.page
+    page.size(1280, 800)
+    shown.open()
+    shown.press("s")
+    assert page.run("item.id") == "paper" and shown.lines() == []
+    page.press("/")
+    assert page.run("document.activeElement.id") == "search"
+    page.write("KIND 2 of")
+    assert page.run("offered") == ["kind 2 of paper"]
+    shown.press("Enter")
+    assert [line["label"] for line in shown.lines()] == ["kind 2 of paper"]
+    shown.press("u")
+    assert shown.lines() == [] and page.run("item.id") == "paper"
+    page.press("/")
+    page.write("1")  # a figure in the search is no choice
+    page.press("Escape")
+    assert shown.lines() == [] and page.run("document.activeElement.id") == "text"
+    shown.press("1")
+    page.press("e")
+    assert page.run("document.querySelector('mark.here').textContent") == page.run("item.pages[0].pieces[0].text")
+    page.press("e")
+    assert page.run("document.querySelector('mark.here').className") == "against here"
+
+
+def test_a_page_of_a_file_is_drawn(shown: Shown) -> None:
+    page = shown.page
+    page.size(1280, 800)
+    shown.open()
+    shown.press("s")
+    page.press("p")
+    page.until("document.querySelector('#pictures img')?.naturalWidth > 300")
+    assert page.overflow() == [] and page.complaints == []
+    page.press("p")
+    assert not page.run("document.getElementById('text').hidden")
+
+
+def test_hostile_text_is_text(shown: Shown) -> None:
+    page = shown.page
+    shown.open()
+    assert page.run("document.querySelector('.page').textContent").startswith("<script>window.broken = 1</script><img")
+    assert page.run("document.querySelectorAll('#text script, #text img, h2 b').length") == 0
+    assert page.run("[...document.querySelectorAll('.hidden-character')].map(e => e.textContent)") == [
+        "U+202E", "U+202C", "U+200B",
+    ]  # fmt: skip
+    assert page.run("window.broken") is None and page.complaints == []
+
+
+@pytest.mark.parametrize(("width", "height"), SIZES)
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_nothing_is_cut_off_and_all_can_be_read(shown: Shown, width: int, height: int, scheme: str) -> None:
+    page = shown.page
+    page.size(width, height, scheme=scheme)
+    shown.open()
+    for _ in range(3):
+        assert page.overflow() == []
+        assert page.run(UNSEEN) == []
+        assert page.run(FAINT) == []
+        shown.press("1")
+
+
+def test_a_page_without_its_token_says_what_to_do(shown: Shown) -> None:
+    page = shown.page
+    page.open(shown.server.address.partition("#")[0])
+    assert "token" in page.until("document.getElementById('trouble')?.hidden === false && document.body.innerText")
+
+
+# Buttons that are not in the window, though a reader needs them at once.
+UNSEEN = """
+['skip', 'undo', 'text'].concat([...document.querySelectorAll('.choice')].slice(0, 3)).filter(e => {
+  const box = (typeof e === 'string' ? document.getElementById(e) : e).getBoundingClientRect();
+  return box.height < 20 || box.top < 0 || box.top + Math.min(box.height, 40) > innerHeight;
+}).map(e => e.id || e)
+"""
+# Words whose contrast with what lies behind them is less than 4.5 to 1 (WCAG 2.2, AA); disabled buttons may.
+FAINT = """
+(() => {
+  const drawn = document.createElement('canvas').getContext('2d', { willReadFrequently: true });
+  const light = (rgb) => rgb.map(v => v / 255).map(v => v <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4)
+    .reduce((sum, v, i) => sum + v * [0.2126, 0.7152, 0.0722][i], 0);
+  const paint = (colours) => {
+    for (const colour of colours) { drawn.fillStyle = colour; drawn.fillRect(0, 0, 1, 1); }
+    return light([...drawn.getImageData(0, 0, 1, 1).data].slice(0, 3));
+  };
+  return [...document.querySelectorAll('body *')].filter(e => e.checkVisibility() && !e.closest(':disabled') &&
+      [...e.childNodes].some(n => n.nodeType === 3 && n.textContent.trim())).filter(e => {
+    const behind = [];
+    for (let at = e; at; at = at.parentElement) behind.unshift(getComputedStyle(at).backgroundColor);
+    const [a, b] = [paint(behind), paint([...behind, getComputedStyle(e).color])].sort((x, y) => x - y);
+    return (b + 0.05) / (a + 0.05) < 4.5;
+  }).map(e => e.tagName + '.' + e.className + ' ' + e.textContent.slice(0, 20));
+})()
+"""
