@@ -15,13 +15,13 @@ FAILED = 1
 
 def review(
     answers: Annotated[
-        Path, typer.Argument(help="What `classify --json`, `classify --out` or `evaluate --out` wrote, or answers.")
+        Path, typer.Argument(help="What `classify --json` or `evaluate --out` wrote, or answers of the worker.")
     ],
     out: Annotated[
         Path | None, typer.Option(help="Where choices go; reviewed.jsonl beside ANSWERS if not given.")
     ] = None,
     documents: Annotated[
-        Path | None, typer.Option(help="The documents that were sent, where ANSWERS has none: JSON lines or CSV.")
+        Path | None, typer.Option(help="The documents that were sent, where ANSWERS does not hold them: JSON lines.")
     ] = None,
     task: Annotated[str | None, typer.Option(help="Whose answers, where there are several tasks.")] = None,
     labels: Annotated[

@@ -17,6 +17,7 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -46,6 +47,7 @@ from pinpoint.serving.watch.health import Health, HealthLimits
 from pinpoint.serving.watch.log_words import printable
 from pinpoint.serving.watch.metrics import Metrics
 from pinpoint.serving.watch.records import JobRecord
+from pinpoint.serving.watch.telemetry import telemetry_from
 from pinpoint.settings import Settings
 
 log = logging.getLogger("pinpoint")
@@ -72,6 +74,8 @@ class Worker:
     def __init__(self, settings: Settings, send_progress: Send | None = None) -> None:
         self.settings = settings
         self.metrics = Metrics(sdk_guards.now)  # a load that was frozen was not slow
+        if telemetry := telemetry_from(os.environ):
+            self.metrics.watchers.append(telemetry)
         self.health = Health(HealthLimits())
         self._send_progress = send_progress
         self._limits = Limits()
@@ -251,6 +255,7 @@ class Worker:
                 lane,
                 lambda units: progress.documents_done(work.documents_done(units)),
             )
+        decides_s = time.perf_counter()
         while await self._in_thread(lambda: work.decide(outcomes, TURN_SCORES)):
             pass
         taught = None
@@ -262,7 +267,7 @@ class Worker:
         )
         if suspected:
             await self._poison.clear(job_id)
-        self.metrics.job_done(record)
+        self.metrics.job_done(replace(record, decide_ms=_ms_since(decides_s)))
         return wire, answer
 
     def _begin(self, request: Request, engine: Engine, arrived_s: float) -> Begun:
@@ -299,6 +304,7 @@ class Worker:
             tokens_computed=counts.tokens_computed,
             batches=counts.batches,
             response_bytes=size_bytes,
+            encode_ms=response.timing.tokenize_ms,
             queue_ms=response.timing.queue_ms,
             forward_ms=response.timing.forward_ms,
             total_ms=response.timing.total_ms,

@@ -72,6 +72,10 @@ class _OfTheWorker(Collector):
             yield CounterMetricFamily(f"pinpoint_{name}", what, value=count)
         yield GaugeMetricFamily("pinpoint_uptime_seconds", "Since the start.", value=told["uptime_s"])
         yield GaugeMetricFamily("pinpoint_healthy", "Whether nothing is wrong.", value=float(told["healthy"]))
+        unhealthy = GaugeMetricFamily("pinpoint_unhealthy", "What is wrong, by its name.", labels=("reason",))
+        for reason in told["reasons"]:
+            unhealthy.add_metric((reason.partition(":")[0],), 1)
+        yield unhealthy
         yield from _of_tasks(told.get("tasks"))
         memory = GaugeMetricFamily("pinpoint_memory_gb", "Of the device, in GB of 10^9 bytes.", labels=("kind",))
         for name, value in (told["memory"] or {}).items():

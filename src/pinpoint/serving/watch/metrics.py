@@ -33,6 +33,7 @@ from pinpoint.serving.watch.health import VitalSigns
 from pinpoint.serving.watch.host import free_host_bytes
 from pinpoint.serving.watch.log_words import contract_path, printable
 from pinpoint.serving.watch.records import BatchRecord, JobRecord
+from pinpoint.serving.watch.telemetry import Watcher
 
 log = logging.getLogger("pinpoint")
 
@@ -79,11 +80,13 @@ class Metrics:
 
     Attributes:
         probe: what the device holds now; None shows what the last record said.
+        watchers: told of every record as well, outside of any lock.
         further: reasons not to be well that are found elsewhere.
     """
 
     def __init__(self, clock: Clock = time.monotonic) -> None:
         self.probe: Callable[[], Memory] | None = None
+        self.watchers: list[Watcher] = []
         self.further: Callable[[], Mapping[str, str]] = dict
         self._clock = clock
         self._began = clock()
@@ -112,6 +115,8 @@ class Metrics:
 
     def job_done(self, record: JobRecord) -> None:
         """Count a job and write its line."""
+        for watcher in self.watchers:
+            watcher.job_done(record)
         with self._lock:
             self._jobs.add(record)
             self._counts["answered" if record.code is None else "failed"] += 1
@@ -137,6 +142,8 @@ class Metrics:
 
     def batch_done(self, record: BatchRecord) -> None:
         """Count a forward pass and write its line."""
+        for watcher in self.watchers:
+            watcher.batch_done(record)
         with self._lock:
             self._batches.add(record)
             self._counts["batches"] += 1

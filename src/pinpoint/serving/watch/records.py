@@ -21,8 +21,10 @@ class JobRecord:
         tokens_computed: the job's share of the tokens that went through the model.
         batches: forward passes that the job had a part in.
         response_bytes: of the serialised answer.
+        encode_ms: making units of its documents; a part of `queue_ms`.
         queue_ms: from the handler's call until the job's first forward pass began.
         forward_ms: forward passes that the job had a part in, all together.
+        decide_ms: from its last forward pass until its answer.
         total_ms: from the handler's call until its answer.
     """
 
@@ -35,8 +37,10 @@ class JobRecord:
     tokens_computed: int = 0
     batches: int = 0
     response_bytes: int = 0
+    encode_ms: float = 0.0
     queue_ms: float = 0.0
     forward_ms: float = 0.0
+    decide_ms: float = 0.0
     total_ms: float = 0.0
     memory: Memory | None = None
 
