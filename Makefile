@@ -13,12 +13,13 @@
 #             cores hours: REAL="--model smollm2 --count 20" for a part
 # make lock   write requirements.lock, what the image installs; by the image's Python: IMAGE_PYTHON=python3.12
 # make image-check  replay the Dockerfile without a container engine, and try what comes out
+# make site   the documents as a site, in site/
 # make embedded  train the embedded model anew
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: run serve test check docs venv bench real fuzz fuzz-files fuzz-http load mutants lock image-check embedded clean
+.PHONY: run serve test check docs venv bench real fuzz fuzz-files fuzz-http load mutants lock image-check site embedded clean
 .DELETE_ON_ERROR:
 
 run: $(VENV)/.run
@@ -77,6 +78,12 @@ image-check:
 	$(VENV)/image/bin/hadolint Dockerfile
 	sh -n deploy/entry.sh
 	$(IMAGE_PYTHON) -m deploy.image_check
+
+# The documents as a site, in site/; a link that leads nowhere is an error.
+site:
+	$(PYTHON) -m venv $(VENV)/docs
+	$(VENV)/docs/bin/pip install --quiet --disable-pip-version-check -r requirements-docs.txt
+	PYTHONPATH=. $(VENV)/docs/bin/mkdocs build --strict --quiet
 
 DATA ?= ../shared/data
 REAL ?=

@@ -60,21 +60,6 @@ def test_a_response_is_joined_with_what_was_sent(tmp_path: Path) -> None:
         read_answers(path)
 
 
-def test_results_of_a_bulk_run_find_their_files_and_tables(tmp_path: Path) -> None:
-    (tmp_path / "a.txt").write_text("x", encoding="utf-8")
-    path = write(tmp_path / "results.jsonl", result(str(tmp_path / "a.txt"), None))
-    assert read_answers(path).items[0].file == str(tmp_path / "a.txt")
-    table = tmp_path / "sent.csv"
-    table.write_text('id,text\nrow,"one\n\ntwo"\n', encoding="utf-8-sig")
-    path = write(tmp_path / "rows.jsonl", result("row", None))
-    assert read_answers(path, table).items[0].pages == ("one\n\ntwo",)
-    table.write_bytes(b"id,text\nrow,\xff\n")
-    with pytest.raises(PinpointError, match="not UTF-8"):
-        read_answers(path, table)
-    with pytest.raises(PinpointError, match="cannot be read as a table"):
-        read_answers(path, tmp_path / "none.csv")
-
-
 def test_of_several_tasks_one_is_named(tmp_path: Path) -> None:
     both = {"id": "a", "text": "x", "answers": {"kind": answer(0.9), "tone": answer(0.4)}}
     path = write(tmp_path / "a.jsonl", both)
