@@ -47,7 +47,7 @@ class Platform:
 
 @pytest.fixture
 def platform(monkeypatch: pytest.MonkeyPatch) -> Iterator[Platform]:
-    monkeypatch.setattr(endpoint_test.time, "sleep", lambda _: None)
+    monkeypatch.setattr("deploy.endpoint_test.time.sleep", lambda _: None)
     one = Platform()
     yield one
     one.server.shutdown()

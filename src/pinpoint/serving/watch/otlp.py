@@ -69,7 +69,9 @@ class _Metrics(OTLPMetricExporter):
         super().__init__(**options)
         self._told = _Told("metrics")
 
-    def export(self, metrics_data: MetricsData, timeout_millis: float = 10_000, **kwargs: Any) -> MetricExportResult:
+    def export(
+        self, metrics_data: MetricsData, timeout_millis: float | None = 10_000, **kwargs: Any
+    ) -> MetricExportResult:
         """Send metrics."""
         result = super().export(metrics_data, timeout_millis, **kwargs)
         self._told(result is MetricExportResult.SUCCESS)
