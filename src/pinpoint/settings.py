@@ -230,6 +230,12 @@ class Settings(BaseSettings):
         "was taught with another model, revision, precision, prompt or build is refused, and the log and health say "
         "why. Tasks that are taught over the wire are written there. Empty: none, and `confidence` is null",
     )
+    taxonomies: str = Field(
+        default="",
+        description="A folder of [taxonomies](taxonomies.md), YAML or JSON, that jobs name by their files' names; read "
+        "at the start. A damaged file is refused alone, and the log and health say why. Empty: the one that comes with "
+        "the package",
+    )
     served_model_names: str = Field(
         default="",
         description="Further names that requests in a decision format may call the model by, between commas: what "

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import binascii
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
+from pinpoint.api.label_trees import build_tree, has_tree
 from pinpoint.api.limits import Limits, join
+from pinpoint.api.restrict import restricted
 from pinpoint.api.schema import DocumentFields, JobFields, LabelFields, TaskFields
 from pinpoint.documents.text import (
     WHOLE_CHARACTERS,
@@ -145,27 +147,28 @@ def build_task(
     if len(members) > limits.max_labels:
         raise RequestError("too_many_labels", f"{len(members)} labels, at most {limits.max_labels} in a task", where)
     warnings: list[str] = []
-    labels = tuple(_label(label, place, limits, warnings) for label, place in members)
-    places = [place for _, place in members]
-    _refuse_duplicates(labels, places)
-    warnings += [
-        f"{places[later]} looks like {places[earlier]} but has letters of another alphabet"
-        for earlier, later in find_look_alikes([label.name for label in labels])
-    ]
+    tree = None
+    if has_tree(fields.labels):
+        if fields.multi_label:
+            raise RequestError(
+                "conflicting_fields", "a tree is asked for one label; leave this out", join(parent, "multi_label")
+            )
+        tree = build_tree(members, limits, lambda level: _siblings(level, limits, warnings))
+        labels = tuple(map(tree.label, tree.leaves()))
+    else:
+        labels = tuple(_siblings(members, limits, warnings, apart=fields.multi_label))
     task = Task(
         name=name,
         labels=labels,
         multi_label=fields.multi_label,
         kind=fields.type,
         other=fields.other,
+        tree=tree,
         instructions=prose(
             fields.instructions, join(parent, instructions_field), limits.max_instructions_chars, warnings
         ),
     )
-    offered = _offered(labels, fields.mask, join(parent, "mask"))
-    if fields.prior is not None:
-        _check_prior(fields.prior, labels, offered, fields.multi_label, join(parent, "prior"))
-    return replace(task, mask=frozenset(fields.mask), prior=fields.prior), warnings
+    return restricted(task, fields.mask, fields.prior, parent), warnings
 
 
 def check_name(name: str, field: str, max_chars: int, *, kind: str) -> None:
@@ -186,10 +189,50 @@ def check_name(name: str, field: str, max_chars: int, *, kind: str) -> None:
         raise RequestError(code, f"a {kind} has at least one visible character", field)
 
 
+def _siblings(
+    members: Sequence[tuple[LabelFields, str]], limits: Limits, warnings: list[str], *, apart: bool = False
+) -> list[Label]:
+    """Labels of one question, or each of one of its own where they are asked `apart`."""
+    labels, places = [_label(label, place, limits, warnings) for label, place in members], [p for _, p in members]
+    _refuse_duplicates(labels, places)
+    warnings += [
+        f"{places[later]} looks like {places[earlier]} but has letters of another alphabet"
+        for earlier, later in find_look_alikes([label.name for label in labels])
+    ]
+    left_out = 0
+    for group in [[k] for k in range(len(labels))] if apart else [range(len(labels))]:
+        shown = fitting([labels[k].examples for k in group], limits.max_examples_chars)
+        for k, examples in zip(group, shown, strict=True):
+            left_out += len(labels[k].examples) - len(examples)
+            labels[k] = replace(labels[k], examples=examples)
+    if left_out:
+        warnings.append(
+            f"{left_out} examples are not shown to the model: those of one question have at most "
+            f"{limits.max_examples_chars} characters together ({places[0]} and after)"
+        )
+    return labels
+
+
+def fitting(examples: Sequence[tuple[str, ...]], most_chars: int) -> list[tuple[str, ...]]:
+    """Of each label, the examples that fit: one of each in turn, so that no label has many where others have none."""
+    shown: list[list[str]] = [[] for _ in examples]
+    for turn in range(max(map(len, examples), default=0)):
+        for label, own in enumerate(examples):
+            if turn < len(own):
+                most_chars -= len(own[turn])
+                if most_chars < 0:
+                    return [tuple(each) for each in shown]
+                shown[label].append(own[turn])
+    return [tuple(each) for each in shown]
+
+
 def _label(fields: LabelFields, field: str, limits: Limits, warnings: list[str]) -> Label:
     check_name(fields.name, field, limits.max_label_chars, kind="label")
     if fields.id is not None:
         check_name(fields.id, join(field, "id"), limits.max_id_chars, kind="id")
+    if len(fields.examples) > limits.max_examples:
+        most = f"at most {limits.max_examples} of a label; leave the others out"
+        raise RequestError("too_large", f"{len(fields.examples)} examples, {most}", join(field, "examples"))
     description = prose(fields.description, join(field, "description"), limits.max_description_chars, warnings)
     return Label(
         # The id goes back as it came; the name is prompted, where white space around it would be read as a token.
@@ -197,6 +240,11 @@ def _label(fields: LabelFields, field: str, limits: Limits, warnings: list[str])
         name=fields.name.strip(),
         # In the prompt a description shares the line of its label.
         description=None if description is None else " ".join(description.split()),
+        examples=tuple(
+            " ".join(text.split())
+            for index, example in enumerate(fields.examples)
+            if (text := prose(example, join(field, "examples", index), limits.max_example_chars, warnings))
+        ),
     )
 
 
@@ -210,37 +258,6 @@ def _refuse_duplicates(labels: Sequence[Label], places: Sequence[str]) -> None:
         earlier = seen.setdefault(label.id, index)
         if earlier != index:
             raise RequestError("duplicate_label", f"{places[earlier]} has this id already", join(places[index], "id"))
-
-
-def _offered(labels: Iterable[Label], mask: Sequence[str], field: str) -> set[str]:
-    """Return the ids that may be answered."""
-    ids = {label.id for label in labels}
-    for index, identity in enumerate(mask):
-        if identity not in ids:
-            raise RequestError("unknown_id", "no label of this task has this id", join(field, index))
-    if ids <= set(mask):
-        raise RequestError("too_few_labels", "the mask excludes every label; leave at least one", field)
-    return ids - set(mask)
-
-
-def _check_prior(
-    prior: Mapping[str, float], labels: Sequence[Label], offered: set[str], multi_label: bool, field: str
-) -> None:
-    """Half a prior has no one meaning (is the rest to share what is left, or to weigh 1?), so it must be whole."""
-    ids = {label.id for label in labels}
-    for identity, weight in prior.items():
-        if identity not in ids:
-            raise RequestError("unknown_id", "no label of this task has this id", join(field, identity))
-        if multi_label and weight >= 1:
-            raise RequestError("out_of_range", "with multi_label a prior is less than 1", join(field, identity))
-    masked = len(prior.keys() - offered)
-    if masked:
-        raise RequestError(
-            "conflicting_fields", f"labels with a prior that the mask excludes: {masked}; leave their priors out", field
-        )
-    missing = len(offered - prior.keys())
-    if missing:
-        raise RequestError("missing_field", f"labels without a prior: {missing}; give one to each, or to none", field)
 
 
 def prose(text: str | None, field: str, max_chars: int, warnings: list[str]) -> str | None:

@@ -34,7 +34,7 @@ _KINDS: dict[type, str] = {
 class Limits:
     """The most that one request may hold."""
 
-    max_depth: int = 16  # the deepest contract form (tasks, labels, examples) has 6 levels; children add 1 each
+    max_depth: int = 16  # the deepest contract form (tasks, labels, examples) has 6 levels; children add 2 each
     max_values: int = 100_000  # values anywhere in a request: walked in 60 ms; 1,000 documents of 90 pages each
     max_fields: int = 1_100  # in one object: a prior has one per label, everything else has fewer
     max_text_chars: int = 4_000_000  # of all strings together: about 1 million tokens, and four words of 1 MB
@@ -43,6 +43,10 @@ class Limits:
     max_pages: int = 10_000  # per document: a longer one is many documents
     max_tasks: int = 64  # each is asked of each document
     max_labels: int = 1_000  # per task: at 8 tokens each they fill a quarter of a 32k context
+    max_tree_levels: int = 5  # of labels in labels: as deep as a request may be
+    max_examples: int = 10  # of a label
+    max_example_chars: int = 1_000  # of one: what shows the kind, not the document
+    max_examples_chars: int = 8_000  # in one question: about 2,000 tokens; others are left out, and a warning says so
     max_label_chars: int = 200  # a label is a name; what it means belongs into its description
     max_description_chars: int = 2_000  # a paragraph
     max_instructions_chars: int = 8_000  # about 2,000 tokens, which every document of the job pays for

@@ -13,10 +13,11 @@ from typing import Literal
 
 from pinpoint.api.adapters import parse_zero_shot
 from pinpoint.api.asked import Asked
-from pinpoint.api.build import OF_FILES, build_documents, build_from_fields, build_task, check_name, refuse_nothing
+from pinpoint.api.build import OF_FILES, build_documents, build_from_fields, check_name, refuse_nothing
 from pinpoint.api.decisions import parse_decisions
+from pinpoint.api.deployed import NOTHING, Deployed
 from pinpoint.api.limits import ROOT, Limits, check_bounds, join, kind_of
-from pinpoint.api.schema import JobFields, OptionFields, TaskFields, validate
+from pinpoint.api.schema import BACK_OFF, UNSEEN_MASS, JobFields, OptionFields, TaskFields, validate
 from pinpoint.api.systemone import parse_systemone
 from pinpoint.api.teach import Lesson, asked_of, parse_lesson
 from pinpoint.api.typed_tasks import build_typed_task
@@ -33,7 +34,7 @@ FORMAT_DEPTH, FORMAT_FIELDS = 48, 10_000
 _DOCUMENT_FORMS = ("text", "pages", "url", "base64")
 _DOCUMENTS_FORMS = (*_DOCUMENT_FORMS, "documents")
 _TASKS_FORMS = ("labels", "tasks", "taxonomy")
-_OF_THE_SHORT_FORM = ("multi_label", "instructions")
+_OF_THE_SHORT_FORM = ("multi_label", "instructions", "mask", "prior")
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +56,8 @@ class Options:
     target_error: float | None = None
     confidence_level: float | None = None
     alpha: float | None = None
+    unseen_mass: float = UNSEEN_MASS
+    back_off: float = BACK_OFF
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,8 +89,8 @@ class Request:
         return any(isinstance(document, File) for document in self.documents)
 
 
-def parse_request(raw: object, limits: Limits = Limits()) -> Request:  # noqa: B008 - frozen, so safe to share
-    """Return the request that `raw`, the value of a job's `input`, stands for.
+def parse_request(raw: object, limits: Limits = Limits(), deployed: Deployed = NOTHING) -> Request:  # noqa: B008 - frozen, so safe to share
+    """Return the request that `raw`, the value of a job's `input`, stands for; `deployed` are taxonomies it may name.
 
     Raises RequestError for the first thing wrong with it.
     """
@@ -98,7 +101,7 @@ def parse_request(raw: object, limits: Limits = Limits()) -> Request:  # noqa: B
         return _parse_decisions(way, limits)
     if way.shape == "teach":
         check_bounds(way.body, limits)
-        documents, lesson, warnings = parse_lesson(way.body, limits)
+        documents, lesson, warnings = parse_lesson(way.body, limits, deployed)
         return Request(
             documents, (asked_of(lesson),), Options(return_raw=True), "teach", warnings=warnings, lesson=lesson
         )
@@ -108,7 +111,7 @@ def parse_request(raw: object, limits: Limits = Limits()) -> Request:  # noqa: B
     if not isinstance(raw, dict):
         raise RequestError("invalid_request", f"must be an object, not {kind_of(raw)}", ROOT)
     check_bounds(raw, limits)
-    return _parse_zero_shot(raw, limits) if "inputs" in raw else _parse_job(raw, limits)
+    return _parse_zero_shot(raw, limits) if "inputs" in raw else _parse_job(raw, limits, deployed)
 
 
 def _parse_decisions(way: Way, limits: Limits) -> Request:
@@ -137,14 +140,14 @@ def _parse_zero_shot(raw: dict[str, object], limits: Limits) -> Request:
     )
 
 
-def _parse_job(raw: dict[str, object], limits: Limits) -> Request:
+def _parse_job(raw: dict[str, object], limits: Limits, deployed: Deployed) -> Request:
     _refuse_conflicts(raw)
     fields = validate(JobFields, raw)
     _require_one(fields.model_fields_set, _DOCUMENTS_FORMS, ROOT)
     _require_one(fields.model_fields_set, _TASKS_FORMS, ROOT)
     documents = _documents(fields, limits)
     refuse_nothing(documents)
-    tasks, warnings = _tasks(fields, limits)
+    tasks, warnings = _tasks(fields, limits, deployed)
     options = _options(fields.options)
     if options.evidence:
         _refuse_evidence(options, tasks)
@@ -188,7 +191,9 @@ def _refuse_conflicts(raw: dict[str, object]) -> None:
         for field in raw:
             if field in _OF_THE_SHORT_FORM:
                 raise RequestError(
-                    "conflicting_fields", "goes with `labels`; inside `tasks`, each task has its own", field
+                    "conflicting_fields",
+                    "goes with `labels` or `taxonomy`; inside `tasks`, each task has its own",
+                    field,
                 )
 
 
@@ -218,10 +223,11 @@ def _documents(fields: JobFields, limits: Limits) -> tuple[Document | RejectedDo
     return build_documents(fields.documents, limits)
 
 
-def _tasks(fields: JobFields, limits: Limits) -> tuple[tuple[Task, ...], list[str]]:
+def _tasks(fields: JobFields, limits: Limits, deployed: Deployed) -> tuple[tuple[Task, ...], list[str]]:
     if "tasks" not in fields.model_fields_set:
-        short = TaskFields(labels=fields.labels, multi_label=fields.multi_label, instructions=fields.instructions)
-        task, warnings = build_task(SHORT_FORM_TASK, short, limits)
+        given = fields.model_fields_set & {"labels", "taxonomy", *_OF_THE_SHORT_FORM}
+        short = TaskFields.model_construct(given, **{name: getattr(fields, name) for name in given})
+        task, warnings = build_typed_task(SHORT_FORM_TASK, short, limits, "", deployed)
         return (task,), warnings
     if not fields.tasks:
         raise RequestError("missing_field", "there is no task in it; send at least one", "tasks")
@@ -231,7 +237,7 @@ def _tasks(fields: JobFields, limits: Limits) -> tuple[tuple[Task, ...], list[st
     for name, task_fields in fields.tasks.items():
         parent = join("tasks", name)
         check_name(name, parent, limits.max_id_chars, kind="name of a task")
-        task, found = build_typed_task(name, task_fields, limits, parent)
+        task, found = build_typed_task(name, task_fields, limits, parent, deployed)
         tasks.append(task)
         warnings += found
     return tuple(tasks), warnings

@@ -83,6 +83,9 @@ class Answer:
 
     `order_spread` is there where the labels were read in two orders: the share of the scores that the order moves.
 
+    Of a tree, `path` leads from the top to `label`, which is a group where the answer is `backed_off`; there,
+    `bounded_labels` have an equal part of what their group has.
+
     A task of yes or no has a `probability` of yes; a score has the `distribution` over its levels, in their order, and
     the level that is `expected`, counted from 0.
     """
@@ -110,6 +113,9 @@ class Answer:
     certificate: Promise | None = None
     prediction_set: tuple[str, ...] | None = None
     evidence: tuple[Evidence, ...] | None = None
+    path: tuple[str, ...] = ()
+    path_scores: tuple[float, ...] = ()
+    backed_off: bool = False
 
     def to_wire(self) -> dict[str, object]:
         """Return the value of one member of `answers`; those behind `reasons` are there where they say something."""
@@ -129,6 +135,12 @@ class Answer:
             wire["log_probs"] = [round(s, SCORE_DECIMALS) if math.isfinite(s) else None for s in self.log_probs]
         if self.bounded_labels:
             wire["bounded_labels"] = self.bounded_labels
+        if self.path:
+            wire |= {
+                "path": list(self.path),
+                "path_scores": round_scores(self.path_scores),
+                "backed_off": self.backed_off,
+            }
         if self.calibration is not None:
             wire["calibration"] = self.calibration
         if self.certified is not None:

@@ -1,8 +1,7 @@
 """The fields of a request, as strict pydantic models, and the one error that a value which does not fit them gets.
 
 Models know names and types only; what needs two fields or a limit is in `request`. Optional text that a caller may
-well send as null is nullable; a document or a list of labels is not. `UNSERVED` lists what the contract promises and
-this version refuses: an entry leaves the table when its field enters a model.
+well send as null is nullable; a document or a list of labels is not.
 """
 
 from __future__ import annotations
@@ -18,6 +17,8 @@ from pinpoint.api.limits import MAX_KEY_CHARS, ROOT, join, kind_of
 from pinpoint.documents.text import WHOLE_CHARACTERS
 from pinpoint.errors import RequestError
 
+# Of a tree: how much may lie below groups that are not asked about, and what a score must reach not to back off.
+UNSEEN_MASS, BACK_OFF = 0.02, 0.5
 NONE_OF_THESE = "none of these"  # what a label of ours is called that a task asks for with `other`
 MAX_ERRORS_COMPARED = 100  # each costs a walk; a request with more errors gets an early one, perhaps not the first
 
@@ -74,6 +75,13 @@ class LabelFields(WireModel):
     id: str | None = None
     name: str
     description: str | None = None
+    examples: FastList[str] = []
+    children: FastList[LabelFields] = []
+
+    @property
+    def is_group(self) -> bool:
+        """Whether children were sent, be it an empty list."""
+        return "children" in self.model_fields_set
 
     @model_validator(mode="before")
     @classmethod
@@ -120,6 +128,13 @@ class TaskFields(WireModel):
     criteria: CriteriaFields | None = None
     levels: FastList[LevelFields] = []
     other: Other = None
+    taxonomy: str = ""
+
+
+class TaxonomyFields(TaskFields):
+    """A file of a taxonomy: a task, and words about it for people."""
+
+    description: str | None = None
 
 
 class LabelledFields(DocumentFields):
@@ -157,6 +172,8 @@ class OptionFields(WireModel):
     target_error: Inside | None = None
     confidence_level: Inside | None = None
     alpha: Inside | None = None
+    unseen_mass: Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)] = UNSEEN_MASS
+    back_off: Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)] = BACK_OFF
 
 
 class JobFields(WireModel):
@@ -172,6 +189,9 @@ class JobFields(WireModel):
     documents: FastList[DocumentFields] = []
     labels: FastList[LabelFields] = []
     tasks: dict[str, TaskFields] = {}
+    taxonomy: str = ""
+    mask: FastList[str] = []
+    prior: dict[str, Weight] | None = None
     multi_label: bool = False
     instructions: str | None = None
     options: OptionFields = OptionFields()
@@ -207,13 +227,6 @@ class ZeroShotFields(WireModel):
         return value
 
 
-# Fields of the contract that this version refuses, by place and name, and what to do instead.
-UNSERVED: dict[tuple[str, str], str] = {
-    ("job", "taxonomy"): "this version has no deployed taxonomies; send `labels` or `tasks`",
-    ("label", "children"): "this version has flat labels only; send the leaves, named in full",
-    ("label", "examples"): "this version has no examples; say it in `description`",
-}
-
 EXPECTED = {
     "string_type": "a string",
     "bool_type": "true or false",
@@ -237,6 +250,7 @@ _PLACES: dict[str, type[WireModel]] = {
     "label": LabelFields,
     "level": LevelFields,
     "task": TaskFields,
+    "taxonomy": TaxonomyFields,
     "criteria": CriteriaFields,
     "options": OptionFields,
     "zero_shot": ZeroShotFields,
@@ -256,17 +270,15 @@ def validate(model: type[ModelT], raw: object) -> ModelT:
         return model.model_validate(raw)
     except ValidationError as caught:
         errors = caught.errors(include_url=False, include_input=False)
-    root = {JobFields: "job", TeachFields: "teach"}.get(model, "zero_shot")
-    ranked = [(_rank(error, root), error) for error in errors]
+    root = next(place for place, one in _PLACES.items() if one is model)
+    ranked = [(_rank(error), error) for error in errors]
     best = min(rank for rank, _ in ranked)
     candidates = [error for rank, error in ranked if rank == best][:MAX_ERRORS_COMPARED]
     raise _translate(min(candidates, key=lambda error: _locate(error, raw)[0]), raw, root)
 
 
-def _rank(error: ErrorDetails, root: str) -> int:
-    if error["type"] != "extra_forbidden":
-        return 2
-    return 1 if (_place(error["loc"], root), error["loc"][-1]) in UNSERVED else 0
+def _rank(error: ErrorDetails) -> int:
+    return int(error["type"] != "extra_forbidden")
 
 
 def _place(loc: tuple[int | str, ...], root: str) -> str:
@@ -277,7 +289,7 @@ def _place(loc: tuple[int | str, ...], root: str) -> str:
     if isinstance(parent[-1], int):
         if root == "teach" and parent[-2] == "documents":
             return "labelled"
-        return {"documents": "document", "labels": "label", "levels": "level"}[str(parent[-2])]
+        return {"documents": "document", "labels": "label", "children": "label", "levels": "level"}[str(parent[-2])]
     return "task" if len(parent) == 2 and parent[0] == "tasks" else str(parent[-1])
 
 
@@ -300,8 +312,6 @@ def _translate(error: ErrorDetails, raw: object, root: str) -> RequestError:
     field = join(ROOT, *loc)
     if kind == "extra_forbidden":
         place = _place(loc, root)
-        if (place, loc[-1]) in UNSERVED:
-            return RequestError("not_supported", UNSERVED[place, str(loc[-1])], field)
         known = list(_PLACES[place].model_fields)
         nearest = difflib.get_close_matches(str(loc[-1])[:MAX_KEY_CHARS], known, n=1)
         hint = f"did you mean '{nearest[0]}'?" if nearest else f"known here: {', '.join(known)}"

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from pinpoint.api.build import build_documents, check_name
+from pinpoint.api.deployed import NOTHING, Deployed
 from pinpoint.api.limits import Limits, join
 from pinpoint.api.schema import TeachFields, validate
 from pinpoint.api.typed_tasks import build_typed_task
@@ -44,11 +45,13 @@ class Lesson:
 Documents = tuple[Document | RejectedDocument | File, ...]
 
 
-def parse_lesson(raw: object, limits: Limits) -> tuple[Documents, Lesson, tuple[str, ...]]:
+def parse_lesson(
+    raw: object, limits: Limits, deployed: Deployed = NOTHING
+) -> tuple[Documents, Lesson, tuple[str, ...]]:
     """Return the documents, what they teach, and warnings about labels. Raises RequestError."""
     fields = validate(TeachFields, raw)
     check_name(fields.name, "name", limits.max_id_chars, kind="name of a task")
-    task, warnings = build_typed_task(fields.name, fields.task, limits, "task")
+    task, warnings = build_typed_task(fields.name, fields.task, limits, "task", deployed)
     if task.multi_label and task.kind != "yes_no":
         raise RequestError(
             "not_supported", "a task with many labels to a document cannot be taught yet", "task.multi_label"

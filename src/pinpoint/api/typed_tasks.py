@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pinpoint.api.build import build_task, prose
+from pinpoint.api.deployed import NOTHING, Deployed, deployed_task
 from pinpoint.api.limits import Limits, join
 from pinpoint.api.schema import LabelFields, LevelFields, TaskFields
 from pinpoint.errors import RequestError
@@ -15,8 +16,12 @@ _FIELDS = {
 }
 
 
-def build_typed_task(name: str, fields: TaskFields, limits: Limits, parent: str) -> tuple[Task, list[str]]:
-    """Return the task of the type that is asked for, and warnings. Raises RequestError."""
+def build_typed_task(
+    name: str, fields: TaskFields, limits: Limits, parent: str, deployed: Deployed = NOTHING
+) -> tuple[Task, list[str]]:
+    """Return the task of the type that is asked for, or of the taxonomy, and warnings. Raises RequestError."""
+    if "taxonomy" in fields.model_fields_set:
+        return deployed_task(name, fields, deployed, limits, parent)
     for field in TaskFields.model_fields:  # in their order, whatever the caller's
         if field in fields.model_fields_set - {"type"} and field not in _FIELDS[fields.type]:
             raise RequestError(

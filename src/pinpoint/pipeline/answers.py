@@ -9,9 +9,11 @@ from dataclasses import dataclass, replace
 from pinpoint.api.request import Options
 from pinpoint.api.response import Answer, PageAnswer
 from pinpoint.decide.decision import decide, decide_multi, decide_yes_no, read_twice
+from pinpoint.decide.tree import decide_tree, in_tree
 from pinpoint.decide.trust import NO_TASK_FILE, Standing, Taught, trusted
 from pinpoint.pipeline.passes import Measured, Scores
 from pinpoint.pipeline.second_reading import apart
+from pinpoint.pipeline.trees import TreeScores, weighted_tree
 from pinpoint.pipeline.votes import combined
 from pinpoint.prompting.long_document import Fitted
 from pinpoint.prompting.taxonomy import Task
@@ -70,11 +72,16 @@ def _of_parts(
 ) -> Answer:
     """The vote of the parts, or their sum; of what is no choice among labels, the evidence is summed in any case."""
     votes = options.page_vote != "sum" and len(parts) > 1
+    tree = parts[0][0]
     if not votes or task.multi_label or task.kind != "choice":
         return task_answer(task, options, weighted(parts, weights), taught)
     whole = replace(options, top_k=None, threshold=None)
     shown = [task_answer(task, whole, part) for part in parts]
-    return combined(task, options, shown, weights, task_answer(task, whole, weighted(parts, weights)))
+    summed = task_answer(task, whole, weighted(parts, weights))
+    if isinstance(tree, TreeScores):
+        voted = combined(task, replace(options, top_k=None), shown, weights, summed)
+        return in_tree(tree.decision, voted, options, options.back_off)
+    return combined(task, options, shown, weights, summed)
 
 
 def task_answer(task: Task, options: Options, scores: Sequence[Scores], taught: Taught | None = None) -> Answer:
@@ -88,6 +95,13 @@ def task_answer(task: Task, options: Options, scores: Sequence[Scores], taught: 
         return decide_multi(
             [yes - no for yes, no in pairs], [math.exp(yes) + math.exp(no) for yes, no in pairs], task, options
         )
+    tree = scores[0]
+    if isinstance(tree, TreeScores):
+        if taught is None:
+            return decide_tree(tree.decision, tree.asked, options)
+        # What was taught is which label is right: there is no promise for groups.
+        whole = decide(tree.log_probs, task, replace(options, top_k=None), taught)
+        return in_tree(tree.decision, whole, options, 0.0)
     return replace(decide(scores[0].log_probs, task, options, taught), bounded_labels=len(scores[0].bounded))
 
 
@@ -101,6 +115,9 @@ def weighted(parts: Sequence[Sequence[Scores]], weights: Sequence[float]) -> lis
     """The parts' log-probabilities, weighted by their tokens and summed; a single part stays as it is."""
     if len(parts) == 1:
         return list(parts[0])
+    trees = [scores for asks in parts for scores in asks if isinstance(scores, TreeScores)]
+    if trees:
+        return [weighted_tree(trees, weights)]
     return [
         _Summed(
             [

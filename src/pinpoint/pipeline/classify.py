@@ -36,6 +36,7 @@ from pinpoint.pipeline.packets import BOUNDARY, cut_of, of_pages
 from pinpoint.pipeline.passes import Engine, Measured, Outcome, PassFigures, measure
 from pinpoint.pipeline.preparation import Preparation, Reading
 from pinpoint.pipeline.second_reading import AGAIN, again, both
+from pinpoint.pipeline.trees import of_tree
 from pinpoint.prompting.long_document import Fitted
 from pinpoint.prompting.taxonomy import Task, labels_sha
 
@@ -164,7 +165,7 @@ class Work:
                 results=tuple(results),
                 usage=Usage(
                     prompt_tokens=counts.tokens_asked,
-                    cached_tokens=max(0, counts.tokens_asked - self._own_tokens() + found),
+                    cached_tokens=max(0, counts.tokens_asked - self._own_tokens(outcomes) + found),
                     completion_tokens=counts.tokens_written,
                     cache_write_tokens=kept,
                 ),
@@ -175,10 +176,10 @@ class Work:
             counts,
         )
 
-    def _own_tokens(self) -> int:
+    def _own_tokens(self, outcomes: Sequence[Outcome]) -> int:
         answered = [index for index, result in enumerate(self._results) if isinstance(result, DocumentResult)]
-        if self.request.options.evidence:
-            return laid_tokens(self._preparation.units(), answered)
+        if self.request.options.evidence or self._preparation.trees:
+            return laid_tokens(zip(self._preparation.units(), outcomes, strict=True), answered)
         return own_tokens(self._preparation, self._preparation.tasks, self._engine.prompts, answered)
 
     def _memory(self, passes: Sequence[PassFigures]) -> Memory:
@@ -218,6 +219,8 @@ class Work:
             own[task.name] = measured[start:end]
             start = end + len(reading.left_out_of(task).parts) * questions(task)
             without[task.name] = measured[end:start]
+        for name, tree in self._preparation.trees.items():
+            own[name], without[name] = of_tree(tree, own[name]), of_tree(tree, without[name])
         for task in self.request.tasks:
             if again(task, options) is not None:
                 for readings in (own, without):

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Container, Iterable, Sequence
 from functools import cache
 
-from pinpoint.pipeline.passes import Measured, Unit
+from pinpoint.pipeline.passes import Measured, Outcome, Unit, followed_prompts
 from pinpoint.pipeline.preparation import Preparation, Reading
 from pinpoint.prompting.prompts import PromptBuilder
 from pinpoint.prompting.taxonomy import Task
@@ -34,25 +34,27 @@ def owned_tokens(measured: Iterable[Measured]) -> tuple[int, int]:
     return found, kept
 
 
-def laid_tokens(units: Iterable[Unit], answered: Container[int]) -> int:
+def laid_tokens(units: Iterable[tuple[Unit, Outcome]], answered: Container[int]) -> int:
     """Tokens of the forest of the units about these documents, laid one after the other and forgotten.
 
-    The same number as `own_tokens` counts, for prompts that share more than that knows: documents without a passage.
-    A span is known by a digest of its tokens and its parent's number.
+    The same number as `own_tokens` counts, for prompts that share more than that knows, documents without a passage,
+    and for those that followed from what came of a unit. A span is known by a digest of its tokens and its parent's
+    number.
     """
     known: dict[tuple[int, int, int], int] = {}
     total = 0
-    for unit in units:
+    for unit, outcome in units:
         if unit.document not in answered:
             continue
-        parent = 0
-        for tokens in unit.prompt.path:
-            key = (parent, len(tokens), hash(tokens))
-            if key not in known:
-                known[key] = len(known) + 1
-                total += len(tokens)
-            parent = known[key]
-        total += len(unit.prompt.trie.tokens)
+        for prompt in (unit.prompt, *(followed_prompts(unit, outcome) if isinstance(outcome, Measured) else ())):
+            parent = 0
+            for tokens in prompt.path:
+                key = (parent, len(tokens), hash(tokens))
+                if key not in known:
+                    known[key] = len(known) + 1
+                    total += len(tokens)
+                parent = known[key]
+            total += len(prompt.trie.tokens)
     return total
 
 

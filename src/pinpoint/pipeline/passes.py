@@ -10,7 +10,7 @@ Nothing here knows jobs, threads or clocks of the platform; nothing here is a te
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from itertools import accumulate
@@ -325,6 +325,14 @@ def _follow(
             done.more()
         waiting = list(dict.fromkeys(index for index, _, _ in wanted))
     return next_asks
+
+
+def followed_prompts(unit: Unit, one: Measured) -> Iterator[Prompt]:
+    """What followed a unit, asked for once more from what is known."""
+    known = dict[int, Scores]()
+    while unit.follow is not None and (more := unit.follow(one.scores, known)):
+        yield from more.values()
+        known |= {number: one.followed[number] for number in more}
 
 
 def _beginnings(forest: Forest, done: Pass) -> dict[int, tuple[Beginning, ...]]:

@@ -14,6 +14,7 @@ from functools import partial
 
 from pinpoint.api.request import Options, Request
 from pinpoint.api.response import DocumentFailure
+from pinpoint.decide.tree import TreeDecision
 from pinpoint.decide.trust import Taught
 from pinpoint.documents.text import Document, File, RejectedDocument
 from pinpoint.errors import DocumentError, RequestError
@@ -22,6 +23,8 @@ from pinpoint.pipeline.evidence import LeftOut, Passage, common, passages
 from pinpoint.pipeline.packets import BOUNDARY, joints
 from pinpoint.pipeline.passes import Engine, Followed, Scores, Unit
 from pinpoint.pipeline.second_reading import AGAIN, again
+from pinpoint.pipeline.trees import Expansion, TreeScores, tree_scores
+from pinpoint.prompting.label_tree import TOP, questions_of
 from pinpoint.prompting.long_document import Fitted, as_tuple, fit
 from pinpoint.prompting.prompts import SHORT_FORM_TASK, Question
 from pinpoint.prompting.taxonomy import Task
@@ -54,6 +57,7 @@ class Preparation:
     Attributes:
         outcomes: one for each document prepared so far, in order: what is read, or why not.
         questions: of each task prepared so far, by its name.
+        trees: of the tasks that have one, what they say before any document is read.
     """
 
     def __init__(self, request: Request, engine: Engine, taught: Mapping[str, Taught] | None = None) -> None:
@@ -66,6 +70,7 @@ class Preparation:
         # Behind the caller's own, those of a second reading and the question that a packet is cut by.
         self._again = {one.name: two for one in request.tasks if (two := again(one, request.options)) is not None}
         self.tasks = (*request.tasks, *self._again.values(), *((BOUNDARY,) if request.options.split else ()))
+        self.trees = {task.name: TreeDecision(task) for task in self.tasks if task.tree is not None}
         self._rooms: dict[str, int] = {}
         self.questions: dict[str, tuple[Question, ...]] = {}
         self.outcomes: list[Reading | DocumentFailure] = []
@@ -99,16 +104,17 @@ class Preparation:
                 whole = [(tokens, left_out.cuts()) for tokens in outcome.fitted[task.name].parts]
                 readings = zip(left_out.parts, map(left_out.cuts, left_out.shared), strict=True)
                 for tokens, cuts in (*whole, *readings):
+                    follow = self._follow(task, tokens, cuts)
                     for prompt in self._engine.prompts.ask(
-                        task, self.questions[task.name], tokens, self._request.cache_key, cuts
+                        task, self._first_questions(task), tokens, self._request.cache_key, cuts
                     ):
-                        yield Unit(prompt, document, best, explained)
+                        yield Unit(prompt, document, best, explained, follow)
 
     def count(self) -> tuple[list[int], int]:
         """Units of each document, and the tokens that all of them together ask for, without laying them."""
         prompts, units, asked = self._engine.prompts, [0] * len(self.outcomes), 0
         for task in self.tasks:
-            asking = self.questions[task.name]
+            asking = self._first_questions(task)
             lengths = [question.row_tokens for question in asking]
             around = sum(lengths) + len(lengths) * (prompts.row_overhead(asking) - max(lengths))
             for index, outcome in enumerate(self.outcomes):
@@ -118,6 +124,25 @@ class Preparation:
                     units[index] += parts * len(lengths)
                     asked += parts * around + (fitted.tokens + left_out.tokens) * len(lengths)
         return units, asked
+
+    def _first_questions(self, task: Task) -> tuple[Question, ...]:
+        """Those that do not depend on an answer."""
+        return self.questions[task.name] if task.tree is None else self.questions[task.name][:1]
+
+    def _follow(self, task: Task, tokens: Sequence[int], cuts: Sequence[int]) -> Expansion | None:
+        """What depends on the answer to a tree's first question about a part of a document.
+
+        Where every label's figure counts, all of them are asked about, as in `_exact_best`.
+        """
+        if task.tree is None:
+            return None
+        options, decision = self._request.options, self.trees[task.name]
+        in_pages, taught = options.long_document == "pages", task.name in self._taught
+        whole = options.deterministic or options.return_raw or options.evidence or in_pages or taught
+        return Expansion(
+            task, decision, self._engine.prompts, self.questions[task.name], tokens, cuts, self._request.cache_key,
+            options.unseen_mass, whole,
+        )  # fmt: skip
 
     def _prepare(self) -> Iterator[int]:
         """All steps; each yields the characters that it was worth."""
@@ -230,7 +255,7 @@ class Preparation:
         options, version = self._request.options, self._engine.prompts.version
         if not options.explain or task.multi_label:
             return None
-        return _Explained(task, options, version, self._taught.get(task.name))
+        return _Explained(task, options, version, self._taught.get(task.name), self.trees.get(task.name))
 
     def _exact_best(self, task: Task) -> int | None:
         """How many of a task's best labels must be exact; None for all.
@@ -245,7 +270,7 @@ class Preparation:
             return None
         if options.evidence:
             return None
-        if task.prior or task.mask or task.kind == "score" or task.name in self._taught:
+        if task.prior or task.mask or task.kind == "score" or task.name in self._taught or task.tree is not None:
             return None
         return max(2, options.top_k or 0)
 
@@ -258,12 +283,28 @@ class _Explained:
     options: Options
     version: Version
     taught: Taught | None
+    tree: TreeDecision | None
 
     def __call__(self, scores: Scores, followed: Followed) -> tuple[int | None, str] | None:
+        if self.tree is not None:
+            return self._in_tree(self.tree, tree_scores(self.tree, scores, followed))
         answer = task_answer(self.task, self.options, [scores], self.taught)
         places = (place for place, label in enumerate(self.task.labels) if label.id == answer.label)
         place = next(places, None)
         return None if place is None else (None, choice_in_words(self.task, place, self.version))
+
+    def _in_tree(self, tree: TreeDecision, scores: TreeScores) -> tuple[int | None, str] | None:
+        """The answer behind the question that it is an answer to."""
+        answer = task_answer(self.task, self.options, [scores], self.taught)
+        if answer.label is None:
+            return None
+        node = tree.node(answer.label)
+        parent = tree.tree.parents[node]
+        while parent != TOP and parent not in scores.asked:  # an only child is not asked for
+            node, parent = parent, tree.tree.parents[parent]
+        choice = list(questions_of(self.task))[tree.tree.askers().index(parent)]
+        words = choice_in_words(choice, tree.children[parent].index(node), self.version)
+        return None if parent == TOP else parent, words
 
 
 def _joined(pages: Sequence[str], options: Options) -> str:

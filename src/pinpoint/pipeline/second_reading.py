@@ -44,7 +44,7 @@ class OneReading:
 
 def again(task: Task, options: Options) -> Task | None:
     """The question of the second reading, where there is one: what is answered yes or no has no order."""
-    if not options.second_reading or task.multi_label:
+    if not options.second_reading or task.multi_label or task.tree is not None:
         return None
     return replace(task, name=AGAIN + task.name, labels=task.labels[::-1])
 

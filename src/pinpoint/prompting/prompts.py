@@ -19,6 +19,7 @@ from pinpoint.prompting import template
 from pinpoint.prompting.byte_cache import ByteCache
 from pinpoint.prompting.encoder import PromptEncoder
 from pinpoint.prompting.fence import DocumentTokens, Fence
+from pinpoint.prompting.label_tree import questions_of
 from pinpoint.prompting.label_trie import LabelTrie, build_trie
 from pinpoint.prompting.long_text import AHEAD_CHARS, text_steps
 from pinpoint.prompting.span_tree import NO_PARENT, Forest
@@ -36,7 +37,8 @@ _TOKEN_BYTES, _OBJECT_BYTES = 40, 120
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """One question as tokens: of a choice there is one, of a `multi_label` task one for each label.
+    """One question as tokens: of a choice there is one, of a `multi_label` task one for each label, of a tree one for
+    each node that has children.
 
     Attributes:
         parts: its runs of tokens; questions of one task hold the same objects where they say the same.
@@ -157,11 +159,17 @@ class PromptBuilder:
             else:
                 path = (self._root, question.tokens, *beginning, end + self._ending)
                 shared = (True, True, *(False for _ in path[2:]))
-            yield Prompt(path, shared, question.trie, owner)
+            yield Prompt(path, shared, question.trie, owner, open=task.tree is not None)
 
     def document_first(self, task: Task, question: Question, document_tokens: int) -> bool:
-        """Whether the document precedes this question. Those of a multi-label task only ever share the document."""
-        return task.multi_label or template.document_first(document_tokens, question.length, self.version)
+        """Whether the document precedes this question. Those of a multi-label task, and of a tree, only ever share the
+        document.
+        """
+        return (
+            task.multi_label
+            or task.tree is not None
+            or template.document_first(document_tokens, question.length, self.version)
+        )
 
     def add(self, forest: Forest, task: Task, document: Sequence[int], exact_best: int | None = None) -> list[int]:
         """Ask `task` about a document; returns the indices of its asks, in the order of `lay`."""
@@ -176,7 +184,7 @@ class PromptBuilder:
             for pieces in (
                 [template.yes_no_question(task, label) for label in task.labels]
                 if task.multi_label
-                else [template.choice_question(task, self.version)]
+                else [template.choice_question(one, self.version) for one in _choices(task)]
             )
         ]
         root, ending = ("".join(piece.text for piece in part) for part in (template.root(), template.ending()))
@@ -186,7 +194,7 @@ class PromptBuilder:
         ]
 
     def answers(self, task: Task) -> list[str]:
-        """What the model may write in each prompt of a task, in the order of its log-probabilities."""
+        """What the model may write in each prompt of a task without a tree, in the order of its log-probabilities."""
         return [template.YES, template.NO] if task.multi_label else template.choice_answers(task, self.version)
 
     def overhead(self, questions: Sequence[Question]) -> int:
@@ -201,6 +209,9 @@ class PromptBuilder:
         """No more than `overhead` and `row_overhead`, by counting labels and characters: nothing is encoded."""
         if task.multi_label:
             return self._fixed, self._fixed
+        if task.tree is not None:
+            each = [self.least_overheads(one) for one in questions_of(task)]
+            return max(prompt for prompt, _ in each), max(row for _, row in each)
         words, labels = 0, len(task.labels)
         if self._longest_word_chars is not None:
             texts = [text for label in task.labels for text in (label.name, label.description) if text]
@@ -257,6 +268,16 @@ class PromptBuilder:
                 questions.append(Question(parts, answers, sum(map(len, parts)), front.opening_tokens(parts[0])))
                 longest(self._fixed + questions[-1].length)
             return tuple(questions)
+        choices = list[Question]()
+        for place, choice in enumerate(_choices(task)):
+            field = "labels" if task.name == SHORT_FORM_TASK else f"tasks.{task.name}.labels"
+            if task.tree is not None:
+                field += task.tree.place(task.tree.askers()[place])
+            choices.append((yield from self._choice(choice, longest, field)))
+        return tuple(choices)
+
+    def _choice(self, task: Task, longest: Callable[[int], None], field: str) -> Generator[int, None, Question]:
+        encoder = self.encoder
         head, tail = encoder.runs(template.choice_question(task, self.version))
         tokens = array("i")
         for chars in text_steps(encoder, head, tokens):
@@ -267,8 +288,7 @@ class PromptBuilder:
         for answer in self.answers(task):
             answers_tokens.append(encoder.label_tokens(answer))
             yield len(answer) + CALL_CHARS
-        field = "labels" if task.name == SHORT_FORM_TASK else f"tasks.{task.name}.labels"
-        return (Question((tuple(tokens),), build_trie(answers_tokens, encoder.stop, field), len(tokens)),)
+        return Question((tuple(tokens),), build_trie(answers_tokens, encoder.stop, field), len(tokens))
 
 
 class _Front:
@@ -331,6 +351,11 @@ def _text(pieces: Iterator[template.Piece]) -> str:
     return "".join(piece.text for piece in pieces)
 
 
+def _choices(task: Task) -> Iterator[Task]:
+    """The choices that a task is asked in: itself, or those of its tree."""
+    return iter((task,)) if task.tree is None else questions_of(task)
+
+
 def _asked(task: Task) -> Task:
     """The task without what acts on the answer alone."""
     return replace(task, mask=frozenset(), prior=None, kind="choice", other=None)
@@ -338,9 +363,10 @@ def _asked(task: Task) -> Task:
 
 def kept_bytes(task: Task, questions: Sequence[Question]) -> int:
     """What a task and its questions take in memory, at most; parts that are the same object once."""
-    texts = [text for label in task.labels for text in (label.id, label.name, label.description) if text]
+    labels = (*task.labels, *(task.tree.labels if task.tree is not None else ()))
+    texts = [text for one in labels for text in (one.id, one.name, one.description, *one.examples) if text]
     texts += [text for text in (task.instructions, *task.criteria) if text]
-    size = sum(map(sys.getsizeof, texts)) + _OBJECT_BYTES * len(task.labels)
+    size = sum(map(sys.getsizeof, texts)) + _OBJECT_BYTES * len(labels)
     parts = {id(part): part for question in questions for part in question.parts}
     tries = {id(question.trie): question.trie for question in questions}
     size += sum(_OBJECT_BYTES + 8 * len(question.parts) for question in questions)

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from pinpoint.documents.text import INVISIBLE
+from pinpoint.prompting.label_tree import LabelTree
 
 LABELS_SHA_CHARS = 16  # 64 bits: collisions are out of reach at any number of label sets that a worker sees
 
@@ -33,11 +34,12 @@ _LOOK_ALIKES = str.maketrans(
 
 @dataclass(frozen=True, slots=True)
 class Label:
-    """One possible answer: `id` goes over the wire, `name` and `description` go into the prompt."""
+    """One possible answer: `id` goes over the wire; `name`, `description` and `examples` go into the prompt."""
 
     id: str
     name: str
     description: str | None = None
+    examples: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +51,9 @@ class Task:
     the probability of yes.
 
     `other` is the id of the label that says that none of the others holds: an answer by it is no answer.
+
+    With a `tree`, `labels` are its leaves, and `mask` and `prior` may name groups. Each of its questions is a choice of
+    its own, `within` the groups that it is below, by their names.
 
     What is asked is the same for two kinds, what is told of it is not: a `score` is a choice among levels in their
     order. A `yes_no` is a `multi_label` task of one label, the statement; `criteria` say what counts as yes and as no.
@@ -63,25 +68,33 @@ class Task:
     kind: Literal["choice", "yes_no", "score"] = "choice"
     criteria: tuple[str | None, str | None] = (None, None)
     other: str | None = None
+    tree: LabelTree | None = None
+    within: tuple[str, ...] = ()
 
 
 def labels_sha(tasks: Task | Iterable[Task]) -> str:
-    """Return a short stable digest of all that shapes the prompt: order, names, descriptions, instructions, kind.
+    """Return a short stable digest of all that shapes the prompt: order, names, descriptions, examples, groups,
+    instructions, kind.
 
     Ids, mask and prior act on the answer alone and are left out.
     """
     shapes = [
         {
             "name": task.name,
-            "labels": [[label.name, label.description] for label in task.labels],
+            "labels": [_shape(label) for label in task.labels],
             "multi_label": task.multi_label,
             "instructions": task.instructions,
             **({"criteria": task.criteria} if any(task.criteria) else {}),
+            **({"tree": [list(task.tree.parents), list(map(_shape, task.tree.labels))]} if task.tree else {}),
         }
         for task in ([tasks] if isinstance(tasks, Task) else tasks)
     ]
     canonical = json.dumps(shapes, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(canonical.encode("ascii")).hexdigest()[:LABELS_SHA_CHARS]
+
+
+def _shape(label: Label) -> list[object]:
+    return [label.name, label.description, *([list(label.examples)] if label.examples else [])]
 
 
 def duplicate_key(name: str) -> str:

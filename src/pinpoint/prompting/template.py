@@ -135,6 +135,9 @@ def _question(default: str, task: Task) -> Iterator[Piece]:
     yield Piece(f"Question: {default}", True)
     if task.instructions:
         yield Piece(f" {task.instructions}", False)
+    if task.within:
+        yield Piece(" The document belongs to:", True)
+        yield Piece(f" {' > '.join(task.within)}", False)
     yield Piece("\n", True)
 
 
@@ -153,3 +156,7 @@ def _label_line(label: Label, mark: str) -> Iterator[Piece]:
         yield Piece(":", True)
         yield Piece(f" {description}", False)
     yield Piece("\n", True)
+    for example in label.examples:
+        yield Piece("  Example:", True)
+        yield Piece(f" {example}", False)
+        yield Piece("\n", True)

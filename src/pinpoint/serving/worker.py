@@ -33,7 +33,7 @@ from pinpoint.pipeline.classify import JobCounts, Work
 from pinpoint.pipeline.fair_queue import Lane
 from pinpoint.pipeline.files import with_files_read
 from pinpoint.pipeline.passes import Engine
-from pinpoint.serving import sdk_guards
+from pinpoint.serving import sdk_guards, taxonomies
 from pinpoint.serving.batcher import Batcher
 from pinpoint.serving.failures import contained, internal_error, place
 from pinpoint.serving.files import file_reader
@@ -42,6 +42,7 @@ from pinpoint.serving.model import get_scorer
 from pinpoint.serving.poison import PoisonMemory, state_folder
 from pinpoint.serving.progress import Progress, Send
 from pinpoint.serving.task_files import TaskFiles
+from pinpoint.serving.taxonomies import load_taxonomies
 from pinpoint.serving.teaching import School, check_lesson
 from pinpoint.serving.watch.health import Health, HealthLimits
 from pinpoint.serving.watch.log_words import printable
@@ -69,6 +70,7 @@ class Worker:
         metrics: what is counted here.
         health: whether it is well, by those figures; the monitor keeps it up to date.
         tasks: the task files that it was given.
+        taxonomies: and the taxonomies.
     """
 
     def __init__(self, settings: Settings, send_progress: Send | None = None) -> None:
@@ -94,6 +96,7 @@ class Worker:
         self._files = file_reader(settings)
         self.tasks = TaskFiles(Path(settings.tasks) if settings.tasks else None)
         self._school = School(self.tasks.folder)
+        self.taxonomies = load_taxonomies(settings.taxonomies)
         self.metrics.further = lambda: self.tasks.reasons
         self._engine: Engine | None = None
         self._leaving = False
@@ -131,7 +134,8 @@ class Worker:
     def told(self) -> dict[str, Any]:
         """What a health job is answered."""
         tasks = {} if self.tasks.folder is None else {"tasks": self.tasks.told()}
-        return {**self.health.verdict.to_wire(), **self.metrics.told(), **tasks}
+        named = {"taxonomies": taxonomies.told(self.taxonomies)}
+        return {**self.health.verdict.to_wire(), **self.metrics.told(), **tasks, **named}
 
     @property
     def leaving(self) -> bool:
@@ -221,7 +225,7 @@ class Worker:
 
     def _open(self, raw: Any, job_id: str, arrived_s: float) -> tuple[Request, bytes, Begun | None]:
         """The request, its digest, and its work begun where nothing is in the way: one turn in a thread for all."""
-        request, engine = parse_request(raw, self._limits), self._engine
+        request, engine = parse_request(raw, self._limits, self.taxonomies), self._engine
         check_lesson(request)
         waits = engine is None or self._poison.remembers or self._ledger.holds(job_id) or request.has_files
         digest = input_digest(raw) if job_id else b""

@@ -8,7 +8,6 @@ from pinpoint.api import decisions
 from pinpoint.api.conversation import FunctionCall, FunctionCallOutput, UserMessage
 from pinpoint.api.decisions import DecisionsBody
 from pinpoint.api.schema import (
-    UNSERVED,
     CriteriaFields,
     DocumentFields,
     JobFields,
@@ -50,7 +49,7 @@ _MODELS = (
     TeachFields,
     LabelledFields,
 )
-FIELD_NAMES = {name for model in _MODELS for name in model.model_fields} | {name for _, name in UNSERVED} | {"input"}
+FIELD_NAMES = {name for model in _MODELS for name in model.model_fields} | {"input"}
 _SETTING = re.compile(r"(PINPOINT|MODEL)_[A-Z_]{1,40}")
 
 
