@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ast
 import inspect
+import json
 import re
 from collections.abc import Iterable
 from pathlib import Path
@@ -156,3 +157,76 @@ def _branch(folder: Path, indent: str) -> list[str]:
 def _first_line(path: Path) -> str:
     about = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or ""
     return " ".join(about.split("\n\n")[0].split())
+
+
+def teaching_fits() -> list[str]:
+    """What fits gained on held-back documents, from the measurement's own file."""
+    rows = []
+    for one in _teaching()["sets"]:
+        for fit in one["fits"]:
+            kept = ", ".join(f"{name} {count}" for name, count in fit["kept"].items() if count) or "none"
+            pairs = [f"{fit[name][0]:.{digits}f} → {fit[name][1]:.{digits}f}" for name, digits in _SHOWN]
+            rows.append((one["name"], str(fit["examples"]), *pairs, f"{fit['worse_nll']} of {fit['draws']}", kept))
+    head = ("set", "examples", "accuracy", "NLL", "ECE", "draws that got worse", "draws that kept")
+    return table(head, rows)
+
+
+def teaching_promises() -> list[str]:
+    """How often promises were made and broken, ours and those of a threshold picked on the same documents."""
+    rows = [
+        (
+            one["name"], str(row["examples"]), f"{row['target_error']:.0%}", f"{row['made']}",
+            "" if row["coverage"] is None else f"{row['coverage']:.1%}",
+            "" if row["accuracy"] is None else f"{row['accuracy']:.2%}",
+            f"{row['broken']}", f"{row['kept_share']:.1%}", f"{row['plain_broken']} of {row['plain_made']}",
+        )
+        for one in _teaching()["sets"]
+        for row in one["promises"]
+        if "target_error" in row
+    ]  # fmt: skip
+    head = (
+        "set", "examples", "at most wrong", "made", "accepted", "right of those", "broken", "kept",
+        "plain way: broken of made",
+    )  # fmt: skip
+    return table(head, rows)
+
+
+def teaching_sets() -> list[str]:
+    """How often prediction sets held the right label, and how large they were."""
+    rows = [
+        (
+            one["name"],
+            str(row["examples"]),
+            f"{1 - row['alpha']:.0%}",
+            f"{row['coverage']:.1%}",
+            f"{row['mean_size']:.2f}",
+        )
+        for one in _teaching()["sets"]
+        for row in one["promises"]
+        if "alpha" in row
+    ]
+    return table(("set", "examples", "promised", "held the right label", "labels in a set"), rows)
+
+
+def teaching_figures() -> str:
+    """What was measured, in a sentence."""
+    found = _teaching()
+    sets = "; ".join(
+        f"{one['name']}: {one['documents']} documents, {one['labels']} labels, accuracy {one['before']['accuracy']:.3f}"
+        for one in found["sets"]
+    )
+    cpu = max(one["time"]["teaching_cpu_s"] for one in found["sets"])
+    applied = max(one["time"]["applying_cpu_ms"] for one in found["sets"])
+    return (
+        f"{sets}.\n\n{found['draws']} draws each. Teaching with 200 documents took at most {cpu:.2f} s of one core "
+        f"beside their scoring, and an answer at most {applied:.3f} ms more."
+    )
+
+
+def _teaching() -> dict[str, Any]:
+    path = Path(__file__).parents[1] / "bench/results/teaching.json"
+    found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return found
+
+
+_SHOWN = (("accuracy", 3), ("nll", 3), ("ece", 3))

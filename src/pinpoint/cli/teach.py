@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -83,6 +84,7 @@ def teach(
     The file holds for this model, precision, build and list of labels alone, and for documents like those in DATA.
     """
     try:
+        _check_libraries()
         promises = _promises(target_error, confidence_level, alpha, label_free)
         name, fields = read_question(task, labels, instructions)
         question = built(name, fields)
@@ -142,6 +144,12 @@ def read_labelled(file: Path, encoding: str | None, task: Task, *, unlabelled: b
             "file",
         )
     return Labelled(texts, right)
+
+
+def _check_libraries() -> None:
+    """Raise PinpointError where what computes the fits is not installed."""
+    if importlib.util.find_spec("scipy") is None:
+        raise PinpointError("not_supported", "teaching needs scipy: pip install 'pinpoint[evaluate]'", "teach")
 
 
 def _promises(

@@ -97,6 +97,11 @@ def test_data_that_nothing_can_be_learned_from_is_refused_before_a_model_is_load
     assert refused(run(save(ROWS), "--labels", "invoice")).startswith("too_few_labels")
 
 
+def test_a_library_that_is_not_installed_is_named(monkeypatch: pytest.MonkeyPatch, save: Callable[..., Path]) -> None:
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    assert "pip install 'pinpoint[evaluate]'" in refused(run(save(ROWS), "--labels", "a,b"))
+
+
 def test_documents_without_labels_take_a_correction_alone(engine: FakeEngine, save: Callable[..., Path]) -> None:
     data = save([{"text": row["text"]} for row in ROWS])
     result = run(data, "--labels", ",".join(LABELS), "--label-free", "content-free")
