@@ -3,6 +3,7 @@
 import json
 import threading
 from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -163,6 +164,49 @@ def test_a_page_without_its_token_says_what_to_do(shown: Shown) -> None:
     assert "token" in page.until("document.getElementById('trouble')?.hidden === false && document.body.innerText")
 
 
+def test_another_page_of_the_same_browser_writes_and_reads_nothing(shown: Shown) -> None:
+    page = shown.page
+    with ThreadingHTTPServer(("127.0.0.1", 0), Elsewhere) as elsewhere:
+        threading.Thread(target=elsewhere.serve_forever, args=(0.01,), daemon=True).start()
+        page.open(f"http://127.0.0.1:{elsewhere.server_port}/")
+        page.until("document.title === 'elsewhere'")
+        # It may ask its own server, so it is the other one that refuses.
+        assert page.run("fetch('/').then(answer => answer.status)") == 200
+        assert page.run(ATTACK % shown.server.server_port) == ["TypeError"] * 4
+        elsewhere.shutdown()
+    assert shown.lines() == []
+
+
+class Elsewhere(BaseHTTPRequestHandler):
+    """A page that has nothing to do with ours."""
+
+    def do_GET(self) -> None:
+        self.send_response(200)
+        self.send_header("Content-Type", "text/html")
+        self.end_headers()
+        self.wfile.write(b"<title>elsewhere</title>")
+
+    def log_message(self, format: str, *args: Any) -> None:
+        """Nothing."""
+
+
+# What a page of another origin can try: a form's post, one with a token of its own, one that wants no answer, a look.
+ATTACK = """
+(async () => {
+  const post = (more) => ({ method: 'POST', body: '{"number": 0, "label": "invoice"}', ...more });
+  const tried = [];
+  for (const [path, options] of [
+    ['choose', post({ headers: { 'Content-Type': 'text/plain' } })],
+    ['choose', post({ headers: { 'Content-Type': 'application/json', 'X-Pinpoint-Token': 'x' } })],
+    ['choose', post({ mode: 'no-cors' })],
+    ['state', {}],
+  ]) {
+    try { tried.push((await fetch('http://127.0.0.1:%d/api/' + path, options)).status); }
+    catch (error) { tried.push(error.name); }
+  }
+  return tried;
+})()
+"""
 # Buttons that are not in the window, though a reader needs them at once.
 UNSEEN = """
 ['skip', 'undo', 'text'].concat([...document.querySelectorAll('.choice')].slice(0, 3)).filter(e => {
