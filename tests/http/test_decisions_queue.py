@@ -83,6 +83,16 @@ def test_our_own_contract_is_a_route_too(ask: Ask) -> None:
     assert routed["results"] == near_dict(plain["results"])
 
 
+def test_evidence_is_told_over_the_queue_and_over_http(ask: Ask, http: httpx.Client) -> None:
+    text = "Northgate Supplies\n\nInvoice no. 7 of 3 March\n\nTotal due 96.00 EUR\n\nThank you for your business."
+    request = {"text": text, "labels": ["invoice", "receipt", "contract"], "options": {"explain": "evidence"}}
+    told = [ask(request), http.post("/classify", json=request).json()]
+    queued, posted = (one["results"][0]["answers"]["category"]["evidence"] for one in told)
+    assert [{**one, "change": pytest.approx(one["change"], abs=1e-4)} for one in queued] == posted
+    runs = sorted((one["start"], one["end"]) for one in posted)
+    assert "".join(text[start:end] for start, end in runs) == text and len(runs) > 1
+
+
 @pytest.mark.parametrize("direct", [False, True])
 def test_what_is_wrong_fails_the_job_with_the_formats_error_as_json(ask: Ask, direct: bool) -> None:
     decisions, systemone = {**DECISIONS, "questions": []}, {**SYSTEMONE, "questions": {}}
