@@ -201,6 +201,30 @@ def test_every_term_of_a_merge_counts(kernel_on_a_cpu: None, monkeypatch: pytest
     torch.testing.assert_close(varlen.attend(*states, 0.3, calls), dense(*states, 0.3, row), rtol=1e-5, atol=1e-5)
 
 
+def left_out_in_turn(passages: int = 20, length: int = 7) -> PackedRow:
+    """A document in a chain of as many spans as evidence ever cuts it into, and what is read without each passage."""
+    forest = Forest()
+    trie, span, rest = build_trie([(1,), (2, 3)], STOP), NO_PARENT, list(range(passages * length))
+    for passage in range(passages):
+        behind = rest[(passage + 1) * length :]
+        if span != NO_PARENT and behind:
+            forest.ask(forest.add(behind, span), trie)
+        span = forest.add(rest[passage * length : (passage + 1) * length], span)
+    forest.ask(span, trie)
+    return pack(forest)
+
+
+@pytest.mark.parametrize("gather", [0, 1, 4, 1000])
+def test_a_chain_of_passages_attends_as_a_whole(
+    kernel_on_a_cpu: None, monkeypatch: pytest.MonkeyPatch, gather: int
+) -> None:
+    monkeypatch.setattr(varlen, "GATHER", gather)
+    row = left_out_in_turn()
+    states = random_states(row, *HEADS["grouped"])
+    out = varlen.attend(*states, 0.3, calls_of(row))
+    torch.testing.assert_close(out, dense(*states, 0.3, row), rtol=1e-5, atol=1e-5)
+
+
 @pytest.mark.parametrize("limit", BLOCK_LIMITS)
 @pytest.mark.parametrize("query_rows", [5, 1024])
 @SLOW
