@@ -5,7 +5,7 @@ It knows nothing of spans, of tokens or of what is shared: it cuts characters ou
 """
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from pinpoint.api.request import Request
@@ -24,15 +24,10 @@ def without(pages: Sequence[str], found: Evidence) -> tuple[str, ...]:
     return tuple(left)
 
 
-def log_odds(answer: Answer, task: Task, label: str) -> float:
-    """Of a label, by the log-probabilities that an answer tells, prior included."""
-    assert answer.log_probs is not None
-    prior: Mapping[str, float] = task.prior or {}
-    shares = {
-        one: math.exp(log_prob) * prior.get(one, 1.0)
-        for one, log_prob in zip(answer.labels, answer.log_probs, strict=True)
-    }
-    return math.log(shares.pop(label) / math.fsum(shares.values()))
+def log_odds(answer: Answer, label: str) -> float:
+    """Of a label, by the scores of all labels."""
+    scores = dict(zip(answer.labels, answer.scores, strict=True))
+    return math.log(scores.pop(label) / math.fsum(scores.values()))
 
 
 def changes(asked: Request, told: Response, ask: Callable[[Request], Response]) -> list[tuple[float, float]]:
@@ -43,14 +38,14 @@ def changes(asked: Request, told: Response, ask: Callable[[Request], Response]) 
         for task in asked.tasks:
             alone = replace(
                 asked, documents=(document,), tasks=(task,),
-                options=replace(asked.options, evidence=False, return_raw=True),
+                options=replace(asked.options, evidence=False, deterministic=True),
             )  # fmt: skip
             whole = _answer(ask(alone), task)
             for found in result.answers[task.name].evidence or ():
                 reduced = replace(document, pages=without(document.pages, found))
                 left = _answer(ask(replace(alone, documents=(reduced,))), task)
                 best = whole.labels[0]
-                pairs.append((found.change, log_odds(whole, task, best) - log_odds(left, task, best)))
+                pairs.append((found.change, log_odds(whole, best) - log_odds(left, best)))
     return pairs
 
 

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
+from typing import TypeVar
 
+from pinpoint.decide.tree import Asked, TreeDecision
 from pinpoint.prompting.taxonomy import Task
+
+K = TypeVar("K", bound=Hashable)
 
 # Of log-odds either way: a label that the model rules out, or that alone is left, has no finite ones, and JSON no
 # infinity. e^100 to one is beyond what float32 tells apart.
@@ -30,6 +34,18 @@ def log_odds(log_probs: Sequence[float], task: Task, label: str) -> float:
             for one, s in zip(task.labels, log_probs, strict=True)
             if one.id not in task.mask
         }
+    return of_strengths(strengths, label)
+
+
+def log_odds_in_tree(decision: TreeDecision, asked: Asked, label: str) -> float:
+    """The same for a label of a tree, all of whose questions were asked; priors and masks act at each of them."""
+    scores, _ = decision.scores(asked)
+    strengths = {leaf: math.log(scores[leaf]) if scores[leaf] > 0 else -math.inf for leaf in decision.answerable}
+    return of_strengths(strengths, decision.node(label))
+
+
+def of_strengths(strengths: dict[K, float], label: K) -> float:
+    """Log-odds of one of several by the logarithms of what they weigh, in any unit."""
     own = strengths.pop(label)
     most = max(strengths.values(), default=-math.inf)
     if most == -math.inf or own == -math.inf:

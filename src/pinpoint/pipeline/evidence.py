@@ -12,10 +12,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from pinpoint.api.response import Answer, Evidence
-from pinpoint.decide.evidence import log_odds
+from pinpoint.decide.evidence import log_odds, log_odds_in_tree
 from pinpoint.documents.paragraphs import Run, paragraphs
 from pinpoint.pipeline.answers import weighted
 from pinpoint.pipeline.passes import Measured, Scores
+from pinpoint.pipeline.trees import TreeScores
 from pinpoint.prompting.long_document import Fitted
 from pinpoint.prompting.prompts import PromptBuilder, Question
 from pinpoint.prompting.taxonomy import Task
@@ -73,7 +74,7 @@ class LeftOut:
 
 
 def passages(
-    pages: Sequence[str], document_tokens: int, task: Task, question: Question, prompts: PromptBuilder
+    pages: Sequence[str], document_tokens: int, task: Task, questions: Sequence[Question], prompts: PromptBuilder
 ) -> tuple[Passage, ...]:
     """What is left out in turn, in reading order: a function of the document and the task alone.
 
@@ -81,15 +82,18 @@ def passages(
         pages: that are read.
         document_tokens: of them.
         task: what is asked.
-        question: its tokens.
+        questions: its tokens; those of a tree are all asked.
         prompts: that lay it.
     """
     found = [run for number, page in enumerate(pages) for run in paragraphs(page, number)]
-    asked = prompts.ending_tokens + len(question.trie.tokens)
-    if prompts.document_first(task, question, document_tokens):
-        asked += question.length
-    # Of what many documents share nothing is counted: a pass that finds it kept computes no more than this.
-    alone = document_tokens + asked
+    each = [
+        prompts.ending_tokens
+        + len(question.trie.tokens)
+        + (question.length if prompts.document_first(task, question, document_tokens) else 0)
+        for question in questions
+    ]
+    # Of what many documents share nothing is counted, and of a tree one question: a document may take no more alone.
+    asked, alone = sum(each), document_tokens + each[0]
     for count in range(min(MOST_PASSAGES, len(found)), 1, -1):
         merged = _merged(found, count)
         behind = len(merged) * asked + document_tokens * _chars_behind(merged)
@@ -169,8 +173,14 @@ def by_page(task: Task, answer: Answer, fitted: Fitted, measured: Sequence[Measu
 def _changes(task: Task, answer: Answer, whole: Scores, without: Sequence[Scores]) -> list[float]:
     """Log-odds that the best label lost by each."""
     best = answer.labels[0]
-    before = log_odds(whole.log_probs, task, best)
-    return [before - log_odds(one.log_probs, task, best) for one in without]
+    before = _odds(task, whole, best)
+    return [before - _odds(task, one, best) for one in without]
+
+
+def _odds(task: Task, scores: Scores, best: str) -> float:
+    if isinstance(scores, TreeScores):
+        return log_odds_in_tree(scores.decision, scores.asked, best)
+    return log_odds(scores.log_probs, task, best)
 
 
 def _told(answer: Answer, found: Iterable[tuple[float, tuple[Run, ...]]]) -> Answer:

@@ -216,7 +216,7 @@ class Preparation:
                 continue
             fenced = prompts.fenced(whole.parts[0])
             found, parts = list[Passage](), list[tuple[int, ...]]()
-            for passage in passages(shown, whole.tokens, task, self.questions[task.name][0], prompts):
+            for passage in passages(shown, whole.tokens, task, self.questions[task.name], prompts):
                 if passage not in encoded:
                     text = _joined(_shown_pages(passage.left_out(pages), options), options)
                     encoded[passage] = as_tuple((yield from prompts.document_steps(text, self._rooms[task.name])))

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pinpoint.api.request import Options, Request
+from pinpoint.api.request import Options, Request, parse_request
 from pinpoint.api.response import DocumentResult, Response
 from pinpoint.pipeline.classify import classify
 from pinpoint.pipeline.evidence import MOST_PASSAGES, MOST_TIMES, MOST_TOLD, NO_EVIDENCE_OF_CUT, passages
@@ -17,11 +17,15 @@ from pinpoint.prompting.taxonomy import Label, Task
 from tests.fakes import FakeEngine
 from tests.reference import evidence as twin
 from tests.requests_of import CHOICE, PROMPTS, TONE, answered, document, request
+from tests.unit.pipeline.test_taxonomy_jobs import LABELS
+from tests.unit.pipeline.test_taxonomy_jobs import PRIOR as BRANCH_PRIOR
 
 PRIOR = replace(CHOICE, name="prior", prior={label.id: 1.0 + n for n, label in enumerate(CHOICE.labels)})
 YES = Task("paid", (Label("paid", "The invoice is paid."),), multi_label=True, kind="yes_no")
 SCORE = Task("mood", tuple(Label(name, name) for name in ("bad", "fair", "good")), kind="score")
 
+TREE = replace(parse_request({"text": "x", "labels": LABELS}).tasks[0], name="tree")
+WEIGHED = replace(TREE, name="weighed", prior=BRANCH_PRIOR, mask=frozenset({"letters", "lease"}))
 OPTIONS: list[dict[str, Any]] = [
     {},
     {"ignore_blank_pages": True},
@@ -39,14 +43,19 @@ def ask(request: Request) -> Response:
 
 @given(
     pages_of.filter(lambda pages: any(page.strip() for page in pages)),
-    st.lists(st.sampled_from([CHOICE, TONE, PRIOR, YES, SCORE]), min_size=1, max_size=3, unique_by=lambda t: t.name),
-    st.sampled_from(
-        [{}, {"ignore_blank_pages": True}, {"first_pages": 2}, {"long_document": "pages"}, {"second_reading": True}]
+    st.lists(
+        st.sampled_from([CHOICE, TONE, PRIOR, YES, SCORE, TREE, WEIGHED]),
+        min_size=1,
+        max_size=3,
+        unique_by=lambda t: t.name,
     ),
+    st.sampled_from(OPTIONS),
 )
 def test_a_change_is_that_of_a_job_without_the_passage(pages: list[str], tasks: list[Task], more: Any) -> None:
     if "first_pages" in more and not any(page.strip() for page in pages[:2]):
         return
+    if "second_reading" in more:  # of a tree there is one reading
+        tasks = [task for task in tasks if task.tree is None] or [CHOICE]
     asked = Request((document(*pages),), tuple(tasks), Options(evidence=True, **more))
     for said, is_ in twin.changes(asked, ask(asked), ask):
         assert said == pytest.approx(is_, abs=1e-9)
@@ -89,8 +98,8 @@ def test_usage_counts_every_reading_and_what_they_share(texts: list[str], both: 
 @given(st.lists(st.integers(1, 60), min_size=1, max_size=40), st.sampled_from([CHOICE, TONE, YES, SCORE]))
 def test_readings_cost_no_more_than_they_may(lengths: list[int], task: Task) -> None:
     text = "\n\n".join("word " * length for length in lengths)
-    tokens, question = PROMPTS.document(text), PROMPTS.questions(task)[0]
-    found = passages([text], len(tokens), task, question, PROMPTS)
+    tokens, questions = PROMPTS.document(text), PROMPTS.questions(task)
+    found = passages([text], len(tokens), task, questions, PROMPTS)
     runs = [run for passage in found for run in passage.runs]
     assert len(found) <= MOST_PASSAGES and [run.start for run in runs] == sorted(run.start for run in runs)
     if len(lengths) == 1:
