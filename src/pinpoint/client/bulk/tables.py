@@ -100,15 +100,15 @@ def _json_rows(source: str, stream: IO[bytes], columns: Columns) -> Iterator[Row
 
 def _text_rows(source: str, stream: IO[bytes], columns: Columns) -> Iterator[Row]:
     csv.field_size_limit(LONGEST_CELL)
-    text = io.TextIOWrapper(stream, encoding="utf-8-sig", newline="")
     try:
-        head = text.readline()
-        separator = "\t" if source.lower().endswith(".tsv") else ";" if head.count(";") > head.count(",") else ","
-        names = next(csv.reader([head], delimiter=separator), [])
-        _check_columns(source, names, columns)
-        for number, cells in enumerate(csv.reader(text, delimiter=separator), 1):
-            if cells:
-                yield _row(f"{source}:{number}", dict(zip(names, cells, strict=False)), columns)
+        with io.TextIOWrapper(stream, encoding="utf-8-sig", newline="") as text:
+            head = text.readline()
+            separator = "\t" if source.lower().endswith(".tsv") else ";" if head.count(";") > head.count(",") else ","
+            names = next(csv.reader([head], delimiter=separator), [])
+            _check_columns(source, names, columns)
+            for number, cells in enumerate(csv.reader(text, delimiter=separator), 1):
+                if cells:
+                    yield _row(f"{source}:{number}", dict(zip(names, cells, strict=False)), columns)
     except UnicodeDecodeError:
         raise PinpointError("invalid_encoding", "the table is not UTF-8; save it as such", source) from None
     except csv.Error as error:

@@ -1,0 +1,163 @@
+"""Client sources: files, folders, tables and stores as documents; what cannot be read is an error or a line."""
+
+from __future__ import annotations
+
+import base64
+import csv
+import json
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pinpoint.client.bulk.items import Reading, check, items
+from pinpoint.client.bulk.tally import PRICES, Tally, price_of
+from pinpoint.errors import DocumentError, PinpointError
+
+
+def read(*sources: Path | str, **reading: Any) -> dict[str, Any]:
+    """Each document's fields by its id, or the code of its error."""
+    found = dict[str, Any]()
+    for item in items([str(one) for one in sources], Reading(**reading)):
+        assert item.id not in found
+        try:
+            document = item.load()
+            assert document.id == item.id
+            found[item.id] = json.loads(b"{" + document.fields + b"}")
+        except DocumentError as error:
+            found[item.id] = error.code
+    return found
+
+
+def code(call: Callable[[], Any]) -> str:
+    with pytest.raises(PinpointError) as raised:
+        call()
+    return raised.value.code
+
+
+def test_files_of_a_folder_come_by_name_once_and_without_hidden_ones(tmp_path: Path) -> None:
+    for name in ("b.txt", "a/z.csv", "a/b.txt", ".hidden", ".git/x", "large.bin"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text("x" * (100 if name == "large.bin" else 3))
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "gone").symlink_to(tmp_path / "nowhere")
+    found = read(tmp_path, max_file_bytes=50, attachments="none")
+    assert list(found) == [f"{tmp_path}/{name}" for name in ("a/b.txt", "a/z.csv", "b.txt", "large.bin")]
+    assert found[f"{tmp_path}/large.bin"] == "file_too_large"
+    one = found[f"{tmp_path}/a/z.csv"]  # in a folder a table is a document
+    assert one == {"base64": base64.b64encode(b"xxx").decode(), "filename": "z.csv", "attachments": "none"}
+    assert list(read(f"{tmp_path}/*.txt", tmp_path / "a" / "b.txt")) == [f"{tmp_path}/b.txt", f"{tmp_path}/a/b.txt"]
+
+
+def test_a_file_that_goes_between_the_look_and_the_reading_is_its_own_error(tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_text("x")
+    [item] = items([str(tmp_path / "a.txt")], Reading())
+    (tmp_path / "a.txt").unlink()
+    assert code(item.load) == "unreadable_file"
+
+
+def test_sources_that_stand_for_nothing_are_told_before_anything_is_read(tmp_path: Path) -> None:
+    for source in (f"{tmp_path}/none", f"{tmp_path}/*.pdf", "a\0b"):
+        assert code(lambda source=source: check([str(tmp_path), source])) == "unreadable_file"  # type: ignore[misc]
+
+
+def test_json_lines_are_documents_of_the_contract_and_bad_ones_errors_with_their_place(tmp_path: Path) -> None:
+    path = tmp_path / "in.jsonl"
+    lines = [
+        '{"id": "a", "text": "one", "label": "x"}', "", '{"id": 7, "pages": ["p", "q"]}', "no json", "[1]",
+        '{"id": "u", "url": "https://x/y", "mime": "text/plain"}', '{"id": "n", "text": 5}',
+        '{"text": "t", "url": "u"}',
+        '{"text": ""}', '{"id": true, "text": "t"}', '{"id": "p", "pages": [1]}', "{" * 5000,
+    ]  # fmt: skip
+    path.write_text("\n".join(lines))
+    assert read(path) == {
+        "a": {"text": "one"}, "7": {"pages": ["p", "q"]}, f"{path}:4": "invalid_line", f"{path}:5": "invalid_line",
+        "u": {"url": "https://x/y", "mime": "text/plain"}, "n": "invalid_line", f"{path}:8": "invalid_line",
+        f"{path}:9": "invalid_line", f"{path}:10": {"text": "t"}, "p": "invalid_line", f"{path}:12": "invalid_line",
+    }  # fmt: skip
+    path.write_text('{"body": "b", "key": "k"}\n')
+    assert read(path, text="body", id="key") == {"k": {"text": "b"}}
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    rows=st.lists(st.text(st.characters(codec="utf-8", exclude_characters="\0"), min_size=1), max_size=6),
+    separator=st.sampled_from([",", ";", "\t"]),
+    mark=st.booleans(),
+)
+def test_tables_give_back_what_was_written(
+    tmp_path_factory: pytest.TempPathFactory, rows: list[str], separator: str, mark: bool
+) -> None:
+    path = tmp_path_factory.mktemp("t") / ("in.tsv" if separator == "\t" else "in.csv")
+    with path.open("w", encoding="utf-8-sig" if mark else "utf-8", newline="") as file:
+        writer = csv.writer(file, delimiter=separator)
+        writer.writerow(["id", "text", "more"])
+        writer.writerows([[f"r{n}", text, "x"] for n, text in enumerate(rows)])
+    assert read(path) == {f"r{n}": {"text": text} for n, text in enumerate(rows)}
+
+
+def test_tables_that_cannot_be_read_are_a_line(tmp_path: Path) -> None:
+    path = tmp_path / "in.csv"
+    for content, told in (
+        (b"a,b\n1,2\n", "missing_column"), (b"", "missing_column"), (b"text\n\xff\xfe\xff\n", "invalid_encoding"),
+    ):  # fmt: skip
+        path.write_bytes(content)
+        assert code(lambda: read(path)) == told
+    path.write_bytes(b"text\nx\n")
+    assert code(lambda: read(path, id="key")) == "missing_column"
+    path.write_bytes(b"text,id\nonly the text\n,b\n")
+    assert read(path) == {f"{path}:1": {"text": "only the text"}, "b": "invalid_line"}
+
+
+def test_parquet_is_read_a_few_rows_at_a_time(tmp_path: Path) -> None:
+    pyarrow = pytest.importorskip("pyarrow", reason="Parquet needs pyarrow")
+    parquet = pytest.importorskip("pyarrow.parquet", reason="Parquet needs pyarrow")
+    path = tmp_path / "in.parquet"
+    rows = [{"id": n, "text": f"text {n}" if n != 3 else None, "other": b"x"} for n in range(600)]
+    parquet.write_table(pyarrow.Table.from_pylist(rows), path)
+    found = read(path)
+    assert len(found) == 600 and found["3"] == "invalid_line" and found["599"] == {"text": "text 599"}
+    path.write_bytes(b"PAR1 no, it is not")
+    assert code(lambda: read(path)) == "unreadable_file"
+
+
+@pytest.fixture
+def store() -> Iterator[str]:
+    fsspec = pytest.importorskip("fsspec", reason="stores need fsspec")
+    system = fsspec.filesystem("memory")
+    files = {"in/a.txt": b"one", "in/deep/b.txt": b"two", "in/.c": b"x", "t.jsonl": b'{"text": "t"}\n'}
+    for name, content in files.items():
+        system.pipe(f"/bucket/{name}", content)
+    yield "memory://bucket"
+    system.rm("/bucket", recursive=True)
+
+
+def test_files_and_tables_of_a_store_are_read_by_their_addresses(store: str) -> None:
+    found = read(f"{store}/in", f"{store}/t.jsonl")
+    assert [one.rpartition("bucket/")[2] for one in found] == ["in/a.txt", "in/deep/b.txt", "t.jsonl:1"]
+    assert next(iter(found.values()))["filename"] == "a.txt"
+    assert [base64.b64decode(one["base64"]) for one in list(found.values())[:2]] == [b"one", b"two"]
+    assert code(lambda: read(f"{store}/nothing")) == "unreadable_file"
+    assert code(lambda: read("nosuchstore://x/y")) == "unreadable_file"
+
+
+def test_the_price_of_a_worker_is_a_number_or_a_card(tmp_path: Path) -> None:
+    assert price_of("0.002") == 0.002 and price_of("h100") == price_of("H100 SXM") == PRICES["H100"]
+    assert price_of("rtx4090") == PRICES["RTX 4090"]
+    for words in ("", "RTX", "Voodoo", "-1", "4.5", "nan"):
+        assert code(lambda words=words: price_of(words)) == "unknown_card"  # type: ignore[misc]
+
+
+def test_workers_are_paid_for_while_they_run_or_start() -> None:
+    now_s = 100.0
+    tally = Tally(clock=lambda: now_s)
+    looks = (({"running": 2, "idle": 5}, 110.0), ({"running": 1, "initializing": 3}, 130.0), ({}, 200.0))
+    for workers, then_s in looks:
+        tally.look_at_workers(workers)
+        now_s = then_s
+    tally.look_at_workers({"running": "?"})
+    assert tally.worker_s == 2 * 10 + 4 * 20
