@@ -26,6 +26,7 @@ class CheapWorkers:
     Attributes:
         service_s: how long one is busy with a job.
         answered: jobs, by worker.
+        span_s: from the first job's start to the last one's end.
     """
 
     def __init__(self, platform: Platform, names: tuple[str, ...], service_s: float = 0.0) -> None:
@@ -33,8 +34,15 @@ class CheapWorkers:
         self.service_s = service_s
         self.answered = dict.fromkeys(names, 0)
         self._dead: set[str] = set()
+        self._began_s: float | None = None
+        self._ended_s = 0.0
         for name in names:
             platform.spawn(self._work(name))
+
+    @property
+    def span_s(self) -> float:
+        """From the first job's start to the last one's end."""
+        return self._ended_s - (self._began_s or 0.0)
 
     def kill(self, name: str) -> list[str]:
         """End a worker as a lost machine ends: what it holds goes back into the queue."""
@@ -53,7 +61,9 @@ class CheapWorkers:
                 self.platform.queue_changed.clear()
                 await self.platform.wait_queue(LOOK_S)
                 continue
+            self._began_s = ledger.now_s() if self._began_s is None else self._began_s
             await asyncio.sleep(self.service_s)
+            self._ended_s = ledger.now_s()
             if name not in self._dead:
                 self._settle(name, jobs[0])
 

@@ -37,4 +37,5 @@ class LocalTransport:
         raise JobError("job_forgotten", "this process keeps no jobs")
 
     async def close(self) -> None:
-        """The model stays: the next client of this process finds it loaded."""
+        """End what works beside the model, which stays: the next client of this process finds it loaded."""
+        self._worker.close()

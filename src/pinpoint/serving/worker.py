@@ -137,6 +137,12 @@ class Worker:
         named = {"taxonomies": taxonomies.told(self.taxonomies)}
         return {**self.health.verdict.to_wire(), **self.metrics.told(), **tasks, **named}
 
+    def close(self) -> None:
+        """End the threads and reading processes, in a process that goes on without them; the engine stays loaded."""
+        self._files.close()
+        self._forward.shutdown(wait=False)
+        self._jobs.shutdown(wait=False)
+
     @property
     def leaving(self) -> bool:
         """Whether the device failed, and the process ends in a moment."""
