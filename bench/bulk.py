@@ -20,8 +20,9 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from statistics import median
 from typing import Annotated, Any
@@ -169,8 +170,8 @@ def overhead(rounds: int, documents: int = 192) -> dict[str, Any]:
 
 def imports(rounds: int) -> dict[str, Any]:
     """Importing the client, and what it is held against."""
-    sides = {
-        name: lambda code=code: subprocess.run([sys.executable, "-c", code], check=True, env=_env())
+    sides: dict[str, Callable[[], Any]] = {
+        name: partial(subprocess.run, [sys.executable, "-c", code], check=True, env=_env())
         for name, code in (("client", "import pinpoint.client"), ("nothing", "pass"), ("runpod", "import runpod"))
     }
     seconds = {name: median(times) for name, times in in_turn(sides, rounds).items()}

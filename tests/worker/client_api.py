@@ -145,7 +145,7 @@ class ClientApi:
             seen = {take.worker for take in self.ledger.takes} | {
                 name for name, n in self.ledger.polls_open.items() if n
             }
-            workers = seen - self.platform.retired
+            workers = (seen | busy) - self.platform.retired
             counts = {
                 "completed": sum(job.status == "COMPLETED" for job in jobs),
                 "failed": sum(job.status == "FAILED" for job in jobs),

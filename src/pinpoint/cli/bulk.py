@@ -29,6 +29,7 @@ FAILED, INTERRUPTED = 1, 130
 DEFAULT_OUT = "results.jsonl"
 HEALTH_S = 10.0
 MOST_COMPLAINTS = 10
+TRIES = 14  # some two minutes: nobody sits beside a bulk run and begins it again
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,9 +98,10 @@ def run_bulk(asked: Asked) -> None:
 
 
 def _transport(asked: Asked) -> Transport:
+    from pinpoint.client import Retries
     from pinpoint.client.asynchronous import make_transport
 
-    return make_transport(asked.endpoint, asked.url, None, None, None, wait=False)
+    return make_transport(asked.endpoint, asked.url, None, None, Retries(tries=TRIES), wait=False)
 
 
 async def _run(asked: Asked, transport: Transport, journal: Any, output: Any, tally: Tally, console: Console) -> int:
@@ -131,8 +133,9 @@ async def _run(asked: Asked, transport: Transport, journal: Any, output: Any, ta
         )
     watching = None
     try:
+        health = await transport.check()  # a wrong key is told before anything is read
         if isinstance(transport, QueueTransport):
-            tally.look_at_workers(_workers(await transport.health()))  # a wrong key is told before anything is read
+            tally.look_at_workers(_workers(health))
             watching = asyncio.create_task(_watch(transport, tally))
         with View(console, tally, run, asked.price), _interrupts(asked, run, console):
             await run.run()
@@ -148,6 +151,7 @@ async def _run(asked: Asked, transport: Transport, journal: Any, output: Any, ta
     if run.stopped:
         console.print(f"Stopped. The same command goes on; what has come is in {asked.out}.", markup=False)
         return INTERRUPTED
+    console.print(f"results    {asked.out}", markup=False)
     return FAILED if tally.errors else 0
 
 
@@ -176,8 +180,10 @@ def _interrupts(asked: Asked, run: Run | BatchRun, console: Console) -> Any:
 
 
 async def _watch(transport: QueueTransport, tally: Tally) -> None:
+    wait_s = 1.0
     while True:
-        await asyncio.sleep(HEALTH_S)
+        await asyncio.sleep(wait_s)
+        wait_s = min(wait_s * 2, HEALTH_S)
         with contextlib.suppress(PinpointError):  # a run goes on without it
             tally.look_at_workers(_workers(await transport.health()))
 

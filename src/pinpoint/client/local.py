@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from typing import Any
 
 from pinpoint.client.transport import Accepted, Answered
 from pinpoint.errors import JobError
@@ -31,6 +32,10 @@ class LocalTransport:
         """Answer a request."""
         job = {"input": json.loads(request), "policy": {"executionTimeout": NO_DEADLINE_MS}}
         return Answered(await self._worker.answer(job))
+
+    async def check(self) -> dict[str, Any]:
+        """Nothing is in the way."""
+        return {}
 
     async def collect(self, job_id: str) -> Answered:
         """Nothing outlives the process. Raises JobError `job_forgotten`."""

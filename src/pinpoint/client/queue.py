@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from pinpoint.client.rest import Refused, Rest
+from pinpoint.client.rest import FEW_TRIES, Refused, Rest
 from pinpoint.client.retries import Retries
 from pinpoint.client.told import job_error
 from pinpoint.client.transport import Accepted, Answered
@@ -99,16 +99,21 @@ class QueueTransport:
         await self.call("POST", f"/cancel/{job_id}", b"")
 
     async def health(self) -> dict[str, Any]:
-        """Counts of `jobs` and `workers`."""
-        return await self.call("GET", "/health")
+        """Counts of `jobs` and `workers`; few tries."""
+        return await self.call("GET", "/health", tries=FEW_TRIES)
+
+    async def check(self) -> dict[str, Any]:
+        """Say soon that nothing can be asked; the endpoint's health. Raises ClientError."""
+        return await self.health()
 
     async def close(self) -> None:
         """Close the connections."""
         await self.rest.close()
 
     async def call(
-        self, method: str, path: str, body: bytes | None = None, params: dict[str, str] | None = None
-    ) -> dict[str, Any]:
+        self, method: str, path: str, body: bytes | None = None, params: dict[str, str] | None = None,
+        tries: int | None = None,
+    ) -> dict[str, Any]:  # fmt: skip
         """One call of the endpoint's own; the object that is answered.
 
         Raises:
@@ -116,7 +121,7 @@ class QueueTransport:
             ClientError: whatever else is wrong.
         """
         try:
-            value = await self.rest.call(method, path, body, params)
+            value = await self.rest.call(method, path, body, params, tries)
         except Refused as refused:
             raise self._refusal(refused.status) from None
         if not isinstance(value, dict):

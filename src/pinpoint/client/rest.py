@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 CONNECT_S = 15.0
 MAX_ANSWER_BYTES = 64_000_000  # three times what the platform sends
 CONNECTIONS = 128
+FEW_TRIES = 3  # where a wrong address or a quiet service should be told soon
 # Passing: asked again. 409 of the platform is a conflict with itself; 520 to 530 are a proxy's.
 TOO_MANY = 429
 PASSING = frozenset((408, 409, 425, TOO_MANY, *range(500, 501), 502, 503, 504, *range(520, 531)))
@@ -90,6 +91,17 @@ class Rest:
             if failed < most:
                 await asyncio.sleep(self._retries.wait_s(failed, told_s))
         raise failure
+
+    async def reach(self, path: str) -> None:
+        """See whether anybody answers, whatever it is. Raises UnavailableError."""
+        for failed in range(1, FEW_TRIES + 1):
+            try:
+                await self._once("GET", path, None, None)
+                return
+            except UnavailableError:
+                if failed == FEW_TRIES:
+                    raise
+            await asyncio.sleep(self._retries.wait_s(failed))
 
     async def _once(
         self, method: str, path: str, body: bytes | None, params: Mapping[str, str] | None

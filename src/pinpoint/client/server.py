@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from typing import Any
 from urllib.parse import urlsplit
 
 from pinpoint.client.queue import KEY_VARIABLE
@@ -62,6 +63,11 @@ class ServerTransport:
         if not isinstance(output, dict):
             raise JobError("answer_unreadable", "the server answered no object; is it Pinpoint's?")
         return Answered(output)
+
+    async def check(self) -> dict[str, Any]:
+        """Say soon that nobody listens there. Raises UnavailableError."""
+        await self.rest.reach("/ping")
+        return {}
 
     async def collect(self, job_id: str) -> Answered:
         """A server has no jobs. Raises JobError `job_forgotten`."""

@@ -43,6 +43,10 @@ class Transport(Protocol):
         """
         ...
 
+    async def check(self) -> dict[str, Any]:
+        """See whether anything can be asked at all; what an endpoint says of its health. Raises ClientError."""
+        ...
+
     async def collect(self, job_id: str) -> Answered:
         """The answer to a job that was accepted before. Raises as `answer` does."""
         ...

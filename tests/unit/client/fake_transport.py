@@ -37,6 +37,9 @@ class FakeTransport:
         accepted(f"job-{len(self.asked)}")
         return Answered(told["output"], 0.5)
 
+    async def check(self) -> dict[str, Any]:
+        return {}
+
     async def collect(self, job_id: str) -> Answered:
         raise JobError("job_forgotten", job_id)
 

@@ -155,7 +155,7 @@ def test_the_price_of_a_worker_is_a_number_or_a_card(tmp_path: Path) -> None:
 def test_workers_are_paid_for_while_they_run_or_start() -> None:
     now_s = 100.0
     tally = Tally(clock=lambda: now_s)
-    looks = (({"running": 2, "idle": 5}, 110.0), ({"running": 1, "initializing": 3}, 130.0), ({}, 200.0))
+    looks: Any = (({"running": 2, "idle": 5}, 110.0), ({"running": 1, "initializing": 3}, 130.0), ({}, 200.0))
     for workers, then_s in looks:
         tally.look_at_workers(workers)
         now_s = then_s
