@@ -1,4 +1,4 @@
-"""A client's bulk run over workers of the product, one of which is killed: every file has the answer that its text has."""
+"""A bulk run over workers of the product, one of which is killed: every file has the answer that its text has."""
 
 from __future__ import annotations
 
