@@ -169,10 +169,11 @@ def _taught(name: str, fields: dict[str, Any], task: Task, labelled: Labelled, p
 
     from pinpoint.decide.task_file import Setup
     from pinpoint.evaluate.parts import groups_of
-    from pinpoint.evaluate.teaching import Measured, check_counts, teach, teach_without_labels
+    from pinpoint.evaluate.teaching import Measured, check_counts, check_task, teach, teach_without_labels
     from pinpoint.serving.model import get_scorer
     from pinpoint.settings import read_settings
 
+    check_task(task)
     if labelled.right:
         check_counts(label_ids(task), labelled.right)
     engine = get_scorer(read_settings())

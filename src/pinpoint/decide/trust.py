@@ -59,7 +59,7 @@ def standing(task: Task, options: Options, taught: Taught) -> Standing:
     """Whether a file that was taught for this question counts for it as it is asked now."""
     file = taught.file
     labels = 2 if task.kind == "yes_no" else len(task.labels)
-    if file.kind != task.kind or len(file.labels) != labels:
+    if file.kind != task.kind or len(file.labels) != labels or task.tree is not None:
         return TASK_FILE_REFUSED
     reads_whole = options.long_document != "pages" and options.first_pages is None
     if not reads_whole or options.ignore_blank_pages or options.second_reading:

@@ -63,6 +63,16 @@ class Taught:
     notes: tuple[str, ...] = field(default=())
 
 
+def check_task(task: Task) -> None:
+    """Raise RequestError `not_supported` for a kind of task that cannot be taught."""
+    if task.multi_label and task.kind != "yes_no":
+        raise RequestError("not_supported", "a task with many labels to a document cannot be taught yet", "multi_label")
+    if task.tree is not None:
+        raise RequestError(
+            "not_supported", "labels with children cannot be taught yet; teach their leaves as one list", "labels"
+        )
+
+
 def check_counts(labels: Sequence[str], right: Sequence[int]) -> None:
     """Refuse what nothing can be learned from, before any document is scored.
 
@@ -210,8 +220,7 @@ def teach_without_labels(
 
 def _of_task(task: Task) -> tuple[list[str], NDArray[np.int64], list[int], list[float] | None]:
     """Names, positions that may be answered, positions that may not, prior."""
-    if task.multi_label and task.kind != "yes_no":
-        raise RequestError("not_supported", "a task with many labels to a document cannot be taught yet", "multi_label")
+    check_task(task)
     if task.kind == "yes_no":
         return [YES, NO], np.arange(2), [], None
     mask = [k for k, label in enumerate(task.labels) if label.id in task.mask]

@@ -31,7 +31,7 @@ from pinpoint.decide.task_file import Setup, TaskFile
 from pinpoint.documents.text import Document
 from pinpoint.errors import PinpointError, RequestError
 from pinpoint.evaluate.apart import Lesson
-from pinpoint.evaluate.teaching import check_counts
+from pinpoint.evaluate.teaching import check_counts, check_task
 from pinpoint.pipeline.passes import Engine
 from pinpoint.prompting.taxonomy import labels_sha
 from pinpoint.serving.failures import internal_error
@@ -68,6 +68,7 @@ def check_lesson(request: Request) -> None:
             f"teaching needs {', '.join(lacking)}, which this worker has not: pip install 'pinpoint[evaluate]'",
             "teach",
         )
+    check_task(request.lesson.task)
     check_counts([label.id for label in request.lesson.task.labels], request.lesson.right)
 
 

@@ -94,6 +94,10 @@ def test_data_that_nothing_can_be_learned_from_is_refused_before_a_model_is_load
     assert refused(run(save(""), *labels)).startswith("invalid_line: there is no document")
     assert refused(run(save(ROWS), *labels, "--target-error", "2")).startswith("out_of_range")
     assert refused(run(save(ROWS))).startswith("missing_field")
+    tree = save('{"labels": [{"name": "paid", "children": ["invoice", "receipt"]}, "contract"]}', "tree.json")
+    assert refused(run(save(ROWS), "--task", str(tree))).startswith("not_supported: labels with children")
+    many = save('{"labels": ["invoice", "receipt", "contract"], "multi_label": true}', "many.json")
+    assert refused(run(save(ROWS), "--task", str(many))).startswith("not_supported")
     assert refused(run(save(ROWS), "--labels", "invoice")).startswith("too_few_labels")
 
 

@@ -186,6 +186,11 @@ def test_a_label_that_abstains_is_not_one_that_is_answered() -> None:
     assert standing(by_field, Options(), TAUGHT) == "other_mask_or_prior"
 
 
+def test_a_tree_is_answered_by_no_file() -> None:
+    tree = task_of({"labels": [{"name": "paid", "children": LABELS[:2]}, LABELS[2]]})
+    assert standing(tree, Options(), Taught(task_file(FakeEngine(), tree))) == "task_file_refused"
+
+
 def test_a_file_of_another_kind_or_length_is_refused() -> None:
     """Its label set has the same digest: somebody wrote it by hand."""
     for task in (replace(TASK, kind="score"), task_of({"labels": [*LABELS, "letter"]})):
