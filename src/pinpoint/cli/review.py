@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import webbrowser
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -15,18 +15,22 @@ FAILED = 1
 
 def review(
     answers: Annotated[
-        Path, typer.Argument(help="What `classify --json` or `evaluate --out` wrote, or answers of the worker.")
+        Path, typer.Argument(help="What `classify --json`, `classify --out` or `evaluate --out` wrote, or answers.")
     ],
     out: Annotated[
         Path | None, typer.Option(help="Where choices go; reviewed.jsonl beside ANSWERS if not given.")
     ] = None,
     documents: Annotated[
-        Path | None, typer.Option(help="The documents that were sent, where ANSWERS does not hold them: JSON lines.")
+        Path | None, typer.Option(help="The documents that were sent, where ANSWERS has none: JSON lines or CSV.")
     ] = None,
     task: Annotated[str | None, typer.Option(help="Whose answers, where there are several tasks.")] = None,
     labels: Annotated[
         str | None, typer.Option(help='Further labels that may be chosen, "invoice,receipt,…", beside those answered.')
     ] = None,
+    order: Annotated[
+        Literal["unsure", "random"],
+        typer.Option(help="Which come first; what `teach` is to promise anything from has to be drawn at random."),
+    ] = "unsure",
     port: Annotated[int, typer.Option(help="Where to listen on this machine; 0 for a port that is free.")] = 0,
     browser: Annotated[bool, typer.Option("--browser/--no-browser", help="Open the page in a browser.")] = True,
 ) -> None:
@@ -48,7 +52,7 @@ def review(
 
     try:
         settings = read_settings()
-        found = read_answers(answers, documents, task)
+        found = read_answers(answers, documents, task, order)
         more = [name.strip() for name in (labels or "").split(",") if name.strip()]
         offered = tuple(sorted({*found.labels, *more}, key=str.casefold))
         chosen = Chosen(out or answers.with_name("reviewed.jsonl"))

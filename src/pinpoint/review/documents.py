@@ -151,6 +151,6 @@ def _path(name: str) -> tuple[Path, int]:
     try:
         if found is not None and not Path(name).exists() and Path(found[1]).is_file():
             return Path(found[1]), int(found[2])
-    except ValueError:  # a NUL in it
+    except (OSError, ValueError):  # too long, a NUL in it
         pass
     return Path(name), 0

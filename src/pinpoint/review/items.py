@@ -7,16 +7,20 @@ these, as the worker does, its `id` is looked up in a file of the documents that
 
 from __future__ import annotations
 
+import csv
+import hashlib
 import json
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from pinpoint.errors import PinpointError
 
 MOST_ITEMS = 200_000
+
+Order = Literal["unsure", "random"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +59,7 @@ class Answers:
     """All that a file of answers has to look at.
 
     Attributes:
-        items: the unsure ones first.
+        items: in the order in which they are looked at.
         labels: all that any of them names.
         task: whose answers they are.
         failed: lines of documents that were not answered.
@@ -67,14 +71,15 @@ class Answers:
     failed: int
 
 
-def read_answers(path: Path, sent: Path | None = None, task: str | None = None) -> Answers:
+def read_answers(path: Path, sent: Path | None = None, task: str | None = None, order: Order = "unsure") -> Answers:
     """The documents of a file of answers.
 
     Args:
         path: of the answers; JSON lines, or one JSON value.
-        sent: the documents that were sent, where the answers have none of their own: JSON lines with `id` and `text`,
-            or a request.
+        sent: the documents that were sent, where the answers have none of their own: JSON lines or a table with `id`
+            and `text`, or a request.
         task: whose answers, where there are several.
+        order: the unsure first, or as if drawn at random, the same at every start.
 
     Raises:
         PinpointError: `unreadable_file`, `invalid_line`, with the line, or nothing to look at.
@@ -101,7 +106,13 @@ def read_answers(path: Path, sent: Path | None = None, task: str | None = None) 
                 raise _wrong(number, f"more than {MOST_ITEMS} documents; split the file")
     if not found:
         raise PinpointError("invalid_line", f"no answer to look at in it ({failed} documents were refused)", str(path))
-    return Answers(tuple(sorted(found, key=_sureness)), tuple(_labels(found)), task_name, failed)
+    key: Callable[[Item], Any] = _sureness if order == "unsure" else _drawn
+    return Answers(tuple(sorted(found, key=key)), tuple(_labels(found)), task_name, failed)
+
+
+def _drawn(item: Item) -> bytes:
+    """A place that has nothing to do with what the document is or how it was answered."""
+    return hashlib.sha256(item.key.encode("utf-8", "backslashreplace")).digest()
 
 
 def _sureness(item: Item) -> tuple[int, float]:
@@ -215,6 +226,8 @@ def _item(
     pages = _pages(record)
     if not pages and isinstance(identity, str):
         pages = texts.get(identity, ())
+    if not pages and not file and is_file(identity):
+        file = identity  # as `classify --out` names files
     if not pages and not (isinstance(file, str) and file):
         raise _wrong(
             number, "says neither `text` nor `pages` nor `file`; with --documents, name the file of the documents that "
@@ -224,6 +237,14 @@ def _item(
         key = f"{key} pages {shown[0] + 1}-{shown[1] + 1}"
     truth = record.get("truth")
     return Item(key, pages, "" if pages else str(file), shown, answer, truth if isinstance(truth, str) else "")
+
+
+def is_file(name: object) -> bool:
+    """Whether this is the path of a file that is there."""
+    try:
+        return isinstance(name, str) and Path(name).is_file()
+    except (OSError, ValueError):  # too long, a NUL in it
+        return False
 
 
 def _pages(record: Mapping[str, Any]) -> tuple[str, ...]:
@@ -239,7 +260,7 @@ def _sent(path: Path) -> dict[str, tuple[str, ...]]:
     """Texts by id, of the requests or documents in a file; an index where there is no id."""
     texts = dict[str, tuple[str, ...]]()
     loose = 0
-    for _, value in json_lines(path):
+    for value in _table(path) if path.suffix.lower() in (".csv", ".tsv") else (value for _, value in json_lines(path)):
         request = value.get("input", value) if isinstance(value, dict) else value
         documents = request.get("documents", [request]) if isinstance(request, dict) else request
         for document in documents if isinstance(documents, list) else ():
@@ -248,6 +269,17 @@ def _sent(path: Path) -> dict[str, tuple[str, ...]]:
                 texts[identity if isinstance(identity, str) else str(loose)] = _pages(document)
                 loose += 1
     return texts
+
+
+def _table(path: Path) -> Iterator[dict[str, str]]:
+    """Rows of a table with the columns `id` and `text`, in UTF-8."""
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            yield from csv.DictReader(file, delimiter="\t" if path.suffix.lower() == ".tsv" else ",")
+    except UnicodeDecodeError:
+        raise PinpointError("invalid_encoding", "the file is not UTF-8", str(path)) from None
+    except (OSError, csv.Error) as error:
+        raise PinpointError("unreadable_file", f"cannot be read as a table: {error}", str(path)) from None
 
 
 def _wrong(number: int, what: str) -> PinpointError:

@@ -27,6 +27,15 @@ def test_those_not_accepted_come_first_then_the_closest(tmp_path: Path) -> None:
     assert keys(path) == ["abstains", "review", "calibrated", "close", "sure"]
 
 
+def test_drawn_at_random_is_the_same_at_every_start_and_blind_to_the_answers(tmp_path: Path) -> None:
+    rows = [result(f"d{n}", "x", 0.3 + n / 100) for n in range(40)]
+    first = keys(write(tmp_path / "a.jsonl", *rows), order="random")
+    sure = [result(row["id"], "x", 0.9) for row in rows[::-1]]
+    assert keys(write(tmp_path / "b.jsonl", *sure), order="random") == first
+    # Of numbers that are drawn, the first twenty have a sum within this of its mean but once in a thousand times.
+    assert abs(sum(int(key[1:]) for key in first[:20]) - 390) < 122
+
+
 def test_what_each_command_writes_is_taken(tmp_path: Path) -> None:
     classified = {"file": "in/a.pdf", "status": "ok", "answers": {"category": answer()}}
     evaluated = {"id": "line 7", "text": "as it came", "task": "kind", "truth": "letter", "answer": answer()}
@@ -58,6 +67,21 @@ def test_a_response_is_joined_with_what_was_sent(tmp_path: Path) -> None:
     assert {item.key: item.pages for item in items} == {"a": ("x",), "b": ("1", "2")}
     with pytest.raises(PinpointError, match="--documents"):
         read_answers(path)
+
+
+def test_results_of_a_bulk_run_find_their_files_and_tables(tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_text("x", encoding="utf-8")
+    path = write(tmp_path / "results.jsonl", result(str(tmp_path / "a.txt"), None))
+    assert read_answers(path).items[0].file == str(tmp_path / "a.txt")
+    table = tmp_path / "sent.csv"
+    table.write_text('id,text\nrow,"one\n\ntwo"\n', encoding="utf-8-sig")
+    path = write(tmp_path / "rows.jsonl", result("row", None))
+    assert read_answers(path, table).items[0].pages == ("one\n\ntwo",)
+    table.write_bytes(b"id,text\nrow,\xff\n")
+    with pytest.raises(PinpointError, match="not UTF-8"):
+        read_answers(path, table)
+    with pytest.raises(PinpointError, match="cannot be read as a table"):
+        read_answers(path, tmp_path / "none.csv")
 
 
 def test_of_several_tasks_one_is_named(tmp_path: Path) -> None:
