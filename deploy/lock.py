@@ -24,7 +24,8 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).parents[1]
-INPUTS = ("requirements.txt", "requirements-ocr.txt", "requirements-otel.txt")
+# The worker; OCR; teaching over the wire; telemetry.
+INPUTS = ("requirements.txt", "requirements-ocr.txt", "requirements-evaluate.txt", "requirements-otel.txt")
 CONSTRAINTS = "deploy/constraints.txt"
 INDEX = "https://pypi.org/simple"
 
