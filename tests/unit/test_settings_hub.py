@@ -17,8 +17,8 @@ from pinpoint.planning.known_models import find_shape
 from pinpoint.planning.memory_plan import plan
 from pinpoint.settings import Settings
 
-ROOT = Path(__file__).parents[3]
-SCHEMA = json.loads((Path(__file__).parent / "hub.schema.json").read_text(encoding="utf-8"))
+ROOT = Path(__file__).parents[2]
+SCHEMA = json.loads((Path(__file__).parent / "deploy/hub.schema.json").read_text(encoding="utf-8"))
 KINDS: tuple[Literal["queue", "http"], ...] = ("queue", "http")
 FILES = {kind: json.loads((ROOT / name).read_text(encoding="utf-8")) for name, kind in hub.LISTINGS.items()}
 TESTS = json.loads((ROOT / ".runpod/tests.json").read_text(encoding="utf-8"))
@@ -36,7 +36,7 @@ def keys(kind: Literal["queue", "http"]) -> list[str]:
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_files_are_what_the_settings_make(kind: Literal["queue", "http"]) -> None:
     name = next(name for name, one in hub.LISTINGS.items() if one == kind)
-    assert (ROOT / name).read_text(encoding="utf-8") == hub.text(kind), "run: make docs"
+    assert (ROOT / name).read_text(encoding="utf-8") == hub.text(kind), "run: python -m deploy.hub"
 
 
 @pytest.mark.parametrize("kind", KINDS)
