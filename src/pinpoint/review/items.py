@@ -7,9 +7,7 @@ these, as the worker does, its `id` is looked up in a file of the documents that
 
 from __future__ import annotations
 
-import csv
 import hashlib
-import json
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -17,6 +15,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from pinpoint.errors import PinpointError
+from pinpoint.review.lines import is_file, json_lines, pages_in, sent_texts, wrong_line
 
 MOST_ITEMS = 200_000
 
@@ -84,7 +83,7 @@ def read_answers(path: Path, sent: Path | None = None, task: str | None = None, 
     Raises:
         PinpointError: `unreadable_file`, `invalid_line`, with the line, or nothing to look at.
     """
-    texts = _sent(sent) if sent is not None else {}
+    texts = sent_texts(sent) if sent is not None else {}
     found, failed, task_name = list[Item](), 0, task or ""
     seen = dict[str, int]()
     for number, record in _results(path):
@@ -96,14 +95,15 @@ def read_answers(path: Path, sent: Path | None = None, task: str | None = None, 
             answer = answers.get(task_name)
             if answer is None:
                 known = ", ".join(sorted(answers))
-                raise _wrong(number, f"has no answer to the task {task_name!r}; there is {known}: name one with --task")
+                missing = f"has no answer to the task {task_name!r}; there is {known}: name one with --task"
+                raise wrong_line(number, missing)
             item = _item(record, number, shown, _checked(answer, number), texts)
             times = seen[item.key] = seen.get(item.key, 0) + 1
             if times > 1:  # named twice: the second is another document
                 item = replace(item, key=f"{item.key} ({times})")
             found.append(item)
             if len(found) > MOST_ITEMS:
-                raise _wrong(number, f"more than {MOST_ITEMS} documents; split the file")
+                raise wrong_line(number, f"more than {MOST_ITEMS} documents; split the file")
     if not found:
         raise PinpointError("invalid_line", f"no answer to look at in it ({failed} documents were refused)", str(path))
     key: Callable[[Item], Any] = _sureness if order == "unsure" else _drawn
@@ -135,48 +135,14 @@ def _results(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
     for number, value in json_lines(path):
         for one in value if isinstance(value, list) else [value]:
             if not isinstance(one, dict):
-                raise _wrong(number, "is no object")
+                raise wrong_line(number, "is no object")
             output = one.get("output", one)  # as the platform hands out a job
             results = output.get("results") if isinstance(output, dict) else None
             members = results if isinstance(results, list) else [one]
             for member in members:
                 if not isinstance(member, dict):
-                    raise _wrong(number, "is no object")
+                    raise wrong_line(number, "is no object")
                 yield number, member
-
-
-def json_lines(path: Path) -> Iterator[tuple[int, Any]]:
-    """Values of a file, a line each, or the one value that it is.
-
-    Raises:
-        PinpointError: `unreadable_file`, `invalid_encoding` or `invalid_line`.
-    """
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError:
-        raise PinpointError("invalid_encoding", "the file is not UTF-8", str(path)) from None
-    except (OSError, ValueError) as error:
-        why = error.strerror if isinstance(error, OSError) else "no name of a file"
-        raise PinpointError("unreadable_file", f"cannot be opened: {why}", str(path)) from None
-    values = list[tuple[int, Any]]()
-    lines = text.split("\n")
-    last, line_ended = len(lines), text.endswith("\n")
-    for number, line in enumerate(lines, 1):
-        if not line.strip():
-            continue
-        try:
-            values.append((number, json.loads(line)))
-        except (ValueError, RecursionError):
-            if values and not line_ended and number == last:
-                break  # the run that wrote it was ended there
-            if number == 1 or not values:
-                try:
-                    yield 1, json.loads(text)
-                    return
-                except (ValueError, RecursionError):
-                    pass
-            raise _wrong(number, "is no JSON") from None
-    yield from values
 
 
 def _parts(record: dict[str, Any], number: int) -> Iterator[tuple[tuple[int, int] | None, dict[str, Any]]]:
@@ -188,20 +154,20 @@ def _parts(record: dict[str, Any], number: int) -> Iterator[tuple[tuple[int, int
                 first, last = segment["pages"]
                 yield (int(first), int(last)), dict(segment["answers"])
             except (TypeError, ValueError, KeyError):
-                raise _wrong(number, "has a segment without `pages` and `answers`") from None
+                raise wrong_line(number, "has a segment without `pages` and `answers`") from None
         return
     answers = record.get("answers")
     if isinstance(answer := record.get("answer"), dict) and isinstance(name := record.get("task"), str):
         answers = {name: answer}  # a line of `evaluate`
     if not isinstance(answers, dict) or not answers:
-        raise _wrong(number, "has no `answers`; this takes what `classify --json` or `evaluate --out` writes")
+        raise wrong_line(number, "has no `answers`; this takes what `classify --json` or `evaluate --out` writes")
     yield None, answers
 
 
 def _only(answers: Mapping[str, Any], number: int) -> str:
     if len(answers) == 1:
         return next(iter(answers))
-    raise _wrong(number, f"has answers to several tasks: {', '.join(sorted(answers))}; name one with --task")
+    raise wrong_line(number, f"has answers to several tasks: {', '.join(sorted(answers))}; name one with --task")
 
 
 def _checked(answer: Any, number: int) -> Mapping[str, Any]:
@@ -212,7 +178,7 @@ def _checked(answer: Any, number: int) -> Mapping[str, Any]:
             named = all(isinstance(label, str) for label in labels)
             if named and all(isinstance(score, int | float) and math.isfinite(score) for score in scores):
                 return answer
-    raise _wrong(number, "has an answer without `labels` and `scores` of equal length")
+    raise wrong_line(number, "has an answer without `labels` and `scores` of equal length")
 
 
 def _item(
@@ -223,13 +189,13 @@ def _item(
     key = identity if isinstance(identity, str) and identity else file
     if not isinstance(key, str) or not key:
         key = f"line {number}"
-    pages = _pages(record)
+    pages = pages_in(record)
     if not pages and isinstance(identity, str):
         pages = texts.get(identity, ())
     if not pages and not file and is_file(identity):
         file = identity  # as `classify --out` names files
     if not pages and not (isinstance(file, str) and file):
-        raise _wrong(
+        raise wrong_line(
             number, "says neither `text` nor `pages` nor `file`; with --documents, name the file of the documents that "
             "were sent, each with its `id`",
         )  # fmt: skip
@@ -237,53 +203,6 @@ def _item(
         key = f"{key} pages {shown[0] + 1}-{shown[1] + 1}"
     truth = record.get("truth")
     return Item(key, pages, "" if pages else str(file), shown, answer, truth if isinstance(truth, str) else "")
-
-
-def is_file(name: object) -> bool:
-    """Whether this is the path of a file that is there."""
-    try:
-        return isinstance(name, str) and Path(name).is_file()
-    except (OSError, ValueError):  # too long, a NUL in it
-        return False
-
-
-def _pages(record: Mapping[str, Any]) -> tuple[str, ...]:
-    text, pages = record.get("text"), record.get("pages")
-    if isinstance(text, str):
-        return (text,)
-    if isinstance(pages, list) and pages and all(isinstance(page, str) for page in pages):
-        return tuple(pages)
-    return ()
-
-
-def _sent(path: Path) -> dict[str, tuple[str, ...]]:
-    """Texts by id, of the requests or documents in a file; an index where there is no id."""
-    texts = dict[str, tuple[str, ...]]()
-    loose = 0
-    for value in _table(path) if path.suffix.lower() in (".csv", ".tsv") else (value for _, value in json_lines(path)):
-        request = value.get("input", value) if isinstance(value, dict) else value
-        documents = request.get("documents", [request]) if isinstance(request, dict) else request
-        for document in documents if isinstance(documents, list) else ():
-            if isinstance(document, dict):
-                identity = document.get("id")
-                texts[identity if isinstance(identity, str) else str(loose)] = _pages(document)
-                loose += 1
-    return texts
-
-
-def _table(path: Path) -> Iterator[dict[str, str]]:
-    """Rows of a table with the columns `id` and `text`, in UTF-8."""
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            yield from csv.DictReader(file, delimiter="\t" if path.suffix.lower() == ".tsv" else ",")
-    except UnicodeDecodeError:
-        raise PinpointError("invalid_encoding", "the file is not UTF-8", str(path)) from None
-    except (OSError, csv.Error) as error:
-        raise PinpointError("unreadable_file", f"cannot be read as a table: {error}", str(path)) from None
-
-
-def _wrong(number: int, what: str) -> PinpointError:
-    return PinpointError("invalid_line", f"line {number} {what}", "ANSWERS")
 
 
 def joined(pages: Sequence[str]) -> str:

@@ -158,6 +158,14 @@ def test_nothing_is_cut_off_and_all_can_be_read(shown: Shown, width: int, height
         shown.press("1")
 
 
+def test_a_second_tab_catches_up_with_the_first(shown: Shown) -> None:
+    shown.open()
+    shown.server.review.choose(shown.page.run("item.number"), LABELS[1])  # as the other tab would
+    shown.press("1")
+    assert "done already" in shown.page.run("document.getElementById('saved').textContent")
+    assert shown.page.run("item.id") == "paper" and [line["label"] for line in shown.lines()] == [LABELS[1]]
+
+
 def test_a_page_without_its_token_says_what_to_do(shown: Shown) -> None:
     page = shown.page
     page.open(shown.server.address.partition("#")[0])

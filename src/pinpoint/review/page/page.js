@@ -250,9 +250,16 @@ async function act(work, message) {
     await show();
   } catch (error) {
     saved(error instanceof TypeError ? "The command has ended; start it again and open its new address." : error.message, true);
+    await catchUp().catch(() => {});
   } finally {
     busy = false;
   }
+}
+
+// Another tab may have gone on with the same review.
+async function catchUp() {
+  state = { ...state, ...(await (await ask("/api/state")).json()) };
+  if (item === null || state.next !== item.number) await show();
 }
 
 const choose = (label) => act(() => ask("/api/choose", { number: item.number, label }), `Saved: ${label}`);
