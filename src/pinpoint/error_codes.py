@@ -164,6 +164,8 @@ ERROR_CODES = (
               "not on this machine, and no name on the Hub or downloads are forbidden; it says where it looked",
               "correct `MODEL_NAME`"),
     ErrorCode("download_failed", _LOAD, "the Hub did not give it", "a token for a gated model; the network"),
+    ErrorCode("upload_failed", _COMMAND, "the Hub did not take a checkpoint of `quantize --push`",
+              "a token that may write; the same command again"),
     ErrorCode("model_unreadable", _LOAD_COMMAND, "not a checkpoint; the message names the file", "use one that is"),
     ErrorCode("no_safetensors", _LOAD_COMMAND, "not in safetensors", "use a checkpoint that is"),
     ErrorCode("file_not_fetched", _LOAD, "a Git LFS pointer in place of a file", _FETCH),

@@ -50,6 +50,9 @@ def quantize(
     verify: Annotated[
         bool, typer.Option("--verify", help="Write nothing: compare the files of a folder with its SHA256SUMS.")
     ] = False,
+    push: Annotated[
+        str, typer.Option(metavar="OWNER/NAME", help="Then upload it to this repository on the Hub, private if new.")
+    ] = "",
 ) -> None:
     """Quantise SOURCE, experts included, and write it to DESTINATION as a checkpoint of its own.
 
@@ -75,10 +78,16 @@ def quantize(
 
     [cyan]python -m pinpoint quantize --verify /runpod-volume/models/mixtral-int8[/cyan]
 
+    As a repository of your own, which RunPod can cache for an endpoint (HF_TOKEN may write); of one that lies there
+    already, with --verify:
+
+    [cyan]python -m pinpoint quantize --verify /runpod-volume/models/mixtral-int8 --push you/mixtral-int8[/cyan]
+
     Exit code 0: the checkpoint is there and whole. 1: it is not; the message says why. 2: the command is wrong.
     """
     if verify:
         _verify(destination or Path(source))
+        _push(destination or Path(source), push)
         return
     if destination is None:
         raise typer.BadParameter("give the folder to write", param_hint="DESTINATION")
@@ -92,6 +101,21 @@ def quantize(
         f"wrote {written.weight_bytes / _GB:.3f} GB of {precision} weights in {written.shards} {files}{kept}, to "
         f"{escape(str(destination))} in {written.seconds:.1f} s; checksums are beside them",
         soft_wrap=True,
+    )
+    _push(destination, push)
+
+
+def _push(folder: Path, repository: str) -> None:
+    if not repository:
+        return
+    from pinpoint.checkpoints.publish import publish
+
+    try:
+        done = publish(folder, repository)
+    except PinpointError as error:
+        _fail(error)
+    _console().print(
+        f"uploaded; set MODEL_NAME={escape(done.name)} and MODEL_REVISION={escape(done.commit)}", soft_wrap=True
     )
 
 
