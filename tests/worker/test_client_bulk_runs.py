@@ -141,6 +141,7 @@ def test_client_bulk_asks_less_when_it_is_told_that_it_is_too_much(
         (lambda words, env: words.__setitem__(words.index(ENDPOINT), "nosuch"), "unknown_endpoint"),
         (lambda words, env: words.extend(["--url", "http://localhost:1"]), "conflicting_fields"),
         (lambda words, env: words.extend(["--price", "Voodoo 2"]), "unknown_card"),
+        (lambda words, env: words.append("--csv"), "conflicting_fields"),
         (lambda words, env: words.__setitem__(1, "nowhere/"), "unreadable_file"),
         (lambda words, env: words.__setitem__(-1, "out.xls"), "unknown_format"),
         (lambda words, env: words.__setitem__(-1, "/proc/none/out.csv"), "cannot_write"),
@@ -158,6 +159,19 @@ def test_client_bulk_that_cannot_begin_says_so_in_a_line(
     result = CliRunner().invoke(app, said)
     assert result.exit_code == 1 and code in result.output.splitlines()[0] + result.output, result.output
     assert "Traceback" not in result.output and not isinstance(result.exception, PermissionError)
+
+
+def test_client_bulk_run_in_the_folder_that_it_reads_takes_no_output_for_a_document(
+    workers: CheapWorkers, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("a.txt", "b.txt"):
+        (tmp_path / name).write_text("x")
+    words = ["classify", ".", "./a.txt", "--labels", "invoice,receipt", "--endpoint", ENDPOINT]
+    for _ in range(2):
+        result = CliRunner().invoke(app, words)
+        assert result.exit_code == 0, result.output
+        assert sorted(ids(tmp_path / "results.jsonl")) == ["./a.txt", "./b.txt"]
 
 
 def test_client_bulk_by_batch_jobs_goes_on_where_it_was_killed(

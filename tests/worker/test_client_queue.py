@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import threading
 from collections.abc import Callable, Iterator
@@ -171,6 +172,14 @@ def test_client_of_a_job_that_somebody_cancels_or_that_the_platform_forgets(
     results = client.classify("a receipt", LABELS)
     assert results[0].error is not None and results[0].error.code == "job_forgotten"
     assert platform.ledger.calls["runsync"] == 1 + JOB_TRIES
+
+
+def test_client_that_nobody_closes_leaves_nothing_open(workers: CheapWorkers) -> None:
+    client = Pinpoint(endpoint=ENDPOINT)
+    client.classify("a" * 2_000_000, LABELS)  # a body of which aiohttp warns where it is handed over as one piece
+    del client
+    gc.collect()  # an open connection would fail the test here
+    assert "pinpoint-client" not in [thread.name for thread in threading.enumerate()]
 
 
 def test_client_of_a_server_asks_its_own_contract(client: Pinpoint) -> None:

@@ -120,7 +120,8 @@ async def _run(asked: Asked, transport: Transport, journal: Any, output: Any, ta
         limiter.busy()
 
     question = Question.of(**asked.question)
-    reading = Reading(asked.text, asked.id, asked.attachments, transport.max_bytes * 3 // 4)
+    own = os.path.abspath(asked.out)
+    reading = Reading(asked.text, asked.id, asked.attachments, transport.max_bytes * 3 // 4, (own,))
     run: Run | BatchRun
     if asked.batch and isinstance(transport, QueueTransport):
         run = BatchRun(
@@ -141,7 +142,9 @@ async def _run(asked: Asked, transport: Transport, journal: Any, output: Any, ta
             await run.run()
     except PinpointError as error:
         console.print(error.wire(), markup=False)
-        console.print(f"The results so far are in {asked.out}. The same command goes on from there.", markup=False)
+        console.print(
+            f"{journal.done:,} results are in {asked.out}. The same command goes on from there.", markup=False
+        )
         return FAILED
     finally:
         if watching is not None:

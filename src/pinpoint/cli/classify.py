@@ -27,7 +27,7 @@ from pinpoint.client.bulk import cells
 from pinpoint.client.bulk.tally import price_of
 from pinpoint.client.jobs import JOB_DOCUMENTS
 from pinpoint.documents.text import File
-from pinpoint.errors import DocumentError, PinpointError
+from pinpoint.errors import DocumentError, PinpointError, RequestError
 
 if TYPE_CHECKING:
     from pinpoint.pipeline.passes import Engine
@@ -123,6 +123,8 @@ def classify(
         asked = {"threshold": threshold, "split": split, "explain": explain}
         request = _request(labels, instructions, attachments, asked)
         if out or endpoint or url or batch:
+            if as_json or as_csv:
+                raise RequestError("conflicting_fields", "results go to --out, in the format of its ending", "--json")
             question: dict[str, Any] = {"labels": _names(labels), "instructions": instructions}
             options = {"threshold": threshold, "split": split or None, "explain": explain or None}
             question["options"] = {name: value for name, value in options.items() if value is not None}

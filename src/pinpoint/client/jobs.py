@@ -10,37 +10,25 @@ documents ── packed ──▶ job ── answered ──▶ a result for eac
 from __future__ import annotations
 
 import asyncio
-import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from enum import Enum
 from typing import Any, Protocol
 
 from pinpoint.client.documents import Document, Question
+from pinpoint.client.fates import AT_FAULT, Fate, at_fault, fate_of
 from pinpoint.client.limiter import Limiter
 from pinpoint.client.results import unreadable
 from pinpoint.client.retries import Retries
 from pinpoint.client.transport import Answered, Transport
-from pinpoint.errors import CapacityError, DeviceError, InternalError, JobError, PinpointError, RequestError
+from pinpoint.errors import PinpointError, RequestError
 
 JOB_DOCUMENTS = 32
 # Of a job of several documents: under the 4,000,000 characters of a request, and a fraction of what /run takes.
 JOB_BYTES = 3_000_000
 SURROUNDING_BYTES = 1000  # what the platform's call has around a request
 JOB_TRIES = 3
-_AT_FAULT = re.compile(r"documents\[(\d+)\]")
-_IN_PARTS = ("too_large", "body_too_large", "response_too_large", "result_refused", "deadline_exceeded")
 
 Wire = dict[str, Any]
-
-
-class Fate(Enum):
-    """What is done about a job that failed."""
-
-    RAISE = "raise"
-    AGAIN = "again"
-    HALVE = "halve"
-    REFUSE_ONE = "refuse one"
 
 
 @dataclass(slots=True)
@@ -245,28 +233,9 @@ def _own(result: Wire, name: str) -> Wire:
     """A result without its document's place in the job, which nobody but us knows of."""
     error = result.get("error")
     if isinstance(error, dict) and isinstance(error.get("field"), str):
-        field = _AT_FAULT.sub("", error["field"], count=1).removeprefix(".") or None
+        field = AT_FAULT.sub("", error["field"], count=1).removeprefix(".") or None
         return {**result, "id": name, "error": {**error, "field": field}}
     return {**result, "id": name}
-
-
-def fate_of(error: PinpointError, documents: int) -> Fate:
-    """What to do about a job of so many documents that failed."""
-    if at_fault(error, documents) is not None:
-        return Fate.REFUSE_ONE
-    if error.code in _IN_PARTS:
-        return Fate.HALVE
-    if isinstance(error, JobError) and error.code in ("answer_unreadable", "job_cancelled"):
-        return Fate.RAISE
-    if isinstance(error, (CapacityError, DeviceError, InternalError, JobError)):
-        return Fate.AGAIN
-    return Fate.RAISE
-
-
-def at_fault(error: PinpointError, documents: int) -> int | None:
-    """The place of the document for which a job was refused, where it was."""
-    match = _AT_FAULT.match(error.field or "") if isinstance(error, RequestError) else None
-    return int(match[1]) if match is not None and int(match[1]) < documents else None
 
 
 def refused(document: Document, error: PinpointError) -> Outcome:

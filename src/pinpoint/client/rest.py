@@ -6,6 +6,7 @@ Neither a key nor a body is ever in an error or a log line. Redirects are not fo
 from __future__ import annotations
 
 import asyncio
+import io
 import json
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
@@ -109,9 +110,11 @@ class Rest:
         import aiohttp
 
         headers = {} if body is None else {"content-type": "application/json"}
+        # Not the bytes themselves: a large body is then written in pieces, and the loop does other things in between.
+        data = None if body is None else io.BytesIO(body)
         try:
             async with self._opened().request(
-                method, self._base + path, data=body, params=params, headers=headers, allow_redirects=False
+                method, self._base + path, data=data, params=params, headers=headers, allow_redirects=False
             ) as response:
                 read = bytearray()
                 async for piece in response.content.iter_any():

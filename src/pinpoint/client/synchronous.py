@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import weakref
 from collections.abc import Coroutine, Mapping, Sequence
 from typing import Any, TypeVar
 
@@ -44,9 +45,9 @@ class Pinpoint:
             endpoint=endpoint, url=url, api_key=api_key, timeout_s=timeout_s, retries=retries, parallel=parallel,
             job_documents=job_documents,
         )  # fmt: skip
-        self._lock = threading.Lock()
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self._thread: threading.Thread | None = None
+        self._loop = _Loop()
+        # Whoever forgets to close it is not told of connections that were left open.
+        self._closes = weakref.finalize(self, _end, self._inner, self._loop)
 
     def classify(
         self,
@@ -66,15 +67,8 @@ class Pinpoint:
         )
 
     def close(self) -> None:
-        """Give back connections, and end the thread."""
-        with self._lock:
-            loop, thread, self._loop, self._thread = self._loop, self._thread, None, None
-        if loop is None or thread is None:
-            return
-        asyncio.run_coroutine_threadsafe(self._inner.close(), loop).result(ENDS_S)
-        loop.call_soon_threadsafe(loop.stop)
-        thread.join(ENDS_S)
-        loop.close()
+        """Give back connections, and end the thread; a further call begins anew."""
+        _end(self._inner, self._loop)
 
     def __enter__(self) -> Pinpoint:
         return self
@@ -84,17 +78,44 @@ class Pinpoint:
 
     def _run(self, call: Coroutine[Any, Any, T]) -> T:
         """The call's result; an interrupt ends the call as well."""
-        running = asyncio.run_coroutine_threadsafe(call, self._started())
+        running = asyncio.run_coroutine_threadsafe(call, self._loop.started())
         try:
             return running.result()
         except BaseException:
             running.cancel()
             raise
 
-    def _started(self) -> asyncio.AbstractEventLoop:
+
+class _Loop:
+    """An event loop in a thread of its own, once it is needed."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._thread: threading.Thread | None = None
+
+    def started(self) -> asyncio.AbstractEventLoop:
+        """The loop, which runs."""
         with self._lock:
             if self._loop is None:
                 self._loop = asyncio.new_event_loop()
                 self._thread = threading.Thread(target=self._loop.run_forever, name="pinpoint-client", daemon=True)
                 self._thread.start()
             return self._loop
+
+    def taken(self) -> tuple[asyncio.AbstractEventLoop | None, threading.Thread | None]:
+        """The loop and its thread, which are nobody else's from now on."""
+        with self._lock:
+            taken = self._loop, self._thread
+            self._loop = self._thread = None
+            return taken
+
+
+def _end(inner: AsyncPinpoint, own: _Loop) -> None:
+    loop, thread = own.taken()
+    if loop is None or thread is None or thread is threading.current_thread():
+        return
+    asyncio.run_coroutine_threadsafe(inner.close(), loop).result(ENDS_S)
+    loop.call_soon_threadsafe(loop.stop)
+    thread.join(ENDS_S)
+    loop.close()

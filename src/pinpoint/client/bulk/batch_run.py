@@ -19,7 +19,8 @@ from pinpoint.client.bulk.output import Output
 from pinpoint.client.bulk.tally import Tally
 from pinpoint.client.bulk.writing import Writer, to_begin
 from pinpoint.client.documents import Document, Question
-from pinpoint.client.jobs import SURROUNDING_BYTES, Counts, Fate, fate_of, named, packed, refused
+from pinpoint.client.fates import Fate, fate_of
+from pinpoint.client.jobs import SURROUNDING_BYTES, Counts, named, packed, refused
 from pinpoint.client.queue import QueueTransport
 from pinpoint.client.transport import Answered
 from pinpoint.errors import JobError, PinpointError, RequestError

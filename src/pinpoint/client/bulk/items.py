@@ -24,10 +24,12 @@ class Item:
     Attributes:
         id: a file's path or a row's id.
         load: reads and encodes it; raises DocumentError.
+        file: whether it is a file: named twice, it is the same document.
     """
 
     id: str
     load: Callable[[], Document]
+    file: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,12 +40,14 @@ class Reading:
         text, id: columns of tables; None where those of docs/bulk.md are looked for.
         attachments: of mails, as in docs/api.md.
         max_file_bytes: a larger file is refused without being read.
+        own: beginnings of paths that are the run's own: its output may lie in the folder that it reads.
     """
 
     text: str | None = None
     id: str | None = None
     attachments: str = "pages"
     max_file_bytes: int = 20_000_000
+    own: tuple[str, ...] = ()
 
 
 def check(sources: Sequence[str]) -> None:
@@ -70,15 +74,16 @@ def items(sources: Sequence[str], reading: Reading) -> Iterator[Item]:
                 yield Item(row.id, row.document)
         elif remote.is_remote(source):
             for file in remote.files(source):
-                yield Item(file.name, _file_loader(file.name, file.size_bytes, file.read, reading))
+                yield Item(file.name, _file_loader(file.name, file.size_bytes, file.read, reading), file=True)
         elif os.path.isdir(source):
             for path in _walk(source):
-                yield _file(path, reading)
+                if not _is_own(path, reading):
+                    yield _file(path, reading)
         elif os.path.exists(source):
             yield _file(source, reading)
         else:
             for path in sorted(glob.iglob(source, recursive=True)):
-                if os.path.isfile(path):
+                if os.path.isfile(path) and not _is_own(path, reading):
                     yield _file(path, reading)
 
 
@@ -103,11 +108,15 @@ def _walk(folder: str) -> Iterator[str]:
             yield entry.path
 
 
+def _is_own(path: str, reading: Reading) -> bool:
+    return bool(reading.own) and os.path.abspath(path).startswith(reading.own)
+
+
 def _file(path: str, reading: Reading) -> Item:
     def size_bytes() -> int:
         return os.stat(path).st_size
 
-    return Item(path, _file_loader(path, size_bytes, Path(path).read_bytes, reading))
+    return Item(path, _file_loader(path, size_bytes, Path(path).read_bytes, reading), file=True)
 
 
 def _file_loader(

@@ -59,7 +59,7 @@ def to_begin(items: Iterator[Item], journal: Journal, tally: Tally, keep: Keep) 
     """What the sources show and the output has not; what cannot be read is kept as refused."""
     for item in items:
         seen = journal.see(item.id)
-        if seen is Seen.TWICE:
+        if seen is Seen.TWICE and not item.file:
             tally.leave_out(item.id, "duplicate_id", "another document before it has this id; left out")
         if seen is not Seen.NEW:
             continue

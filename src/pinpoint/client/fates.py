@@ -1,0 +1,39 @@
+"""What is done about a job that failed, by its error."""
+
+from __future__ import annotations
+
+import re
+from enum import Enum
+
+from pinpoint.errors import CapacityError, DeviceError, InternalError, JobError, PinpointError, RequestError
+
+AT_FAULT = re.compile(r"documents\[(\d+)\]")
+_IN_PARTS = ("too_large", "body_too_large", "response_too_large", "result_refused", "deadline_exceeded")
+
+
+class Fate(Enum):
+    """What is done about a job that failed."""
+
+    RAISE = "raise"
+    AGAIN = "again"
+    HALVE = "halve"
+    REFUSE_ONE = "refuse one"
+
+
+def fate_of(error: PinpointError, documents: int) -> Fate:
+    """What to do about a job of so many documents that failed."""
+    if at_fault(error, documents) is not None:
+        return Fate.REFUSE_ONE
+    if error.code in _IN_PARTS:
+        return Fate.HALVE
+    if isinstance(error, JobError) and error.code in ("answer_unreadable", "job_cancelled"):
+        return Fate.RAISE
+    if isinstance(error, (CapacityError, DeviceError, InternalError, JobError)):
+        return Fate.AGAIN
+    return Fate.RAISE
+
+
+def at_fault(error: PinpointError, documents: int) -> int | None:
+    """The place of the document for which a job was refused, where it was."""
+    match = AT_FAULT.match(error.field or "") if isinstance(error, RequestError) else None
+    return int(match[1]) if match is not None and int(match[1]) < documents else None
