@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 import webbrowser
 from pathlib import Path
 from typing import Annotated, Literal
@@ -71,7 +73,7 @@ def review(
         left = told["total"] - told["done"]
         typer.echo(f"{left} of {told['total']} documents to look at; choices go to {chosen.path}")
         typer.echo(server.address)
-        if browser:
+        if browser and _has_desktop():
             webbrowser.open(server.address)
         with server:
             server.serve_forever()
@@ -80,3 +82,8 @@ def review(
     finally:
         read.close()
         chosen.close()
+
+
+def _has_desktop() -> bool:
+    """Whether a window can be opened; without one, a browser of text would take the terminal."""
+    return sys.platform != "linux" or any(os.environ.get(name) for name in ("DISPLAY", "WAYLAND_DISPLAY"))

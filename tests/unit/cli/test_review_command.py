@@ -11,6 +11,7 @@ from pinpoint.prompting.taxonomy import Label, Task
 from pinpoint.review.chosen import Chosen
 from pinpoint.review.items import joined, read_answers
 from pinpoint.review.queue import Review
+from pinpoint.review.server import ReviewServer
 from tests.unit.review.answers import LABELS, result, write
 
 TASK = Task("category", tuple(Label(name, name) for name in LABELS))
@@ -35,6 +36,27 @@ def test_a_port_that_is_none_is_refused_and_lets_the_file_go(tmp_path: Path, por
     code, words = told(str(path), "--port", port)
     assert code == 1 and "cannot listen" in words
     Chosen(tmp_path / "reviewed.jsonl").close()
+
+
+@pytest.mark.parametrize(("display", "opened"), [("", False), (":0", True)])
+def test_a_browser_is_opened_where_there_is_a_window_for_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, display: str, opened: bool
+) -> None:
+    addresses = list[str]()
+    monkeypatch.setattr("sys.platform", "linux")
+    monkeypatch.setenv("DISPLAY", display)
+    monkeypatch.delenv("WAYLAND_DISPLAY", raising=False)
+    monkeypatch.setattr("webbrowser.open", addresses.append)
+
+    def stop(server: ReviewServer) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(ReviewServer, "serve_forever", stop)
+    done = CliRunner().invoke(app, ["review", str(write(tmp_path / "a.jsonl", result("a", "text")))])
+    first, address, last = done.output.splitlines()
+    assert done.exit_code == 0 and first.startswith("1 of 1 documents to look at")
+    assert address.startswith("http://127.0.0.1:") and "#" in address and last.startswith("0 choices in")
+    assert addresses == ([address] if opened else [])
 
 
 def test_teach_reads_what_was_chosen(tmp_path: Path) -> None:
