@@ -74,13 +74,13 @@ def run_bulk(asked: Asked) -> None:
         PinpointError: it cannot begin.
     """
     # Here and not at the head: a client is asked for by this one option of this one command.
-    from pinpoint.client.bulk.items import check
+    from pinpoint.client.bulk.items import Reading, check
     from pinpoint.client.bulk.journal import SUFFIX, Journal
     from pinpoint.client.bulk.output import Output, format_of
     from pinpoint.client.bulk.tally import Tally
 
     format_of(asked.out)
-    check(asked.sources)
+    check(asked.sources, Reading(asked.text, asked.id))
     if asked.batch and not asked.endpoint:
         raise RequestError("conflicting_fields", "batch jobs are the endpoint's: --batch needs --endpoint", "--batch")
     transport = _transport(asked)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from enum import Enum
 
-from pinpoint.errors import CapacityError, DeviceError, InternalError, JobError, PinpointError, RequestError
+from pinpoint.errors import CapacityError, DeviceError, InternalError, JobError, ModelError, PinpointError, RequestError
 
 AT_FAULT = re.compile(r"documents\[(\d+)\]")
 _IN_PARTS = ("too_large", "body_too_large", "response_too_large", "result_refused", "deadline_exceeded")
@@ -16,6 +16,7 @@ class Fate(Enum):
 
     RAISE = "raise"
     AGAIN = "again"
+    ANOTHER = "another"  # again, on another worker as it may be; raised when none can
     HALVE = "halve"
     REFUSE_ONE = "refuse one"
 
@@ -28,6 +29,8 @@ def fate_of(error: PinpointError, documents: int) -> Fate:
         return Fate.HALVE
     if isinstance(error, JobError) and error.code in ("answer_unreadable", "job_cancelled"):
         return Fate.RAISE
+    if isinstance(error, ModelError):  # one worker of many may be sick
+        return Fate.ANOTHER
     if isinstance(error, (CapacityError, DeviceError, InternalError, JobError)):
         return Fate.AGAIN
     return Fate.RAISE

@@ -1,10 +1,13 @@
 """Documents are put into jobs, and jobs are brought to an end: tried again, halved, or refused for what is in them.
 
-documents ── packed ──▶ job ── answered ──▶ a result for each document
-                         │ too large, too slow          → halves
-                         │ a worker failed, too busy    → again; then halves; alone, it is the document's error
-                         │ one document is at fault     → that one is refused, the others go again
-                         └ key, endpoint, question      → raised: no other job would fare better
+    documents ── packed ──▶ job ── answered ──▶ a result for each document
+                             │ too large, too slow          → halves
+                             │ a worker failed, too busy    → again; then halves; alone, it is the document's error
+                             │ one document is at fault     → that one is refused, the others go again
+                             │ its worker has no model      → again; then raised
+                             └ key, endpoint, question      → raised: no other job would fare better
+
+`fates.py` says which is which.
 """
 
 from __future__ import annotations
@@ -169,11 +172,13 @@ class Jobs:
                 index = at_fault(failure, len(documents)) or 0
                 sink.ended(job.id, [refused(documents[index], failure)])
                 return await self._run([*documents[:index], *documents[index + 1 :]], sink)
-            if fate is Fate.AGAIN and failed < JOB_TRIES:
+            if fate in (Fate.AGAIN, Fate.ANOTHER) and failed < JOB_TRIES:
                 self.counts.again += 1
                 sink.ended(job.id, [])
                 await asyncio.sleep(self._retries.wait_s(failed))
                 continue
+            if fate is Fate.ANOTHER:
+                raise failure
             break
         alone = len(documents) == 1
         sink.ended(job.id, [refused(documents[0], failure)] if alone else [])

@@ -88,7 +88,8 @@ async def test_documents_are_answered_in_their_order_under_their_own_ids() -> No
 @pytest.mark.parametrize(
     "error",
     [
-        CapacityError("overloaded", "later"), InternalError("internal", "a fault"), JobError("job_failed", "137"),
+        CapacityError("overloaded", "later"), ModelError("no_gpu", "none here"),
+        InternalError("internal", "a fault"), JobError("job_failed", "137"),
         JobError("job_forgotten", "gone"),
     ],
 )  # fmt: skip
@@ -97,6 +98,13 @@ async def test_what_passes_is_tried_again(error: PinpointError) -> None:
     outcomes, jobs = await run(transport, documents("a receipt", "an invoice"))
     assert told(outcomes) == ["d0 receipt", "d1 invoice"]
     assert transport.sizes == [2, 2, 2] and jobs.counts.again == 2
+
+
+async def test_workers_without_a_model_are_told_after_three_tries_and_cut_nothing_in_halves() -> None:
+    transport = FakeTransport([ModelError("no_gpu", "none")] * 9)
+    with pytest.raises(ModelError):
+        await run(transport, documents("a receipt", "an invoice"))
+    assert transport.sizes == [2, 2, 2]
 
 
 @pytest.mark.parametrize("code", ["response_too_large", "deadline_exceeded", "body_too_large"])
@@ -131,7 +139,7 @@ async def test_a_job_refused_for_one_document_goes_again_without_it() -> None:
 @pytest.mark.parametrize(
     "error",
     [
-        AccessError("invalid_api_key", "no"), UnavailableError("unreachable", "no"), ModelError("no_gpu", "none"),
+        AccessError("invalid_api_key", "no"), UnavailableError("unreachable", "no"),
         RequestError("duplicate_label", "twice", "labels[1]"), JobError("answer_unreadable", "what?"),
         JobError("job_cancelled", "by somebody"),
     ],

@@ -62,7 +62,7 @@ def test_a_file_that_goes_between_the_look_and_the_reading_is_its_own_error(tmp_
 
 def test_sources_that_stand_for_nothing_are_told_before_anything_is_read(tmp_path: Path) -> None:
     for source in (f"{tmp_path}/none", f"{tmp_path}/*.pdf", "a\0b"):
-        assert code(lambda source=source: check([str(tmp_path), source])) == "unreadable_file"  # type: ignore[misc]
+        assert code(lambda source=source: check([str(tmp_path), source], Reading())) == "unreadable_file"  # type: ignore[misc]
 
 
 def test_json_lines_are_documents_of_the_contract_and_bad_ones_errors_with_their_place(tmp_path: Path) -> None:
@@ -107,6 +107,8 @@ def test_tables_that_cannot_be_read_are_a_line(tmp_path: Path) -> None:
     ):  # fmt: skip
         path.write_bytes(content)
         assert code(lambda: read(path)) == told
+        if told == "missing_column":
+            assert code(lambda: check([str(path)], Reading())) == told, "before anything is sent"
     path.write_bytes(b"text\nx\n")
     assert code(lambda: read(path, id="key")) == "missing_column"
     path.write_bytes(b"text,id\nonly the text\n,b\n")

@@ -156,7 +156,7 @@ class BatchRun:
         """What becomes of jobs without an answer; which of the errors is whose is not told."""
         if not flights:
             return False
-        fatal = next((error for error in errors if fate_of(error, 1) is Fate.RAISE), None)
+        fatal = next((error for error in errors if fate_of(error, 1) in (Fate.RAISE, Fate.ANOTHER)), None)
         if fatal is not None:
             raise fatal
         codes = sorted({error.code for error in errors}) or ["no answer"]

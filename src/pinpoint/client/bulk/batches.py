@@ -74,7 +74,11 @@ class Batch:
     async def finalise(self) -> None:
         """Send what is left, and let the batch's workers begin."""
         await self._send()
-        await self._transport.call("POST", f"/batch/{self.id}/finalize", b"{}")
+        try:
+            await self._transport.call("POST", f"/batch/{self.id}/finalize", b"{}")
+        except NotFoundError:  # a second try where the first one was heard, and its answer was not
+            if (await self.state()).get("status") != "FINALIZED":
+                raise
 
     async def cancel(self) -> None:
         """End it: what has not begun never will."""

@@ -50,15 +50,15 @@ class Reading:
     own: tuple[str, ...] = ()
 
 
-def check(sources: Sequence[str]) -> None:
-    """Raises PinpointError for a source that stands for nothing, or needs a library that is not there."""
+def check(sources: Sequence[str], reading: Reading) -> None:
+    """Raises PinpointError for a source that stands for nothing, lacks a column, or needs a library."""
     for source in sources:
         if remote.is_remote(source):
             remote.check()
         elif not _exists(source):
             raise PinpointError("unreadable_file", "no file of this name, and none in or like it", source)
         if tables.is_table(source):
-            tables.check(source)
+            tables.check(source, tables.Columns(reading.text, reading.id))
 
 
 def items(sources: Sequence[str], reading: Reading) -> Iterator[Item]:

@@ -94,8 +94,10 @@ class Run:
                 self._start(self._collect(flight), 0)
             for _ in range(PASSES):
                 self._reopened = 0
-                await self._read_sources()
-                await self._drain()
+                try:
+                    await self._read_sources()
+                finally:  # a source that cannot be read on is no reason to lose what is in flight
+                    await self._drain()
                 await self._writer.write()  # what is not noted as done would be begun again
                 if not self._reopened or self._stopping.is_set():
                     break

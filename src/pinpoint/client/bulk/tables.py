@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import io
 import json
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from dataclasses import dataclass
 from typing import IO, Any
 
@@ -43,10 +44,13 @@ def is_table(source: str) -> bool:
     return remote.is_remote(source) or os.path.isfile(source)
 
 
-def check(source: str) -> None:
-    """Raises PinpointError where the library for this kind of table is not there."""
+def check(source: str, columns: Columns) -> None:
+    """Look at the head of a table. Raises PinpointError where it, or a column, or a library is not there."""
     if source.lower().endswith(PARQUET_ENDINGS):
         pyarrow()
+    if not remote.is_remote(source):
+        with contextlib.closing(rows(source, columns)) as head:
+            next(head, None)
 
 
 def pyarrow() -> Any:
@@ -58,7 +62,7 @@ def pyarrow() -> Any:
     return pyarrow.parquet
 
 
-def rows(source: str, columns: Columns) -> Iterator[Row]:
+def rows(source: str, columns: Columns) -> Generator[Row, None, None]:
     """The rows of a table.
 
     Raises:
