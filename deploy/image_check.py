@@ -185,6 +185,13 @@ def look(image: Image) -> Iterator[str]:
     if label != "invoice":
         raise Failed(f"test_input.json is called {label}")
     yield "answers test_input.json on a read-only disk as user pinpoint"
+    proof = started(image, "python", "-m", "pinpoint", "check")
+    if proof.returncode:
+        raise Failed(
+            f"its torch does not score the embedded model exactly: {proof.stdout[-2000:]}{proof.stderr[-2000:]}"
+        )
+    version = started(image, "python", "-c", "import torch; print(torch.__version__)").stdout.strip()
+    yield f"proves that its torch {version} scores the embedded model exactly"
     status = started(image, "cat", "/proc/self/status").stdout
     fields = dict(line.split(":\t", 1) for line in status.splitlines() if ":\t" in line)
     if fields["Uid"].split() != ["10001"] * 4 or int(fields["CapBnd"], 16) or fields["NoNewPrivs"] != "1":

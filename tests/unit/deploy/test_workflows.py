@@ -29,7 +29,8 @@ def commands(workflow: dict[Any, Any]) -> str:
 def test_there_are_the_gate_the_image_and_the_release() -> None:
     assert [path.name for path in FILES] == ["ci.yml", "image.yml", "release.yml"]
     gate = load(FILES[0])["jobs"]["gate"]
-    assert gate["strategy"]["matrix"]["python-version"] == ["3.11", "3.12"]
+    runs = [(one["python-version"], one.get("constraint")) for one in gate["strategy"]["matrix"]["include"]]
+    assert runs == [("3.11", None), ("3.12", None), ("3.12", "deploy/constraints.txt")]
     assert "bash .ci/run" in commands({"jobs": {"gate": gate}})
 
 
