@@ -1,5 +1,5 @@
 """The slow twin of `pinpoint.pipeline.evidence`: each reduced document is a job of its own, and the change is read off
-its answer.
+its answer. Where the labels are read in two orders, the first reading is what counts.
 
 It knows nothing of spans, of tokens or of what is shared: it cuts characters out of pages and sends what is left.
 """
@@ -38,13 +38,13 @@ def changes(asked: Request, told: Response, ask: Callable[[Request], Response]) 
         for task in asked.tasks:
             alone = replace(
                 asked, documents=(document,), tasks=(task,),
-                options=replace(asked.options, evidence=False, deterministic=True),
+                options=replace(asked.options, evidence=False, second_reading=False, deterministic=True),
             )  # fmt: skip
             whole = _answer(ask(alone), task)
             for found in result.answers[task.name].evidence or ():
                 reduced = replace(document, pages=without(document.pages, found))
                 left = _answer(ask(replace(alone, documents=(reduced,))), task)
-                best = whole.labels[0]
+                best = result.answers[task.name].labels[0]
                 pairs.append((found.change, log_odds(whole, best) - log_odds(left, best)))
     return pairs
 

@@ -35,7 +35,7 @@ from pinpoint.pipeline.own_tokens import laid_tokens, own_tokens, owned_tokens
 from pinpoint.pipeline.packets import BOUNDARY, cut_of, of_pages
 from pinpoint.pipeline.passes import Engine, Measured, Outcome, PassFigures, measure
 from pinpoint.pipeline.preparation import Preparation, Reading
-from pinpoint.pipeline.second_reading import AGAIN, again, both
+from pinpoint.pipeline.second_reading import again, both
 from pinpoint.pipeline.trees import of_tree
 from pinpoint.prompting.long_document import Fitted
 from pinpoint.prompting.taxonomy import Task, labels_sha
@@ -178,7 +178,8 @@ class Work:
 
     def _own_tokens(self, outcomes: Sequence[Outcome]) -> int:
         answered = [index for index, result in enumerate(self._results) if isinstance(result, DocumentResult)]
-        if self.request.options.evidence or self._preparation.trees:
+        options = self.request.options
+        if options.evidence or options.second_reading or self._preparation.trees:
             return laid_tokens(zip(self._preparation.units(), outcomes, strict=True), answered)
         return own_tokens(self._preparation, self._preparation.tasks, self._engine.prompts, answered)
 
@@ -223,8 +224,7 @@ class Work:
             own[name], without[name] = of_tree(tree, own[name]), of_tree(tree, without[name])
         for task in self.request.tasks:
             if again(task, options) is not None:
-                for readings in (own, without):
-                    readings[task.name] = both(readings[task.name], readings[AGAIN + task.name])
+                own[task.name] = both(own[task.name])
         answers = {
             task.name: self._answer(task, reading, reading.fitted[task.name], own[task.name], without[task.name])
             for task in self.request.tasks

@@ -16,6 +16,7 @@ from pinpoint.decide.evidence import log_odds, log_odds_in_tree
 from pinpoint.documents.paragraphs import Run, paragraphs
 from pinpoint.pipeline.answers import weighted
 from pinpoint.pipeline.passes import Measured, Scores
+from pinpoint.pipeline.second_reading import first_reading
 from pinpoint.pipeline.trees import TreeScores
 from pinpoint.prompting.long_document import Fitted
 from pinpoint.prompting.prompts import PromptBuilder, Question
@@ -141,7 +142,7 @@ def by_passage(task: Task, answer: Answer, whole: Scores, left_out: LeftOut, wit
         left_out: its readings.
         without: what was measured of them.
     """
-    changes = _changes(task, answer, whole, without)
+    changes = _changes(task, answer, first_reading(whole), without)
     return _told(answer, zip(changes, (passage.runs for passage in left_out.passages), strict=True))
 
 
@@ -155,7 +156,7 @@ def by_page(task: Task, answer: Answer, fitted: Fitted, measured: Sequence[Measu
         measured: of the parts.
         pages: the texts of all pages.
     """
-    scores = [one.scores for one in measured]
+    scores = [first_reading(one.scores) for one in measured]
     numbers = list(dict.fromkeys(fitted.pages))
     if len(numbers) < 2:
         return _told(answer, ())

@@ -21,8 +21,8 @@ from pinpoint.errors import DocumentError, RequestError
 from pinpoint.pipeline.answers import questions, task_answer
 from pinpoint.pipeline.evidence import LeftOut, Passage, common, passages
 from pinpoint.pipeline.packets import BOUNDARY, joints
-from pinpoint.pipeline.passes import Engine, Followed, Scores, Unit
-from pinpoint.pipeline.second_reading import AGAIN, again
+from pinpoint.pipeline.passes import Engine, Follow, Followed, Scores, Unit
+from pinpoint.pipeline.second_reading import AGAIN, SecondReading, again
 from pinpoint.pipeline.trees import Expansion, TreeScores, tree_scores
 from pinpoint.prompting.label_tree import TOP, questions_of
 from pinpoint.prompting.long_document import Fitted, as_tuple, fit
@@ -67,9 +67,9 @@ class Preparation:
         self._taught = taught or {}
         self._documents = [document for document in request.documents if not isinstance(document, File)]
         assert len(self._documents) == len(request.documents), "files are read before they are prepared"
-        # Behind the caller's own, those of a second reading and the question that a packet is cut by.
         self._again = {one.name: two for one in request.tasks if (two := again(one, request.options)) is not None}
-        self.tasks = (*request.tasks, *self._again.values(), *((BOUNDARY,) if request.options.split else ()))
+        # With the question that a packet is cut by, behind the caller's own.
+        self.tasks = (*request.tasks, BOUNDARY) if request.options.split else request.tasks
         self.trees = {task.name: TreeDecision(task) for task in self.tasks if task.tree is not None}
         self._rooms: dict[str, int] = {}
         self.questions: dict[str, tuple[Question, ...]] = {}
@@ -103,11 +103,12 @@ class Preparation:
                 left_out = outcome.left_out_of(task)
                 whole = [(tokens, left_out.cuts()) for tokens in outcome.fitted[task.name].parts]
                 readings = zip(left_out.parts, map(left_out.cuts, left_out.shared), strict=True)
-                for tokens, cuts in (*whole, *readings):
-                    follow = self._follow(task, tokens, cuts)
+                for part, (tokens, cuts) in enumerate((*whole, *readings)):
+                    follow = self._follow(task, tokens, cuts, reduced=part >= len(whole))
                     for prompt in self._engine.prompts.ask(
-                        task, self._first_questions(task), tokens, self._request.cache_key, cuts
-                    ):
+                        task, self._first_questions(task), tokens, self._request.cache_key, cuts,
+                        followed=follow is not None,
+                    ):  # fmt: skip
                         yield Unit(prompt, document, best, explained, follow)
 
     def count(self) -> tuple[list[int], int]:
@@ -129,11 +130,18 @@ class Preparation:
         """Those that do not depend on an answer."""
         return self.questions[task.name] if task.tree is None else self.questions[task.name][:1]
 
-    def _follow(self, task: Task, tokens: Sequence[int], cuts: Sequence[int]) -> Expansion | None:
-        """What depends on the answer to a tree's first question about a part of a document.
+    def _follow(self, task: Task, tokens: Sequence[int], cuts: Sequence[int], *, reduced: bool) -> Follow | None:
+        """What depends on the answer to the first question about a part of a document, or about one `reduced` by a
+        passage, which is read once: evidence is of the first reading.
 
-        Where every label's figure counts, all of them are asked about, as in `_exact_best`.
+        Where every label's figure counts, all nodes of a tree are asked about, as in `_exact_best`.
         """
+        if task.name in self._again and not reduced:
+            reverse = self._again[task.name]
+            (question,) = self.questions[reverse.name]
+            return SecondReading(
+                task, reverse, question, self._engine.prompts, tokens, cuts, self._request.cache_key
+            )  # fmt: skip
         if task.tree is None:
             return None
         options, decision = self._request.options, self.trees[task.name]
@@ -148,7 +156,7 @@ class Preparation:
         """All steps; each yields the characters that it was worth."""
         documents = sum(isinstance(document, Document) for document in self._documents)
         self._refuse_too_many(documents * sum(map(questions, self._request.tasks)))
-        for task in self.tasks:
+        for task in (*self.tasks, *self._again.values()):
             yield from self._read_task(task)
         for first, second in self._again.items():  # both are to read the same of a document
             self._rooms[first] = self._rooms[second.name] = min(self._rooms[first], self._rooms[second.name])
@@ -226,8 +234,6 @@ class Preparation:
                     parts.append(encoded[passage])
             shared = tuple(common(fenced, prompts.fenced(part)) for part in parts)
             left_out[task.name] = LeftOut(tuple(found), tuple(parts), shared)
-            if task.name in self._again:  # of the same, so that both have read it
-                left_out[self._again[task.name].name] = left_out[task.name]
         return left_out
 
     def _joints(self, pages: Sequence[str]) -> Generator[int, None, Fitted]:

@@ -144,11 +144,14 @@ class PromptBuilder:
         document: Sequence[int],
         owner: str = "",
         cuts: Sequence[int] = (),
+        *,
+        followed: bool = False,
     ) -> Iterator[Prompt]:
         """The prompts of `lay` for questions that are encoded, each laid when it is asked for.
 
         `owner` is whose their beginnings are, in a pass and in the prefix store. `cuts` are places among the tokens of
-        the fenced document, ascending: what stands before each is a span that other documents may share.
+        the fenced document, ascending: what stands before each is a span that other documents may share. `followed`
+        says that more may be asked behind the document, as it may be of a tree.
         """
         *beginning, end = _cut(self.fenced(document), cuts)
         for question in questions:
@@ -159,7 +162,7 @@ class PromptBuilder:
             else:
                 path = (self._root, question.tokens, *beginning, end + self._ending)
                 shared = (True, True, *(False for _ in path[2:]))
-            yield Prompt(path, shared, question.trie, owner, open=task.tree is not None)
+            yield Prompt(path, shared, question.trie, owner, open=followed or task.tree is not None)
 
     def document_first(self, task: Task, question: Question, document_tokens: int) -> bool:
         """Whether the document precedes this question. Those of a multi-label task, and of a tree, only ever share the

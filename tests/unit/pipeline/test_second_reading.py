@@ -1,4 +1,4 @@
-"""A choice read twice, its labels in reverse the second time; and the label that says none of them. On hashes."""
+"""An unsure choice read twice, its labels in reverse the second time; and the label for none of them. On hashes."""
 
 import json
 import math
@@ -13,6 +13,7 @@ from pinpoint.api.request import Options, parse_request
 from pinpoint.api.response import Answer, DocumentResult
 from pinpoint.decide.decision import decide, read_twice
 from pinpoint.pipeline.classify import classify
+from pinpoint.pipeline.second_reading import UNSURE_MARGIN
 from pinpoint.prompting.taxonomy import Label, Task
 from tests.fakes import FakeEngine
 from tests.requests_of import CHOICE, FLAGS, LETTERS, PROMPTS, TONE, answered, expected, request
@@ -35,31 +36,47 @@ def shares(log_probs: list[float]) -> list[float]:
     return [math.exp(s) / total for s in log_probs]
 
 
+def margin_of(log_probs: list[float]) -> float:
+    first, second, *_ = sorted(shares(log_probs), reverse=True)
+    return first - second
+
+
 @pytest.mark.parametrize("task", [CHOICE, TONE, replace(TONE, kind="score")])
-def test_scores_are_those_of_both_readings_mean_and_the_spread_is_what_the_order_moves(task: Task) -> None:
+def test_where_the_first_answer_is_unsure_scores_are_those_of_both_readings_mean(task: Task) -> None:
+    texts = [f"letter no. {number}" for number in range(24)]
     engine = FakeEngine(bounds=True)
-    response, counts = classify(request(LETTERS, tasks=(task,), second_reading=True, return_raw=True), engine)
-    ((answer,), (first, second)) = ([one[task.name] for one in answered(response)], two_readings(task, LETTERS))
-    mean = [(a + b) / 2 for a, b in zip(first, second, strict=True)]
-    found = dict(zip(answer.labels, answer.scores, strict=True))
-    assert [found[label.id] for label in task.labels] == pytest.approx(shares(mean))
-    assert answer.label_mass == pytest.approx(math.fsum(map(math.exp, mean)))
-    moved = sum(abs(a - b) for a, b in zip(shares(first), shares(second), strict=True)) / 2
-    assert answer.order_spread == pytest.approx(moved)
-    assert answer.to_wire()["order_spread"] == round(moved, 6)
-    assert (counts.batches, len(engine.forests), len(engine.forests[0].asks)) == (1, 1, 2)
+    response, counts = classify(request(*texts, tasks=(task,), second_reading=True, return_raw=True), engine)
+    twice = 0
+    for text, answers in zip(texts, answered(response), strict=True):
+        answer, (first, second) = answers[task.name], two_readings(task, text)
+        found = dict(zip(answer.labels, answer.scores, strict=True))
+        unsure = margin_of(first) < UNSURE_MARGIN
+        mean = [(a + b) / 2 for a, b in zip(first, second, strict=True)] if unsure else first
+        assert [found[label.id] for label in task.labels] == pytest.approx(shares(mean))
+        assert answer.label_mass == pytest.approx(math.fsum(map(math.exp, mean)))
+        moved = sum(abs(a - b) for a, b in zip(shares(first), shares(second), strict=True)) / 2
+        assert answer.order_spread == (pytest.approx(moved) if unsure else None)
+        assert answer.to_wire().get("order_spread") == (round(moved, 6) if unsure else None)
+        twice += unsure
+    assert 0 < twice < len(texts)
+    assert (counts.batches, len(engine.forests), len(engine.forests[0].asks)) == (1, 1, len(texts) + twice)
 
 
 def test_the_document_is_computed_once_for_both_readings_and_usage_tells_both() -> None:
+    text = next(
+        text for text in (f"{LETTERS} {number}" * 9 for number in range(20))
+        if margin_of(two_readings(CHOICE, text)[0]) < UNSURE_MARGIN
+    )  # fmt: skip
     engines = FakeEngine(), FakeEngine()
     one, two = (
-        classify(request(LETTERS * 9, second_reading=twice), engine)[0].usage
+        classify(request(text, second_reading=twice), engine)[0].usage
         for twice, engine in zip((False, True), engines, strict=True)
     )
-    document = len(PROMPTS.document(LETTERS * 9))
+    document = len(PROMPTS.document(text))
     assert two.prompt_tokens > one.prompt_tokens + document
     laid = [engine.forests[0].total_tokens for engine in engines]
     assert laid[1] - laid[0] < document < two.cached_tokens
+    assert two.prompt_tokens - two.cached_tokens == laid[1]
 
 
 def test_what_is_answered_yes_or_no_is_read_once() -> None:
@@ -70,12 +87,18 @@ def test_what_is_answered_yes_or_no_is_read_once() -> None:
 
 def test_pages_and_documents_of_a_packet_are_read_twice_each() -> None:
     raw: dict[str, Any] = {"pages": PAGES, "labels": ["invoice", "receipt", "contract"]}
+    task = parse_request({"text": "x", "labels": raw["labels"]}).tasks[0]
+    unsure = [margin_of(two_readings(task, page)[0]) < UNSURE_MARGIN for page in PAGES]
+    assert any(unsure)
     for options in ({"split": True}, {"long_document": "pages"}, {"long_document": "pages", "page_vote": "majority"}):
         response, _ = classify(parse_request({**raw, "options": {**options, "second_reading": True}}), FakeEngine())
         (result,) = response.results
         assert isinstance(result, DocumentResult)
+        spans = [range(len(PAGES)), *(range(one.pages[0], one.pages[1] + 1) for one in result.segments)]
         answers = [result.answers["category"], *(one.answers["category"] for one in result.segments)]
-        assert all(answer.order_spread is not None and 0 <= answer.order_spread <= 1 for answer in answers)
+        for pages, answer in zip(spans, answers, strict=True):
+            assert (answer.order_spread is not None) == any(unsure[page] for page in pages)
+            assert answer.order_spread is None or 0 <= answer.order_spread <= 1
         json.dumps(response.to_wire(), allow_nan=False)
     # A page by itself is read as it would be alone.
     alone = parse_request({"text": PAGES[0], "labels": raw["labels"], "options": {"second_reading": True}})
