@@ -96,14 +96,14 @@ def passages(
     # Of what many documents share nothing is counted, and of a tree one question: a document may take no more alone.
     asked, alone = sum(each), document_tokens + each[0]
     for count in range(min(MOST_PASSAGES, len(found)), 1, -1):
-        merged = _merged(found, count)
+        merged = merged_to(found, count)
         behind = len(merged) * asked + document_tokens * _chars_behind(merged)
         if behind <= MOST_TIMES * alone or count == 2:
             return merged if len(merged) > 1 else ()
     return ()
 
 
-def _merged(runs: Sequence[Run], count: int) -> tuple[Passage, ...]:
+def merged_to(runs: Sequence[Run], count: int) -> tuple[Passage, ...]:
     """At most so many passages, about equally long: each paragraph goes where its middle lies."""
     whole = sum(run.end - run.start for run in runs)
     groups: dict[int, list[Run]] = {}

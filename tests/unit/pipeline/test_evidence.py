@@ -1,6 +1,7 @@
 """What moved an answer, on an engine whose scores are hashes of all of a prompt's tokens: any that differs shows."""
 
 from dataclasses import replace
+from itertools import accumulate
 from typing import Any
 
 import pytest
@@ -8,13 +9,24 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pinpoint.api.request import Options, Request, parse_request
-from pinpoint.api.response import DocumentResult, Response
+from pinpoint.api.response import Answer, DocumentResult, Response
+from pinpoint.documents.paragraphs import Run
 from pinpoint.pipeline.classify import classify
-from pinpoint.pipeline.evidence import MOST_PASSAGES, MOST_TIMES, MOST_TOLD, NO_EVIDENCE_OF_CUT, passages
+from pinpoint.pipeline.evidence import (
+    MOST_PASSAGES,
+    MOST_TIMES,
+    MOST_TOLD,
+    NO_EVIDENCE_OF_CUT,
+    LeftOut,
+    Passage,
+    by_passage,
+    merged_to,
+    passages,
+)
 from pinpoint.pipeline.preparation import Preparation
 from pinpoint.prompting.span_tree import Forest
 from pinpoint.prompting.taxonomy import Label, Task
-from tests.fakes import FakeEngine
+from tests.fakes import FakeEngine, FakeScores
 from tests.reference import evidence as twin
 from tests.requests_of import CHOICE, PROMPTS, TONE, answered, document, request
 from tests.unit.pipeline.test_taxonomy_jobs import LABELS
@@ -116,6 +128,51 @@ def test_readings_cost_no_more_than_they_may(lengths: list[int], task: Task) -> 
             unit.prompt.add_to(forest)
         # Tokens are told from characters, and what is not cut at a token's edge is laid again.
         assert forest.total_tokens - whole <= MOST_TIMES * whole * 1.15 + 10 * len(rest)
+
+
+@pytest.mark.parametrize(
+    ("lengths", "count", "sizes"),
+    [
+        ([5, 4, 3], 2, [1, 2]),
+        ([6, 1, 1, 4], 2, [1, 3]),
+        ([1] * 6, 3, [2, 2, 2]),
+        ([9, 1], 2, [1, 1]),
+        ([1, 1], 5, [1, 1]),
+    ],
+)
+def test_each_paragraph_goes_where_its_middle_lies(lengths: list[int], count: int, sizes: list[int]) -> None:
+    ends = list(accumulate(lengths))
+    runs = [Run(0, end - length, end) for length, end in zip(lengths, ends, strict=True)]
+    merged = merged_to(runs, count)
+    assert [len(passage.runs) for passage in merged] == sizes
+    assert [run for passage in merged for run in passage.runs] == runs
+
+
+def test_two_passages_are_left_out_whatever_the_question_costs() -> None:
+    task = Task("long", tuple(Label(f"label {n}", f"label {n} with a long name of its own") for n in range(60)))
+    text = "\n\n".join(f"Line {n}." for n in range(8))
+    tokens, questions = PROMPTS.document(text), PROMPTS.questions(task)
+    assert questions[0].length > MOST_TIMES * len(tokens)
+    assert len(passages([text], len(tokens), task, questions, PROMPTS)) == 2
+
+
+def test_every_label_is_computed_in_every_reading() -> None:
+    text = "\n\n".join(f"Line {n}." for n in range(8))
+    engine = FakeEngine(bounds=True)
+    (answers,) = answered(classify(request(text, evidence=True), engine)[0])
+    assert answers["category"].bounded_labels == 0
+    assert {ask.exact_best for forest in engine.forests for ask in forest.asks} == {None}
+
+
+def test_the_strongest_is_the_largest_either_way_and_of_equals_the_first() -> None:
+    log_probs = {"whole": -1.0, "a": -2.0, "b": -0.2, "c": -4.0, "d": 0.0, "e": -2.0}
+    scores = {name: FakeScores([value, -1.0]) for name, value in log_probs.items()}
+    answer = Answer("friendly", 0.5, ("friendly", "angry"), (0.5, 0.5), 0.0, 1.0)
+    left_out = LeftOut(tuple(Passage((Run(0, n, n + 1),)) for n in range(5)))
+    told = by_passage(TONE, answer, scores["whole"], left_out, [scores[name] for name in "abcde"]).evidence
+    assert [(one.start, one.change) for one in told or ()] == [
+        (2, 3.0), (0, 1.0), (3, -1.0), (4, 1.0), (1, pytest.approx(-0.8)),
+    ]  # fmt: skip
 
 
 def test_no_more_is_told_than_can_be_read() -> None:

@@ -35,6 +35,15 @@ def test_choices_are_lines_and_are_found_again(tmp_path: Path) -> None:
     again.close()
 
 
+def test_a_choice_is_synced_once_it_is_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    chosen, synced = Chosen(tmp_path / "out.jsonl"), list[bytes]()
+    monkeypatch.setattr(os, "fsync", lambda file: synced.append(chosen.path.read_bytes()))
+    chosen.add("a", "x", {})
+    chosen.undo()
+    assert synced == [b'{"id": "a", "label": "x"}\n', b""]
+    chosen.close()
+
+
 def test_a_line_that_a_crash_cut_short_is_taken_off(tmp_path: Path) -> None:
     path = tmp_path / "out.jsonl"
     path.write_bytes(b'{"id": "a", "label": "x"}\n{"id": "b", "la')
