@@ -32,7 +32,7 @@ MAY_IMPORT = {
     "serving.watch": "decide api engine.readings",
     "serving.streams": "serving.secrets",
     "serving.secrets": "",
-    "evaluate": "decide prompting errors",
+    "evaluate": "pipeline decide api prompting documents errors",
     "review": "documents errors",
     "pipeline": "decide api engine.readings prompting documents errors",
     "decide": "api engine.readings prompting errors",

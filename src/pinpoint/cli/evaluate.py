@@ -1,12 +1,11 @@
-"""`python -m pinpoint evaluate`: how often the model is right on documents whose labels are known."""
+"""`python -m pinpoint evaluate`: how good the answers are on documents whose labels are known."""
 
 from __future__ import annotations
 
 import json
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from itertools import groupby
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -16,16 +15,16 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from pinpoint.api.request import parse_request
-from pinpoint.cli.labelled_file import Line, read_lines
-from pinpoint.errors import PinpointError, RequestError
+from pinpoint.errors import PinpointError
 
 if TYPE_CHECKING:
-    from pinpoint.pipeline.passes import Engine
+    from pinpoint.evaluate.asking import Question
+    from pinpoint.evaluate.labelled_file import Line
+    from pinpoint.evaluate.run import Job
 
 FAILED = 1
-JOB_DOCUMENTS = 64  # of one request: enough to fill passes, few enough for the progress bar to move
 REFUSED_SHOWN = 10
+ASKED_AGAIN = 200  # enough for a share to be known within 0.07
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,40 +36,87 @@ class Outcome:
 
 
 def evaluate(
-    file: Annotated[
-        Path, typer.Argument(help="JSON lines with `text`, `label` and perhaps `labels`, or CSV; - for standard input.")
+    data: Annotated[
+        Path,
+        typer.Argument(
+            help="JSON lines with `text` or `file`, `label` and perhaps `labels`; CSV with such columns; a folder with "
+            "one folder of files for each label; - for standard input."
+        ),
     ],
     labels: Annotated[
         str | None, typer.Option(help='The labels to choose from, "invoice,receipt,…"; else each line has its own.')
+    ] = None,
+    task: Annotated[
+        Path | None,
+        typer.Option("--taxonomy", "--task", help="JSON or YAML: the question as under `tasks`, in place of --labels."),
     ] = None,
     instructions: Annotated[str | None, typer.Option(help="Instructions for the question, as in a request.")] = None,
     encoding: Annotated[
         str | None, typer.Option(help="Of a file that is not UTF-8, UTF-16 or UTF-32: cp1252, latin-1, …")
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object instead of tables.")] = False,
+    out: Annotated[
+        Path | None, typer.Option(help="Folder for the report and the answers; a run that was ended goes on there.")
+    ] = None,
+    against: Annotated[
+        Path | None, typer.Option(help="An earlier report.json: is this run better by more than chance?")
+    ] = None,
+    apart_from: Annotated[
+        Path | None,
+        typer.Option(help="Labelled data that was taught with: documents that are in it, or like one, are left out."),
+    ] = None,
+    again: Annotated[
+        int, typer.Option(help="Of the report: documents asked again with labels reversed and reworded.", min=0)
+    ] = ASKED_AGAIN,
+    wordings: Annotated[
+        Path | None,
+        typer.Option(help='JSON, {"invoice": "bill", …}: other words for labels; without it, another case.'),
+    ] = None,
+    price: Annotated[
+        str | None, typer.Option(help="Of a second of the machine, USD, or a card's name: H100, A100, 4090, …")
+    ] = None,
 ) -> None:
-    """Classify every line of FILE and print the accuracy.
+    """Classify every document of DATA and print the accuracy; with --out, write a report.
 
-    Example: python -m pinpoint evaluate documents.csv --labels "invoice,receipt,contract"
+    Example: python -m pinpoint evaluate documents.csv --labels "invoice,receipt,contract" --out report/
 
     The model is the one that the worker would load: MODEL_NAME, or the embedded model where that is unset. A document
     that is refused counts as wrong in the first accuracy, and is left out of the second.
     """
+    from pinpoint.evaluate.asking import check_questions
+    from pinpoint.evaluate.labelled_file import read_lines
+    from pinpoint.evaluate.prices import PRICES, price_of
+
+    for name, value in (("--against", against), ("--wordings", wordings), ("--price", price)):
+        if value is not None and out is None:
+            raise typer.BadParameter("is a matter of the report: it goes with --out", param_hint=name)
+    usd_per_second = None if price is None else price_of(price)
+    if price is not None and usd_per_second is None:
+        raise typer.BadParameter(f"a number, or one of {', '.join(PRICES)}", param_hint="--price")
     try:
-        lines = read_lines(file, labels, encoding)
-        _check_questions(lines, instructions)
-        outcomes = list(_outcomes(lines, instructions, progress=not as_json))
+        question, offered = _question(task, labels, instructions)
+        lines = read_lines(data, offered, encoding)
+        question = replace(question, wordings=_wordings(wordings, lines), again=0 if out is None else again)
+        check_questions(lines, question)
+        if apart_from is not None:
+            lines = _apart(lines, read_lines(apart_from, offered, encoding), str(apart_from))
+        if out is None:
+            outcomes = list(_outcomes(lines, question, progress=not as_json))
+        else:
+            outcomes = _reported(lines, question, out, against, usd_per_second, progress=not as_json)
     except PinpointError as error:
         typer.echo(error.wire(), err=True)  # rich would break the line
         raise typer.Exit(FAILED) from None
     summary = summarise(lines, outcomes)
     if as_json:
-        print(json.dumps({"file": str(file), **summary}))
+        print(json.dumps({"file": str(data), **summary}))
         return
     console = Console()
     console.print(_table(lines, outcomes))
     for text in _in_words(summary, lines, outcomes):
         console.print(escape(text), soft_wrap=True, highlight=False)
+    if out is not None:
+        console.print(escape(f"report: {out / 'report.html'}"), soft_wrap=True, highlight=False)
 
 
 def summarise(lines: Sequence[Line], outcomes: Sequence[Outcome]) -> dict[str, Any]:
@@ -90,80 +136,113 @@ def summarise(lines: Sequence[Line], outcomes: Sequence[Outcome]) -> dict[str, A
     }
 
 
-def _request(lines: Sequence[Line], instructions: str | None) -> dict[str, Any]:
-    """Labels before documents: what is too large together is then said of the documents."""
-    question = {"labels": list(lines[0].labels)} | ({"instructions": instructions} if instructions else {})
-    return {**question, "documents": [{"text": line.text} for line in lines]}
+def _question(task: Path | None, labels: str | None, instructions: str | None) -> tuple[Question, Sequence[str] | str]:
+    """What is asked, and the labels to choose from: a task's own, or those of the command."""
+    from pinpoint.evaluate.asking import Question
+
+    if task is None:
+        return Question(fields={"instructions": instructions} if instructions else {}), labels or ""
+    from pinpoint.cli.question_file import built, read_question
+
+    name, fields = read_question(task, labels, instructions)
+    made = built(name, fields)
+    if made.multi_label or made.kind != "choice":
+        raise PinpointError("not_supported", "a document has one right label here: a task of one choice", "--task")
+    own = {
+        label.id: {"name": label.name} | ({"description": label.description} if label.description else {})
+        for label in made.labels
+        if label.id != made.other
+    }
+    return Question(name=name, fields={k: v for k, v in fields.items() if k != "labels"}, described=own), tuple(own)
 
 
-def _check_questions(lines: Sequence[Line], instructions: str | None) -> None:
-    """Raise RequestError, with the first line that has them, for labels that no request may have."""
-    seen = set[tuple[str, ...]]()
-    for line in lines:
-        if line.labels not in seen:
-            seen.add(line.labels)
-            try:
-                parse_request(_request([Line(line.number, "text", line.label, line.labels)], instructions))
-            except RequestError as error:
-                raise _at(line, error) from None
+def _wordings(file: Path | None, lines: Sequence[Line]) -> dict[str, str]:
+    if file is None:
+        return {}
+    try:
+        found = json.loads(file.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise PinpointError("unreadable_file", f"cannot be read: {error.strerror}", "--wordings") from None
+    except (ValueError, RecursionError):
+        raise PinpointError("unreadable_file", "is not JSON in UTF-8", "--wordings") from None
+    if not isinstance(found, dict) or not all(isinstance(word, str) and word.strip() for word in found.values()):
+        raise PinpointError("unreadable_file", 'is no object of strings: {"invoice": "bill", …}', "--wordings")
+    unknown = found.keys() - {label for line in lines for label in line.labels}
+    if unknown:
+        raise PinpointError(
+            "unknown_label",
+            f"{len(unknown)} of its {len(found)} labels are not among those to choose from",
+            "--wordings",
+        )
+    return found
 
 
-def _at(line: Line, error: PinpointError) -> PinpointError:
-    return RequestError(error.code, f"line {line.number}: {error.message}", error.field)
+def _apart(lines: list[Line], taught: Sequence[Line], name: str) -> list[Line]:
+    """The lines that are neither in what was taught with nor like a document of it; files by their bytes."""
+    from pinpoint.evaluate.parts import apart_from
+
+    kept = apart_from([line.content for line in lines], [line.content for line in taught])
+    typer.echo(
+        f"{len(lines) - len(kept)} of {len(lines)} documents are in {name} or like one in it: left out", err=True
+    )
+    if not kept:
+        raise PinpointError("too_few_documents", f"none of {len(lines)} documents is left", "--apart-from")
+    return [lines[index] for index in kept]
 
 
-def _outcomes(lines: Sequence[Line], instructions: str | None, *, progress: bool) -> Iterator[Outcome]:
-    """What became of each line, in their order."""
+def _job(lines: Sequence[Line], question: Question) -> Job:
+    """The model, loaded, and what reads files, of this machine's settings."""
+    from pinpoint.evaluate.run import Job
+    from pinpoint.serving.files import file_reader
     from pinpoint.serving.model import get_scorer
     from pinpoint.settings import read_settings
 
-    engine = get_scorer(read_settings())
-    columns = (TextColumn("classifying"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    console = Console(stderr=True)
-    with Progress(*columns, console=console, disable=not (progress and console.is_terminal)) as bar:
+    settings = read_settings()
+    return Job(lines, question, get_scorer(settings), file_reader(settings), settings.max_file_bytes)
+
+
+def _outcomes(lines: Sequence[Line], question: Question, *, progress: bool) -> Iterator[Outcome]:
+    """What became of each line, in their order."""
+    job = _job(lines, question)
+    with _bar(progress) as bar:
         task = bar.add_task("classifying", total=len(lines))
-        for job in _jobs(lines):
-            yield from _answer(job, instructions, engine)
-            bar.advance(task, len(job))
+        for answered in job.answers():
+            yield from map(_outcome, answered)
+            bar.advance(task, len(answered))
 
 
-def _jobs(lines: Sequence[Line]) -> Iterator[list[Line]]:
-    """Neighbours with the same labels, as many as fill passes."""
-    for _, group in groupby(lines, key=lambda line: line.labels):
-        members = list(group)
-        for start in range(0, len(members), JOB_DOCUMENTS):
-            yield members[start : start + JOB_DOCUMENTS]
+def _reported(
+    lines: Sequence[Line], question: Question, out: Path, against: Path | None, price: float | None, *, progress: bool
+) -> list[Outcome]:
+    """The outcomes of a run whose answers are kept in a folder, and its report beside them."""
+    from pinpoint.evaluate.run import check_installed, read_report, write_report
+
+    check_installed()
+    earlier = None if against is None else read_report(against)
+    job = _job(lines, question)
+    with job.kept_in(out) as kept, _bar(progress) as bar:
+        left = [line for line in lines if line.name not in kept.kept]
+        task = bar.add_task("classifying", total=len(lines), completed=len(lines) - len(left))
+        for answered in job.answers(left):
+            kept.append(answered)
+            bar.advance(task, len(answered))
+    answers = [kept.kept[line.name] for line in lines]
+    report = write_report(out, answers, job, price, earlier)
+    for note in report["notes"]:
+        typer.echo(f"note: {note}", err=True)
+    return [_outcome(one) for one in answers]
 
 
-def _answer(job: Sequence[Line], instructions: str | None, engine: Engine) -> Iterator[Outcome]:
-    """The outcomes of one request. One that is refused because of its documents, which may be too long together or one
-    of them alone, is halved until what is refused is one document.
+def _bar(shown: bool) -> Progress:
+    console = Console(stderr=True)
+    columns = (TextColumn("classifying"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    return Progress(*columns, console=console, disable=not (shown and console.is_terminal))
 
-    Raises RequestError where the fault is the question's: every line would be refused for it.
-    """
-    from pinpoint.api.response import DocumentResult
-    from pinpoint.pipeline.classify import classify
 
-    try:
-        response, _ = classify(parse_request(_request(job, instructions)), engine)
-    except RequestError as error:
-        if not (error.field or "").startswith("documents"):
-            raise _at(job[0], error) from None
-        if len(job) == 1:
-            yield Outcome(None, error.code)
-            return
-        refused = True
-    else:
-        refused = False
-        for result in response.results:
-            if isinstance(result, DocumentResult):
-                yield Outcome(result.answers["category"].label)
-            else:
-                yield Outcome(None, result.error.code)
-    if refused:
-        middle = len(job) // 2
-        yield from _answer(job[:middle], instructions, engine)
-        yield from _answer(job[middle:], instructions, engine)
+def _outcome(answered: dict[str, Any]) -> Outcome:
+    if "error" in answered:
+        return Outcome(None, answered["error"]["code"])
+    return Outcome(answered["answer"]["label"])
 
 
 def _in_words(summary: dict[str, Any], lines: Sequence[Line], outcomes: Sequence[Outcome]) -> Iterator[str]:
@@ -176,7 +255,7 @@ def _in_words(summary: dict[str, Any], lines: Sequence[Line], outcomes: Sequence
     counted = "refused ones counted as wrong; without them"
     yield f"accuracy {summary['accuracy']:.4f} ({right} of {total}), {counted} {without}"
     found = [
-        f"line {line.number} {outcome.refused}"
+        f"{line.name} {outcome.refused}"
         for line, outcome in zip(lines, outcomes, strict=True)
         if outcome.refused is not None
     ]

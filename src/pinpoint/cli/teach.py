@@ -15,10 +15,10 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from pinpoint.cli.labelled_file import read_rows
 from pinpoint.cli.question_file import built, read_question
 from pinpoint.cli.raw_scores import label_ids, measure
 from pinpoint.errors import PinpointError
+from pinpoint.evaluate.labelled_file import read_rows
 from pinpoint.prompting.taxonomy import Task, duplicate_key, labels_sha
 
 if TYPE_CHECKING:

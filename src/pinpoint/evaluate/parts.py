@@ -26,6 +26,7 @@ ALIKE = 0.8
 SHINGLE = 5  # characters: short messages have enough of them, and one word that differs leaves most of a page alone
 BANDS, ROWS = 32, 8
 FIT, TEST = 0, 1
+AT_ONCE = 2048
 
 _SEPARATORS = re.compile(r"[\W_]+")
 _PRIME = np.uint64(0x9E3779B97F4A7C15)  # odd, its bits well mixed (the golden ratio's)
@@ -145,6 +146,13 @@ def split(
     return parts
 
 
+def apart_from(texts: Sequence[str], others: Sequence[str]) -> list[int]:
+    """Positions of the texts that are neither among the others nor alike one of them, be it through a third."""
+    groups = groups_of([*others, *texts])
+    taken = set(groups[: len(others)])
+    return [index for index, group in enumerate(groups[len(others) :]) if group not in taken]
+
+
 def _drawn(seed: int, text: str) -> bytes:
     return hashlib.sha256(f"{seed}\0{normalised(text)}".encode("utf-8", "replace")).digest()
 
@@ -158,13 +166,21 @@ def _mixed(values: np.ndarray[Any, np.dtype[np.uint64]]) -> np.ndarray[Any, np.d
 def _proposed(sets: dict[int, np.ndarray[Any, np.dtype[np.uint64]]]) -> Iterator[tuple[int, int]]:
     """Pairs that share all rows of a band of their signatures."""
     salts = _mixed(_mixed(np.arange(1, BANDS * ROWS + 1, dtype=np.uint64)))
-    signatures = {
-        index: np.array([_mixed(_mixed(values ^ salt)).min() for salt in salts]).reshape(BANDS, ROWS)
-        for index, values in sets.items()
-    }
+    signatures = {index: _signature(values, salts).reshape(BANDS, ROWS) for index, values in sets.items()}
     for band in range(BANDS):
         buckets = defaultdict[bytes, list[int]](list)
         for index, signature in signatures.items():
             buckets[signature[band].tobytes()].append(index)
         for bucket in buckets.values():
             yield from ((first, second) for place, second in enumerate(bucket) for first in bucket[:place])
+
+
+def _signature(
+    values: np.ndarray[Any, np.dtype[np.uint64]], salts: np.ndarray[Any, np.dtype[np.uint64]]
+) -> np.ndarray[Any, np.dtype[np.uint64]]:
+    """The smallest of the values under each of the salted hashes; a few thousand values at a time."""
+    least = np.full(len(salts), np.iinfo(np.uint64).max, dtype=np.uint64)
+    for start in range(0, len(values), AT_ONCE):
+        hashes = _mixed(_mixed(values[start : start + AT_ONCE, None] ^ salts))
+        least = np.minimum(least, hashes.min(axis=0))
+    return least

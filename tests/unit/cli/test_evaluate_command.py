@@ -16,8 +16,9 @@ from typer.testing import CliRunner, Result
 
 from pinpoint.api.limits import Limits
 from pinpoint.cli import app
-from pinpoint.cli.labelled_file import Line, read_lines
 from pinpoint.errors import DeviceError, PinpointError, RequestError
+from pinpoint.evaluate.asking import Question
+from pinpoint.evaluate.labelled_file import Line, read_lines
 from pinpoint.serving import model
 from tests.fakes import FakeEngine
 
@@ -175,7 +176,7 @@ def test_labels_that_no_request_may_have_are_refused_before_the_load(
 
 
 def test_files_that_are_not_there(tmp_path: Path, engine: FakeEngine) -> None:
-    assert refused(run(tmp_path)).startswith("unreadable_file: cannot be read: Is a directory")
+    assert refused(run(tmp_path)).startswith("unreadable_file: is a directory without a folder of files for each")
     assert refused(run(tmp_path / "nothing")).startswith("unreadable_file: cannot be read: No such file")
 
 
@@ -247,7 +248,7 @@ def test_every_line_gets_its_own_answer_whatever_its_neighbours(
 def evaluate_answers(lines: list[Line]) -> list[Any]:
     from importlib import import_module
 
-    return list(import_module("pinpoint.cli.evaluate")._outcomes(lines, None, progress=False))
+    return list(import_module("pinpoint.cli.evaluate")._outcomes(lines, Question(), progress=False))
 
 
 def test_a_device_that_fails_and_labels_that_do_not_fit_end_the_run(

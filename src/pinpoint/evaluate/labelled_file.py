@@ -1,6 +1,7 @@
-"""A file of documents whose labels are known: JSON lines or CSV, in whatever encoding an editor or a spreadsheet wrote.
+"""Documents whose labels are known: JSON lines, CSV in whatever encoding a spreadsheet wrote, a folder for each label.
 
     bytes ── encoding ── text ── `{`: JSON lines, else a CSV header ── one Line a document
+    folder ── a sub-folder for each label ── the files in it ── one Line a document
 
 The encoding is never guessed: what is not UTF-8, has no byte-order mark and is no UTF-16 or UTF-32 is refused with the
 number of its first line that is not, and read once `--encoding` names it. A wrong guess would measure other documents
@@ -12,10 +13,11 @@ from __future__ import annotations
 
 import codecs
 import csv
+import hashlib
 import io
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,7 +25,9 @@ from typing import Any
 from pinpoint.errors import PinpointError
 
 STANDARD_INPUT = "-"
-COLUMNS = ("text", "label")
+LABEL, CONTENTS = "label", ("text", "file")  # a document is one of the two
+DECLARED = ("source", "language", "document")
+MOST_FILES = 100_000
 DELIMITERS = ",;\t"  # spreadsheets write the second where the comma is the decimal sign
 
 _ZIP = b"PK\x03\x04"
@@ -32,46 +36,126 @@ _BYTE_ORDER_MARK = "\ufeff"
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One document of the file: where it begins, its text, its right label, and the labels to choose from."""
+    """One document: where it begins, its text, its right label, and the labels to choose from.
+
+    Attributes:
+        number: of its first line; of a folder's file, its place from 1.
+        text: empty where it is a file.
+        label: the right one.
+        labels: to choose from.
+        file: where it is, for one that is not text.
+        id: its name among the others.
+        source: where the data says that it comes from, or nothing.
+        language: what the data says that it is written in, or nothing.
+        document: what the data says that it is a part of, or nothing.
+    """
 
     number: int
     text: str
     label: str
     labels: tuple[str, ...]
+    file: Path | None = None
+    id: str = ""
+    source: str = ""
+    language: str = ""
+    document: str = ""
+
+    @property
+    def name(self) -> str:
+        """What it is called in messages and reports."""
+        return self.id or f"line {self.number}"
+
+    @property
+    def content(self) -> str:
+        """What tells it from others before it is read: its text, or a digest of its file's bytes."""
+        if self.file is None:
+            return self.text
+        try:
+            with self.file.open("rb") as file:
+                return hashlib.file_digest(file, "sha256").hexdigest()
+        except OSError:
+            return str(self.file)
 
 
-def read_lines(file: Path, labels: str | None, encoding: str | None = None) -> list[Line]:
-    """The documents of a file, `-` for standard input.
+def read_lines(file: Path, labels: str | Sequence[str] | None, encoding: str | None = None) -> list[Line]:
+    """The documents of a file, `-` for standard input, or of a folder.
 
     Args:
-        file: JSON lines with `text`, `label` and perhaps `labels`, or CSV with the columns `text` and `label`.
-        labels: to choose from, separated by commas, for lines without labels of their own.
+        file: JSON lines with `text` or `file`, `label` and perhaps `labels`; CSV with such columns; or a folder that
+            holds one folder of files for each label. Files are named from where the JSON lines or the CSV lie.
+        labels: to choose from, separated by commas, for lines without labels of their own; of a folder, its folders'
+            names where there are none.
         encoding: of the file; None for UTF-8, UTF-16 or UTF-32, which show by themselves.
 
     Raises PinpointError with the number of the first line that is wrong.
     """
-    common = tuple(name.strip() for name in (labels or "").split(",") if name.strip())
+    common = tuple(name.strip() for name in labels.split(",") if name.strip()) if isinstance(labels, str) else labels
+    common = tuple(common or ())
+    if str(file) != STANDARD_INPUT and file.is_dir():
+        return _within(_of_folder(file, common))
     text = _decoded(_content(file), encoding)
+    folder = Path() if str(file) == STANDARD_INPUT else file.parent
     lines = list[Line]()
     for number, value in _rows(text):
-        if not all(isinstance(value.get(column), str) for column in COLUMNS):
+        content = next((value[name] for name in CONTENTS if isinstance(value.get(name), str)), None)
+        if content is None or not isinstance(value.get(LABEL), str):
             raise _wrong_line("invalid_line", number, "lacks `text` or `label`, which are strings")
         offered = common or _own_labels(number, value)
         if not offered:
             raise _wrong_line("missing_field", number, "there are no labels to choose from; see --labels", "labels")
-        if value["label"] not in offered:
-            raise _wrong_line(
-                "unknown_label", number, "its label is not among the labels to choose from; see --labels", "labels"
-            )
-        lines.append(Line(number, value["text"], value["label"], offered))
+        source, language, document = (_declared(value, name) for name in DECLARED)
+        text_of, path = (content, None) if isinstance(value.get("text"), str) else ("", folder / content)
+        lines.append(
+            Line(number, text_of, value[LABEL], offered, path, source=source, language=language, document=document)
+        )
     if not lines:
         raise PinpointError("invalid_line", "there is no document in the file", "file")
+    return _within(lines)
+
+
+def _within(lines: list[Line]) -> list[Line]:
+    """The lines, each with a label that may be answered."""
+    outside = [line for line in lines if line.label not in line.labels]
+    if outside:
+        names = {line.label for line in outside}
+        counted = f"{len(outside)} of {len(lines)} documents have {len(names)} labels that are not; see --labels"
+        first = outside[0]
+        where = first.name if first.file else f"line {first.number}"
+        raise PinpointError(
+            "unknown_label", f"{where}: its label is not among the labels to choose from; {counted}", "labels"
+        )
     return lines
 
 
 def read_rows(file: Path, encoding: str | None = None) -> Iterator[tuple[int, dict[str, Any]]]:
     """The number of each document's first line and what stands there by name, unchecked; errors as of `read_lines`."""
     return _rows(_decoded(_content(file), encoding))
+
+
+def _of_folder(folder: Path, labels: tuple[str, ...]) -> list[Line]:
+    inside = sorted(one for one in folder.iterdir() if one.is_dir() and not one.name.startswith("."))
+    found = [
+        (one.name, path)
+        for one in inside
+        for path in sorted(one.rglob("*"))
+        if path.is_file() and not any(part.startswith(".") for part in path.relative_to(folder).parts)
+    ]
+    if not found:
+        raise PinpointError(
+            "unreadable_file", "is a directory without a folder of files for each label: data/invoice/a.pdf", "file"
+        )
+    if len(found) > MOST_FILES:
+        raise PinpointError("unreadable_file", f"{len(found)} files, at most {MOST_FILES} at a time", "file")
+    labels = labels or tuple(one.name for one in inside)
+    return [
+        Line(number, "", label, labels, file=path, id=path.relative_to(folder).as_posix())
+        for number, (label, path) in enumerate(found, 1)
+    ]
+
+
+def _declared(value: dict[str, Any], name: str) -> str:
+    found = value.get(name)
+    return str(found).strip() if isinstance(found, str | int) else ""
 
 
 def _content(file: Path) -> bytes:
@@ -147,7 +231,7 @@ def _csv_rows(text: str) -> Iterator[tuple[int, dict[str, Any]]]:
                 advice = f"put a text that holds {delimiter!r} in quotes"
                 raise _wrong_line("invalid_line", number, f"{len(row)} columns, the header has {len(header)}; {advice}")
             cells = dict(zip(header, row, strict=True))
-            yield number, {"text": cells["text"], "label": cells["label"].strip()}
+            yield number, {**cells, LABEL: cells[LABEL].strip()}
     finally:
         csv.field_size_limit(limit)
 
@@ -162,7 +246,7 @@ def _header(text: str) -> tuple[int, list[str], str]:
             name.strip().casefold()
             for name in next(csv.reader([first], delimiter=delimiter, skipinitialspace=True), [])
         ]
-        if all(names.count(column) == 1 for column in COLUMNS):
+        if names.count(LABEL) == 1 and max(map(names.count, CONTENTS)) == 1:
             return number, names, delimiter
     if not first:
         raise PinpointError("invalid_line", "there is no document in the file", "file")

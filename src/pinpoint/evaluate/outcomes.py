@@ -1,0 +1,84 @@
+"""Answered lines as arrays: what every figure of a report is computed from. n documents, in the order of the data."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+LEAST_SCORE = 1e-300  # below it a score is counted as this: the logarithm of zero is no figure
+NOTHING = -1
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Outcomes:
+    """What was answered, and what is right.
+
+    Attributes:
+        names: the labels that occur as truth or as an answer, sorted.
+        truth: [n] positions in `names`.
+        answer: [n] positions in `names`, `NOTHING` where no label was answered or the document was refused.
+        answered: [n] whether there is an answer, be it none of the labels.
+        score: [n] of the best label: its `confidence` where every answer has one, else its score; NaN where refused.
+        truth_score: [n] of the right label; NaN where refused.
+        brier: [n] squared distance of all scores from the truth, 0 to 2; NaN where refused.
+        rank: [n] of the right label, from 1; 0 where refused.
+        groups: [n] numbers that near-duplicates share.
+        calibrated: whether `score` is a calibrated confidence.
+    """
+
+    names: tuple[str, ...]
+    truth: NDArray[np.int64]
+    answer: NDArray[np.int64]
+    answered: NDArray[np.bool_]
+    score: NDArray[np.float64]
+    truth_score: NDArray[np.float64]
+    brier: NDArray[np.float64]
+    rank: NDArray[np.int64]
+    groups: NDArray[np.int64]
+    calibrated: bool
+
+    @property
+    def right(self) -> NDArray[np.bool_]:
+        """[n] whether the answer is the truth."""
+        found: NDArray[np.bool_] = self.answer == self.truth
+        return found
+
+    def __len__(self) -> int:
+        return len(self.truth)
+
+
+def outcomes(lines: Sequence[Mapping[str, Any]], groups: Sequence[int] | None = None) -> Outcomes:
+    """The outcomes of lines of answers.jsonl, with the group of each; without, each is one of its own."""
+    answers = [line.get("answer") for line in lines]
+    names = sorted({line["truth"] for line in lines} | {one["label"] for one in answers if one and one["label"]})
+    place = {name: k for k, name in enumerate(names)}
+    calibrated = any(answers) and all(one.get("confidence") is not None for one in answers if one)
+    score, truth_score, brier = (np.full(len(lines), np.nan) for _ in range(3))
+    rank = np.zeros(len(lines), dtype=np.int64)
+    for k, (line, answer) in enumerate(zip(lines, answers, strict=True)):
+        if answer is None:
+            continue
+        scores = dict(zip(answer["labels"], answer["scores"], strict=True))
+        right = scores.get(line["truth"], 0.0)
+        score[k] = answer["confidence"] if calibrated else answer["score"]
+        truth_score[k] = right
+        brier[k] = sum(value * value for value in scores.values()) - 2 * right + 1
+        rank[k] = answer["labels"].index(line["truth"]) + 1 if line["truth"] in scores else len(scores) + 1
+    return Outcomes(
+        tuple(names),
+        np.array([place[line["truth"]] for line in lines], dtype=np.int64),
+        np.array([place[one["label"]] if one and one["label"] else NOTHING for one in answers], dtype=np.int64),
+        np.array([one is not None for one in answers], dtype=np.bool_),
+        score,
+        truth_score,
+        brier,
+        rank,
+        np.arange(len(lines)) if groups is None else np.asarray(groups, dtype=np.int64),
+        calibrated,
+    )

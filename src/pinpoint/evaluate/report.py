@@ -1,0 +1,229 @@
+"""From the lines of a run to report.json: plain values, all figures of the page and some more."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from pinpoint.evaluate import metrics
+from pinpoint.evaluate.asking import REVERSED, REWORDED
+from pinpoint.evaluate.outcomes import NOTHING, Outcomes, outcomes
+from pinpoint.evaluate.parts import groups_of
+from pinpoint.evaluate.slices import slices
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+FORMAT = 1
+PAIRS, PAIR_DOCUMENTS = 10, 5
+SNIPPET_CHARS = 160
+CURVE_POINTS = 200
+NO_LABEL = "(no label)"
+
+Lines = Sequence[Mapping[str, Any]]
+
+
+def build_report(
+    lines: Lines, run: Mapping[str, Any], keys: Sequence[str], price: float | None = None
+) -> dict[str, Any]:
+    """The report of a finished run.
+
+    Args:
+        lines: of answers.jsonl, one for each document, in the order of the data.
+        run: what run.json holds.
+        keys: of the documents, what they are found again by in another run.
+        price: of a second of the machine, in USD.
+    """
+    groups = groups_of(
+        [line.get("text", f"\0{line['id']}") for line in lines], [line.get("document") for line in lines]
+    )
+    found = outcomes(lines, groups)
+    labels = max(len(line["labels"]) for line in lines)
+    counts = metrics.confusion(found)
+    return {
+        "format": FORMAT,
+        "run": run,
+        "documents": len(lines),
+        "answered": int(found.answered.sum()),
+        "refused": dict(sorted(Counter(line["error"]["code"] for line in lines if "error" in line).items())),
+        "labels": labels,
+        "score": "confidence" if found.calibrated else "score",
+        "notes": notes(lines, found, groups),
+        "figures": metrics.with_intervals(found, labels),
+        "calibration": calibration(found),
+        "risk_coverage": risk_coverage(found),
+        "histogram": histogram(found),
+        "per_label": per_label(found, counts),
+        "confusions": confusions(lines, found, counts),
+        "slices": slices(lines, found),
+        "stability": stability(lines, found),
+        "cost": cost(lines, price),
+        "decisions": dict(sorted(Counter(line["answer"]["decision"] for line in lines if "answer" in line).items())),
+        "details": [
+            {
+                "id": line["id"], "key": key, "truth": line["truth"], "right": bool(right),
+                "label": line["answer"]["label"] if "answer" in line else None,
+                "score": None if np.isnan(score) else float(score),
+            }
+            for line, key, right, score in zip(lines, keys, found.right, found.score, strict=True)
+        ],
+    }  # fmt: skip
+
+
+def notes(lines: Lines, found: Outcomes, groups: Sequence[int]) -> list[str]:
+    """What whoever reads the figures should know of the data, with counts."""
+    told = list[str]()
+    sizes = Counter(groups)
+    alike = len(lines) - len(sizes)
+    if alike:
+        told.append(
+            f"{alike} of {len(lines)} documents are near-duplicates of another; intervals count "
+            f"{len(sizes)} independent ones"
+        )
+    truths = defaultdict[int, set[str]](set)
+    for line, group in zip(lines, groups, strict=True):
+        truths[group].add(line["truth"])
+    if disputed := sum(len(labels) > 1 for labels in truths.values()):
+        told.append(f"{disputed} groups of near-duplicates have more than one label as truth: some of them are wrong")
+    classes = Counter(line["truth"] for line in lines)
+    if len(classes) == 1:
+        told.append(
+            f"all {len(lines)} documents have the same label: nothing is known of documents with the others, and "
+            "an answer that never changes would look perfect"
+        )
+    offered = {label for line in lines for label in line["labels"]}
+    if missing := len(offered - classes.keys()):
+        told.append(f"{missing} of {len(offered)} labels have no document: how well they are found is not known")
+    if scarce := sum(count < 5 for count in classes.values()):
+        told.append(f"{scarce} of {len(classes)} labels have fewer than 5 documents: their own figures say little")
+    if refused := int((~found.answered).sum()):
+        told.append(f"{refused} documents were refused; they count as wrong, but for accuracy_answered")
+    if unread := sum(line["input"]["tokens_dropped"] > 0 for line in lines if "input" in line):
+        told.append(f"{unread} documents were too long and cut: their middle was not read")
+    if bounded := sum(bool(line["answer"].get("bounded_labels")) for line in lines if "answer" in line):
+        told.append(f"{bounded} answers have scores that are upper bounds: NLL may be higher than shown")
+    return told
+
+
+def calibration(found: Outcomes) -> dict[str, Any]:
+    """Expected calibration error over bins of equal mass, its floor, and the bins; None where nothing was answered."""
+    score, right = found.score[found.answered], found.right[found.answered]
+    if not len(score):
+        return {"ece": None, "floor": None, "bins": []}
+    mean, high = metrics.ece_floor(score)
+    return {
+        "ece": metrics.ece(score, right),
+        "floor": {"mean": mean, "percentile_95": high, "simulations": metrics.RESAMPLES},
+        "bins": [
+            {
+                "documents": len(one),
+                "from": float(score[one].min()),
+                "to": float(score[one].max()),
+                "score": float(score[one].mean()),
+                "right": float(right[one].mean()),
+                "interval": metrics.clopper_pearson(int(right[one].sum()), len(one)),
+            }
+            for one in metrics.equal_mass(score)
+        ],
+    }
+
+
+def risk_coverage(found: Outcomes) -> dict[str, Any]:
+    """The curve, thinned to be drawn, and how many could be accepted at some error, had one known where to cut."""
+    score, right = found.score[found.answered], found.right[found.answered]
+    if not len(score):
+        return {"coverage": [], "risk": [], "best": [], "at": {}}
+    risk, _ = metrics.risk_coverage(score, right)
+    shown = np.unique(np.linspace(0, len(risk) - 1, min(CURVE_POINTS, len(risk))).round().astype(np.int64))
+    errors, positions = int((~right).sum()), np.arange(1, len(risk) + 1)
+    best: NDArray[np.float64] = np.maximum(0, positions - (len(risk) - errors)) / positions
+    return {
+        "coverage": ((shown + 1) / len(risk)).tolist(),
+        "risk": risk[shown].tolist(),
+        "best": best[shown].tolist(),
+        "at": {f"{target:g}": metrics.coverage_at(risk, target) for target in metrics.TARGET_ERRORS},
+    }
+
+
+def histogram(found: Outcomes) -> dict[str, Any]:
+    """Scores of right and wrong answers in twenty equal steps."""
+    score, right = found.score[found.answered], found.right[found.answered]
+    edges = np.linspace(0, 1, 21)
+    return {
+        "edges": edges.round(2).tolist(),
+        "right": np.histogram(np.clip(score[right], 0, 1), edges)[0].tolist(),
+        "wrong": np.histogram(np.clip(score[~right], 0, 1), edges)[0].tolist(),
+    }
+
+
+def per_label(found: Outcomes, counts: NDArray[np.int64]) -> list[dict[str, Any]]:
+    """Precision, recall, F1 and support of each label that is a truth or an answer."""
+    return [
+        {"label": name, "precision": p, "recall": r, "f1": f, "support": int(support)}
+        for name, (p, r, f, support) in zip(found.names, metrics.per_label(counts).tolist(), strict=True)
+    ]
+
+
+def confusions(lines: Lines, found: Outcomes, counts: NDArray[np.int64]) -> dict[str, Any]:
+    """The matrix, and of the most confused pairs the documents, those of highest score first."""
+    apart = counts.copy()
+    np.fill_diagonal(apart, 0)
+    order = np.argsort(-apart, axis=None, kind="stable")[:PAIRS]
+    pairs = list[dict[str, Any]]()
+    for truth, answer in zip(*np.unravel_index(order, apart.shape), strict=True):
+        if not apart[truth, answer]:
+            break
+        column = NOTHING if answer == len(found.names) else answer
+        members = np.flatnonzero((found.truth == truth) & (found.answer == column))
+        members = members[np.argsort(-np.nan_to_num(found.score[members], nan=-1.0), kind="stable")]
+        pairs.append(
+            {
+                "truth": found.names[truth],
+                "answer": NO_LABEL if column == NOTHING else found.names[answer],
+                "documents": len(members),
+                "examples": [_example(lines[k], found.score[k]) for k in members[:PAIR_DOCUMENTS]],
+            }
+        )
+    return {"labels": [*found.names, NO_LABEL], "counts": counts.tolist(), "pairs": pairs}
+
+
+def _example(line: Mapping[str, Any], score: float) -> dict[str, Any]:
+    words = " ".join(line.get("text", "").split())
+    return {
+        "id": line["id"],
+        "score": None if np.isnan(score) else float(score),
+        "text": words[:SNIPPET_CHARS] + ("…" if len(words) > SNIPPET_CHARS else ""),
+    }
+
+
+def stability(lines: Lines, found: Outcomes) -> dict[str, Any]:
+    """The share of answers that change with the order and with the words of the labels, of those asked again."""
+    told: dict[str, Any] = {}
+    for name in (REVERSED, REWORDED):
+        asked = [(k, line["variants"][name]) for k, line in enumerate(lines) if name in line.get("variants", {})]
+        if not asked:
+            continue
+        changed = sum(lines[k]["answer"]["label"] != again["label"] for k, again in asked)
+        right = sum(lines[k]["truth"] == again["label"] for k, again in asked)
+        told[name] = {
+            "documents": len(asked),
+            "changed": changed / len(asked),
+            "interval": metrics.clopper_pearson(changed, len(asked)),
+            "accuracy": right / len(asked),
+            "accuracy_before": float(found.right[[k for k, _ in asked]].mean()),
+        }
+    return told
+
+
+def cost(lines: Lines, price: float | None) -> dict[str, Any]:
+    """Tokens and seconds of the answers themselves, without loading, reading files or asking again."""
+    tokens, seconds = (sum(line.get(name, 0.0) for line in lines) for name in ("prompt_tokens", "seconds"))
+    told: dict[str, Any] = {"prompt_tokens": round(tokens), "seconds": seconds}
+    told["documents_per_second"] = len(lines) / seconds if seconds else None
+    if price is not None:
+        total = seconds * price
+        told |= {"usd_per_second": price, "usd": total, "usd_per_1000_documents": 1000 * total / len(lines)}
+    return told
