@@ -264,4 +264,8 @@ def _notes(examples: Examples, names: Sequence[str], offered: NDArray[np.int64])
             f"{doubled} of {len(examples)} documents are near-duplicates of others: they are kept on one side, and of "
             "those that are alike one judges"
         )
+    labels = {(int(group), int(right)) for group, right in zip(examples.groups, examples.right, strict=True)}
+    torn = len(labels) - examples.distinct
+    if torn:
+        notes.append(f"{torn} times documents that are near-duplicates have different labels: one of them may be wrong")
     return notes

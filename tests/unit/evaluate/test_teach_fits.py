@@ -1,5 +1,7 @@
 """Fits: they find what is known to be off, their minimum is one, and what gains nothing is refused in words."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -102,6 +104,30 @@ def test_of_scores_that_are_right_hardly_any_fit_is_kept() -> None:
     """Under the null: a test at 5 % for each of two fits."""
     kept = sum(any(one.kept for one in fits.choose(examples(40, 3, 100 + draw)).tried) for draw in range(25))
     assert kept <= 5  # more come with 3 % where one in ten is kept
+
+
+def test_a_head_that_would_take_long_is_chosen_on_one_part_and_fitted_on_fewer(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    log_probs, right = measured(300, 3, 3)
+    swapped = make_examples(log_probs[:, [1, 0, 2]], right.tolist())
+    usual = fits.choose(swapped)
+    monkeypatch.setattr(fits, "EASY_WORK", 0)
+    quick = fits.choose(swapped)
+    assert quick.tried[-1].kept and usual.tried[-1].kept
+    assert quick.tried[-1].nll_after == pytest.approx(usual.tried[-1].nll_after, abs=0.05)
+    seen = list[int]()
+    fit = fits._fit
+
+    def counted(some: Examples, *rest: Any, **more: Any) -> fits.Parameters:
+        seen.append(len(some))
+        return fit(some, *rest, **more)
+
+    monkeypatch.setattr(fits, "_fit", counted)
+    monkeypatch.setattr(fits, "HEAD_WORK", 9 * 100)
+    fits.fit_head(swapped)
+    fits.fit_offsets(swapped)
+    assert seen == [100, 300]
 
 
 def test_folds_keep_near_duplicates_together_and_labels_apart() -> None:

@@ -126,6 +126,8 @@ def test_labels_without_examples_and_near_duplicates_are_counted() -> None:
     notes = " ".join(teach(task_of(4), SETUP, Measured(wide, right.tolist(), groups)).notes)
     assert "1 of 4 labels have no example" in notes
     assert "20 of 40 documents are near-duplicates" in notes
+    torn = sum(right[index] != right[index + 1] for index in range(0, 40, 2))
+    assert torn and f"{torn} times documents that are near-duplicates have different labels" in notes
 
 
 def biased(count: int) -> Measured:
