@@ -86,10 +86,9 @@ async function show() {
 
 function why() {
   const said = (item.reasons || []).map((reason) => REASONS[reason] || reason.replaceAll("_", " "));
+  if (!said.length && typeof item.margin === "number") said.push(`the best label is ${percent(item.margin)} ahead`);
   if (item.truth) said.unshift(`labelled “${item.truth}”`);
-  if (said.length) return said.join(" · ");
-  const margin = typeof item.margin === "number" ? item.margin : null;
-  return margin === null ? "" : `the best label is ${percent(margin)} ahead`;
+  return said.join(" · ");
 }
 
 function showText() {
