@@ -19,7 +19,7 @@ ROOT = Path(__file__).parents[2]
 # of this table.
 MAY_IMPORT = {
     "__main__": "cli",
-    "cli": "client.bulk client client.transport serving review evaluate pipeline decide api engine engine.loading "
+    "cli": "client.bulk client client.transport lint serving review evaluate pipeline decide api engine engine.loading "
     "prompting planning documents checkpoints settings errors",
     # The client reaches the worker in one module alone, for a model in its own process.
     "client.bulk": "client client.transport errors",
@@ -28,6 +28,7 @@ MAY_IMPORT = {
     "client.transport": "",
     "serving": "serving.sdk_guards serving.watch serving.streams evaluate pipeline decide api engine engine.loading "
     "prompting documents settings errors",
+    "lint": "pipeline api prompting documents errors",
     "serving.sdk_guards": "serving.watch serving.streams serving.secrets errors",
     "serving.watch": "decide api engine.readings",
     "serving.streams": "serving.secrets",

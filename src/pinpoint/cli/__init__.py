@@ -15,13 +15,14 @@ import typer
 from pinpoint.cli.check import check
 from pinpoint.cli.classify import classify
 from pinpoint.cli.evaluate import evaluate
+from pinpoint.cli.lint import lint
 from pinpoint.cli.plan import plan
 from pinpoint.cli.quantize import quantize
 from pinpoint.cli.review import review
 from pinpoint.cli.serve import serve
 from pinpoint.cli.teach import teach
 
-COMMANDS = (serve, classify, plan, quantize, check, evaluate, teach, review)
+COMMANDS = (serve, classify, plan, quantize, check, evaluate, teach, review, lint)
 
 app = typer.Typer(
     name="pinpoint",

@@ -187,7 +187,7 @@ class PromptBuilder:
             for pieces in (
                 [template.yes_no_question(task, label) for label in task.labels]
                 if task.multi_label
-                else [template.choice_question(one, self.version) for one in _choices(task)]
+                else [template.choice_question(one, self.version) for one in choices(task)]
             )
         ]
         root, ending = ("".join(piece.text for piece in part) for part in (template.root(), template.ending()))
@@ -271,13 +271,13 @@ class PromptBuilder:
                 questions.append(Question(parts, answers, sum(map(len, parts)), front.opening_tokens(parts[0])))
                 longest(self._fixed + questions[-1].length)
             return tuple(questions)
-        choices = list[Question]()
-        for place, choice in enumerate(_choices(task)):
+        found = list[Question]()
+        for place, choice in enumerate(choices(task)):
             field = "labels" if task.name == SHORT_FORM_TASK else f"tasks.{task.name}.labels"
             if task.tree is not None:
                 field += task.tree.place(task.tree.askers()[place])
-            choices.append((yield from self._choice(choice, longest, field)))
-        return tuple(choices)
+            found.append((yield from self._choice(choice, longest, field)))
+        return tuple(found)
 
     def _choice(self, task: Task, longest: Callable[[int], None], field: str) -> Generator[int, None, Question]:
         encoder = self.encoder
@@ -354,7 +354,7 @@ def _text(pieces: Iterator[template.Piece]) -> str:
     return "".join(piece.text for piece in pieces)
 
 
-def _choices(task: Task) -> Iterator[Task]:
+def choices(task: Task) -> Iterator[Task]:
     """The choices that a task is asked in: itself, or those of its tree."""
     return iter((task,)) if task.tree is None else questions_of(task)
 
