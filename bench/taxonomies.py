@@ -1,0 +1,124 @@
+"""What a tree costs beside a flat list: `python bench/taxonomies.py [--json]`.
+
+Generated business documents of 1,000 tokens, the taxonomy that ships (217 labels in 7 groups), the sides in turn, each
+from the request to its answer:
+
+    top     a flat question with the 7 groups as its labels: what the tree asks first
+    tree    the taxonomy as a job names it
+    flat    one flat question with all 217 labels
+
+Times are ratios of medians of the sides in turn; tokens computed are beside them, since they are the same on any
+machine. How many groups a document is asked about hangs on how sure the model is, so the ratio is told by that as well.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+import sys
+from collections import defaultdict
+from pathlib import Path
+from statistics import mean, median
+from typing import Annotated, Any
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+import torch
+import typer
+
+from bench.report import in_turn, ratio, write
+from pinpoint.api.request import Options, Request
+from pinpoint.api.response import DocumentResult
+from pinpoint.api.taxonomy_files import SHIPPED, read_taxonomy
+from pinpoint.documents.text import Document
+from pinpoint.pipeline.classify import classify
+from pinpoint.pipeline.passes import Engine
+from pinpoint.prompting.label_tree import questions_of
+from pinpoint.prompting.taxonomy import Task
+from pinpoint.serving.model import get_scorer
+from pinpoint.settings import read_settings
+from training import documents
+
+SEED = 11
+GROUP = 31  # labels of each
+
+
+def main(
+    count: Annotated[int, typer.Option(help="Documents in a job.")] = 16,
+    tokens: Annotated[int, typer.Option(help="Of each, as the model counts them.")] = 1000,
+    rounds: Annotated[int, typer.Option(help="Of the sides in turn.")] = 3,
+    model: Annotated[str, typer.Option(help="A folder, or a name on the Hub; the embedded model if none.")] = "",
+    as_json: Annotated[bool, typer.Option("--json", help="Write bench/results/taxonomies.json as well.")] = False,
+) -> None:
+    """Ask a tree and flat lists about the same documents."""
+    torch.set_num_threads(1)
+    engine = get_scorer(read_settings(model_name=model))
+    tree = read_taxonomy(SHIPPED / "business-documents.yaml").task
+    top = next(questions_of(tree))
+    flat = Task(tree.name, tree.labels, instructions=tree.instructions)
+    texts = made(engine, count, tokens)
+    figures: dict[str, Any] = {"model": engine.info("").name, "documents": count, "tokens": tokens, "rounds": rounds}
+    sides = {"top": top, "tree": tree, "flat": flat}
+    seconds = in_turn({name: lambda task=task: asked(engine, texts, task) for name, task in sides.items()}, rounds)
+    computed = {name: asked(engine, texts, task)[1] for name, task in sides.items()}
+    figures["seconds"] = {name: round(median(took), 3) for name, took in seconds.items()}
+    figures["tree_over_top"] = round(ratio(seconds["tree"], seconds["top"]), 3)
+    figures["flat_over_top"] = round(ratio(seconds["flat"], seconds["top"]), 3)
+    figures["tokens_computed"] = computed
+    figures["tree_over_top_in_tokens"] = round(computed["tree"] / computed["top"], 3)
+    figures["by_unseen_mass"] = [
+        {"unseen_mass": unseen, **_groups(engine, texts, tree, computed["top"], unseen)}
+        for unseen in (0.0, 0.01, 0.02, 0.05, 0.1)
+    ]
+    figures["tokens_over_top_by_groups_asked"] = _by_groups(engine, texts, tree, top)
+    print(json.dumps(figures, indent=2))
+    if as_json:
+        write("taxonomies", figures)
+
+
+def made(engine: Engine, count: int, tokens: int) -> list[str]:
+    """Generated documents that are that long by themselves, cut to it."""
+    rng, found = random.Random(SEED), list[str]()
+    kinds = list(documents.KINDS)
+    while len(found) < count:
+        text = documents.generate(rng, rng.choice(kinds))[1]
+        ids = engine.prompts.document(text)
+        if len(ids) >= tokens:
+            found.append(engine.prompts.encoder.decode(ids[:tokens]))
+    return found
+
+
+def asked(engine: Engine, texts: list[str], task: Task, **options: Any) -> tuple[list[DocumentResult], int]:
+    """The answers about all documents in one job, and the tokens that went through the model."""
+    found = tuple(Document(str(number), number, (text,), "text") for number, text in enumerate(texts))
+    response, counts = classify(Request(found, (task,), Options(**options)), engine)
+    return [one for one in response.results if isinstance(one, DocumentResult)], counts.tokens_computed
+
+
+def _groups_asked(result: DocumentResult) -> int:
+    return 7 - result.answers["category"].bounded_labels // GROUP
+
+
+def _groups(engine: Engine, texts: list[str], tree: Task, top_tokens: int, unseen: float) -> dict[str, Any]:
+    results, tokens = asked(engine, texts, tree, unseen_mass=unseen)
+    return {
+        "groups_asked": round(mean(map(_groups_asked, results)), 2),
+        "backed_off": sum(result.answers["category"].backed_off for result in results),
+        "tokens_over_top": round(tokens / top_tokens, 3),
+    }
+
+
+def _by_groups(engine: Engine, texts: list[str], tree: Task, top: Task) -> dict[str, Any]:
+    """The ratio in tokens of documents that are asked about so many groups; each in a job of its own."""
+    ratios = defaultdict[int, list[float]](list)
+    for text in texts:
+        [result], tokens = asked(engine, [text], tree)
+        ratios[_groups_asked(result)].append(tokens / asked(engine, [text], top)[1])
+    return {
+        str(groups): {"documents": len(found), "tokens_over_top": round(mean(found), 3)}
+        for groups, found in sorted(ratios.items())
+    }
+
+
+if __name__ == "__main__":
+    typer.run(main)
