@@ -15,7 +15,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Column, Table
 
-from pinpoint.api.taxonomy_files import SHIPPED, SUFFIXES, Taxonomy, read_taxonomy
+from pinpoint.api.deployed import Taxonomy
+from pinpoint.api.taxonomy_files import SHIPPED, SUFFIXES, read_taxonomy
 from pinpoint.errors import PinpointError
 from pinpoint.lint.findings import Finding, QuestionCost
 from pinpoint.lint.words import check_words
