@@ -17,6 +17,7 @@ import json
 import random
 import sys
 from collections import defaultdict
+from functools import partial
 from pathlib import Path
 from statistics import mean, median
 from typing import Annotated, Any
@@ -59,7 +60,7 @@ def main(
     texts = made(engine, count, tokens)
     figures: dict[str, Any] = {"model": engine.info("").name, "documents": count, "tokens": tokens, "rounds": rounds}
     sides = {"top": top, "tree": tree, "flat": flat}
-    seconds = in_turn({name: lambda task=task: asked(engine, texts, task) for name, task in sides.items()}, rounds)
+    seconds = in_turn({name: partial(asked, engine, texts, task) for name, task in sides.items()}, rounds)
     computed = {name: asked(engine, texts, task)[1] for name, task in sides.items()}
     figures["seconds"] = {name: round(median(took), 3) for name, took in seconds.items()}
     figures["tree_over_top"] = round(ratio(seconds["tree"], seconds["top"]), 3)

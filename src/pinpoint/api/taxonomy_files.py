@@ -63,6 +63,11 @@ def load_folders(*folders: Path, limits: Limits = Limits()) -> Deployed:  # noqa
     return Deployed(taxonomies, refused)
 
 
+def shipped() -> Deployed:
+    """Those that come with the package."""
+    return load_folders(SHIPPED)
+
+
 def read_taxonomy(path: Path, limits: Limits = Limits()) -> Taxonomy:  # noqa: B008 - frozen, so safe to share
     """The taxonomy of a file. Raises RequestError with the field, and the line where it is known."""
     value, lines = read_values(path, limits)

@@ -21,7 +21,9 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
+from pinpoint.api.deployed import Deployed
 from pinpoint.api.request import Request, parse_request
+from pinpoint.api.taxonomy_files import SUFFIXES, read_taxonomy, shipped
 from pinpoint.cli.bulk import DEFAULT_OUT, Asked, run_bulk
 from pinpoint.client.bulk import cells
 from pinpoint.client.bulk.tally import price_of
@@ -66,7 +68,14 @@ def classify(
             "or --url also tables (.jsonl, .csv, .tsv, .parquet), a document a row, and addresses: s3://bucket/in."
         ),
     ],
-    labels: Annotated[str, typer.Option(help='The labels to choose from: "invoice,receipt,…".')],
+    labels: Annotated[str | None, typer.Option(help='The labels to choose from: "invoice,receipt,…".')] = None,
+    taxonomy: Annotated[
+        str | None,
+        typer.Option(
+            help="In place of --labels: a taxonomy's file, or the name of one that is deployed where the model is, as "
+            "business-documents is."
+        ),
+    ] = None,
     instructions: Annotated[str | None, typer.Option(help="Instructions for the question, as in a request.")] = None,
     threshold: Annotated[float | None, typer.Option(help="Scores below it are for a person to look at.")] = None,
     attachments: Annotated[
@@ -112,6 +121,8 @@ def classify(
 
     Example: python -m pinpoint classify inbox/ 'scans/*.pdf' --labels "invoice,receipt,contract"
 
+    Example: python -m pinpoint classify inbox/ --taxonomy business-documents
+
     Example: python -m pinpoint classify mails.csv --labels "complaint,praise" --endpoint abc123 --out results.jsonl
 
     The model is the one that the worker would load, MODEL_NAME, or the embedded model where that is unset; with
@@ -121,11 +132,18 @@ def classify(
     try:
         explain: bool | str = "evidence" if evidence else False
         asked = {"threshold": threshold, "split": split, "explain": explain}
-        request = _request(labels, instructions, attachments, asked)
+        chosen, deployed = _chosen(labels, taxonomy)
+        # What is deployed elsewhere is known there alone: labels stand for it while the rest is checked.
+        elsewhere = taxonomy is not None and (endpoint or url)
+        request = _request({"labels": ["a", "b"]} if elsewhere else chosen, deployed, instructions, attachments, asked)
         if out or endpoint or url or batch:
             if as_json or as_csv:
                 raise RequestError("conflicting_fields", "results go to --out, in the format of its ending", "--json")
-            question: dict[str, Any] = {"labels": _names(labels), "instructions": instructions}
+            if deployed.taxonomies.keys() - shipped().taxonomies.keys():
+                raise RequestError(
+                    "conflicting_fields", "deploy the file (PINPOINT_TAXONOMIES), and name it", "--taxonomy"
+                )
+            question: dict[str, Any] = {**chosen, "instructions": instructions}
             options = {"threshold": threshold, "split": split or None, "explain": explain or None}
             question["options"] = {name: value for name, value in options.items() if value is not None}
             run_bulk(
@@ -181,13 +199,30 @@ def _is_hidden(path: Path, folder: Path) -> bool:
     return any(part.startswith(".") for part in path.relative_to(folder).parts)
 
 
-def _request(labels: str, instructions: str | None, attachments: str, options: dict[str, Any]) -> Request:
+def _chosen(labels: str | None, taxonomy: str | None) -> tuple[dict[str, Any], Deployed]:
+    """What names the labels in a request, and the taxonomies that it may name. Raises RequestError."""
+    if (labels is None) == (taxonomy is None):
+        raise RequestError("missing_field", "name the labels: one of --labels and --taxonomy", "--labels")
+    deployed = shipped()
+    if taxonomy is None:
+        return {"labels": _names(labels or "")}, deployed
+    path = Path(taxonomy)
+    if path.suffix in SUFFIXES:
+        read = read_taxonomy(path)
+        deployed = Deployed({**deployed.taxonomies, read.name: read})
+        taxonomy = read.name
+    return {"taxonomy": taxonomy}, deployed
+
+
+def _request(
+    chosen: dict[str, Any], deployed: Deployed, instructions: str | None, attachments: str, options: dict[str, Any]
+) -> Request:
     """The question, about a document that stands for each file. Raises RequestError."""
-    asked: dict[str, Any] = {"labels": _names(labels), "options": options}
+    asked: dict[str, Any] = {**chosen, "options": options}
     if instructions:
         asked["instructions"] = instructions
     # The file itself is put in its place later: what is refused here is the question, or one of the options.
-    return parse_request({**asked, "base64": "AA==", "attachments": attachments})
+    return parse_request({**asked, "base64": "AA==", "attachments": attachments}, deployed=deployed)
 
 
 def _names(labels: str) -> list[str]:

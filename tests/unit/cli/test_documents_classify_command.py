@@ -125,3 +125,25 @@ def test_documents_file_too_large_is_not_read(folder: Path, monkeypatch: pytest.
     (folder / "deep" / "large.txt").write_bytes(b"x" * 1001)
     (line,) = lines(run(str(folder / "deep" / "large.txt"), "--json"))
     assert line["error"]["code"] == "file_too_large"
+
+
+def test_documents_are_classified_by_a_taxonomy_s_name_or_its_file(tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_text("Invoice 7", encoding="utf-8")
+    file = tmp_path / "own.yaml"
+    file.write_text("labels: [invoice, receipt, other]", encoding="utf-8")
+
+    def asked(*words: str) -> Result:
+        return CliRunner().invoke(app, ["classify", str(tmp_path / "a.txt"), *words])
+
+    [line] = lines(asked("--taxonomy", "business-documents", "--json"))
+    assert len(line["answers"]["category"]["labels"]) == 217
+    [line] = lines(asked("--taxonomy", str(file), "--json"))
+    assert sorted(line["answers"]["category"]["labels"]) == ["invoice", "other", "receipt"]
+    for words, said in (
+        (("--taxonomy", "nobody"), "unknown_taxonomy"),
+        ((), "one of --labels and --taxonomy"),
+        (("--taxonomy", "business-documents", "--labels", "a,b"), "one of --labels and --taxonomy"),
+        (("--taxonomy", str(file), "--out", str(tmp_path / "out.jsonl")), "deploy the file"),
+    ):
+        refused = asked(*words)
+        assert refused.exit_code == 1 and said in refused.output
