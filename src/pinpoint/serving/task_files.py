@@ -57,7 +57,7 @@ class TaskFiles:
         if self.folder is None:
             return
         try:
-            paths = sorted(path for path in self.folder.iterdir() if path.suffix == SUFFIX and path.name[0] != ".")
+            paths = sorted(path for path in self.folder.iterdir() if _is_ours(path))
         except OSError as error:
             self._set_aside(self.folder.name, f"the folder cannot be read: {error.strerror}")
             return
@@ -129,19 +129,21 @@ class TaskFiles:
         try:
             file = TaskFile.load(path)
         except PinpointError as error:
-            self._set_aside(path.name, error.message)
+            self._set_aside(path.name, _told(error))
             return
         labels = file.setup.labels_sha
         try:
             file.check(Setup.of(engine.info(labels), on_card=engine.on_card))
         except PinpointError as error:
-            self._set_aside(path.name, error.message, labels)
+            self._set_aside(path.name, _told(error), labels)
             return
         if labels in self._in_force or labels in self._ambiguous:  # which was meant is not for us to guess
             self._ambiguous.add(labels)
             earlier = self._in_force.pop(labels, None)
             for name in [path.name] if earlier is None else [earlier.taught.name, path.name]:
-                self._set_aside(name, "another file is for the same task and set-up; leave one of them", labels)
+                self._set_aside(
+                    name, "conflict: another file is for the same task and set-up; leave one of them", labels
+                )
             return
         taught = Taught(file, digest_of(file), path.name)
         self._in_force[labels] = _Kept(
@@ -166,9 +168,18 @@ class TaskFiles:
             log.warning("task_file=%s status=drifts %s", _printable(kept.taught.name), _words(kept))
 
 
+def _is_ours(path: Path) -> bool:
+    """Not what is half written, nor what would never end."""
+    return path.suffix == SUFFIX and not path.name.startswith(".") and path.is_file()
+
+
 def digest_of(file: TaskFile) -> str:
     """A short digest of what a file says, which answers by it name."""
     return hashlib.sha256(file.model_dump_json().encode()).hexdigest()[:DIGEST_CHARS]
+
+
+def _told(error: PinpointError) -> str:
+    return f"{error.code}: {error.message}"
 
 
 def _words(kept: _Kept) -> str:

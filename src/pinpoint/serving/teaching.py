@@ -86,7 +86,7 @@ class School:
     async def teach(
         self, request: Request, response: Response, engine: Engine, in_force: Callable[[str], str | None]
     ) -> dict[str, Any]:
-        """The answer to a request that teaches, as plain values.
+        """The answer to a request that teaches, as plain values, but for its timing.
 
         Args:
             request: with a lesson.
@@ -117,7 +117,7 @@ class School:
             "kept": kept,
             "not_kept": why,
             "failed": failures,
-            **{name: wire[name] for name in ("usage", "timing", "memory", "model")},
+            **{name: wire[name] for name in ("usage", "memory", "model")},
         }
 
     async def _keep(self, file: TaskFile, replaces: bool, in_force: str | None) -> tuple[str | None, str | None]:

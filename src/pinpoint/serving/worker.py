@@ -303,7 +303,8 @@ class Worker:
     def _wire(
         self, request: Request, response: Response, counts: JobCounts, job_id: str, taught: Any = None
     ) -> tuple[Any, bytes, JobRecord]:
-        wire = answer_in_shape(request, response) if taught is None else taught
+        # What the fits took is part of the time that the job took.
+        wire = answer_in_shape(request, response) if taught is None else {**taught, "timing": response.timing.to_wire()}
         self.tasks.seen(request, response)
         size_bytes = check_wire(wire, self.settings.max_response_bytes)
         record = JobRecord(

@@ -67,6 +67,7 @@ REFUSED: dict[str, tuple[dict[str, Any], str, str]] = {
     "many labels to a document": (
         lesson(task={"labels": LABELS, "multi_label": True}), "not_supported", "task.multi_label",
     ),
+    "a taxonomy that is not deployed": (lesson(task={"taxonomy": "none"}), "unknown_taxonomy", "task.taxonomy"),
     "a target of none": (lesson(target_errors=[0.0]), "out_of_range", "target_errors[0]"),
     "many targets": (lesson(target_errors=[0.01 * n for n in range(1, 12)]), "too_large", "target_errors"),
     "an alpha of all": (lesson(alphas=[0.1, 1.0]), "out_of_range", "alphas[1]"),

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import logging
+import os
 from pathlib import Path
 from typing import Any
 
@@ -90,6 +91,7 @@ def test_a_file_of_another_set_up_is_refused_and_said(
     with caplog.at_level(logging.WARNING, "pinpoint"):
         worker = a_worker(tmp_path, category=FILE.model_copy(update={"setup": setup}))
     assert why in refused(worker)["category.json"] and why in caplog.text
+    assert refused(worker)["category.json"].startswith("task_mismatch: ")
     worker.health.look(worker.metrics.vital_signs())
     assert not worker.health.verdict.healthy and why in worker.health.verdict.reasons["task_files_refused"]
     (answer,) = ask(worker, options={"target_error": 0.05})
@@ -101,9 +103,11 @@ def test_a_damaged_file_is_refused_and_its_neighbour_counts(tmp_path: Path) -> N
     lists = json.loads(FILE.model_dump_json()) | {"labels": ["invoice"]}
     (tmp_path / "notes.txt").write_text("not one of ours")
     (tmp_path / ".hidden.json").write_text("half written")
+    os.mkfifo(tmp_path / "endless.json")
     worker = a_worker(tmp_path, whole=FILE, cut=cut, lists=json.dumps(lists), empty="")
     assert refused(worker).keys() == {"cut.json", "lists.json", "empty.json"}
-    assert all("is no task file that can be used" in why for why in refused(worker).values())
+    for why in refused(worker).values():
+        assert why.startswith("invalid_task_file: ") and "is no task file that can be used" in why
     assert ask(worker)[0]["confidence"] is not None
 
 

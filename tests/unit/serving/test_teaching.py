@@ -162,6 +162,40 @@ def test_the_fits_run_in_a_process_of_their_own_and_nobody_waits_for_them(monkey
     assert answer["task_file"]["examples"] == 120 and [fit["name"] for fit in answer["task_file"]["fits"]]
 
 
+def test_the_time_of_the_fits_is_part_of_the_lesson_s(monkeypatch: pytest.MonkeyPatch) -> None:
+    apart, waited_s = teaching._apart, 0.3
+
+    async def slow(content: bytes) -> bytes:
+        await asyncio.sleep(waited_s)
+        return await apart(content)
+
+    monkeypatch.setattr(teaching, "_apart", slow)
+    worker = a_worker()
+    timing = ask(worker, labelled(worker))["timing"]
+    assert timing["total_ms"] - timing["forward_ms"] >= waited_s * 1e3
+
+
+def test_a_deployed_taxonomy_is_taught_by_name_and_one_with_groups_is_refused(
+    tmp_path: Path, in_process: list[Any]
+) -> None:
+    folder = tmp_path / "taxonomies"
+    folder.mkdir()
+    flat, groups = {"labels": LABELS}, {"labels": [{"name": "bills", "children": LABELS[:2]}, LABELS[2]]}
+    for name, taxonomy in (("flat", flat), ("groups", groups)):
+        (folder / f"{name}.json").write_text(json.dumps(taxonomy))
+    worker = Worker(Settings(model_name="", device="cpu", tasks=str(tmp_path), taxonomies=str(folder)))
+    worker.load()
+    answer = ask(worker, labelled(worker, task={"taxonomy": "flat"}))
+    assert answer["task_file"]["labels"] == LABELS
+    # The same labels by name are the same task.
+    next_one = Worker(Settings(model_name="", device="cpu", tasks=str(tmp_path), taxonomies=str(folder)))
+    next_one.load()
+    for asked in ({"taxonomy": "flat"}, {"labels": LABELS}):
+        (result,) = ask(next_one, {"text": "letter", **asked})["results"]
+        assert result["answers"]["category"]["confidence"] is not None
+    assert ask(worker, labelled(worker, task={"taxonomy": "groups"}))["error"].startswith("not_supported: labels with")
+
+
 def test_a_lesson_that_is_given_up_ends_its_process(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(teaching, "_START", "import sys, time; sys.stdin.read(); time.sleep(600) # {path}")
     worker = a_worker()
