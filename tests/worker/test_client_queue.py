@@ -174,6 +174,21 @@ def test_client_of_a_job_that_somebody_cancels_or_that_the_platform_forgets(
     assert platform.ledger.calls["runsync"] == 1 + JOB_TRIES
 
 
+async def test_client_of_the_sdk_has_the_traps_for_which_it_is_not_used(
+    client_sdk: Any, endpoint: Any, platform: Platform, workers: CheapWorkers
+) -> None:
+    """docs/client.md names them; should one be gone, its reason is."""
+    failing = {"labels": LABELS, "documents": [{"text": "stop internal"}]}
+    assert endpoint.run_sync(failing) is None, "a job that failed, and nothing says so"
+    async with client_sdk.http_client.AsyncClientSession() as session:
+        job = await client_sdk.AsyncioEndpoint(ENDPOINT, session).run(failing)
+        platform.faults.calls.append(429)
+        with pytest.raises(KeyError):  # the status of an answer is not looked at
+            await job.status()
+        with pytest.raises(TimeoutError):  # it waits no time at all by default
+            await job.output()
+
+
 def test_client_that_nobody_closes_leaves_nothing_open(workers: CheapWorkers) -> None:
     client = Pinpoint(endpoint=ENDPOINT)
     client.classify("a" * 2_000_000, LABELS)  # a body of which aiohttp warns where it is handed over as one piece

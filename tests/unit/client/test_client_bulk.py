@@ -150,6 +150,30 @@ def test_jobs_in_flight_at_the_end_are_collected_and_not_asked_again(tmp_path: P
     assert sum(first.sizes) + sum(second.sizes) == 12 and sorted(ids(out)) == sorted(f"d{n}" for n in range(12))
 
 
+@pytest.mark.parametrize("ending", [".jsonl", ".csv"])
+@pytest.mark.parametrize("after", ["write", "landed"])
+def test_an_end_between_output_and_journal_leaves_no_document_twice_and_none_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ending: str, after: str
+) -> None:
+    out, kept = tmp_path / f"out{ending}", dict[str, Answered]()
+    ended = {"write": (Output, "write"), "landed": (Journal, "landed")}[after]
+    whole = getattr(*ended)
+
+    def ends(*args: Any) -> None:
+        whole(*args)
+        raise RuntimeError("the end")
+
+    for again in range(3):
+        raises = contextlib.suppress(RuntimeError) if again else pytest.raises(RuntimeError)
+        with monkeypatch.context() as patched, raises:
+            patched.setattr(*ended, ends)
+            go(out, ["a receipt", "an invoice"] * 15, Ends(None, kept))
+    go(out, ["a receipt", "an invoice"] * 15, Ends(None, kept))
+    lines = out.read_text().splitlines()[ending == ".csv" :]
+    names = [line.split(",")[0] if ending == ".csv" else json.loads(line)["id"] for line in lines]
+    assert sorted(names) == sorted(f"d{n}" for n in range(30))
+
+
 def test_two_documents_of_one_id_are_one_line_and_a_complaint(tmp_path: Path) -> None:
     out = tmp_path / "out.jsonl"
     tally = go(out, ["a receipt"] * 5, FakeTransport(), names=["a", "b", "a", "c", "b"])

@@ -201,7 +201,7 @@ class Run:
             ending = self._ending
             try:
                 await self._writer.write()
-            except PinpointError as error:
+            except Exception as error:  # whatever it is, nothing more can be written
                 self._failure = error
                 self.leave()
                 return
