@@ -16,6 +16,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from pinpoint.cli import app
+from pinpoint.client import Retries
 from pinpoint.client.bulk import batch_run, batches
 from tests.worker.cheap_workers import CheapWorkers
 from tests.worker.emulator import API_KEY, ENDPOINT, Platform
@@ -197,6 +198,18 @@ def test_client_bulk_by_batch_jobs_goes_on_where_it_was_killed(
     assert begun == 31 and len(platform.ledger.jobs) == begun + 1 + 2, (
         "the last job again, then its two documents alone"
     )
+
+
+@pytest.mark.parametrize("more", [(), ("--batch",)])
+def test_client_bulk_blames_no_document_where_every_job_fails(
+    workers: CheapWorkers, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, more: tuple[str, ...]
+) -> None:
+    monkeypatch.setattr(batches, "FIRST_LOOK_S", 0.01)
+    monkeypatch.setattr(Retries, "wait_s", lambda *args: 0.0)
+    path, out = source(tmp_path, ["stop internal"] * 10), tmp_path / "out.jsonl"
+    result = run(path, out, "--job-documents", "4", *more)
+    assert result.exit_code == 1 and out.read_bytes() == b"", result.output
+    assert "internal: " in result.output or "job_failed: " in result.output
 
 
 def test_client_bulk_cancels_a_batch_that_was_never_finalised(

@@ -169,8 +169,7 @@ def test_client_of_a_job_that_somebody_cancels_or_that_the_platform_forgets(
         platform.cancel("job-00001")
         expect(JobError, "job_cancelled", asked.result)
     workers.service_s, platform.keeps_s = 0.05, -1.0
-    results = client.classify("a receipt", LABELS)
-    assert results[0].error is not None and results[0].error.code == "job_forgotten"
+    expect(JobError, "job_forgotten", lambda: client.classify(SECRET, LABELS))
     assert platform.ledger.calls["runsync"] == 1 + JOB_TRIES
 
 
@@ -205,6 +204,8 @@ def test_client_of_a_server_asks_its_own_contract(client: Pinpoint) -> None:
             expect(RequestError, "duplicate_label", lambda: own.classify("stop duplicate_label", LABELS))
         with Pinpoint(url=url, retries=QUICK) as own:
             expect(AccessError, "invalid_api_key", lambda: own.classify(SECRET, LABELS))
+        with Pinpoint(url=f"{url}/strange", api_key="right", retries=QUICK) as own:
+            expect(JobError, "answer_unreadable", lambda: own.classify([SECRET] * 3, LABELS))
         with Pinpoint(url=f"{url}/elsewhere", api_key="right", retries=QUICK) as own:
             expect(NotFoundError, "unknown_endpoint", lambda: own.classify(SECRET, LABELS))
 
@@ -231,9 +232,13 @@ def serving() -> Iterator[str]:
         told = answer(await request.json()) or {}
         return web.json_response(told.get("output", told), status=400 if "error" in told else 200)
 
+    async def strange(request: web.Request) -> web.Response:
+        return web.Response(text="Unsupported method", status=501)
+
     async def serve() -> None:
         app = web.Application()
         app.router.add_post("/classify", classify)
+        app.router.add_post("/strange/classify", strange)
         runner = web.AppRunner(app)
         await runner.setup()
         await web.TCPSite(runner, "127.0.0.1", 0).start()

@@ -7,7 +7,7 @@
                              │ its worker has no model      → again; then raised
                              └ key, endpoint, question      → raised: no other job would fare better
 
-`fates.py` says which is which.
+`fates.py` says which is which. Where no job at all is answered, failures of workers are raised too.
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ JOB_DOCUMENTS = 32
 JOB_BYTES = 3_000_000
 SURROUNDING_BYTES = 1000  # what the platform's call has around a request
 JOB_TRIES = 3
+HOPELESS = 10  # documents one after the other without an answer, and none with one between: it is not the documents
 
 Wire = dict[str, Any]
 
@@ -129,6 +130,7 @@ class Jobs:
         self._limiter = limiter
         self._retries = retries or Retries()
         transport.on_busy = on_busy or limiter.busy
+        self._hopeless = 0
         self._room = transport.max_bytes - len(question.fields) - SURROUNDING_BYTES
 
     async def run(self, documents: Sequence[Document], sink: Sink) -> None:
@@ -163,6 +165,7 @@ class Jobs:
             except PinpointError as error:
                 failure = error.with_traceback(None)
             else:
+                self._hopeless = 0
                 self._limiter.went_well()
                 return sink.ended(job.id, outcomes)
             fate = fate_of(failure, len(documents))
@@ -180,10 +183,14 @@ class Jobs:
             if fate is Fate.ANOTHER:
                 raise failure
             break
-        alone = len(documents) == 1
-        sink.ended(job.id, [refused(documents[0], failure)] if alone else [])
-        if not alone:
-            await self._halves(documents, sink)
+        if len(documents) > 1:
+            sink.ended(job.id, [])
+            return await self._halves(documents, sink)
+        self._hopeless += 1
+        # A document is at fault only where others are answered: nothing says so while all fail.
+        if fate is Fate.AGAIN and (not self.counts.jobs or self._hopeless > HOPELESS):
+            raise failure
+        sink.ended(job.id, [refused(documents[0], failure)])
 
     async def _halves(self, documents: Sequence[Document], sink: Sink) -> None:
         self.counts.halved += 1

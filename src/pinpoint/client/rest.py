@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import io
 import json
+import os
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -23,7 +24,7 @@ CONNECTIONS = 128
 FEW_TRIES = 3  # where a wrong address or a quiet service should be told soon
 # Passing: asked again. 409 of the platform is a conflict with itself; 520 to 530 are a proxy's.
 TOO_MANY = 429
-PASSING = frozenset((408, 409, 425, TOO_MANY, *range(500, 501), 502, 503, 504, *range(520, 531)))
+PASSING = frozenset((408, 409, 425, TOO_MANY, 500, 502, 503, 504, *range(520, 531)))
 
 
 class Refused(Exception):
@@ -127,8 +128,7 @@ class Rest:
                 "unreachable", f"{self._service} did not answer within {self._timeout_s:g} s"
             ) from None
         except (aiohttp.ClientError, OSError) as error:
-            why = error.strerror if isinstance(error, OSError) and error.strerror else type(error).__name__
-            raise UnavailableError("unreachable", f"{self._service} is not reached: {why}") from None
+            raise UnavailableError("unreachable", f"{self._service} is not reached: {_why(error)}") from None
 
     def _opened(self) -> aiohttp.ClientSession:
         """The session, made in the loop that uses it."""
@@ -161,6 +161,13 @@ class Rest:
         if self._session is not None:
             await self._session.close()
             self._session = None
+
+
+def _why(error: Exception) -> str:
+    """What the system says, in its own words; where several addresses were tried it says too much."""
+    if isinstance(error, OSError) and error.errno:
+        return os.strerror(error.errno)
+    return "no connection" if isinstance(error, OSError) else type(error).__name__
 
 
 def _parsed(body: bytes) -> Any:

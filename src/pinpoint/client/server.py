@@ -85,4 +85,4 @@ def _refusal(refused: Refused) -> PinpointError:
         return job_error(error)
     if refused.status == 404:
         return NotFoundError("unknown_endpoint", f"what answers there has no route {ROUTE}; is it Pinpoint's server?")
-    return JobError("job_failed", f"the server answered {refused.status}")
+    return JobError("answer_unreadable", f"the server answered {refused.status}, and not as Pinpoint's does")

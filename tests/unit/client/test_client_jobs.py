@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from pinpoint.client import Retries
 from pinpoint.client.documents import Document, Question
-from pinpoint.client.jobs import Gathered, Jobs, Outcome, packed
+from pinpoint.client.jobs import HOPELESS, Gathered, Jobs, Outcome, first_of, packed
 from pinpoint.client.limiter import Limiter
 from pinpoint.errors import (
     AccessError,
@@ -126,6 +126,30 @@ async def test_a_document_that_always_fails_is_found_and_its_neighbours_are_answ
 
     outcomes, _ = await run(Poisoned(), documents("a receipt", "an invoice", "poison", "a receipt"))
     assert told(outcomes) == ["d0 receipt", "d1 invoice", "d2 job_failed", "d3 receipt"]
+
+
+async def test_where_nothing_is_answered_no_document_is_blamed() -> None:
+    class Broken(FakeTransport):
+        answers = 0
+
+        async def answer(self, request: bytes, accepted: Any) -> Any:
+            if self.answers:
+                self.answers -= 1
+                return await super().answer(request, accepted)
+            raise JobError("job_failed", "exit code 1")
+
+    with pytest.raises(BaseException) as raised:
+        await run(Broken(), documents(*["a receipt"] * 4))
+    assert isinstance(first_of(raised.value), JobError)
+    with pytest.raises(JobError):
+        await run(Broken(), documents("a receipt"))
+    transport = Broken()
+    transport.answers = 1  # it breaks after the first job
+    jobs, gathered = Jobs(transport, QUESTION, Limiter(1), AT_ONCE), Gathered()
+    with pytest.raises(JobError):
+        for one in documents(*["a receipt"] * 30):
+            await jobs.run([one], gathered)
+    assert len(gathered.outcomes) == 1 + HOPELESS
 
 
 async def test_a_job_refused_for_one_document_goes_again_without_it() -> None:

@@ -161,6 +161,8 @@ class BatchRun:
             raise fatal
         codes = sorted({error.code for error in errors}) or ["no answer"]
         first = JobError("job_failed", f"its job failed alone too; errors of such jobs: {', '.join(codes)}")
+        if alone and not self.counts.jobs:  # nothing says that it is the documents
+            raise first
         for flight in flights:
             self._journal.lost(flight)
             if alone:
