@@ -73,7 +73,8 @@ COPY handler.py test_input.json deploy/entry.sh deploy/self_test.py ./
 
 # The hub folder below HF_HOME is where RunPod puts its cached models, so they are found as if downloaded, and what a worker
 # downloads to a network volume is there for the next one. Without a volume it is a folder of the container's disk.
-# Triton's kernels are compiled at the first passes: a driver is needed for it, so none are made here.
+# Triton's kernels are compiled at the first passes: which ones depends on the model and the card, and what launches them is
+# linked to the driver, so none are made here.
 ENV HF_HOME=/runpod-volume/huggingface-cache \
     TRITON_CACHE_DIR=/tmp/triton \
     PYTHONDONTWRITEBYTECODE=1 \
