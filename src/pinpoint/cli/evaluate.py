@@ -46,9 +46,11 @@ def evaluate(
     labels: Annotated[
         str | None, typer.Option(help='The labels to choose from, "invoice,receipt,…"; else each line has its own.')
     ] = None,
+    taxonomy: Annotated[
+        str | None, typer.Option(help="In place of --labels: a taxonomy's file, or the name of a deployed one.")
+    ] = None,
     task: Annotated[
-        Path | None,
-        typer.Option("--taxonomy", "--task", help="JSON or YAML: the question as under `tasks`, in place of --labels."),
+        Path | None, typer.Option(help="In place of --labels: a task in JSON or YAML, as `teach` takes it.")
     ] = None,
     instructions: Annotated[str | None, typer.Option(help="Instructions for the question, as in a request.")] = None,
     encoding: Annotated[
@@ -72,6 +74,9 @@ def evaluate(
         Path | None,
         typer.Option(help='JSON, {"invoice": "bill", …}: other words for labels; without it, another case.'),
     ] = None,
+    target_error: Annotated[
+        float | None, typer.Option(help="Of the request: which answers are certified, where a task file promises it.")
+    ] = None,
     price: Annotated[
         str | None, typer.Option(help="Of a second of the machine, USD, or a card's name: H100, A100, 4090, …")
     ] = None,
@@ -83,6 +88,7 @@ def evaluate(
     The model is the one that the worker would load: MODEL_NAME, or the embedded model where that is unset. A document
     that is refused counts as wrong in the first accuracy, and is left out of the second.
     """
+    from pinpoint.cli.asked_of import read_asked
     from pinpoint.evaluate.asking import check_questions
     from pinpoint.evaluate.labelled_file import read_lines
     from pinpoint.evaluate.prices import PRICES, price_of
@@ -94,9 +100,13 @@ def evaluate(
     if price is not None and usd_per_second is None:
         raise typer.BadParameter(f"a number, or one of {', '.join(PRICES)}", param_hint="--price")
     try:
-        question, offered = _question(task, labels, instructions)
+        question, offered = read_asked(labels, taxonomy, task, instructions)
+        if target_error is not None:
+            question = replace(question, options={"target_error": target_error})
         lines = read_lines(data, offered, encoding)
-        question = replace(question, wordings=_wordings(wordings, lines), again=0 if out is None else again)
+        question = replace(
+            question, wordings=_wordings(wordings, lines), again=0 if out is None or question.whole else again
+        )
         check_questions(lines, question)
         if apart_from is not None:
             lines = _apart(lines, read_lines(apart_from, offered, encoding), str(apart_from))
@@ -136,26 +146,6 @@ def summarise(lines: Sequence[Line], outcomes: Sequence[Outcome]) -> dict[str, A
     }
 
 
-def _question(task: Path | None, labels: str | None, instructions: str | None) -> tuple[Question, Sequence[str] | str]:
-    """What is asked, and the labels to choose from: a task's own, or those of the command."""
-    from pinpoint.evaluate.asking import Question
-
-    if task is None:
-        return Question(fields={"instructions": instructions} if instructions else {}), labels or ""
-    from pinpoint.cli.question_file import built, read_question
-
-    name, fields = read_question(task, labels, instructions)
-    made = built(name, fields)
-    if made.multi_label or made.kind != "choice":
-        raise PinpointError("not_supported", "a document has one right label here: a task of one choice", "--task")
-    own = {
-        label.id: {"name": label.name} | ({"description": label.description} if label.description else {})
-        for label in made.labels
-        if label.id != made.other
-    }
-    return Question(name=name, fields={k: v for k, v in fields.items() if k != "labels"}, described=own), tuple(own)
-
-
 def _wordings(file: Path | None, lines: Sequence[Line]) -> dict[str, str]:
     if file is None:
         return {}
@@ -191,14 +181,19 @@ def _apart(lines: list[Line], taught: Sequence[Line], name: str) -> list[Line]:
 
 
 def _job(lines: Sequence[Line], question: Question) -> Job:
-    """The model, loaded, and what reads files, of this machine's settings."""
+    """The model, loaded, what reads files, and the taught tasks, of this machine's settings."""
     from pinpoint.evaluate.run import Job
     from pinpoint.serving.files import file_reader
     from pinpoint.serving.model import get_scorer
+    from pinpoint.serving.task_files import TaskFiles
     from pinpoint.settings import read_settings
 
     settings = read_settings()
-    return Job(lines, question, get_scorer(settings), file_reader(settings), settings.max_file_bytes)
+    engine, taught = get_scorer(settings), TaskFiles(Path(settings.tasks) if settings.tasks else None)
+    taught.load(engine)
+    for name, why in taught.refused.items():
+        typer.echo(f"note: task file {name} is not used: {why}", err=True)
+    return Job(lines, question, engine, file_reader(settings), settings.max_file_bytes, taught.find)
 
 
 def _outcomes(lines: Sequence[Line], question: Question, *, progress: bool) -> Iterator[Outcome]:

@@ -15,12 +15,13 @@ from dataclasses import dataclass, field, replace
 from itertools import groupby
 from typing import Any
 
+from pinpoint.api.deployed import NOTHING, Deployed
 from pinpoint.api.request import Request, parse_request
 from pinpoint.api.response import DocumentResult, error_to_wire
 from pinpoint.documents.text import Document, File, RejectedDocument
 from pinpoint.errors import DocumentError, PinpointError, RequestError
 from pinpoint.evaluate.labelled_file import DECLARED, Line
-from pinpoint.pipeline.classify import classify
+from pinpoint.pipeline.classify import Find, classify, no_task_file
 from pinpoint.pipeline.passes import Engine
 
 JOB_DOCUMENTS = 64  # of one request: enough to fill passes, few enough for the progress bar to move
@@ -43,6 +44,9 @@ class Question:
         name: of the task.
         fields: of the task, as under `tasks` of a request, its labels aside.
         described: what a label is beside its id, as a request has it, by id; a label that is not here is its own name.
+        whole: whether `fields` hold the labels, too, as those of a tree or of a deployed taxonomy do.
+        deployed: taxonomies that `fields` may name.
+        options: of the request.
     """
 
     wordings: Mapping[str, str] = field(default_factory=dict)
@@ -50,14 +54,27 @@ class Question:
     name: str = TASK
     fields: Mapping[str, Any] = field(default_factory=dict)
     described: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    whole: bool = False
+    deployed: Deployed = NOTHING
+    options: Mapping[str, Any] = field(default_factory=dict)
 
-    def request(self, labels: Sequence[str], documents: Sequence[Any], words: Mapping[str, str] | None = None) -> Any:
-        """A request's value. Labels before documents: what is too large together is then said of the documents."""
-        asked: list[dict[str, Any]] = [{"id": one, "name": one, **self.described.get(one, {})} for one in labels]
-        if words is not None:
-            asked = [{**one, "name": words[label]} for one, label in zip(asked, labels, strict=True)]
-        task = {"labels": asked, **self.fields}
-        return {"tasks": {self.name: task}, "options": {"return_raw": True}, "documents": documents}
+    def request(
+        self, labels: Sequence[str], documents: Sequence[Any], words: Mapping[str, str] | None = None
+    ) -> Request:
+        """A request. Labels before documents: what is too large together is then said of the documents.
+
+        Raises RequestError.
+        """
+        task = dict(self.fields)
+        if not self.whole:
+            asked: list[dict[str, Any]] = [{"id": one, "name": one, **self.described.get(one, {})} for one in labels]
+            if words is not None:
+                asked = [{**one, "name": words[label]} for one, label in zip(asked, labels, strict=True)]
+            task = {"labels": asked, **task}
+        raw = {
+            "tasks": {self.name: task}, "options": {"return_raw": True, **self.options}, "documents": list(documents)
+        }  # fmt: skip
+        return parse_request(raw, deployed=self.deployed)
 
     def reworded(self, labels: Sequence[str]) -> dict[str, str]:
         """Other words for each label: those given, else its name with the case of its first letter changed.
@@ -76,7 +93,7 @@ def check_questions(lines: Sequence[Line], question: Question) -> None:
             seen.add(line.labels)
             for words in (None, question.reworded(line.labels)) if question.again != 0 else (None,):
                 try:
-                    parse_request(question.request(line.labels, [{"text": "text"}], words))
+                    question.request(line.labels, [{"text": "text"}], words)
                 except RequestError as error:
                     raise at(line, error) from None
 
@@ -104,6 +121,7 @@ class Asking:
         read: Callable[[Request], Request],
         max_file_bytes: int,
         again: set[str] | None = None,
+        find: Find = no_task_file,
     ) -> None:
         """Begin nothing yet.
 
@@ -113,9 +131,10 @@ class Asking:
             read: gives a request back with its files read.
             max_file_bytes: of a file; a larger one is refused unread.
             again: names of the documents that are asked about once more.
+            find: the task file that counts; not for what is asked again, which is another question.
         """
         self._engine, self._question, self._read = engine, question, read
-        self._max_file_bytes, self._again = max_file_bytes, again or set()
+        self._max_file_bytes, self._again, self._find = max_file_bytes, again or set(), find
 
     def answers(self, lines: Sequence[Line]) -> Iterator[list[Answered]]:
         """The answered lines of one job after the other; files of the next job are read meanwhile.
@@ -136,7 +155,7 @@ class Asking:
         """What the files of a job are, or None where it has texts."""
         if job[0].file is None:
             return None
-        request = parse_request(self._question.request(job[0].labels, [{"base64": "AA=="}]))
+        request = self._question.request(job[0].labels, [{"base64": "AA=="}])
         files = tuple(self._file(number, line) for number, line in enumerate(job))
         return list(self._read(replace(request, documents=files)).documents)
 
@@ -159,10 +178,10 @@ class Asking:
         try:
             texts = [{"text": line.text} for line in job]
             if documents is None:
-                request = parse_request(self._question.request(job[0].labels, texts))
+                request = self._question.request(job[0].labels, texts)
             else:
                 request = self._about(job[0].labels, None, documents)
-            response, counts = classify(request, self._engine)
+            response, counts = classify(request, self._engine, self._find)
         except RequestError as error:
             if not (error.field or "").startswith("documents"):
                 raise at(job[0], error) from None
@@ -212,7 +231,7 @@ class Asking:
 
     def _about(self, labels: Sequence[str], words: Mapping[str, str] | None, documents: Sequence[Sent]) -> Request:
         """The question about documents that are read."""
-        request = parse_request(self._question.request(labels, [{"text": "text"}], words))
+        request = self._question.request(labels, [{"text": "text"}], words)
         numbered = [replace(document, id=str(k), index=k) for k, document in enumerate(documents)]
         return replace(request, documents=tuple(numbered))
 

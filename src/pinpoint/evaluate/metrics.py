@@ -3,7 +3,7 @@
 Every function takes plain arrays and returns plain numbers, None where there is nothing to compute: AUROC without a
 wrong answer, for one. Refused documents and those without a label count as not found; figures of scores are of the
 answered ones. Intervals are percentiles of `RESAMPLES` bootstrap samples, drawn by groups of near-duplicates, since
-those are no independent evidence.
+those are no independent evidence; those of shares are exact ones of the documents that the groups are worth.
 """
 
 from __future__ import annotations
@@ -132,7 +132,7 @@ def coverage_at(risk: NDArray[np.float64], target: float) -> float:
     return float(within[-1] + 1) / len(risk) if len(within) else 0.0
 
 
-def clopper_pearson(hits: int, count: int, level: float = LEVEL) -> Interval:
+def clopper_pearson(hits: float, count: float, level: float = LEVEL) -> Interval:
     """The exact interval of a share of independent draws (Clopper and Pearson, 1934)."""
     from scipy.stats import beta
 
@@ -140,6 +140,21 @@ def clopper_pearson(hits: int, count: int, level: float = LEVEL) -> Interval:
     low = float(beta.ppf(tail, hits, count - hits + 1)) if hits else 0.0
     high = float(beta.ppf(1 - tail, hits + 1, count - hits)) if hits < count else 1.0
     return low, high
+
+
+def of_share(hits: NDArray[np.bool_], groups: NDArray[np.int64], samples: list[NDArray[np.int64]]) -> Interval:
+    """The interval of a share of documents that come in groups (Korn and Graubard, 1998).
+
+    It is the exact one of as many independent documents as would vary like the samples do, so it keeps its width where
+    a bootstrap has none: nearly all or none are hits.
+    """
+    share, count = float(hits.mean()), float(len(hits))
+    variance = float(np.var([hits[sample].mean() for sample in samples]))
+    if share in (0, 1) or not variance:
+        count = float(len(np.unique(groups)))
+    elif len(np.unique(groups)) < len(hits):
+        count = min(count, share * (1 - share) / variance)
+    return clopper_pearson(share * count, count)
 
 
 def resamples(groups: NDArray[np.int64], seed: int = SEED) -> list[NDArray[np.int64]]:
@@ -200,14 +215,14 @@ def with_intervals(found: Outcomes, labels: int) -> dict[str, Any]:
     told = {
         name: {"value": figure(everything), "interval": interval(figure, samples)} for name, figure in figures.items()
     }
-    answered = int(found.answered.sum())
-    for name, hits, count in (
-        ("accuracy", int(right.sum()), len(found)),
-        ("accuracy_answered", int(right.sum()), answered),
-    ):
-        # A bootstrap of a share of 0 or 1 never leaves it: there the exact interval speaks.
-        if count and hits in (0, count):
-            told[name]["interval"] = clopper_pearson(hits, count)
+    answered = np.flatnonzero(found.answered)
+    near = {f"top_{k}": (found.rank > 0) & (found.rank <= k) for k in top_k(found, labels)}
+    for name, hits in ({"accuracy": right} | near).items():
+        told[name]["interval"] = of_share(hits, found.groups, samples)
+    if len(answered):
+        kept = right[answered]
+        again = resamples(found.groups[answered])
+        told["accuracy_answered"]["interval"] = of_share(kept, found.groups[answered], again)
     return told
 
 

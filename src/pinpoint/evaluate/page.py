@@ -22,6 +22,7 @@ def page(report: Report) -> str:
     """The page of a report."""
     parts = [
         _head(report), _tiles(report), _notes(report), _against(report),
+        _certified(report),
         '<div class="two">', _reliability(report), _risk(report), _scores(report), _stability(report), "</div>",
         _matrix(report), _pairs(report), _labels(report), _slices(report), _cost(report), _set_up(report),
     ]  # fmt: skip
@@ -83,6 +84,22 @@ def _against(report: Report) -> str:
         f"{one['gained']} gained, {one['lost']} lost, {clear} (McNemar, exact, p = {_number(one['p'])}). "
         f"{one['only_here']} documents are only here, {one['only_there']} only there.</p></section>"
     )
+
+
+def _certified(report: Report) -> str:
+    one = report.get("certified")
+    if one is None:
+        return ""
+    asked = f"At most {_percent(one['target_error'])} errors were asked for."
+    if not one["documents"]:
+        why = ", ".join(f"{escape(reason)} ({count})" for reason, count in one["why_not"].items())
+        said = f"No answer is certified: {why or 'no task file promises it'}."
+    else:
+        said = (
+            f"{one['documents']} answers are certified, {_percent(one['share'])} of all; {one['wrong']} of them are "
+            f"wrong, {_percent(one['error'])} (95 %: {_range(one['interval'], _percent)})."
+        )
+    return f"<section><h2>Does the promise hold here?</h2><p>{asked} {said}</p></section>"
 
 
 def _reliability(report: Report) -> str:

@@ -61,6 +61,7 @@ def build_report(
         "slices": slices(lines, found),
         "stability": stability(lines, found),
         "cost": cost(lines, price),
+        "certified": certified(lines, found, run),
         "decisions": dict(sorted(Counter(line["answer"]["decision"] for line in lines if "answer" in line).items())),
         "details": [
             {
@@ -215,6 +216,26 @@ def stability(lines: Lines, found: Outcomes) -> dict[str, Any]:
             "accuracy": right / len(asked),
             "accuracy_before": float(found.right[[k for k, _ in asked]].mean()),
         }
+    return told
+
+
+def certified(lines: Lines, found: Outcomes, run: Mapping[str, Any]) -> dict[str, Any] | None:
+    """Of the answers that a task file vouches for, how many there are and are wrong; None where none was asked for."""
+    target = run["question"].get("options", {}).get("target_error")
+    if target is None:
+        return None
+    members = [k for k, line in enumerate(lines) if line.get("answer", {}).get("certified")]
+    wrong = int((~found.right[members]).sum()) if members else 0
+    told: dict[str, Any] = {"target_error": target, "documents": len(members), "share": len(members) / len(lines)}
+    if members:
+        told |= {
+            "wrong": wrong,
+            "error": wrong / len(members),
+            "interval": metrics.clopper_pearson(wrong, len(members)),
+        }
+    else:
+        reasons = Counter(line["answer"].get("certified_why") or "" for line in lines if "answer" in line)
+        told["why_not"] = {reason: count for reason, count in reasons.most_common(5) if reason}
     return told
 
 

@@ -9,12 +9,15 @@ from pathlib import Path
 from typing import Any
 
 from pinpoint import __version__
+from pinpoint.decide.trust import Taught
 from pinpoint.documents.file_reader import FileReader
 from pinpoint.errors import PinpointError
 from pinpoint.evaluate.answers_file import FIELD, AnswersFile, digest_of, key_of
 from pinpoint.evaluate.asking import Answered, Asking, Question, read_with, sample
 from pinpoint.evaluate.labelled_file import Line
+from pinpoint.pipeline.classify import Find, no_task_file
 from pinpoint.pipeline.passes import Engine
+from pinpoint.prompting.taxonomy import labels_sha
 
 REPORT, PAGE = "report.json", "report.html"
 NEEDED = ("sklearn", "scipy", "matplotlib", "py3langid")
@@ -33,16 +36,22 @@ class Job:
     """What is asked, of which documents, and who answers."""
 
     def __init__(
-        self, lines: Sequence[Line], question: Question, engine: Engine, reader: FileReader, max_file_bytes: int
+        self,
+        lines: Sequence[Line],
+        question: Question,
+        engine: Engine,
+        reader: FileReader,
+        max_file_bytes: int,
+        find: Find = no_task_file,
     ) -> None:
         """Begin nothing yet."""
-        self.lines, self.question = lines, question
+        self.lines, self.question, self._find = lines, question, find
         self._engine, self._reader, self._max_file_bytes = engine, reader, max_file_bytes
 
     def answers(self, lines: Sequence[Line] | None = None) -> Iterator[list[Answered]]:
         """The answered lines, all or some, job after job; see `Asking.answers`."""
         again = sample(self.lines, self.question.again)
-        asking = Asking(self._engine, self.question, read_with(self._reader), self._max_file_bytes, again)
+        asking = Asking(self._engine, self.question, read_with(self._reader), self._max_file_bytes, again, self._find)
         try:
             yield from asking.answers(self.lines if lines is None else lines)
         finally:
@@ -54,19 +63,21 @@ class Job:
 
     def told(self) -> dict[str, Any]:
         """What run.json holds: with the same, the same documents get the same answers."""
-        model = self._engine.info("")
+        model, question = self._engine.info(""), self.question
+        asked = question.request(self.lines[0].labels, [{"text": "text"}])
+        standing = self._find(asked.tasks[0], asked.options)
         return {
             "pinpoint": __version__,
             "data": {"documents": len(self.lines), "digest": digest_of(self.lines)},
             "question": {
-                "task": self.question.name,
-                **self.question.fields,
-                "labels": [
-                    {"name": label, **self.question.described.get(label, {})}
-                    for label in dict.fromkeys(label for line in self.lines for label in line.labels)
-                ],
+                "task": question.name,
+                **question.fields,
+                "options": dict(question.options),
+                "labels_sha": labels_sha(asked.tasks),
+                "labels": [*dict.fromkeys(label for line in self.lines for label in line.labels)],
             },
-            "again": {"documents": self.question.again, "wordings": dict(self.question.wordings)},
+            "taught": {"calibration": standing.digest} if isinstance(standing, Taught) else {},
+            "again": {"documents": question.again, "wordings": dict(question.wordings)},
             "model": {
                 "name": model.name,
                 "revision": model.revision,

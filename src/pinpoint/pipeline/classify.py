@@ -289,14 +289,14 @@ class Work:
         return tuple(found), tuple(1.0 if page == 0 else begins.get(page, 0.0) for page in range(last + 1))
 
 
-def classify(request: Request, engine: Engine) -> tuple[Response, JobCounts]:
-    """Answer a request by itself, in as few passes as the token budget allows.
+def classify(request: Request, engine: Engine, find: Find = no_task_file) -> tuple[Response, JobCounts]:
+    """Answer a request by itself, in as few passes as the token budget allows; `find` as of `Work`.
 
     Raises:
         RequestError: the labels do not fit the model's context, or the model cannot tell two of them apart.
         DeviceError: the device failed.
     """
-    work = Work(request, engine, time.perf_counter())
+    work = Work(request, engine, time.perf_counter(), find)
     work.prepare()
     queue, lane = FairQueue(max_tokens=0), work.lane()
     queue.put(lane)

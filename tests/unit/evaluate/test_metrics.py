@@ -175,6 +175,30 @@ def test_samples_are_of_whole_groups() -> None:
     assert metrics.interval(lambda sample: None, metrics.resamples(np.arange(4))) is None
 
 
+def test_a_share_s_interval_is_exact_and_wider_where_documents_are_alike() -> None:
+    hits = np.arange(40) < 39
+    alone = np.arange(40)
+    assert metrics.of_share(hits, alone, metrics.resamples(alone)) == metrics.clopper_pearson(39, 40)
+    all_right = np.ones(40, dtype=bool)
+    assert metrics.of_share(all_right, alone // 4, metrics.resamples(alone // 4)) == metrics.clopper_pearson(10, 10)
+    # Ten groups of four that are right or wrong together are worth ten documents.
+    together = np.repeat(np.arange(10) < 7, 4)
+    low, high = metrics.of_share(together, alone // 4, metrics.resamples(alone // 4))
+    assert (low, high) == pytest.approx(metrics.clopper_pearson(7, 10), abs=0.03)
+
+
+def test_intervals_of_shares_hold_what_they_say() -> None:
+    """In 300 draws of 25 groups of two, the truth lies outside of a 95 % interval about as often as it should."""
+    chance = np.random.default_rng(11)
+    groups = np.arange(50) // 2
+    samples = metrics.resamples(groups)[:200]
+    missed = 0
+    for _ in range(300):
+        low, high = metrics.of_share(np.repeat(chance.random(25) < 0.9, 2), groups, samples)
+        missed += not low <= 0.9 <= high
+    assert missed <= 24, "15 expected at most; above 24 once in a hundred"
+
+
 @pytest.mark.parametrize("refused", [False, True])
 def test_extremes_have_exact_intervals_and_no_auroc(refused: bool) -> None:
     found: Outcomes = outcomes([line("a", None if refused else {"a": 1.0, "b": 0.0})] * 10)

@@ -54,6 +54,7 @@ def report(count: int = 240) -> dict[str, Any]:
         score = chance.uniform(0.3, 1)
         answer = {
             "label": order[0], "score": score, "labels": order, "decision": "accept", "confidence": None,
+            "certified": score > 0.9,
             "scores": [score, *([(1 - score) / (len(order) - 1)] * (len(order) - 1))],
         }  # fmt: skip
         changed = {"label": chance.choice(order[:2]), "score": 0.5}
@@ -71,7 +72,8 @@ def report(count: int = 240) -> dict[str, Any]:
     }
     run = {
         "model": model, "data": {"documents": count, "digest": "0" * 16}, "pinpoint": "1",
-        "question": {"instructions": "Which? " * 20}, "again": {"documents": 9, "wordings": {}},
+        "question": {"instructions": "Which? " * 20, "options": {"target_error": 0.02}},
+        "again": {"documents": 9, "wordings": {}},
     }  # fmt: skip
     told = build_report(lines, run, [str(number) for number in range(count)], price=0.00116)
     told["against"] = {"documents": 9, "accuracy_there": 0.5, "accuracy_here": 0.6, "gained": 2, "lost": 1, "p": 1.0,

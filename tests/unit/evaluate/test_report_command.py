@@ -223,11 +223,12 @@ def test_the_question_may_be_a_task_in_a_file(data: Path, tmp_path: Path) -> Non
     labels = [{"id": "invoice", "name": "an invoice", "description": "asks for money"}, "receipt", "contract", "letter"]
     task = tmp_path / "task.yaml"
     task.write_text(json.dumps({"name": "kind", "labels": labels, "mask": ["letter"], "instructions": "What is it?"}))
-    result = run(data, "--taxonomy", str(task), "--out", str(tmp_path / "out"), "--again", "4", labels=None)
+    result = run(data, "--task", str(task), "--out", str(tmp_path / "out"), "--again", "4", labels=None)
     assert result.exit_code == 0, result.output
     line = answers(tmp_path / "out")[0]
     assert line["task"] == "kind" and line["labels"] == ["invoice", "receipt", "contract", "letter"]
     assert sorted(line["answer"]["labels"]) == sorted(NAMES), "a masked label is not answered"
+    assert json.loads((tmp_path / "out/report.json").read_text())["stability"]["reworded"]["documents"] in (3, 4)
     for content, said in (('{"type": "yes_no"}', "missing_field"), ('{"labels": ["a"]}', "too_few_labels"),
                           ('{"labels": ["a", "b"], "multi_label": true}', "not_supported")):  # fmt: skip
         task.write_text(content)
@@ -235,7 +236,30 @@ def test_the_question_may_be_a_task_in_a_file(data: Path, tmp_path: Path) -> Non
         assert refused.exit_code == 1 and refused.stderr.startswith(f"{said}: "), refused.output
     task.write_text('["invoice", "receipt"]')
     assert run(data, "--task", str(task), labels=None).stderr.startswith("unknown_label: line 3: ")
-    assert run(data, "--task", str(task)).exit_code == 1, "labels twice"
+    assert run(data, "--task", str(task)).stderr.startswith("conflicting_fields: send either this or --labels")
+
+
+def test_the_question_may_be_a_taxonomy_by_name_or_by_file(data: Path, tmp_path: Path) -> None:
+    tree = {
+        "labels": [
+            {"name": "money", "children": ["invoice", "receipt"]},
+            {"name": "law", "children": ["contract", "will"]},
+        ]
+    }
+    (tmp_path / "mail.yaml").write_text(json.dumps(tree))
+    result = run(data, "--taxonomy", str(tmp_path / "mail.yaml"), "--out", str(tmp_path / "out"), labels=None)
+    assert result.exit_code == 0, result.output
+    line = answers(tmp_path / "out")[0]
+    assert line["labels"] == ["invoice", "receipt", "contract", "will"] and "variants" not in line
+    refused = run(data, "--taxonomy", "business-documents", labels=None)
+    assert refused.exit_code == 1 and refused.stderr.startswith("unknown_label: line 1: "), refused.output
+    assert run(data, "--taxonomy", "none-of-this-name", labels=None).stderr.startswith("unknown_taxonomy: ")
+
+
+def test_an_asked_for_promise_that_no_task_file_makes(data: Path, tmp_path: Path) -> None:
+    report = reported(data, tmp_path / "out", "--target-error", "0.02")
+    assert report["certified"]["documents"] == 0 and sum(report["certified"]["why_not"].values()) == 30
+    assert "No answer is certified: " in (tmp_path / "out/report.html").read_text()
 
 
 def test_labels_that_are_not_offered_are_counted(data: Path) -> None:

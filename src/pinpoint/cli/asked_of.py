@@ -1,0 +1,71 @@
+"""The question that a command asks about labelled documents: labels, a task in a file, or a taxonomy."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pinpoint.api.deployed import NOTHING, Deployed, Taxonomy
+from pinpoint.api.request import SHORT_FORM_TASK, parse_request
+from pinpoint.api.taxonomy_files import read_taxonomy
+from pinpoint.cli.question_file import read_question
+from pinpoint.errors import PinpointError
+
+if TYPE_CHECKING:
+    from pinpoint.evaluate.asking import Question
+    from pinpoint.prompting.taxonomy import Label
+
+
+def read_asked(
+    labels: str | None, taxonomy: str | None, task: Path | None, instructions: str | None
+) -> tuple[Question, Sequence[str] | str]:
+    """The question, and the labels to choose from, empty where each line has its own.
+
+    Args:
+        labels: "invoice,receipt,…".
+        taxonomy: the file of one, or the name of one that is deployed here.
+        task: a file, as `read_question` reads it.
+        instructions: in place of those of the file.
+
+    Raises PinpointError for what cannot be asked, and for tasks that have no one right label.
+    """
+    from pinpoint.evaluate.asking import Question
+
+    given = [name for name, value in (("--labels", labels), ("--taxonomy", taxonomy), ("--task", task)) if value]
+    if len(given) > 1:
+        raise PinpointError("conflicting_fields", f"send either this or {given[0]}, not both", given[1])
+    own = {"instructions": instructions} if instructions else {}
+    deployed = NOTHING
+    if taxonomy is not None:
+        name, fields = SHORT_FORM_TASK, {"taxonomy": taxonomy, **own}
+        deployed, fields["taxonomy"] = _deployed(taxonomy)
+    elif task is not None:
+        name, fields = read_question(task, None, instructions)
+    else:
+        return Question(fields=own), labels or ""
+    made = parse_request({"text": "text", "tasks": {name: fields}}, deployed=deployed).tasks[0]
+    if made.multi_label or made.kind != "choice":
+        raise PinpointError("not_supported", "a document has one right label here: a task of one choice", given[0])
+    described = {label.id: _told(label) for label in made.labels if label.id != made.other}
+    if made.tree is not None or "taxonomy" in fields:
+        return Question(name=name, fields=fields, whole=True, deployed=deployed), tuple(described)
+    fields = {key: value for key, value in fields.items() if key != "labels"}
+    return Question(name=name, fields=fields, described=described), tuple(described)
+
+
+def _deployed(taxonomy: str) -> tuple[Deployed, str]:
+    """What may be named, and the name."""
+    path = Path(taxonomy)
+    if path.suffix:
+        return Deployed({path.stem: Taxonomy(path.stem, read_taxonomy(path).task)}), path.stem
+    from pinpoint.serving.taxonomies import load_taxonomies
+    from pinpoint.settings import read_settings
+
+    return load_taxonomies(read_settings().taxonomies), taxonomy
+
+
+def _told(label: Label) -> dict[str, Any]:
+    """A label as a request has it, its id aside."""
+    more = {"description": label.description, "examples": list(label.examples)}
+    return {"name": label.name} | {key: value for key, value in more.items() if value}
