@@ -2,7 +2,6 @@
 
 import json
 import random
-import shutil
 import subprocess
 from html import unescape
 from pathlib import Path
@@ -13,8 +12,9 @@ import pytest
 from pinpoint.evaluate import metrics, pictures
 from pinpoint.evaluate.page import page
 from pinpoint.evaluate.report import build_report
+from tests import chromium
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+CHROMIUM = chromium.found()
 WIDTHS = (1280, 390)
 LABELS = [f"{word} {kind} of some length" for word in ("invoice", "contract", "statement") for kind in "abcdefgh"]
 
@@ -81,7 +81,7 @@ def report(count: int = 240) -> dict[str, Any]:
     return told
 
 
-@pytest.mark.skipif(CHROMIUM is None, reason="there is no chromium here")
+@pytest.mark.skipif(CHROMIUM is None, reason=chromium.NOT_THERE)
 def test_nothing_is_cut_off_on_a_desk_and_on_a_phone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(metrics, "RESAMPLES", 40)
     (tmp_path / "report.html").write_text(page(report()))
