@@ -222,3 +222,13 @@ def test_client_bulk_cancels_a_batch_that_was_never_finalised(
     assert result.exit_code == 1 and "service_failed" in result.output, result.output
     assert run(path, out, "--batch", "--job-documents", "4").exit_code == 0
     assert sorted(ids(out)) == all_of(10) and platform.ledger.calls["batch"] >= 6
+
+
+def test_client_bulk_leaves_a_file_that_is_not_its_own_as_it_is(workers: CheapWorkers, tmp_path: Path) -> None:
+    path, out = source(tmp_path, ["a receipt"]), tmp_path / "out.jsonl"
+    out.write_text('{"id": "somebody else\'s"}\n')
+    for _ in range(2):
+        result = run(path, out)
+        assert result.exit_code == 1 and result.output.startswith("output_of_another_run: "), result.output
+        assert out.read_text() == '{"id": "somebody else\'s"}\n'
+        assert sorted(one.name for one in tmp_path.iterdir()) == ["in.jsonl", "out.jsonl"]

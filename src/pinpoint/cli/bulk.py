@@ -87,7 +87,12 @@ def run_bulk(asked: Asked) -> None:
     console = Console(stderr=True, highlight=False, soft_wrap=True)
     journal = Journal(asked.out.with_name(asked.out.name + SUFFIX), asked.plan)
     try:
-        output = Output(asked.out, journal.written_bytes, ours=journal.begun)
+        try:
+            output = Output(asked.out, journal.written_bytes, ours=journal.begun)
+        except PinpointError:
+            if not journal.begun:
+                journal.discard()  # made just now, beside a file that is not ours
+            raise
         journal.begin()
         tally = Tally(before=journal.done, complain=_Complaints(console))
         code = asyncio.run(_run(asked, transport, journal, output, tally, console))

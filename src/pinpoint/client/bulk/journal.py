@@ -70,6 +70,7 @@ class Journal:
         self.path = path
         self._lock = threading.Lock()
         self._pass = 0
+        self._open = True
         with self._told():
             self._base = sqlite3.connect(path, timeout=LOCK_S, check_same_thread=False, isolation_level=None)
         try:
@@ -181,11 +182,18 @@ class Journal:
             self.done += len(ids)
 
     def close(self) -> None:
-        """Write what is left and close."""
+        """Write what is left and close; once more is nothing."""
         with self._lock, self._told():
-            if self._base.in_transaction:
-                self._base.execute("COMMIT")
-            self._base.close()
+            if self._open:
+                self._open = False
+                if self._base.in_transaction:
+                    self._base.execute("COMMIT")
+                self._base.close()
+
+    def discard(self) -> None:
+        """Close it and take it away."""
+        self.close()
+        self.path.unlink(missing_ok=True)
 
     def _commit(self) -> None:
         """End the transaction and begin the next: what is only noted in passing need not be written at once."""

@@ -51,7 +51,7 @@ class Output:
             self._file.close()
             raise PinpointError(
                 "output_of_another_run",
-                "it is not the file that its journal knows: name another --out, or delete both",
+                "it is not the file that its journal knows, or has none: name another --out, or delete it",
                 str(self._rows),
             )
         with self._told():
