@@ -31,13 +31,30 @@ def test_client_answers_are_the_same_over_http_and_in_this_process(server: Serve
             assert (raised.value.code, raised.value.field) == ("duplicate_label", "labels[1]")
 
 
+def test_client_asks_by_a_taxonomy_and_by_tasks(server: Server) -> None:
+    with Pinpoint(url=server.url) as client:
+        by_taxonomy = client.classify(TEXTS[0], taxonomy="business-documents")[0]
+        assert by_taxonomy.label and len(by_taxonomy.answer.labels) > 100
+        tasks = {"kind": {"labels": LABELS}, "paid": {"labels": ["paid", "not paid"]}}
+        several = client.classify(TEXTS[0], tasks=tasks)[0]
+        assert set(several.answers) == {"kind", "paid"}
+        with pytest.raises(KeyError):
+            _ = several.label
+        with pytest.raises(RequestError):
+            client.classify(TEXTS[0], LABELS, taxonomy="business-documents")
+
+
 @pytest.mark.parametrize("over_http", [True, False])
 def test_client_bulk_run_of_a_folder(server: Server, tmp_path: Path, over_http: bool) -> None:
     (tmp_path / "in").mkdir()
     for number, text in enumerate(TEXTS):
         (tmp_path / "in" / f"{number}.txt").write_text(text)
     words = ["classify", str(tmp_path / "in"), "--labels", ",".join(LABELS), "--out", str(tmp_path / "out.jsonl")]
-    result = CliRunner().invoke(app, [*words, *(["--url", server.url] if over_http else [])])
+    more = ["--url", server.url] if over_http else []
+    by_taxonomy = ["classify", str(tmp_path / "in"), "--taxonomy", "business-documents"]
+    result = CliRunner().invoke(app, [*by_taxonomy, "--out", str(tmp_path / "taxonomy.csv"), *more])
+    assert result.exit_code == 1 and "empty_file 1" in result.output, result.output
+    result = CliRunner().invoke(app, [*words, *more])
     assert result.exit_code == 1, result.output  # one file is empty
     lines = {Path(line["id"]).stem: line for line in map(json.loads, (tmp_path / "out.jsonl").read_text().splitlines())}
     assert sorted(lines) == ["0", "1", "2", "3"] and lines["2"]["error"]["code"] == "empty_file"

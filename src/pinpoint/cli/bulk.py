@@ -37,7 +37,7 @@ class Asked:
     """What the command was asked for.
 
     Attributes:
-        question: labels and what goes with them, as fields of a request.
+        question: labels or a taxonomy and what goes with them, as `Question.of` takes them.
         attachments: of mails.
         parallel: jobs in flight, at most; None for what the way to the model takes.
     """
@@ -59,9 +59,11 @@ class Asked:
     def plan(self) -> dict[str, str]:
         """What makes two runs the same run: not the model, since an endpoint may move."""
         sources = [one if "://" in one else os.path.abspath(one) for one in self.sources]
+        labels = {name: self.question[name] for name in ("labels", "taxonomy") if name in self.question}
+        rest = {name: one for name, one in self.question.items() if name not in labels}
         return {
-            "labels": json.dumps(self.question["labels"]),
-            "question": json.dumps({name: one for name, one in self.question.items() if name != "labels"}),
+            "labels": json.dumps(labels),
+            "question": json.dumps(rest),
             "sources": json.dumps(sources),
             "reading": json.dumps([self.attachments, self.text, self.id]),
         }

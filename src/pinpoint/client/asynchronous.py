@@ -68,6 +68,7 @@ class AsyncPinpoint:
         labels: Sequence[Label] | None = None,
         *,
         tasks: Mapping[str, Any] | None = None,
+        taxonomy: str | None = None,
         instructions: str | None = None,
         multi_label: bool = False,
         **options: Any,
@@ -78,6 +79,7 @@ class AsyncPinpoint:
             documents: a text, a `Path` whose file is sent, or a document of docs/api.md as a dict; or a list of these.
             labels: names, or labels of docs/api.md.
             tasks: several questions instead of `labels`, by name.
+            taxonomy: or the name of one that is deployed where the model is.
             instructions: what the question is about.
             multi_label: each label is answered for itself.
             options: of docs/api.md: `threshold`, `top_k`, …
@@ -87,7 +89,14 @@ class AsyncPinpoint:
             ClientError: the service cannot be asked.
             DocumentError: a file cannot be read. What a worker finds wrong with a document is its result's `error`.
         """
-        question = Question.of(labels, tasks=tasks, instructions=instructions, multi_label=multi_label, options=options)
+        question = Question.of(
+            labels,
+            tasks=tasks,
+            taxonomy=taxonomy,
+            instructions=instructions,
+            multi_label=multi_label,
+            options=options,
+        )
         given = [documents] if isinstance(documents, (str, Path, Mapping)) else list(documents)
         if not given:
             return Results(())

@@ -62,16 +62,20 @@ class Question:
         labels: Sequence[Label] | None = None,
         *,
         tasks: Mapping[str, Any] | None = None,
+        taxonomy: str | None = None,
         instructions: str | None = None,
         multi_label: bool = False,
         options: Mapping[str, Any] | None = None,
     ) -> Question:
-        """Encode a question. Raises RequestError for labels and tasks, or for neither; the worker checks the rest."""
-        if (labels is None) == (tasks is None):
-            raise RequestError("conflicting_fields", "send labels or tasks", "labels")
+        """Encode a question. Raises RequestError unless it is of one form; the worker checks the rest."""
+        forms = {"labels": labels, "tasks": tasks, "taxonomy": taxonomy}
+        asked: dict[str, Any] = {name: value for name, value in forms.items() if value is not None}
+        if len(asked) != 1:
+            raise RequestError("conflicting_fields", "send labels, tasks or the name of a taxonomy", "labels")
         if isinstance(labels, str):
             raise RequestError("wrong_type", "labels is a list of names, not one string", "labels")
-        asked: dict[str, Any] = {"tasks": tasks} if labels is None else {"labels": list(labels)}
+        if labels is not None:
+            asked["labels"] = list(labels)
         if instructions is not None:
             asked["instructions"] = instructions
         if multi_label:

@@ -55,6 +55,7 @@ class Pinpoint:
         labels: Sequence[Label] | None = None,
         *,
         tasks: Mapping[str, Any] | None = None,
+        taxonomy: str | None = None,
         instructions: str | None = None,
         multi_label: bool = False,
         **options: Any,
@@ -62,7 +63,13 @@ class Pinpoint:
         """Ask about one document or many, as `AsyncPinpoint.classify` does."""
         return self._run(
             self._inner.classify(
-                documents, labels, tasks=tasks, instructions=instructions, multi_label=multi_label, **options
+                documents,
+                labels,
+                tasks=tasks,
+                taxonomy=taxonomy,
+                instructions=instructions,
+                multi_label=multi_label,
+                **options,
             )
         )
 
