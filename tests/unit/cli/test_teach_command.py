@@ -8,11 +8,14 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner, Result
 
+from pinpoint.api.request import Options
 from pinpoint.cli import app
-from pinpoint.cli.question_file import read_question
+from pinpoint.cli.question_file import built, read_question
 from pinpoint.cli.raw_scores import measure
 from pinpoint.decide.task_file import TaskFile
+from pinpoint.decide.trust import Taught, standing
 from pinpoint.errors import PinpointError
+from pinpoint.prompting.taxonomy import labels_sha
 from pinpoint.serving import model
 from tests.fakes import FakeEngine
 
@@ -58,6 +61,36 @@ def test_it_writes_a_task_file_for_what_measured(engine: FakeEngine, save: Calla
     assert [fit.name for fit in file.fits] == ["temperature", "offsets", "head"]
     assert "114 held-out documents" in " ".join(result.stdout.split())
     assert "offered, not on: --label-free batch" in result.stdout
+
+
+ASKED: dict[str, tuple[dict[str, Any], list[str]]] = {
+    "a choice": ({"labels": LABELS}, LABELS),
+    "with descriptions, mask and prior": (
+        {"name": "kind", "instructions": "Read.", "mask": ["c"], "prior": {"a": 1, "b": 3, "d": 1},
+         "labels": [{"id": one, "name": f"name {one}", "description": "What it is."} for one in "abcd"]},
+        ["a", "name b", "d"],
+    ),
+    "with a label for none": ({"labels": LABELS[:2], "other": "none of these"}, [*LABELS[:2], "none of these"]),
+    "yes or no": ({"type": "yes_no", "instructions": "Is it paid?"}, ["yes", "no"]),
+    "levels": ({"type": "score", "levels": ["low", "middle", "high"], "instructions": "How urgent?"},
+               ["low", "middle", "high"]),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("question", "labels"), ASKED.values(), ids=ASKED)
+def test_what_it_writes_counts_for_the_same_question(
+    engine: FakeEngine, save: Callable[..., Path], question: dict[str, Any], labels: list[str]
+) -> None:
+    asked = save(json.dumps(question), "question.json")
+    data = save([{"text": f"text {number}", "label": labels[number % len(labels)]} for number in range(24)])
+    result = run(data, "--task", str(asked))
+    assert result.exit_code == 0, result.output
+    file = TaskFile.load(data.with_name("task.json"))
+    name, fields = read_question(asked, None, None)
+    task = built(name, fields)
+    assert file.setup.labels_sha == labels_sha(task)
+    taught = Taught(file)
+    assert standing(task, Options(), taught) is taught
 
 
 def test_scores_are_those_of_the_request_in_the_order_of_its_labels(engine: FakeEngine) -> None:
