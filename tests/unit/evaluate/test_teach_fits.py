@@ -71,6 +71,19 @@ def test_few_documents_that_are_all_right_do_not_make_it_certain() -> None:
     assert fits.fit_temperature(make_examples(log_probs, [0] * 10)).temperature > 0.4
 
 
+def test_sharper_scores_of_a_model_that_has_not_erred_yet_are_no_gain() -> None:
+    """Each of 30 right answers gains, some more than others; one wrong answer would cost more than all."""
+    sure = np.linspace(0.8, 0.97, 30)
+    flawless = make_examples(np.log(np.stack([sure, 1 - sure], axis=1)), [0] * 30)
+    before = fits.unchanged(2).log_probs(flawless)
+    sharper = fits.Parameters(0.5, np.zeros(2)).log_probs(flawless)
+    found = fits.compare("temperature", flawless, before, sharper)
+    assert found.nll_before is not None and found.nll_after is not None
+    assert found.nll_before - found.nll_after > fits.LEAST_GAIN
+    assert not found.kept
+    assert "may be chance" in found.reason or "would undo" in found.reason
+
+
 def test_choosing_keeps_what_gains_and_says_what_does_not() -> None:
     chosen = fits.choose(examples(300, 4, 6, temperature=3.0, offsets=OFFSETS))
     by_name = {one.name: one for one in chosen.tried}

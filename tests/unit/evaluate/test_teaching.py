@@ -130,6 +130,16 @@ def test_labels_without_examples_and_near_duplicates_are_counted() -> None:
     assert torn and f"{torn} times documents that are near-duplicates have different labels" in notes
 
 
+def test_copies_carry_no_promise() -> None:
+    """60 documents, 12 of them different: with 10 for fits, 2 are left to judge."""
+    log_probs, right = measured(60, 4, 11)
+    copies = Measured(log_probs, right.tolist(), [index // 5 for index in range(60)])
+    taught = teach(task_of(4), SETUP, copies, Promises((0.2,), alphas=(0.2,)))
+    assert taught.file.held_out == 0
+    assert "; 2 can be held out" in taught.file.refused_certificates[0].reason
+    assert any("need 4 held-out documents, there are 0" in note for note in taught.notes)
+
+
 def biased(count: int) -> Measured:
     log_probs, right = measured(count, 4, 9, offsets=2 * OFFSETS)
     return Measured(log_probs, right.tolist(), content_free=-2 * OFFSETS - 5)
