@@ -2,10 +2,13 @@
 
 A server imports what is heavy and not ours, and forks once for each process that is asked for. The child then is what
 `python SCRIPT …` would have been: its own session, environment and streams, and the script as `__main__`. The SDK
-is not among what is imported before: it reads its environment when it is.
+is not among what is imported before: it reads its environment when it is. What it imports is, and a stand-in for
+`cpuinfo`, which it asks for the processor's name by a process of its own. There are two servers: one for workers with a
+model, and one without torch for stubs.
 
     client  ── one datagram: script, arguments, environment; descriptors of the streams and of a pipe ──▶  server, forks
-    client  ◀── pid, at once; the exit status through the pipe, when the process ends ──────────────  server, waits
+    client  ◀── pid, as soon as it has its own session ─────────────────────────────────────────────  the process
+    client  ◀── the exit status through the pipe, when the process ends ─────────────────────────────  server, waits
 """
 
 from __future__ import annotations
@@ -30,13 +33,18 @@ from tempfile import TemporaryFile
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
+SDK_NEEDS = (
+    "cpuinfo", "aiohttp", "aiohttp_retry", "backoff", "fastapi", "numpy", "paramiko", "prometheus_client", "psutil",
+    "pydantic", "pydantic_settings", "requests", "tomlkit", "tqdm_loggable.auto", "uvicorn", "yaml",
+)  # fmt: skip
 LIBRARIES = (
-    "aiohttp", "requests", "pydantic", "fastapi", "uvicorn", "numpy", "torch", "transformers",
+    *SDK_NEEDS, "torch", "transformers",
     "transformers.conversion_mapping",
     "transformers.integrations.flash_attention", "transformers.integrations.finegrained_fp8",
     "transformers.models.auto.modeling_auto", "transformers.models.auto.tokenization_auto",
     "transformers.models.mixtral.modeling_mixtral", "transformers.integrations.mistral.tokenizer",
 )  # fmt: skip
+STAND_INS = ROOT / "tests" / "worker" / "handlers"
 LOOK_S = 0.01  # at processes that have ended
 
 
@@ -84,18 +92,22 @@ class WarmProcess:
         return self.returncode
 
 
-def start(words: Sequence[str], env: Mapping[str, str], stdin: int, stdout: int, stderr: int) -> WarmProcess:
+def start(
+    words: Sequence[str], env: Mapping[str, str], stdin: int, stdout: int, stderr: int,
+    libraries: tuple[str, ...] = LIBRARIES,
+) -> WarmProcess:
     """Run a script and its arguments in the project's folder, as `subprocess.Popen` with `start_new_session` would.
 
     Its library path is that of the tests, whatever `env` says of it.
-    """
+    """  # fmt: skip
+    server = _server(libraries)
     status, written = os.pipe()
     asked = json.dumps({"words": list(words), "env": dict(env)}).encode()
     try:
-        socket.send_fds(_server(), [asked], [stdin, stdout, stderr, written])
+        socket.send_fds(server, [asked], [stdin, stdout, stderr, written])
     finally:
         os.close(written)
-    return WarmProcess(int(_server().recv(32)), status)
+    return WarmProcess(int(server.recv(32)), status)
 
 
 def run(words: Sequence[str], env: Mapping[str, str], timeout_s: float = 180) -> subprocess.CompletedProcess[str]:
@@ -114,13 +126,13 @@ def run(words: Sequence[str], env: Mapping[str, str], timeout_s: float = 180) ->
 
 
 @functools.cache
-def _server() -> socket.socket:
+def _server(libraries: tuple[str, ...]) -> socket.socket:
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     env = {key: value for key, value in os.environ.items() if not key.startswith(("RUNPOD_", "ECHO_", "PINPOINT_"))}
     process = subprocess.Popen(
-        [sys.executable, "-m", "tests.warm", str(theirs.fileno()), *LIBRARIES],
+        [sys.executable, "-m", "tests.warm", str(theirs.fileno()), *libraries],
         pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL, cwd=ROOT,
-        env={**env, "PYTHONPATH": f"{ROOT / 'src'}{os.pathsep}{ROOT}", "PYTHONUNBUFFERED": "1"},
+        env={**env, "PYTHONPATH": os.pathsep.join(map(str, (STAND_INS, ROOT / "src", ROOT))), "PYTHONUNBUFFERED": "1"},
     )  # fmt: skip
     theirs.close()
 
@@ -151,16 +163,17 @@ def _serve(asks: socket.socket) -> list[str] | None:
         if not pid:
             for pipe in running.values():
                 os.close(pipe)
+            # Whoever has the pid may end the whole session by it.
+            os.setsid()
+            asks.send(str(os.getpid()).encode())
             asks.close()
             return _become(json.loads(asked), given)
         running[pid] = given.pop()
         for descriptor in given:
             os.close(descriptor)
-        asks.send(str(pid).encode())
 
 
 def _become(asked: dict[str, Any], given: list[int]) -> list[str]:
-    os.setsid()
     for number, descriptor in enumerate(given[:3]):
         os.dup2(descriptor, number)
     for descriptor in given:
@@ -169,6 +182,7 @@ def _become(asked: dict[str, Any], given: list[int]) -> list[str]:
     os.environ.update(asked["env"])
     words: list[str] = asked["words"]
     sys.argv = words
+    sys.path.remove(str(STAND_INS))
     sys.path[0] = str((ROOT / words[0]).parent)
     return words
 
