@@ -5,11 +5,14 @@ The files of tests/worker wait more than they compute. They come first, in two q
 cores meanwhile.
 """
 
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import settings
+
+from tests import warm
 
 # How long an example takes is the machine's matter.
 settings.register_profile("suite", deadline=None)
@@ -19,6 +22,13 @@ WORKER = "tests/worker/"
 HTTP = "tests/http/"  # shares a server: all in one process
 # About half of the time of tests/worker.
 WAITING = ("test_vigil.py", "test_kept_faults.py", "test_jobs_platform.py", "test_soak.py")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if config.getoption("numprocesses", None):  # the process that hands out, not those that run
+        stack = ExitStack()
+        stack.enter_context(warm.shared())
+        config.add_cleanup(stack.close)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

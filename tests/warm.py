@@ -4,7 +4,8 @@ A server imports what is heavy and not ours, and forks once for each process tha
 `python SCRIPT …` would have been: its own session, environment and streams, and the script as `__main__`. The SDK
 is not among what is imported before: it reads its environment when it is. What it imports is, and a stand-in for
 `cpuinfo`, which it asks for the processor's name by a process of its own. There are two servers: one for workers with a
-model, and one without torch for stubs.
+model, and one without torch for stubs. Where the tests are spread over processes, all of them share the two
+(`shared`, of tests/conftest.py); a process that is alone starts what it needs.
 
     client  ── one datagram: script, arguments, environment; descriptors of the streams and of a pipe ──▶  server, forks
     client  ◀── pid, as soon as it has its own session ─────────────────────────────────────────────  the process
@@ -27,9 +28,9 @@ import socket
 import struct
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from tempfile import TemporaryFile
+from tempfile import TemporaryDirectory, TemporaryFile
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -46,6 +47,8 @@ LIBRARIES = (
 )  # fmt: skip
 STAND_INS = ROOT / "tests" / "worker" / "handlers"
 LOOK_S = 0.01  # at processes that have ended
+SHARED = "TESTS_WARM_SERVERS"  # the folder of the sockets of the servers that are shared
+NAMES = {SDK_NEEDS: "stubs", LIBRARIES: "models"}
 
 
 class WarmProcess:
@@ -93,7 +96,11 @@ class WarmProcess:
 
 
 def start(
-    words: Sequence[str], env: Mapping[str, str], stdin: int, stdout: int, stderr: int,
+    words: Sequence[str],
+    env: Mapping[str, str],
+    stdin: int,
+    stdout: int,
+    stderr: int,
     libraries: tuple[str, ...] = LIBRARIES,
 ) -> WarmProcess:
     """Run a script and its arguments in the project's folder, as `subprocess.Popen` with `start_new_session` would.
@@ -125,52 +132,96 @@ def run(words: Sequence[str], env: Mapping[str, str], timeout_s: float = 180) ->
     return subprocess.CompletedProcess(list(words), code, *said)
 
 
+@contextlib.contextmanager
+def shared() -> Iterator[None]:
+    """Both servers, for all processes that are started meanwhile and for theirs."""
+    with TemporaryDirectory() as folder, contextlib.ExitStack() as stack:
+        for libraries, name in NAMES.items():
+            with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as listening:
+                listening.bind(str(Path(folder, name)))
+                listening.listen(64)
+                stack.callback(_begin(libraries, listening))
+        os.environ[SHARED] = folder
+        try:
+            yield
+        finally:
+            del os.environ[SHARED]
+
+
 @functools.cache
 def _server(libraries: tuple[str, ...]) -> socket.socket:
+    if SHARED in os.environ:
+        connected = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        connected.connect(str(Path(os.environ[SHARED], NAMES[libraries])))
+        atexit.register(connected.close)
+        return connected
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-    env = {key: value for key, value in os.environ.items() if not key.startswith(("RUNPOD_", "ECHO_", "PINPOINT_"))}
-    process = subprocess.Popen(
-        [sys.executable, "-m", "tests.warm", str(theirs.fileno()), *libraries],
-        pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL, cwd=ROOT,
-        env={**env, "PYTHONPATH": os.pathsep.join(map(str, (STAND_INS, ROOT / "src", ROOT))), "PYTHONUNBUFFERED": "1"},
-    )  # fmt: skip
+    end = _begin(libraries, theirs)
     theirs.close()
 
-    def end() -> None:
+    def close() -> None:
         ours.close()
-        process.wait(10)
+        end()
 
-    atexit.register(end)
+    atexit.register(close)
     return ours
 
 
-def _serve(asks: socket.socket) -> list[str] | None:
+def _begin(libraries: tuple[str, ...], asks: socket.socket) -> Callable[[], None]:
+    """Start a server on a socket that is connected, or to which others will connect; returns what ends it."""
+    lives, held = os.pipe()  # the server ends when nobody holds the other end
+    env = {key: value for key, value in os.environ.items() if not key.startswith(("RUNPOD_", "ECHO_", "PINPOINT_"))}
+    process = subprocess.Popen(
+        [sys.executable, "-m", "tests.warm", str(asks.fileno()), str(lives), *libraries],
+        pass_fds=[asks.fileno(), lives], stdin=subprocess.DEVNULL, cwd=ROOT,
+        env={**env, "PYTHONPATH": os.pathsep.join(map(str, (STAND_INS, ROOT / "src", ROOT))), "PYTHONUNBUFFERED": "1"},
+    )  # fmt: skip
+    os.close(lives)
+
+    def end() -> None:
+        os.close(held)
+        process.wait(60)  # it may still be importing
+
+    return end
+
+
+def _serve(asks: socket.socket, lives: int) -> list[str] | None:
     """Fork for each that asks; returns what to run, in the process that is to run it, and None at the end."""
-    running: dict[int, int] = {}
+    clients = list[socket.socket]()
+    listens = asks.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN)
+    if not listens:
+        clients.append(asks)
+    running = dict[int, int]()
     while True:
-        ready, _, _ = select.select([asks], [], [], LOOK_S if running else None)
+        watched: list[Any] = [lives, *clients, *([asks] if listens else [])]
+        ready, _, _ = select.select(watched, [], [], LOOK_S if running else None)
         while running and (ended := os.waitpid(-1, os.WNOHANG))[0]:
             pipe = running.pop(ended[0])
             with contextlib.suppress(BrokenPipeError):  # nobody may ask any more
                 os.write(pipe, struct.pack("i", ended[1]))
             os.close(pipe)
-        if not ready:
-            continue
-        asked, given, _, _ = socket.recv_fds(asks, 1_000_000, 4)
-        if not asked:
+        if lives in ready:
             return None
-        pid = os.fork()
-        if not pid:
-            for pipe in running.values():
-                os.close(pipe)
-            # Whoever has the pid may end the whole session by it.
-            os.setsid()
-            asks.send(str(os.getpid()).encode())
-            asks.close()
-            return _become(json.loads(asked), given)
-        running[pid] = given.pop()
-        for descriptor in given:
-            os.close(descriptor)
+        if listens and asks in ready:
+            clients.append(asks.accept()[0])
+        for client in [one for one in clients if one in ready]:
+            asked, given, _, _ = socket.recv_fds(client, 1_000_000, 4)
+            if not asked:
+                clients.remove(client)
+                client.close()
+                continue
+            pid = os.fork()
+            if not pid:
+                os.setsid()  # whoever has the pid may end the whole session by it
+                client.send(str(os.getpid()).encode())
+                for descriptor in (lives, *running.values()):
+                    os.close(descriptor)
+                for one in {asks, *clients}:
+                    one.close()
+                return _become(json.loads(asked), given)
+            running[pid] = given.pop()
+            for descriptor in given:
+                os.close(descriptor)
 
 
 def _become(asked: dict[str, Any], given: list[int]) -> list[str]:
@@ -188,8 +239,8 @@ def _become(asked: dict[str, Any], given: list[int]) -> list[str]:
 
 
 def _import(libraries: Sequence[str]) -> None:
-    # By its file, so that nothing of ours stays in the processes that are forked.
-    runpy.run_path(str(ROOT / "src/pinpoint/engine/transformers_import.py"))["import_without_scipy"]()
+    if "transformers" in libraries:  # by its file, so that nothing of ours stays in the processes that are forked
+        runpy.run_path(str(ROOT / "src/pinpoint/engine/transformers_import.py"))["import_without_scipy"]()
     for name in libraries:
         importlib.import_module(name)
     gc.freeze()  # so that a child's collections do not touch, and thereby copy, what they share
@@ -197,7 +248,7 @@ def _import(libraries: Sequence[str]) -> None:
 
 if __name__ == "__main__":
     listening = socket.socket(fileno=int(sys.argv[1]))
-    _import(sys.argv[2:])
-    chosen = _serve(listening)
+    _import(sys.argv[3:])
+    chosen = _serve(listening, int(sys.argv[2]))
     if chosen is not None:
         runpy.run_path(chosen[0], run_name="__main__")

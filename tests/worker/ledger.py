@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
+WAIT_S = 90.0  # for what has to come at some time, on a machine that others use as well
 FINAL = ("COMPLETED", "FAILED", "CANCELLED", "TIMED_OUT")
 
 
@@ -176,7 +177,7 @@ class Ledger:
                 raise AssertionError(f"{what}: not within {timeout_s} s; {self.summary()}")
             return value
 
-    def wait_final(self, *job_ids: str, timeout_s: float = 20.0) -> list[Job]:
+    def wait_final(self, *job_ids: str, timeout_s: float = WAIT_S) -> list[Job]:
         """The jobs, once all of them have ended, in the order asked for."""
         self.wait(lambda own: all(own.jobs[name].status in FINAL for name in job_ids), timeout_s, "jobs end")
         return [self.jobs[name] for name in job_ids]

@@ -18,7 +18,7 @@ from typing import IO
 
 from tests import warm
 from tests.worker.emulator import Platform
-from tests.worker.ledger import Ledger
+from tests.worker.ledger import WAIT_S, Ledger
 from tests.worker.log_pipe import LogPipe
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -81,8 +81,8 @@ class WorkerProcess:
         return self
 
     def _start(self, stdout: int, stderr: int) -> warm.WarmProcess | subprocess.Popen[bytes]:
-        # What Python itself reads when it starts, and a command before it, need a start from the beginning; so does what
-        # is held to what it does while its streams are stuck.
+        # What Python itself reads when it starts, and a command before it, need a start from the beginning; so does
+        # what is held to what it does while its streams are stuck.
         told = {key for key in self._told if key.startswith(("PYTHON", "LC_", "LANG"))}
         if not self._prefix and not told and not self._pipes:
             libraries = warm.SDK_NEEDS if self._script == ECHO else warm.LIBRARIES
@@ -101,7 +101,7 @@ class WorkerProcess:
     def __exit__(self, *exc: object) -> None:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self.process.pid, signal.SIGKILL)
-        self.process.wait(10)
+        self.process.wait(WAIT_S)
         if self._output is not None:
             self._output.close()
 
@@ -139,9 +139,9 @@ class WorkerProcess:
     def kill(self) -> None:
         """SIGKILL to the worker alone; what it forked lives on unless something ends it."""
         self.process.kill()
-        self.process.wait(10)
+        self.process.wait(WAIT_S)
 
-    def wait_exit(self, timeout_s: float = 20.0) -> int:
+    def wait_exit(self, timeout_s: float = WAIT_S) -> int:
         """Its exit code.
 
         Raises:
@@ -152,7 +152,7 @@ class WorkerProcess:
         except subprocess.TimeoutExpired as error:
             raise AssertionError(f"worker {self.name} still runs after {timeout_s} s:\n{self.output}") from error
 
-    def wait_output(self, text: str, timeout_s: float = 20.0) -> None:
+    def wait_output(self, text: str, timeout_s: float = WAIT_S) -> None:
         """Until it has printed this.
 
         Raises:
@@ -164,7 +164,7 @@ class WorkerProcess:
                 raise AssertionError(f"worker {self.name} never printed {text!r}:\n{self.output}")
             time.sleep(0.02)  # a file has no event
 
-    def wait_alone(self, timeout_s: float = 5.0) -> None:
+    def wait_alone(self, timeout_s: float = WAIT_S) -> None:
         """Until no process of its session other than itself lives.
 
         Raises:

@@ -73,7 +73,8 @@ def run_log(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
     }  # fmt: skip
     chance = random.Random(7)
     inputs: list[Any] = canary_jobs() * 3
-    for table in (REFUSED, REFUSED_DOCUMENTS):
+    # Bad inputs at the most talkative level alone: another level is another line of the SDK's, whatever the input is.
+    for table in (REFUSED, REFUSED_DOCUMENTS) if request.param else ():
         for raw, _, _ in table.values():
             try:
                 if len(json.dumps(raw)) < MAX_RAW_BYTES:
@@ -94,7 +95,7 @@ def run_log(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
             )
             platform.ledger.wait_final(*ids, timeout_s=120)
             worker.terminate()
-            worker.wait_exit(30)
+            worker.wait_exit()
             outcomes = {job.status for job in platform.ledger.jobs.values()}
             assert {"COMPLETED", "FAILED", "CANCELLED"} <= outcomes
             return worker.output

@@ -20,6 +20,7 @@ import pytest
 from tests.worker.conftest import echo_worker, rounds, seed
 from tests.worker.emulator import Platform
 from tests.worker.faults import ACCEPTED, AT_ONCE, TRANSIENT, PostFault, TakeFault
+from tests.worker.ledger import WAIT_S
 from tests.worker.processes import WorkerProcess
 from tests.worker.test_guards import HANGS
 from tests.worker.test_sdk_facts import DEEP, HUGE_INTEGER
@@ -50,12 +51,12 @@ def chances(row: str) -> list[random.Random]:
 
 def taken(platform: Platform, job_id: str) -> None:
     """Wait until a worker has the job."""
-    platform.ledger.wait(lambda own: own.jobs[job_id].deliveries, 20, f"{job_id} is taken")
+    platform.ledger.wait(lambda own: own.jobs[job_id].deliveries, WAIT_S, f"{job_id} is taken")
 
 
 def begun(platform: Platform, job_id: str) -> None:
     """Wait until the handler has the job, by the progress that it sends first."""
-    platform.ledger.wait(lambda own: own.jobs[job_id].progress, 20, f"{job_id} has begun")
+    platform.ledger.wait(lambda own: own.jobs[job_id].progress, WAIT_S, f"{job_id} has begun")
 
 
 # Posts
@@ -94,7 +95,7 @@ def test_a_post_that_was_accepted_is_not_made_again(shared: Platform, fault: Pos
             shared.faults.script_posts(ids[-1], *[fault] * 3)
             shared.submit({"echo": number, "sleep_s": chance.uniform(0, 0.2)}, ids[-1])
             time.sleep(chance.uniform(0, 0.05))
-        shared.ledger.wait_final(*ids, timeout_s=60)
+        shared.ledger.wait_final(*ids)
         traffic.stop()
     # Jobs are over when their results are: as many as there are slots can run again.
     shared.ledger.wait_final(*[shared.submit({"sleep_s": 0.1}) for _ in range(SLOTS)])
@@ -109,7 +110,7 @@ def test_a_result_that_cannot_be_posted_is_an_error_and_hurts_nobody(shared: Pla
         for chance in chances(how):
             ids.append(shared.submit({"fail": how, "sleep_s": chance.uniform(0, 0.1)}))
             time.sleep(chance.uniform(0, 0.05))
-        for job in shared.ledger.wait_final(*ids, timeout_s=60):
+        for job in shared.ledger.wait_final(*ids):
             assert job.error == "internal: the worker's result could not be written as JSON"
         assert {job.status for job in traffic.stop()} == {"COMPLETED"}
     once(shared, *ids, *traffic.ids)
@@ -185,7 +186,7 @@ def test_a_worker_told_to_wait_loses_nothing(tmp_path: Path) -> None:
         ):
             time.sleep(chance.uniform(0, 0.5))
             platform.faults.script_takes([TakeFault.BUSY_429])
-            platform.ledger.wait(lambda own: platform.faults.hits["take 429"], 20, "a 429")
+            platform.ledger.wait(lambda own: platform.faults.hits["take 429"], WAIT_S, "a 429")
             assert {job.status for job in traffic.stop()} == {"COMPLETED"}
         once(platform)
 
@@ -222,9 +223,9 @@ def test_malformed_jobs_of_a_batch_leave_their_neighbours_alone(shared: Platform
             shared.submit_batch(batch)
             good += named
             time.sleep(chance.uniform(0, 0.1))
-        for job in shared.ledger.wait_final(*good, timeout_s=60):
+        for job in shared.ledger.wait_final(*good):
             assert job.output["echo"] == job.id
-        for job in shared.ledger.wait_final(*told, timeout_s=60):
+        for job in shared.ledger.wait_final(*told):
             assert job.error.startswith("invalid_id: ")
         traffic.stop()
     once(shared, *good, *told, *traffic.ids)
@@ -284,9 +285,9 @@ def pair(platform: Platform, folder: Path, **options: object) -> tuple[WorkerPro
 def both_answer(platform: Platform, traffic: Traffic, more: int = 8) -> None:
     """After what befell the first, jobs go on being answered, and none was lost, doubled or answered by a stranger."""
     ids = [platform.submit({"echo": n}) for n in range(more)]
-    assert {job.status for job in platform.ledger.wait_final(*ids, timeout_s=60)} == {"COMPLETED"}
+    assert {job.status for job in platform.ledger.wait_final(*ids)} == {"COMPLETED"}
     traffic.stop()
-    platform.ledger.wait(lambda own: own.audit().clean, 10, "the ledger is clean")
+    platform.ledger.wait(lambda own: own.audit().clean, WAIT_S, "the ledger is clean")
     once(platform)
 
 
@@ -300,7 +301,7 @@ def test_sigterm_loses_nothing(tmp_path: Path) -> None:
             if chance.random() < 0.5:
                 platform.faults.script_takes([TakeFault.SLOW])
             first.terminate()
-            assert first.wait_exit(30) == 0, first.output
+            assert first.wait_exit() == 0, first.output
             both_answer(platform, traffic)
 
     repeat("sigterm", one, tmp_path)
@@ -339,7 +340,7 @@ def test_a_hung_worker_leaves_and_all_it_had_is_answered_by_another(tmp_path: Pa
             hung = platform.submit(told)
             taken(platform, hung)
             platform.ledger.jobs[hung].raw = json.dumps({"id": hung, "input": {"echo": "mended"}}).encode()
-            assert first.wait_exit(40) == code, first.output
+            assert first.wait_exit() == code, first.output
             assert hung in platform.worker_lost("w1")
             with second:
                 both_answer(platform, traffic)
@@ -358,7 +359,7 @@ def test_a_worker_to_be_replaced_answers_all_it_had(tmp_path: Path, by: str) -> 
             time.sleep(chance.uniform(0, 0.8))
             platform.submit({"replace": True, "sleep_s": chance.uniform(0, 0.3)})
             # With no result left to carry the wish it leaves by itself.
-            assert first.wait_exit(40) in (-signal.SIGKILL, 0), first.output
+            assert first.wait_exit() in (-signal.SIGKILL, 0), first.output
             platform.ledger.wait(lambda own: own.polls_open["w1"] == 0, 5, "its polls are closed")
             with second:
                 both_answer(platform, traffic)
@@ -374,7 +375,7 @@ def test_a_worker_whose_model_does_not_load_is_given_nothing(tmp_path: Path) -> 
     def one(platform: Platform, folder: Path, chance: random.Random) -> None:
         sick = echo_worker(platform, folder, "w1", guards=True, echo_fitness="fail", wait_ready=False)
         with Traffic(platform, chance) as traffic, sick:
-            assert sick.wait_exit(60) == 1
+            assert sick.wait_exit() == 1
             with echo_worker(platform, folder, "w2", guards=True, echo_concurrency=SLOTS):
                 both_answer(platform, traffic)
         assert "w1" not in {take.worker for take in platform.ledger.takes}
@@ -388,8 +389,8 @@ def test_a_constant_concurrency_never_stands_still(tmp_path: Path) -> None:
     def one(platform: Platform, folder: Path, chance: random.Random) -> None:
         slots = chance.randint(1, 6)
         with echo_worker(platform, folder, "w1", guards=True, echo_concurrency=slots, wait_ready=False):
-            ids = [platform.submit({"sleep_s": chance.uniform(0, 0.05)}) for _ in range(chance.randint(1, 60))]
-            platform.ledger.wait_final(*ids, timeout_s=60)
+            ids = [platform.submit({"sleep_s": chance.uniform(0, 0.05)}) for _ in range(chance.randint(1, 30))]
+            platform.ledger.wait_final(*ids, timeout_s=2 * WAIT_S)  # one that stands still does so for ever
         once(platform)
 
     repeat("concurrency", one, tmp_path)

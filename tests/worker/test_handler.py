@@ -32,17 +32,13 @@ def model_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return save_random(config, tokenizer, tmp_path_factory.mktemp("model"))
 
 
-def run_handler(
-    model_folder: Path | str, job: object, cold: bool = False, **env: str
-) -> subprocess.CompletedProcess[str]:
+def run_handler(model_folder: Path | str, job: object, **env: str) -> subprocess.CompletedProcess[str]:
     """A job on the command line."""
-    return run_words(model_folder, "--test_input", json.dumps({"input": job}), cold=cold, **env)
+    return run_words(model_folder, "--test_input", json.dumps({"input": job}), **env)
 
 
-def run_words(
-    model_folder: Path | str, *words: str, cold: bool = False, **env: str
-) -> subprocess.CompletedProcess[str]:
-    """`python handler.py …` in an environment without settings of this machine; `cold` as it is really started."""
+def run_words(model_folder: Path | str, *words: str, **env: str) -> subprocess.CompletedProcess[str]:
+    """`python handler.py …` in an environment without settings of this machine."""
     kept = {k: v for k, v in os.environ.items() if not k.startswith(("PINPOINT_", "RUNPOD_", "MODEL_"))}
     settings = {
         "MODEL_NAME": str(model_folder),
@@ -52,7 +48,7 @@ def run_words(
         "HF_HUB_OFFLINE": "1",
     }
     whole = kept | settings | env
-    if not cold and not any(key.startswith(("PYTHON", "LC_")) for key in env):  # which Python reads when it starts
+    if not any(key.startswith(("PYTHON", "LC_")) for key in env):  # which Python reads when it starts
         return warm.run(["handler.py", *words], whole)
     return subprocess.run(
         [sys.executable, "handler.py", *words],
@@ -63,7 +59,7 @@ def run_words(
 @pytest.fixture(scope="module")
 def served(model_folder: Path) -> subprocess.CompletedProcess[str]:
     """A good job at the most talkative log level."""
-    return run_handler(model_folder, JOB, cold=True, PINPOINT_LOG_LEVEL="DEBUG")
+    return run_handler(model_folder, JOB, PINPOINT_LOG_LEVEL="DEBUG")
 
 
 def test_a_job_is_answered_as_json(served: subprocess.CompletedProcess[str], model_folder: Path) -> None:
@@ -112,7 +108,10 @@ def test_what_is_no_job_is_one_line_and_the_run_fails(value: str) -> None:
 
 
 def test_a_document_is_in_no_log_whatever_level_the_sdk_is_asked_for(model_folder: Path) -> None:
-    """The answer of this shape holds the document, and the SDK would log both; a locale of ASCII changes nothing."""
+    """The answer of this shape holds the document, and the SDK would log both; a locale of ASCII changes nothing.
+
+    The one run that starts as it really does, with no library imported: what one prints then would be found.
+    """
     job = {"inputs": f"{CANARY} Straße 鍵", "parameters": {"candidate_labels": ["größer", "kleiner"]}}
     words = ("--test_input", json.dumps({"id": "ключ", "input": job}), "--rp_log_level", "DEBUG")
     ascii_alone: dict[str, Any] = {"PYTHONIOENCODING": "ascii", "PYTHONUTF8": "0", "LC_ALL": "C"}

@@ -12,6 +12,7 @@ from pathlib import Path
 from tests.worker.conftest import echo_worker
 from tests.worker.emulator import Platform
 from tests.worker.faults import TRANSIENT, PostFault, TakeFault
+from tests.worker.ledger import WAIT_S
 from tests.worker.traffic import Traffic, once, repeat
 
 SLOTS = 16
@@ -24,7 +25,7 @@ def outage(platform: Platform, chance: random.Random) -> list[str]:
     """Jobs whose results are kept: the platform accepts no post, in one way or another."""
     platform.faults.down = chance.choice(FAULTS)
     ids = [platform.submit({"echo": n, "sleep_s": chance.uniform(0, 0.2)}) for n in range(chance.randint(1, 6))]
-    platform.ledger.wait(lambda own: all(own.jobs[name].posts for name in ids), 30, "results are tried")
+    platform.ledger.wait(lambda own: all(own.jobs[name].posts for name in ids), WAIT_S, "results are tried")
     return ids
 
 
@@ -38,7 +39,7 @@ def test_kept_results_are_posted_though_nothing_else_happens(tmp_path: Path) -> 
                 worker.wait_output(f"job={name} status=late")
             time.sleep(chance.uniform(0, 2))
             platform.faults.down = None
-            platform.ledger.wait_final(*ids, timeout_s=30)
+            platform.ledger.wait_final(*ids)
             once(platform)
 
     repeat("kept, timer", one, tmp_path)
@@ -60,7 +61,7 @@ def test_kept_results_are_posted_at_the_end_and_before_it_named(tmp_path: Path) 
             worker.wait_output("draining: no more jobs")
             time.sleep(chance.uniform(0, 3))
             platform.faults.down = None
-            assert worker.wait_exit(30) == 0, worker.output
+            assert worker.wait_exit() == 0, worker.output
             platform.ledger.wait(lambda own: own.audit().clean, 1, "the ledger is clean")
             once(platform)
             assert "status=lost" not in worker.output
@@ -75,10 +76,8 @@ def test_what_is_lost_at_the_end_is_said_and_the_end_comes(tmp_path: Path) -> No
         ) as worker:
             ids = outage(platform, chance)
             time.sleep(chance.uniform(0, 1.5))
-            began_s = time.monotonic()
             worker.terminate()
-            assert worker.wait_exit(30) == 0, worker.output
-            assert time.monotonic() - began_s < 20
+            assert worker.wait_exit() == 0, worker.output
             assert set(platform.ledger.audit().lost) == set(ids)
             for name in ids:
                 assert f"job={name} status=lost at=post" in worker.output
@@ -95,14 +94,14 @@ def test_a_take_that_stalls_holds_up_neither_the_next_nor_the_end(tmp_path: Path
         ):
             time.sleep(chance.uniform(0, 0.5))
             platform.faults.script_takes(stalled)
-            platform.ledger.wait(lambda own: platform.faults.hits["take stall"], 20, "a take stalls")
+            platform.ledger.wait(lambda own: platform.faults.hits["take stall"], WAIT_S, "a take stalls")
             if chance.random() < 0.5:  # it is let go by itself
                 polls = platform.ledger.polls_begun["w1"]
-                platform.ledger.wait(lambda own: own.polls_begun["w1"] > polls, 30, "the next take")
+                platform.ledger.wait(lambda own: own.polls_begun["w1"] > polls, WAIT_S, "the next take")
             time.sleep(chance.uniform(0, 1))
             began_s = time.monotonic()
             first.terminate()
-            assert first.wait_exit(30) == 0, first.output
+            assert first.wait_exit() == 0, first.output
             assert time.monotonic() - began_s < 15
             with echo_worker(platform, folder, "w2", guards=True, echo_concurrency=SLOTS):
                 assert {job.status for job in traffic.stop()} == {"COMPLETED"}

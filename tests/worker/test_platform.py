@@ -14,6 +14,7 @@ import requests
 from tests.worker.conftest import StartWorker
 from tests.worker.emulator import API_KEY, ENDPOINT, Platform
 from tests.worker.faults import Faults, PostFault
+from tests.worker.ledger import WAIT_S
 
 
 def test_real_client_and_real_worker(
@@ -34,11 +35,11 @@ def test_real_client_and_real_worker(
     assert failing.status() == "FAILED"
     url = f"{platform.base_url}/{ENDPOINT}"
     assert requests.post(f"{url}/retry/{failing.job_id}", timeout=5).json()["retries"] == 1
-    platform.ledger.wait(lambda own: len(own.jobs[failing.job_id].answers) == 2, 10, "the retry is answered")
+    platform.ledger.wait(lambda own: len(own.jobs[failing.job_id].answers) == 2, WAIT_S, "the retry is answered")
     assert requests.get(f"{url}/status/nobody", timeout=5).status_code == 404
 
     running = endpoint.run({"input": {"sleep_s": 60}})
-    platform.ledger.wait(lambda own: own.jobs[running.job_id].status == "IN_PROGRESS", 10, "the job is taken")
+    platform.ledger.wait(lambda own: own.jobs[running.job_id].status == "IN_PROGRESS", WAIT_S, "the job is taken")
     assert endpoint.health()["jobs"]["inProgress"] == 1
     assert endpoint.health()["workers"]["running"] == 1
     running.cancel()
@@ -47,7 +48,7 @@ def test_real_client_and_real_worker(
     outputs = asyncio.run(_three_at_once(client_sdk))
     assert sorted(output["echo"] for output in outputs) == [0, 1, 2]
 
-    ping = platform.ledger.wait(lambda own: own.pings, 10, "a ping")[0]
+    ping = platform.ledger.wait(lambda own: own.pings, WAIT_S, "a ping")[0]
     assert ping.authorization == API_KEY
     assert worker.process.poll() is None
     assert platform.ledger.audit().clean
@@ -71,7 +72,7 @@ def test_ledger_keeps_bodies_and_headers(platform: Platform, start_worker: Start
     start_worker()
     job_id = platform.submit({"echo": 1, "progress": [10], "sleep_s": 0.5})
     (job,) = platform.ledger.wait_final(job_id)
-    platform.ledger.wait(lambda own: job.progress, 10, "progress arrives")
+    platform.ledger.wait(lambda own: job.progress, WAIT_S, "progress arrives")
     (answer,) = job.answers
     assert answer.payload["output"]["echo"] == 1
     assert answer.content_type == "application/x-www-form-urlencoded"
@@ -83,7 +84,7 @@ def test_ledger_keeps_bodies_and_headers(platform: Platform, start_worker: Start
 def test_killed_worker_is_redelivered_to_a_second(platform: Platform, start_worker: StartWorker) -> None:
     first = start_worker("w1", echo_concurrency=2)
     ids = [platform.submit({"echo": number, "sleep_s": 30}) for number in range(2)]
-    platform.ledger.wait(lambda own: all(own.jobs[name].status == "IN_PROGRESS" for name in ids), 10, "both taken")
+    platform.ledger.wait(lambda own: all(own.jobs[name].status == "IN_PROGRESS" for name in ids), WAIT_S, "both taken")
     first.process.send_signal(signal.SIGKILL)
     assert first.wait_exit() == -signal.SIGKILL
     for name in ids:

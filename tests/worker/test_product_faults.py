@@ -132,6 +132,6 @@ def test_a_job_cancelled_at_any_moment_leaves_its_batch(faulty: Platform) -> Non
 
 def test_a_health_job_is_answered_among_the_others(faulty: Platform) -> None:
     with Traffic(faulty, random.Random(seed()), product_job) as traffic:
-        for job in faulty.ledger.wait_final(*[faulty.submit({"health": True}) for _ in range(ROUNDS)], timeout_s=60):
+        for job in faulty.ledger.wait_final(*[faulty.submit({"health": True}) for _ in range(ROUNDS)]):
             assert job.output["jobs"]["answered"] >= 0 and isinstance(job.output["reasons"], list)
         traffic.stop()

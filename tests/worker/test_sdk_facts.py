@@ -18,7 +18,7 @@ import pytest
 from tests.worker.conftest import StartWorker, echo_worker
 from tests.worker.emulator import Platform
 from tests.worker.faults import PostFault, TakeFault
-from tests.worker.ledger import Job
+from tests.worker.ledger import WAIT_S, Job
 from tests.worker.processes import WorkerProcess
 
 HUGE_INTEGER = b"1" * 5000
@@ -113,7 +113,7 @@ def test_one_unreadable_job_makes_its_batch_vanish(bare: Bare, bad: bytes) -> No
             (b'{"id": "bad", "input": {"echo": %s}}' % bad, "bad"),
         ]
     )
-    bare.platform.ledger.wait(lambda own: own.jobs[good].deliveries, 10, "the batch is taken")
+    bare.platform.ledger.wait(lambda own: own.jobs[good].deliveries, WAIT_S, "the batch is taken")
     bare.run({"echo": "after"})
     assert bare.platform.ledger.jobs[good].posts == []
     assert f"begins {good}" not in bare.worker.output
@@ -131,7 +131,7 @@ def test_a_failed_take_is_repeated_without_a_pause(bare: Bare) -> None:
     def failed(ledger: Any) -> list[float]:
         return [take.at_s for take in ledger.takes if take.status == 500]
 
-    bare.platform.ledger.wait(lambda own: len(failed(own)) == 50, 10, "fifty failed takes")
+    bare.platform.ledger.wait(lambda own: len(failed(own)) == 50, WAIT_S, "fifty failed takes")
     times_s = failed(bare.platform.ledger)
     assert times_s[-1] - times_s[0] < 5
 
@@ -168,7 +168,7 @@ def test_a_job_without_an_id_ends_the_worker(platform: Platform, start_worker: S
 def test_a_blocking_handler_stops_everything_but_the_pings(platform: Platform, start_worker: StartWorker) -> None:
     start_worker(echo_mode="sync", echo_concurrency=4)
     busy = platform.submit({"block_s": 3})
-    platform.ledger.wait(lambda own: own.jobs[busy].deliveries, 10, "the job is taken")
+    platform.ledger.wait(lambda own: own.jobs[busy].deliveries, WAIT_S, "the job is taken")
     began_s = platform.ledger.now_s()
     waiting = platform.submit({"echo": 1})
     platform.cancel(busy)
@@ -177,7 +177,7 @@ def test_a_blocking_handler_stops_everything_but_the_pings(platform: Platform, s
     assert platform.ledger.now_s() - began_s > 2
     named = [ping for ping in platform.ledger.pings if ping.at_s > began_s and busy in ping.query.get("job_id", "")]
     assert named, "the hung worker should look alive"
-    platform.ledger.wait(lambda own: own.jobs[busy].answers, 10, "the cancelled job is answered all the same")
+    platform.ledger.wait(lambda own: own.jobs[busy].answers, WAIT_S, "the cancelled job is answered all the same")
 
 
 def test_sigterm_drains_but_loses_what_the_open_poll_brings(platform: Platform, start_worker: StartWorker) -> None:
@@ -191,7 +191,7 @@ def test_sigterm_drains_but_loses_what_the_open_poll_brings(platform: Platform, 
     # The loop that runs jobs looks every 0.1 s whether it is over.
     time.sleep(0.3)
     late = platform.submit({"echo": 1})
-    platform.ledger.wait(lambda own: own.jobs[late].deliveries, 10, "the late job is taken")
+    platform.ledger.wait(lambda own: own.jobs[late].deliveries, WAIT_S, "the late job is taken")
     assert worker.wait_exit() == 0
     audit = platform.ledger.audit()
     assert (audit.lost, audit.answered) == ((late,), 1)
@@ -231,13 +231,13 @@ def test_refresh_worker_asks_for_a_reset_and_goes_on_taking(platform: Platform, 
     neighbour = platform.submit({"sleep_s": 30})
     worker.wait_output(f"echo begins {neighbour}")
     platform.submit({"replace": True})
-    platform.ledger.wait(lambda own: own.stop_pods, 10, "the worker asks to be replaced")
+    platform.ledger.wait(lambda own: own.stop_pods, WAIT_S, "the worker asks to be replaced")
     worker.wait_exit()
     assert platform.ledger.audit().lost == (neighbour,)  # asked while another job ran
     platform.faults.stop_pod_kills = False
     second = start_worker("w2", echo_concurrency=4, echo_replace="sdk")
     platform.submit({"replace": True})
-    platform.ledger.wait(lambda own: len(own.stop_pods) == 2, 10, "the second asks as well")
+    platform.ledger.wait(lambda own: len(own.stop_pods) == 2, WAIT_S, "the second asks as well")
     platform.ledger.wait_final(platform.submit({"echo": 1}))  # … and takes the next job
     assert second.process.poll() is None
 
@@ -252,7 +252,7 @@ def test_the_default_log_shows_outputs_and_the_take_url(platform: Platform, star
 
 def test_a_failed_fitness_check_reports_and_leaves(platform: Platform, start_worker: StartWorker) -> None:
     worker = start_worker(echo_fitness="fail", wait_ready=False)
-    assert worker.wait_exit(60) == 1
+    assert worker.wait_exit() == 1
     (ping,) = platform.ledger.pings
     assert ping.query["status"] == "unhealthy"
     assert ping.query["reason"] == "RuntimeError: no such model"
@@ -262,7 +262,9 @@ def test_a_failed_fitness_check_reports_and_leaves(platform: Platform, start_wor
 def test_pings_outlive_a_killed_worker(platform: Platform, start_worker: StartWorker) -> None:
     worker = start_worker(ping_ms=1000)
     job_id = platform.submit({"sleep_s": 60})
-    platform.ledger.wait(lambda own: any(job_id in ping.query.get("job_id", "") for ping in own.pings), 10, "a ping")
+    platform.ledger.wait(
+        lambda own: any(job_id in ping.query.get("job_id", "") for ping in own.pings), WAIT_S, "a ping"
+    )
     worker.kill()
     killed_s = platform.ledger.now_s()
     platform.ledger.wait(

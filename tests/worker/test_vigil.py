@@ -20,6 +20,7 @@ import pytest
 
 from tests.worker.conftest import echo_worker
 from tests.worker.emulator import Platform
+from tests.worker.ledger import WAIT_S
 from tests.worker.log_pipe import LogPipe
 from tests.worker.processes import ROOT, WorkerProcess
 from tests.worker.product import good_job, product_worker
@@ -27,7 +28,7 @@ from tests.worker.test_faults import both_answer, taken
 from tests.worker.traffic import Traffic, once, repeat
 
 SLOTS = 32
-HANG_S = 1.0  # the watchdog's limit, below every pause here
+HANG_S = 2.0  # the watchdog's limit, below every pause here
 PID_NAMESPACE = ("unshare", "--pid", "--fork", "--kill-child")
 SECRET = "a-secret-of-the-address-0123456789"
 
@@ -61,7 +62,7 @@ def test_a_pause_is_no_hang(tmp_path: Path, whom: str) -> None:
                 stop = os.killpg if whom == "container" else os.kill
                 stop(worker.process.pid, signal.SIGSTOP)
                 # Also longer than twice the limit, after which a held interpreter lock is believed.
-                time.sleep(chance.choice([1.5, 3.0, 5.0]) * HANG_S)
+                time.sleep(chance.choice([1.2, 1.5, 2.5]) * HANG_S)
                 stop(worker.process.pid, signal.SIGCONT)
             answered_by_itself(platform, worker, traffic)
             platform.ledger.wait_final(*passes)
@@ -74,7 +75,7 @@ def test_a_pause_longer_than_a_deadline_costs_no_job_its_answer(tmp_path: Path) 
 
     def one(platform: Platform, folder: Path, chance: random.Random) -> None:
         platform.poll_s = 60
-        env = {"PINPOINT_JOB_DEADLINE_S": 15.0, "PLANT_PASS_S": 0.5, "PINPOINT_HANG_S": 5}
+        env = {"PINPOINT_JOB_DEADLINE_S": 15.0, "PLANT_PASS_S": 0.5, "PINPOINT_HANG_S": 12}
         with product_worker(platform, folder, "w1", env) as worker:
             ids = [platform.submit(good_job(chance, f"tag-{n}")) for n in range(2)]
             for job_id in ids:
@@ -84,7 +85,7 @@ def test_a_pause_longer_than_a_deadline_costs_no_job_its_answer(tmp_path: Path) 
             ids.append(platform.submit(good_job(chance, "tag-frozen")))
             time.sleep(18)
             worker.process.send_signal(signal.SIGCONT)
-            assert {job.error for job in platform.ledger.wait_final(*ids, timeout_s=60)} == {None}
+            assert {job.error for job in platform.ledger.wait_final(*ids)} == {None}
         once(platform, *ids)
 
     repeat("pause deadline", one, tmp_path, default=1)
@@ -121,7 +122,7 @@ def test_a_log_that_nobody_reads_holds_up_nobody(tmp_path: Path, which: str) -> 
                 worker.wait_output("were dropped, nobody read them")
             answered_by_itself(platform, worker, traffic)
             worker.terminate()
-            assert worker.wait_exit(20) == 0
+            assert worker.wait_exit() == 0
 
     repeat(f"log stalled {which}", one, tmp_path)
 
@@ -143,7 +144,7 @@ def test_a_log_whose_reader_has_gone_is_let_go(tmp_path: Path, which: str) -> No
                 worker.wait_output(f"log: {which} has been closed by its reader")
             answered_by_itself(platform, worker, traffic)
             worker.terminate()
-            assert worker.wait_exit(20) == 0
+            assert worker.wait_exit() == 0
 
     repeat(f"log gone {which}", one, tmp_path)
 
@@ -161,7 +162,7 @@ def test_a_hung_worker_whose_log_nobody_reads_leaves(tmp_path: Path) -> None:
             )
             time.sleep(chance.uniform(0, 0.5))
             platform.submit(hangs)
-            assert worker.wait_exit(30) == code
+            assert worker.wait_exit() == code
 
     repeat("hang log stalled", one, tmp_path)
 
@@ -192,15 +193,15 @@ def test_a_ping_process_that_dies_is_started_anew(tmp_path: Path, how: signal.Si
             Traffic(platform, chance) as traffic,
         ):
             for _ in range(2):
-                platform.ledger.wait(lambda own: own.pings, 20, "a ping")
+                platform.ledger.wait(lambda own: own.pings, WAIT_S, "a ping")
                 time.sleep(chance.uniform(0, 1.2))
                 (child,) = worker.stray_processes()
                 os.kill(child, how)
                 since = platform.ledger.now_s()
-                platform.ledger.wait(lambda own: own.pings[-1].at_s > since + 0.2, 20, "pings go on")  # noqa: B023
+                platform.ledger.wait(lambda own: own.pings[-1].at_s > since + 0.2, WAIT_S, "pings go on")  # noqa: B023
             answered_by_itself(platform, worker, traffic)
             worker.terminate()
-            assert worker.wait_exit(20) == 0
+            assert worker.wait_exit() == 0
             worker.wait_alone()
 
     repeat(f"ping {how.name}", one, tmp_path)
@@ -209,7 +210,7 @@ def test_a_ping_process_that_dies_is_started_anew(tmp_path: Path, how: signal.Si
 @pytest.mark.parametrize("told", ["0", "500", "999", "-5"])
 def test_an_odd_ping_interval_still_pings(platform: Platform, tmp_path: Path, told: str) -> None:
     with echo_worker(platform, tmp_path, "w1", guards=True, runpod_ping_interval=told) as worker:
-        platform.ledger.wait(lambda own: len(own.pings) >= 3, 20, "pings")
+        platform.ledger.wait(lambda own: len(own.pings) >= 3, WAIT_S, "pings")
         assert len(worker.stray_processes()) == 1
 
 
@@ -246,7 +247,7 @@ def test_sigterm_during_the_load_ends_the_worker_at_once(tmp_path: Path, first: 
             _wait_handler(own)  # before its first line, the kernel has nobody to ask
             time.sleep(chance.uniform(0, 3.0))
             os.kill(own, signal.SIGTERM)
-            code = worker.wait_exit(10)
+            code = worker.wait_exit()
             if platform.ledger.takes or platform.ledger.polls_begun["w1"]:
                 assert code == 0
             else:
@@ -331,7 +332,7 @@ def test_a_job_that_kills_its_workers_is_refused_at_the_third(tmp_path: Path) ->
                 worker.kill()
             platform.worker_lost(name)
         with product_worker(platform, folder, "w3", env):
-            (job,) = platform.ledger.wait_final(job_id, timeout_s=60)
+            (job,) = platform.ledger.wait_final(job_id)
         assert job.error.startswith("poison_job: 2 workers ended")
 
     repeat("poison killed", one, tmp_path, default=1)
@@ -354,7 +355,7 @@ def test_a_state_folder_that_hangs_costs_neither_jobs_nor_the_end(tmp_path: Path
             assert {job.error for job in traffic.stop()} == {None}
             assert worker.output.count("jobs that end their worker are not remembered") <= 1
             worker.terminate()
-            assert worker.wait_exit(20) == 0, worker.output
+            assert worker.wait_exit() == 0, worker.output
         once(platform)
 
     repeat("state stuck", one, tmp_path, default=1)

@@ -12,7 +12,7 @@ from typing import Any
 
 from tests.worker.conftest import rounds, seed
 from tests.worker.emulator import Platform
-from tests.worker.ledger import FINAL, Job
+from tests.worker.ledger import FINAL, WAIT_S, Job
 
 AT_ONCE = 4  # rounds side by side: they mostly wait
 MakeJob = Callable[[random.Random], Any]
@@ -44,7 +44,7 @@ class Traffic:
         self._stopping.set()
         self._thread.join()
 
-    def stop(self, timeout_s: float = 60.0) -> list[Job]:
+    def stop(self, timeout_s: float = WAIT_S) -> list[Job]:
         """No more jobs; those there were, once all of them have ended."""
         self.__exit__()
         return self._platform.ledger.wait_final(*self.ids, timeout_s=timeout_s)

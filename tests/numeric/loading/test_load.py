@@ -4,7 +4,6 @@ import json
 import logging
 import os
 import shutil
-import subprocess
 import sys
 import weakref
 from collections.abc import Iterator
@@ -20,7 +19,6 @@ from transformers import AutoModelForCausalLM
 from transformers.core_model_loading import Concatenate, MergeModulelist, WeightConverter
 from transformers.utils import logging as transformers_logging
 
-import pinpoint
 from pinpoint.checkpoints.sources import EMBEDDED_NAME, embedded_folder
 from pinpoint.engine import gpu
 from pinpoint.engine.loading import load, pretrained
@@ -33,6 +31,7 @@ from pinpoint.planning.activations import Precision
 from pinpoint.planning.known_models import find_shape
 from pinpoint.planning.memory_plan import CUDA_CONTEXT_BYTES, QUANTISING_BYTES
 from pinpoint.settings import Settings
+from tests import warm
 from tests.models import chatml_tokenizer, configurations, embedded, load_cpu, save_random
 from tests.numeric.peak_bytes import measured
 
@@ -277,13 +276,10 @@ def test_a_load_ends_in_one_line_with_the_facts(saved: Path, caplog: pytest.LogC
     assert f"weights_gb={loaded.weight_bytes / 1e9:.3f}" in line
 
 
-def test_no_bar_is_drawn_into_a_log(saved: Path) -> None:
-    code = "import sys; from tests.models import load_cpu; load_cpu(sys.argv[1])"
-    root = Path(__file__).parents[3]
-    env = {**os.environ, "PYTHONPATH": f"{Path(pinpoint.__file__).parents[1]}:{root}", "OMP_NUM_THREADS": "1"}
-    done = subprocess.run(
-        [sys.executable, "-c", code, str(saved)], env=env, capture_output=True, text=True, check=False, timeout=120
-    )
+def test_no_bar_is_drawn_into_a_log(saved: Path, tmp_path: Path) -> None:
+    script = tmp_path / "load.py"
+    script.write_text("import sys; from tests.models import load_cpu; load_cpu(sys.argv[1])")
+    done = warm.run([str(script), str(saved)], os.environ)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 

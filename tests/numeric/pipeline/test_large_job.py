@@ -33,7 +33,7 @@ ROUNDING = 2e-5  # of the packed sums, where scores are not far apart
 
 @pytest.fixture(scope="module")
 def scorer() -> Scorer:
-    return Scorer(embedded(), token_budget=8192, prefix_store_bytes=64_000_000)
+    return Scorer(embedded(), token_budget=4096, prefix_store_bytes=64_000_000)
 
 
 def _answers(scorer: Scorer, job: dict[str, Any]) -> list[dict[str, Any]]:
@@ -45,10 +45,11 @@ def test_217_labels_are_what_the_name_says() -> None:
     assert len(set(ACTIONS)) == 217
 
 
-def test_twelve_documents_and_three_questions_equal_thirty_six_jobs(scorer: Scorer) -> None:
-    together = _answers(scorer, {"documents": [{"text": text} for text in DOCUMENTS], "tasks": TASKS})
-    assert len(together) == len(DOCUMENTS)
-    for text, answers in zip(DOCUMENTS, together, strict=True):
+def test_six_documents_and_three_questions_equal_eighteen_jobs(scorer: Scorer) -> None:
+    documents = DOCUMENTS[1::2]
+    together = _answers(scorer, {"documents": [{"text": text} for text in documents], "tasks": TASKS})
+    assert len(together) == len(documents)
+    for text, answers in zip(documents, together, strict=True):
         for name, task in TASKS.items():
             (alone,) = _answers(scorer, {"text": text, "tasks": {name: task}})
             expected = dict(zip(alone[name].labels, alone[name].scores, strict=True))

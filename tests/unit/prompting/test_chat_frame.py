@@ -42,9 +42,16 @@ def test_a_template_comes_apart_as_its_family_means_it(monkeypatch: pytest.Monke
     assert frame.is_prompt or frame.is_turn, "nothing would be left to compare with"
 
 
-@pytest.mark.parametrize("version", [1, 2])
-@pytest.mark.parametrize("name", TOKENIZERS)
-@pytest.mark.parametrize("family", FAMILIES.values(), ids=FAMILIES.keys())
+# Version 2 of every family on every tokenizer; version 1 of every family on one, so that each has three or four.
+PROMPTS = [
+    pytest.param(family, name, version, id=f"{of}-{name}-{version}")
+    for at, (of, family) in enumerate(FAMILIES.items())
+    for place, name in enumerate(TOKENIZERS)
+    for version in ((1, 2) if place == at % len(TOKENIZERS) else (2,))
+]
+
+
+@pytest.mark.parametrize(("family", "name", "version"), PROMPTS)
 def test_a_prompt_is_what_the_template_gives_for_the_same_conversation(
     monkeypatch: pytest.MonkeyPatch, family: Family, name: str, version: Version
 ) -> None:
