@@ -1,12 +1,11 @@
 """How the suite is spread over processes (`make test`): a file is never split, and files where clocks matter are few at
 a time.
 
-The files of tests/worker wait more than they compute. They come first, in two queues, so that the other tests fill the
-cores meanwhile.
+The files of tests/worker wait more than they compute. They come first, the longest before the others, and as many at a
+time as leave one process to the other tests, which fill the cores meanwhile.
 """
 
 from contextlib import ExitStack
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -20,8 +19,7 @@ settings.load_profile("suite")
 
 WORKER = "tests/worker/"
 HTTP = "tests/http/"  # shares a server: all in one process
-# About half of the time of tests/worker.
-WAITING = ("test_vigil.py", "test_kept_faults.py", "test_jobs_platform.py", "test_soak.py")
+LONGEST = ("test_vigil.py", "test_faults.py", "test_guards.py")
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -32,7 +30,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    items.sort(key=lambda item: not item.nodeid.startswith(WORKER))
+    items.sort(key=lambda item: (not item.nodeid.startswith(WORKER), item.path.name not in LONGEST))
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -40,15 +38,25 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
     from xdist.scheduler import LoadScopeScheduling
 
     class ByFile(LoadScopeScheduling):  # type: ignore[misc]
-        """Hands out whole files, in the order of collection."""
+        """Hands out whole files, in the order of collection but for those that wait."""
 
         def _split_scope(self, nodeid: str) -> str:
             file = nodeid.split("::")[0]
-            if file.startswith(HTTP):
-                return HTTP
-            if not file.startswith(WORKER):
-                return file
-            return f"{WORKER} waiting" if Path(file).name in WAITING else WORKER
+            return HTTP if file.startswith(HTTP) else file
+
+        def _assign_work_unit(self, node: Any) -> None:
+            others = [work for other, work in self.assigned_work.items() if other is not node]
+            waiting = sum(
+                any(waits(scope) and not all(unit.values()) for scope, unit in work.items()) for work in others
+            )
+            wanted = waiting < max(1, len(self.assigned_work) - 1)
+            chosen = next((scope for scope in self.workqueue if waits(scope) == wanted), None)
+            if chosen is not None:
+                self.workqueue.move_to_end(chosen, last=False)
+            super()._assign_work_unit(node)
+
+    def waits(scope: str) -> bool:
+        return scope.startswith(WORKER)
 
     config.option.loadscopereorder = False
     return ByFile(config, log)

@@ -28,6 +28,7 @@ import socket
 import struct
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory, TemporaryFile
@@ -46,6 +47,7 @@ LIBRARIES = (
     "transformers.models.mixtral.modeling_mixtral", "transformers.integrations.mistral.tokenizer",
 )  # fmt: skip
 STAND_INS = ROOT / "tests" / "worker" / "handlers"
+ASKING = threading.Lock()  # rounds side by side ask from threads: each is to get the pid of its own process
 LOOK_S = 0.01  # at processes that have ended
 SHARED = "TESTS_WARM_SERVERS"  # the folder of the sockets of the servers that are shared
 NAMES = {SDK_NEEDS: "stubs", LIBRARIES: "models"}
@@ -110,11 +112,12 @@ def start(
     server = _server(libraries)
     status, written = os.pipe()
     asked = json.dumps({"words": list(words), "env": dict(env)}).encode()
-    try:
-        socket.send_fds(server, [asked], [stdin, stdout, stderr, written])
-    finally:
-        os.close(written)
-    return WarmProcess(int(server.recv(32)), status)
+    with ASKING:
+        try:
+            socket.send_fds(server, [asked], [stdin, stdout, stderr, written])
+        finally:
+            os.close(written)
+        return WarmProcess(int(server.recv(32)), status)
 
 
 def run(words: Sequence[str], env: Mapping[str, str], timeout_s: float = 180) -> subprocess.CompletedProcess[str]:

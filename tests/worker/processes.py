@@ -81,10 +81,9 @@ class WorkerProcess:
         return self
 
     def _start(self, stdout: int, stderr: int) -> warm.WarmProcess | subprocess.Popen[bytes]:
-        # What Python itself reads when it starts, and a command before it, need a start from the beginning; so does
-        # what is held to what it does while its streams are stuck.
+        # What Python itself reads when it starts, and a command before it, need a start from the beginning.
         told = {key for key in self._told if key.startswith(("PYTHON", "LC_", "LANG"))}
-        if not self._prefix and not told and not self._pipes:
+        if not self._prefix and not told:
             libraries = warm.SDK_NEEDS if self._script == ECHO else warm.LIBRARIES
             with open(os.devnull, "rb") as nothing:
                 return warm.start([str(self._script)], self._env, nothing.fileno(), stdout, stderr, libraries)
