@@ -109,8 +109,8 @@ clean:
 
 # Before anything is made or installed: its one line names the versions of requires-python in pyproject.toml. Old
 # interpreters have to understand it too.
-RIGHT_PYTHON = import sys; v = sys.version_info; v[:2] in ((3, 11), (3, 12)) or sys.exit( \
-	"Pinpoint runs on Python 3.11 and 3.12; %s is %d.%d. Name another: make run PYTHON=python3.12" % (sys.executable, v[0], v[1]))
+RIGHT_PYTHON = import sys; v = sys.version_info; v[:2] in ((3, 11), (3, 12), (3, 13)) or sys.exit( \
+	"Pinpoint runs on Python 3.11, 3.12 and 3.13; %s is %d.%d. Name another: make run PYTHON=python3.12" % (sys.executable, v[0], v[1]))
 
 $(BIN)/python:
 	@$(PYTHON) -c '$(RIGHT_PYTHON)'

@@ -11,7 +11,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 
 
-@pytest.mark.parametrize(("version", "works"), [((2, 7), 0), ((3, 10), 0), ((3, 11), 1), ((3, 12), 1), ((3, 13), 0)])
+@pytest.mark.parametrize(("version", "works"), [((2, 7), 0), ((3, 10), 0), ((3, 11), 1), ((3, 13), 1), ((3, 14), 0)])
 def test_a_python_outside_requires_python_is_refused(tmp_path: Path, version: tuple[int, int], works: int) -> None:
     for name in ("Makefile", "pyproject.toml", "requirements.txt"):
         shutil.copy(ROOT / name, tmp_path)
@@ -26,12 +26,12 @@ def test_a_python_outside_requires_python_is_refused(tmp_path: Path, version: tu
     )
     assert done.returncode == 2
     assert ("makes an environment" in done.stdout) == bool(works)
-    said = f"Pinpoint runs on Python 3.11 and 3.12; {sys.executable} is {version[0]}.{version[1]}. Name another"
+    said = f"Pinpoint runs on Python 3.11, 3.12 and 3.13; {sys.executable} is {version[0]}.{version[1]}. Name another"
     assert (said in done.stderr) == (not works)
     assert not (tmp_path / ".venv").exists()
 
 
 def test_the_versions_are_those_of_the_package() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    assert project["requires-python"] == ">=3.11,<3.13"
-    assert "in ((3, 11), (3, 12))" in (ROOT / "Makefile").read_text(encoding="utf-8")
+    assert project["requires-python"] == ">=3.11,<3.14"
+    assert "in ((3, 11), (3, 12), (3, 13))" in (ROOT / "Makefile").read_text(encoding="utf-8")
