@@ -30,7 +30,7 @@ def test_there_are_the_gate_the_image_and_the_release() -> None:
     assert [path.name for path in FILES] == ["ci.yml", "image.yml", "release.yml"]
     gate = load(FILES[0])["jobs"]["gate"]
     runs = [(one["python-version"], one.get("constraint")) for one in gate["strategy"]["matrix"]["include"]]
-    assert runs == [("3.11", None), ("3.12", None), ("3.12", "deploy/constraints.txt")]
+    assert runs == [("3.11", None), ("3.12", None), ("3.13", None), ("3.12", "deploy/constraints.txt")]
     assert "bash .ci/run" in commands({"jobs": {"gate": gate}})
 
 
