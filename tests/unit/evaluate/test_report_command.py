@@ -1,7 +1,9 @@
 """`evaluate --out`: what it writes, that it goes on after a kill, what it refuses, and that the page stands alone."""
 
 import json
+import math
 import re
+from datetime import date
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -9,10 +11,13 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner, Result
 
+from pinpoint.api.request import parse_request
 from pinpoint.cli import app
+from pinpoint.decide.task_file import Fitted, Setup, TaskFile
 from pinpoint.errors import DeviceError
 from pinpoint.evaluate import asking, metrics
 from pinpoint.evaluate.labelled_file import read_lines
+from pinpoint.prompting.taxonomy import labels_sha
 from pinpoint.serving import model
 from tests import file_makers as make
 from tests.fakes import FakeEngine
@@ -254,6 +259,27 @@ def test_the_question_may_be_a_taxonomy_by_name_or_by_file(data: Path, tmp_path:
     refused = run(data, "--taxonomy", "business-documents", labels=None)
     assert refused.exit_code == 1 and refused.stderr.startswith("unknown_label: line 1: "), refused.output
     assert run(data, "--taxonomy", "none-of-this-name", labels=None).stderr.startswith("unknown_taxonomy: ")
+
+
+def test_a_taught_task_counts_as_on_the_worker(
+    data: Path, tmp_path: Path, engine: FakeEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A temperature of two, taught for these labels and this engine: the scores of the report are calibrated ones."""
+    parts = parse_request({"text": "text", "labels": NAMES}).tasks
+    setup = Setup.of(engine.info(labels_sha(parts)), on_card=engine.on_card)
+    (tmp_path / "tasks").mkdir()
+    made = TaskFile(task="category", kind="choice", setup=setup, labels=NAMES, made=date(2026, 11, 28), examples=200,
+                    fitted=Fitted(temperature=2.0))  # fmt: skip
+    made.save(tmp_path / "tasks/category.json")
+    plain = reported(data, tmp_path / "plain", "--again", "0")
+    monkeypatch.setenv("PINPOINT_TASKS", str(tmp_path / "tasks"))
+    taught = reported(data, tmp_path / "taught", "--again", "0")
+    assert (plain["score"], taught["score"]) == ("score", "confidence")
+    assert taught["run"]["taught"] != plain["run"]["taught"] == {}
+    before, after = answers(tmp_path / "plain")[0]["answer"], answers(tmp_path / "taught")[0]["answer"]
+    halved = [math.exp(s / 2) for s in before["log_probs"]]
+    assert after["scores"] == pytest.approx([one / sum(halved) for one in halved], abs=1e-5)
+    assert "other taught;" in run(data, "--again", "0", "--out", str(tmp_path / "plain")).stderr
 
 
 def test_an_asked_for_promise_that_no_task_file_makes(data: Path, tmp_path: Path) -> None:
