@@ -117,7 +117,7 @@ def classify(
         str | None, typer.Option(help='Of a worker, for an estimate: $ a second, or its card, such as "H100".')
     ] = None,
 ) -> None:
-    """Classify documents (PDF, Word, Excel, mail, pictures, …) and print what each is, or write it to a file.
+    r"""Classify documents (PDF, Word, Excel, mail, pictures, …) and print what each is, or write it to a file.
 
     Example: python -m pinpoint classify inbox/ 'scans/*.pdf' --labels "invoice,receipt,contract"
 
@@ -126,7 +126,7 @@ def classify(
     Example: python -m pinpoint classify mails.csv --labels "complaint,praise" --endpoint abc123 --out results.jsonl
 
     The model is the one that the worker would load, MODEL_NAME, or the embedded model where that is unset; with
-    --endpoint or --url it is theirs. Pictures are read with OCR where `pip install 'pinpoint[ocr]'` put it. A document
+    --endpoint or --url it is theirs. Pictures are read with OCR where `pip install 'pinpoint\[ocr]'` put it. A document
     that cannot be read has its reason in the table or file, and the exit code is 1 then.
     """
     try:
