@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from pinpoint.api.request import Options
 from pinpoint.api.response import Answer, check_wire
-from pinpoint.decide.decision import decide, decide_yes_no
+from pinpoint.decide.decision import concluded, decide, decide_yes_no
 from pinpoint.decide.task_file import Certificate
 from pinpoint.decide.trust import Standing, Taught, standing, trusted
 from tests.fakes import FakeEngine
@@ -195,3 +195,18 @@ def test_a_file_of_another_kind_or_length_is_refused() -> None:
     """Its label set has the same digest: somebody wrote it by hand."""
     for task in (replace(TASK, kind="score"), task_of({"labels": [*LABELS, "letter"]})):
         assert standing(task, Options(), TAUGHT) == "task_file_refused"
+
+
+def test_the_threshold_and_the_least_probability_are_reached_by_what_equals_them() -> None:
+    plain = decide(UNSURE, TASK, Options(), TAUGHT)
+    certificate = FILE.certificates[0].model_copy(update={"threshold": plain.score})
+    sets = FILE.prediction_sets[0].model_copy(update={"least_probability": plain.scores[1]})
+    taught = Taught(task_file(FakeEngine(), TASK, certificates=[certificate], prediction_sets=[sets]))
+    answer = answer_by(taught, UNSURE, Options(target_error=0.05, alpha=0.1))
+    assert answer.certified and answer.prediction_set == plain.labels[:2]
+
+
+@pytest.mark.parametrize(("spread", "reasons"), [(0.2, ()), (0.21, ("order_sensitive",))])
+def test_what_the_order_moves_is_held_against_the_margin(spread: float, reasons: tuple[str, ...]) -> None:
+    plain = replace(decide(UNSURE, TASK, Options()), margin=0.2, order_spread=spread)
+    assert concluded(plain, TASK, Options()).reasons == reasons

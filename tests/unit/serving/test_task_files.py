@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from pinpoint.decide.task_file import TaskFile
+from pinpoint.serving import task_files
 from pinpoint.serving import worker as worker_module
 from pinpoint.serving.http.exposition import Exposition
 from pinpoint.serving.http.gate import Gate
@@ -123,6 +124,13 @@ def test_files_of_several_models_may_lie_in_one_folder(tmp_path: Path) -> None:
     worker = a_worker(tmp_path, a_elsewhere=elsewhere, here=FILE, other_elsewhere=elsewhere)
     assert refused(worker).keys() == {"a_elsewhere.json", "other_elsewhere.json"}
     assert ask(worker)[0]["confidence"] is not None
+
+
+def test_files_beyond_the_most_are_refused_by_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(task_files, "MAX_FILES", 1)
+    worker = a_worker(tmp_path, a=FILE, b=task_file(ENGINE, task_of({"labels": LABELS[:2]})))
+    assert refused(worker) == {"b.json": "more than 1 files"}
+    assert [one["file"] for one in worker.told()["tasks"]["in_force"]] == ["a.json"]
 
 
 def test_a_folder_that_is_not_there_is_said_and_the_worker_serves(tmp_path: Path) -> None:

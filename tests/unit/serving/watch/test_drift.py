@@ -92,3 +92,20 @@ def test_before_a_window_is_full_nothing_is_said() -> None:
     drift = Drift(reference())
     assert not any(drift.add(3, 0.1, 0.0) for _ in range(WINDOW - 1))
     assert drift.last == {} and drift.drifting == {}
+
+
+def test_what_may_be_chance_and_what_is_small_is_no_drift() -> None:
+    few = shares_shift([12, 18], [0.6, 0.4], 20)
+    assert few.size > 0.1 and few.p_value > 0.001 and not few.drifts
+    many = shares_shift([5300, 4700], [0.5, 0.5], 10_000)
+    assert many.p_value < 0.001 and many.size < 0.1 and not many.drifts
+    both = shares_shift([240, 60], [0.5, 0.5], 400)
+    assert both.p_value < 0.001 and both.size > 0.1 and both.drifts
+
+
+def test_each_window_is_judged_by_itself() -> None:
+    drift = filled(1, [0.0, 0.0, 0.0, 1.0], 0.8)
+    first = drift.last
+    assert not any(drift.add(0, 0.95, 0.8) for _ in range(WINDOW - 1))
+    assert drift.last is first
+    assert drift.add(0, 0.95, 0.8) and drift.last is not first and drift.answers == 2 * WINDOW
