@@ -88,7 +88,7 @@ def _style() -> Any:
 
     return matplotlib.rc_context({
         "font.size": FONT_POINTS, "text.color": INK, "axes.labelcolor": INK, "xtick.color": MUTED, "ytick.color": MUTED,
-        "axes.edgecolor": GRID, "grid.color": GRID, "svg.fonttype": "none",
+        "axes.edgecolor": GRID, "grid.color": GRID, "svg.fonttype": "none", "svg.hashsalt": "pinpoint",
     })  # fmt: skip
 
 

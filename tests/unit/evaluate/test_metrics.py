@@ -41,7 +41,7 @@ def runs(draw: st.DrawFn) -> list[dict[str, Any]]:
     return lines
 
 
-@settings(max_examples=80)
+@settings(max_examples=40)
 @given(runs())
 def test_figures_are_scikit_learn_s(lines: list[dict[str, Any]]) -> None:
     found = outcomes(lines)

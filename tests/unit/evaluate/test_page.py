@@ -111,6 +111,7 @@ def test_pictures_take_their_colours_from_the_page() -> None:
     assert {"var(--ink)", "var(--muted)", "var(--good)", "var(--line)"} <= set(
         drawn.replace(";", " ").replace('"', " ").split()
     )
+    assert drawn == pictures.reliability(bins, "score"), "the same figures, the same page"
     assert ">20<" in drawn and ">41<" in drawn, "bins that stand close share a number"
     for colour in (pictures.INK, pictures.MUTED, pictures.GOOD, pictures.BAD, pictures.GRID):
         assert colour not in drawn

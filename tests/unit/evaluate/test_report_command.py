@@ -15,7 +15,7 @@ from pinpoint.api.request import parse_request
 from pinpoint.cli import app
 from pinpoint.decide.task_file import Fitted, Setup, TaskFile
 from pinpoint.errors import DeviceError
-from pinpoint.evaluate import asking, metrics
+from pinpoint.evaluate import asking, metrics, pictures
 from pinpoint.evaluate.labelled_file import read_lines
 from pinpoint.prompting.taxonomy import labels_sha
 from pinpoint.serving import model
@@ -24,6 +24,7 @@ from tests.fakes import FakeEngine
 
 LABELS = "invoice,receipt,contract"
 NAMES = LABELS.split(",")
+DRAWN = {name: getattr(pictures, name) for name in ("reliability", "risk_coverage", "histograms")}
 
 
 @pytest.fixture(autouse=True)
@@ -32,6 +33,8 @@ def engine(monkeypatch: pytest.MonkeyPatch) -> FakeEngine:
     monkeypatch.setattr(model, "get_scorer", lambda settings: fake)
     monkeypatch.setattr(asking, "JOB_DOCUMENTS", 8)
     monkeypatch.setattr(metrics, "RESAMPLES", 40)
+    for name in DRAWN:  # which take most of a report's time
+        monkeypatch.setattr(pictures, name, lambda *_: "<svg></svg>")
     monkeypatch.setenv("PINPOINT_OCR", "off")
     return fake
 
@@ -383,7 +386,11 @@ class Outside(HTMLParser):
             self.found += [one for one in re.findall(r"url\(([^)]*)\)", value or "") if not one.startswith("#")]
 
 
-def test_the_page_needs_nothing_from_outside_whatever_documents_and_labels_are(tmp_path: Path) -> None:
+def test_the_page_needs_nothing_from_outside_whatever_documents_and_labels_are(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, draw in DRAWN.items():
+        monkeypatch.setattr(pictures, name, draw)
     hostile = [f"<script src=https://example.com/{number}.js></script>" for number in range(12)]
     names = ["<img src=https://example.com/x.png>", "'\"><base href=//example.com>", "{a}"]
     rows = [{"text": text, "label": names[k % 3], "labels": names, "source": text} for k, text in enumerate(hostile)]
