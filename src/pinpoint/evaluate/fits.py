@@ -14,9 +14,9 @@ The second sum is one imaginary document more, whose right label is the best of 
 right answers do not show that wrong ones never come. Without it, all scores of a model that has made no mistake yet
 would be sharpened, and the first mistake would cost more than all was worth. The test of a gain has it as well.
 
-ω is such that a head drawn from it would move a score by about one nat; of three sizes of it cross-validation chooses,
-or where that would take long one part of it, and the test of the head pays for the choice. Vector and matrix scaling
-with such penalties: arXiv 2511.03685.
+ω is such that a head drawn from it would move a score by some nats from document to document; of three sizes of it
+cross-validation chooses, or where that would take long one part of it, and the test of the head pays for the choice.
+Vector and matrix scaling with such penalties: arXiv 2511.03685.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ LEAST_FOR_HEAD, LEAST_OF_A_LABEL = 50, 5
 TEMPERATURES = (0.05, 20.0)
 TEMPERATURE_SPREAD = 0.5  # σ: without examples, T is between 0.6 and 1.6 in two of three cases
 OFFSET_SPREAD = 1.0  # τ, nats
-HEAD_SPREADS = (0.3, 1.0, 3.0)  # nats that a head would move a score by
+HEAD_SPREADS = (2.0, 6.0, 18.0)  # nats that a head would move a score by, from document to document
 # Examples times labels², which a head's time goes with: up to the first every size of ω is cross-validated; no head is
 # fitted on more than the second.
 EASY_WORK, HEAD_WORK = 2_000_000, 50_000_000
@@ -137,9 +137,12 @@ def fit_offsets(examples: Examples, base: NDArray[np.float64] | None = None) -> 
     return _fit(examples, base, offsets=True, head=None)
 
 
-def fit_head(examples: Examples, base: NDArray[np.float64] | None = None, spread: float = 1.0) -> Parameters:
+def fit_head(
+    examples: Examples, base: NDArray[np.float64] | None = None, spread: float = HEAD_SPREADS[1]
+) -> Parameters:
     """T, offsets and a head; of very many examples a random part is enough."""
-    length = float(np.sqrt((_features(examples) ** 2).sum(axis=1).mean()))
+    features = _features(examples)
+    length = float(np.sqrt(((features - features.mean(axis=0)) ** 2).sum(axis=1).mean()))
     most = HEAD_WORK // examples.labels**2
     if len(examples) > most:
         examples = examples.take(np.random.default_rng(len(examples)).permutation(len(examples))[:most])
