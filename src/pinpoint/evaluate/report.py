@@ -81,14 +81,13 @@ def notes(lines: Lines, found: Outcomes, groups: Sequence[int]) -> list[str]:
     alike = len(lines) - len(sizes)
     if alike:
         told.append(
-            f"{alike} of {len(lines)} documents are near-duplicates of another; intervals count "
-            f"{len(sizes)} independent ones"
+            f"near-duplicates of others: {alike} of {len(lines)} documents; intervals count {len(sizes)} of them"
         )
     truths = defaultdict[int, set[str]](set)
     for line, group in zip(lines, groups, strict=True):
         truths[group].add(line["truth"])
     if disputed := sum(len(labels) > 1 for labels in truths.values()):
-        told.append(f"{disputed} groups of near-duplicates have more than one label as truth: some of them are wrong")
+        told.append(f"groups of near-duplicates with more than one label: {disputed}; some of the labels are wrong")
     classes = Counter(line["truth"] for line in lines)
     if len(classes) == 1:
         told.append(
@@ -97,15 +96,15 @@ def notes(lines: Lines, found: Outcomes, groups: Sequence[int]) -> list[str]:
         )
     offered = {label for line in lines for label in line["labels"]}
     if missing := len(offered - classes.keys()):
-        told.append(f"{missing} of {len(offered)} labels have no document: how well they are found is not known")
+        told.append(f"labels without a document: {missing} of {len(offered)}; how well they are found is not known")
     if scarce := sum(count < 5 for count in classes.values()):
-        told.append(f"{scarce} of {len(classes)} labels have fewer than 5 documents: their own figures say little")
+        told.append(f"labels with fewer than 5 documents: {scarce} of {len(classes)}; their own figures say little")
     if refused := int((~found.answered).sum()):
-        told.append(f"{refused} documents were refused; they count as wrong, but for accuracy_answered")
+        told.append(f"refused documents: {refused} of {len(lines)}, counted as wrong but for accuracy_answered")
     if unread := sum(line["input"]["tokens_dropped"] > 0 for line in lines if "input" in line):
-        told.append(f"{unread} documents were too long and cut: their middle was not read")
+        told.append(f"documents that were too long and cut: {unread}; their middle was not read")
     if bounded := sum(bool(line["answer"].get("bounded_labels")) for line in lines if "answer" in line):
-        told.append(f"{bounded} answers have scores that are upper bounds: NLL may be higher than shown")
+        told.append(f"answers with scores that are upper bounds: {bounded}; NLL may be higher than shown")
     return told
 
 
@@ -242,9 +241,10 @@ def certified(lines: Lines, found: Outcomes, run: Mapping[str, Any]) -> dict[str
 def cost(lines: Lines, price: float | None) -> dict[str, Any]:
     """Tokens and seconds of the answers themselves, without loading, reading files or asking again."""
     tokens, seconds = (sum(line.get(name, 0.0) for line in lines) for name in ("prompt_tokens", "seconds"))
-    told: dict[str, Any] = {"prompt_tokens": round(tokens), "seconds": seconds}
-    told["documents_per_second"] = len(lines) / seconds if seconds else None
+    asked = sum("seconds" in line for line in lines)  # what was refused unread took no time of the model's
+    told: dict[str, Any] = {"prompt_tokens": round(tokens), "seconds": seconds, "documents": asked}
+    told["documents_per_second"] = asked / seconds if seconds else None
     if price is not None:
         total = seconds * price
-        told |= {"usd_per_second": price, "usd": total, "usd_per_1000_documents": 1000 * total / len(lines)}
+        told |= {"usd_per_second": price, "usd": total, "usd_per_1000_documents": 1000 * total / max(1, asked)}
     return told

@@ -90,10 +90,9 @@ def test_a_run_is_answered_reported_and_told(data: Path, tmp_path: Path) -> None
     assert report["cost"]["usd"] == pytest.approx(report["cost"]["seconds"] * 0.00116)
     assert report["cost"]["prompt_tokens"] == round(sum(line.get("prompt_tokens", 0) for line in lines)) > 0
     notes = " ".join(report["notes"])
-    assert (
-        "1 of 31 documents are near-duplicates" in notes and "1 groups of near-duplicates have more than one" in notes
-    )
-    assert "1 documents were refused" in notes
+    assert "near-duplicates of others: 1 of 31 documents; intervals count 30" in notes
+    assert "more than one label: 1; some" in notes
+    assert "refused documents: 1 of 31" in notes
 
 
 def test_the_terminal_says_the_same_with_a_report_and_without(data: Path, tmp_path: Path) -> None:
@@ -304,7 +303,7 @@ def test_one_class_only_is_said(tmp_path: Path) -> None:
     rows = [{"text": f"words {number} {number * 37}", "label": "invoice"} for number in range(5)]
     report = reported(write(tmp_path / "d.jsonl", rows), tmp_path / "out")
     notes = " ".join(report["notes"])
-    assert "all 5 documents have the same label" in notes and "2 of 3 labels have no document" in notes
+    assert "all 5 documents have the same label" in notes and "labels without a document: 2 of 3;" in notes
 
 
 def test_what_was_taught_with_is_left_out(data: Path, tmp_path: Path) -> None:
