@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pinpoint.api.request import Request, parse_request
-from pinpoint.api.response import Answer
+from pinpoint.api.response import Answer, DocumentResult
 from pinpoint.api.taxonomy_files import SHIPPED, load_folders
 from pinpoint.errors import RequestError
 from pinpoint.pipeline.classify import classify
@@ -190,3 +190,23 @@ def test_a_tree_too_long_for_the_context_is_refused_before_a_pass() -> None:
         classify(named, engine)
     assert caught.value.code == "labels_too_long"
     assert not engine.forests
+
+
+def test_a_packet_is_cut_by_the_labels_of_a_tree() -> None:
+    pages = ("An invoice of two pages. " * 4, "Its second page. " * 4, "A complaint. " * 4)
+    packet = replace(asked("x", split=True), documents=(document(*pages),))
+    response, _ = classify(packet, FakeEngine())
+    [result] = response.results
+    assert isinstance(result, DocumentResult)
+    assert (result.segments[0].pages[0], result.segments[-1].pages[1]) == (0, 2)
+    for segment in result.segments:
+        answer = segment.answers["category"]
+        assert math.fsum(answer.scores) == pytest.approx(1.0) and answer.path
+
+
+def test_a_group_with_one_label_left_is_answered_without_being_asked_about() -> None:
+    masked = frozenset({"receipt", "reminders", "first", "last", "praise", "loan", "sale"})
+    engine = FakeEngine()
+    [answers] = answered(classify(asked("a letter", tasks=(replace(TREE, mask=masked),), unseen_mass=0.0), engine)[0])
+    assert set(answers["category"].labels) == {"invoice", "complaint", "lease", "other"}
+    assert len(engine.forests[0].asks) == 1 and answers["category"].bounded_labels == 0
