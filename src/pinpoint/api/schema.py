@@ -18,7 +18,7 @@ from pinpoint.documents.text import WHOLE_CHARACTERS
 from pinpoint.errors import RequestError
 
 # Of a tree: how much may lie below groups that are not asked about, and what a score must reach not to back off.
-UNSEEN_MASS, BACK_OFF = 0.02, 0.5
+UNSEEN_MASS, BACK_OFF = 0.1, 0.5
 NONE_OF_THESE = "none of these"  # what a label of ours is called that a task asks for with `other`
 MAX_ERRORS_COMPARED = 100  # each costs a walk; a request with more errors gets an early one, perhaps not the first
 
