@@ -169,6 +169,12 @@ def _shape(config: Mapping[str, Any], name: str, family: str, known: Family, lay
     dense_layers = _dense_layers(config, layout)
     kv_heads = heads if layout.latent else config.get("num_key_value_heads") or heads
     head_size = config.get("head_dim") or layout.head_size or hidden // heads
+    if head_size < 1:
+        raise ModelError(
+            "config_incomplete",
+            f"{name}: config.json has a hidden_size of {hidden} for {heads} attention heads, less than one each",
+            "MODEL_NAME",
+        )
     value_size = head_size
     if layout.latent:
         head_size, value_size = config["qk_nope_head_dim"] + config["qk_rope_head_dim"], config["v_head_dim"]

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 import pinpoint
@@ -415,6 +415,7 @@ odd_fields = st.sampled_from([*MIXTRAL_CONFIG, "mlp_only_layers", "decoder_spars
 
 
 @given(st.dictionaries(odd_fields, odd_values), st.sampled_from(PLANNED))
+@example({"hidden_size": 1, "head_dim": None}, "llama")
 def test_any_config_is_read_or_refused(changes: dict[str, Any], family: str) -> None:
     try:
         shape = shape_from_config({**MIXTRAL_CONFIG, **changes, "model_type": family}, "any")

@@ -135,9 +135,11 @@ class ResultsGuard:
                     refusals = 0
                 pause_s = pace.next_s() * random.uniform(0.5, 1.0)
                 verdict = None
-                if refusals >= REFUSALS and (
-                    reply.gone or now_s - refused_since_s >= min(REFUSED_S, self._deadline_s / 2)
-                ):
+                unsure_s = refused_since_s + min(REFUSED_S, self._deadline_s / 2) - now_s
+                if refusals and unsure_s > 0:
+                    # Not past the moment from which on it is believed, or the deadline might come first.
+                    pause_s = min(pause_s, max(unsure_s, FIRST_PAUSE_S))
+                if refusals >= REFUSALS and (reply.gone or unsure_s <= 0):
                     verdict = "gone" if reply.gone else "refused"
                 elif now_s + pause_s > began_s + self._deadline_s:
                     verdict = "late"
