@@ -1,7 +1,7 @@
 """What a tree costs beside a flat list: `python bench/taxonomies.py [--json]`.
 
-Generated business documents of 1,000 tokens, the taxonomy that ships (217 labels in 7 groups), the sides in turn, each
-from the request to its answer:
+Business documents of 1,000 tokens, generated ones of one kind behind one another; the taxonomy that ships (217 labels
+in 7 groups); the sides in turn, each from the request to its answer:
 
     top     a flat question with the 7 groups as its labels: what the tree asks first
     tree    the taxonomy as a job names it
@@ -84,14 +84,14 @@ def main(
 
 
 def made(engine: Engine, count: int, tokens: int) -> list[str]:
-    """Generated documents that are that long by themselves, cut to it."""
+    """Documents that long: generated ones of one kind behind one another, cut to it."""
     rng, found = random.Random(SEED), list[str]()
     kinds = list(documents.KINDS)
     while len(found) < count:
-        text = documents.generate(rng, rng.choice(kinds))[1]
-        ids = engine.prompts.document(text)
-        if len(ids) >= tokens:
-            found.append(engine.prompts.encoder.decode(ids[:tokens]))
+        kind, text = rng.choice(kinds), ""
+        while len(ids := engine.prompts.document(text)) < tokens:
+            text += documents.generate(rng, kind)[1] + "\n\n"
+        found.append(engine.prompts.encoder.decode(ids[:tokens]))
     return found
 
 
