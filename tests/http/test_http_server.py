@@ -314,6 +314,13 @@ def test_sigterm_answers_what_is_in_flight_and_refuses_what_comes(
         answer = http.post("/v1/decisions", json=question())
         assert (answer.status_code, answer.json()["error"]["code"]) == (503, "draining")
         assert (answer.headers["retry-after"], answer.headers["connection"]) == ("1", "close")
+        # A body that comes later than the answer is known: who is still sending hears it all the same.
+        host, port = guarded.url.removeprefix("http://").split(":")
+        with closing(socket.create_connection((host, int(port)))) as client:
+            client.sendall(b"POST /v1/decisions HTTP/1.1\r\nhost: x\r\ncontent-length: 1000000\r\n\r\n")
+            time.sleep(0.1)
+            client.sendall(b"x" * 1_000_000)
+            assert client.recv(100).startswith(b"HTTP/1.1 401")  # it brings no key
         hold.end()
         (last,) = (future.result() for future in running)
         assert (last.status_code, last.headers["connection"]) == (200, "close")

@@ -27,7 +27,7 @@ from pinpoint.api.response import error_envelope
 from pinpoint.errors import PinpointError, RequestError
 from pinpoint.serving.failures import internal_error, place
 from pinpoint.serving.http import openapi
-from pinpoint.serving.http.bodies import read_json
+from pinpoint.serving.http.bodies import read_json, throw_away
 from pinpoint.serving.http.exposition import Exposition
 from pinpoint.serving.http.gate import Gate
 from pinpoint.serving.http.gone import Gone, unless_gone
@@ -118,6 +118,7 @@ def _told(endpoint: Endpoint, route: str, exposition: Exposition, gate: Gate) ->
         exposition.seconds.labels(route).observe(took_s)
         if gate.draining:
             response.headers["connection"] = "close"  # whoever asks again should ask another
+            await throw_away(request)
         identity = uuid.uuid4().hex  # each client looks for it under a name of its own
         response.headers["x-request-id"] = response.headers["x-typesafe-request-id"] = identity
         log.info("request=%s route=%s status=%d total_ms=%.1f", identity, route, response.status_code, took_s * 1e3)

@@ -7,16 +7,19 @@ import io
 import json
 import zlib
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import zstandard
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 
 from pinpoint.errors import CapacityError, RequestError
 
 # A client that is answered before it has sent everything may see a broken connection and no answer. So what is too
 # large is read to its end and thrown away, within these many times the limit.
 THROWN_AWAY = 4
+# The same of a request that is refused unread, before its connection is closed: RunPod takes 30 MB at most.
+LEFT_BYTES, LEFT_S = 32_000_000, 1.0
 _GZIP_WINDOW = 16 + zlib.MAX_WBITS
 LARGEST_WINDOW = 2**23  # bytes, of zstd: what every decoder is asked to have
 LARGE_BYTES = 65_536  # some 0.5 ms to read
@@ -60,6 +63,20 @@ async def read_json(request: Request, max_bytes: int, body_s: float, grows: Call
     if refused is not None or arrived > max_bytes:
         raise refused or too_large(max_bytes)
     return await parse(bytes(body))
+
+
+async def throw_away(request: Request) -> None:
+    """Read what is left of a body, within a bound of size and time: a socket that is closed before tells its client of
+    a broken connection, and not what was answered.
+    """
+    arrived = 0
+    # Of a body that was read before there is nothing left, which is told as a RuntimeError.
+    with suppress(TimeoutError, RuntimeError, ClientDisconnect):
+        async with asyncio.timeout(LEFT_S):
+            async for piece in request.stream():
+                arrived += len(piece)
+                if arrived > LEFT_BYTES:
+                    return
 
 
 def too_large(max_bytes: int) -> RequestError:
