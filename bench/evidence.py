@@ -23,8 +23,9 @@ ROOT = Path(__file__).parents[1]
 sys.path[:0] = [str(ROOT / "src"), str(ROOT)]
 
 from bench import report  # noqa: E402
+from pinpoint.api.answer import Answer  # noqa: E402
 from pinpoint.api.request import parse_request  # noqa: E402
-from pinpoint.api.response import Answer, DocumentResult  # noqa: E402
+from pinpoint.api.response import DocumentResult  # noqa: E402
 from pinpoint.engine.scorer import Scorer  # noqa: E402
 from pinpoint.pipeline.classify import JobCounts, classify  # noqa: E402
 from pinpoint.serving.model import get_scorer  # noqa: E402

@@ -19,7 +19,8 @@ from pinpoint.pipeline.fair_queue import Lane
 from pinpoint.pipeline.passes import Unit
 from pinpoint.prompting.encoder import PromptEncoder
 from pinpoint.prompting.label_trie import build_trie
-from pinpoint.prompting.prompts import Prompt, PromptBuilder
+from pinpoint.prompting.prompt import Prompt
+from pinpoint.prompting.prompts import PromptBuilder
 from pinpoint.prompting.span_tree import Ask, Forest
 from pinpoint.prompting.template import PROMPT_VERSION
 

@@ -7,10 +7,11 @@ from typing import Any
 import pytest
 from hypothesis import strategies as st
 
+from pinpoint.api.answer import Answer
 from pinpoint.api.request import Options, Request
-from pinpoint.api.response import Answer, DocumentResult, Response
+from pinpoint.api.response import DocumentResult, Response
 from pinpoint.documents.text import Document
-from pinpoint.pipeline.preparation import ROOM_STEP_TOKENS
+from pinpoint.pipeline.room import ROOM_STEP_TOKENS
 from pinpoint.prompting.taxonomy import Label, Task
 from tests.fakes import chatml_prompts, log_prob
 

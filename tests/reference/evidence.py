@@ -8,8 +8,9 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
+from pinpoint.api.answer import Answer, Evidence
 from pinpoint.api.request import Request
-from pinpoint.api.response import Answer, DocumentResult, Evidence, Response
+from pinpoint.api.response import DocumentResult, Response
 from pinpoint.documents.text import Document
 from pinpoint.prompting.taxonomy import Task
 

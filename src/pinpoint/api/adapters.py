@@ -16,9 +16,10 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from pinpoint.api.answer import round_scores
 from pinpoint.api.build import build_document, build_task, refuse_nothing
 from pinpoint.api.limits import Limits, join
-from pinpoint.api.response import DocumentFailure, DocumentResult, error_envelope, error_to_wire, round_scores
+from pinpoint.api.response import DocumentFailure, DocumentResult, error_envelope, error_to_wire
 from pinpoint.api.schema import LabelFields, TaskFields, ZeroShotFields, validate
 from pinpoint.documents.text import Document, RejectedDocument, has_surrogate
 from pinpoint.errors import RequestError

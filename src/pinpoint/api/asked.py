@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import pinpoint
-from pinpoint.api.response import Answer, DocumentFailure, Response
+from pinpoint.api.answer import Answer
+from pinpoint.api.response import DocumentFailure, Response
 from pinpoint.documents.text import Document
 from pinpoint.engine.readings import ModelInfo
 from pinpoint.errors import RequestError

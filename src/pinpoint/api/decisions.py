@@ -18,6 +18,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
+from pinpoint.api.answer import SCORE_DECIMALS
 from pinpoint.api.asked import (
     MAX_QUESTIONS,
     Asked,
@@ -44,7 +45,7 @@ from pinpoint.api.conversation import (
 )
 from pinpoint.api.format_fields import StringOrBoolean, one_of, read, text_or
 from pinpoint.api.limits import Limits, join
-from pinpoint.api.response import SCORE_DECIMALS, Response
+from pinpoint.api.response import Response
 from pinpoint.api.schema import FastList, LabelFields, LevelFields, TaskFields, WireModel
 from pinpoint.api.typed_tasks import build_score, build_yes_no
 from pinpoint.documents.text import RejectedDocument

@@ -18,6 +18,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
+from pinpoint.api.answer import SCORE_DECIMALS
 from pinpoint.api.asked import (
     MAX_QUESTIONS,
     Asked,
@@ -35,7 +36,7 @@ from pinpoint.api.build import build_document, build_task, check_name, refuse_no
 from pinpoint.api.format_fields import Content, one_of, read
 from pinpoint.api.layout import as_text
 from pinpoint.api.limits import Limits, join
-from pinpoint.api.response import SCORE_DECIMALS, Response
+from pinpoint.api.response import Response
 from pinpoint.api.schema import FastList, LabelFields, LevelFields, TaskFields, WireModel
 from pinpoint.api.typed_tasks import build_score, build_yes_no
 from pinpoint.documents.text import RejectedDocument

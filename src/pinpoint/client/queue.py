@@ -63,18 +63,13 @@ class QueueTransport:
         self.max_bytes = MAX_RUN_BYTES
         self.at_once = AT_ONCE
         base = os.environ.get(BASE_VARIABLE) or BASE_URL
-        self.rest = Rest(f"{base.rstrip('/')}/{endpoint}", key, retries or Retries(), TRY_S, f"endpoint {endpoint}")
+        self.on_busy: Callable[[], None] = lambda: None
+        self.rest = Rest(
+            f"{base.rstrip('/')}/{endpoint}", key, retries or Retries(), TRY_S, f"endpoint {endpoint}",
+            lambda: self.on_busy(),
+        )  # fmt: skip
         self._timeout_s = timeout_s
         self._wait = wait
-
-    @property
-    def on_busy(self) -> Callable[[], None]:
-        """Called whenever the platform says 429."""
-        return self.rest.on_busy
-
-    @on_busy.setter
-    def on_busy(self, call: Callable[[], None]) -> None:
-        self.rest.on_busy = call
 
     async def answer(self, request: bytes, accepted: Accepted) -> Answered:
         """Leave a job in the queue, and wait for its answer."""

@@ -43,9 +43,11 @@ class Refused(Exception):
 class Rest:
     """Calls of one host."""
 
-    def __init__(self, base: str, key: str, retries: Retries, timeout_s: float, service: str) -> None:
-        """`service` is what error messages call it; `timeout_s` is for one try."""
-        self.on_busy: Callable[[], None] = lambda: None
+    def __init__(
+        self, base: str, key: str, retries: Retries, timeout_s: float, service: str, busy: Callable[[], None]
+    ) -> None:
+        """`service` is what error messages call it; `timeout_s` is for one try; `busy` is called at each 429."""
+        self._busy = busy
         self._base = base.rstrip("/")
         self._key = key
         self._retries = retries
@@ -89,7 +91,7 @@ class Rest:
                     failure = self._passing(status)
                     told_s = retry_after_s(headers.get("Retry-After"))
                     if status == TOO_MANY:
-                        self.on_busy()
+                        self._busy()
             if failed < most:
                 await asyncio.sleep(self._retries.wait_s(failed, told_s))
         raise failure

@@ -43,16 +43,11 @@ class ServerTransport:
                 api_key = os.environ.get(KEY_VARIABLE, "")
         self.max_bytes = MAX_BODY_BYTES
         self.at_once = AT_ONCE
-        self.rest = Rest(url, api_key.strip(), retries or Retries(), timeout_s or TRY_S, f"the server at {host}")
-
-    @property
-    def on_busy(self) -> Callable[[], None]:
-        """Called whenever the server says 429."""
-        return self.rest.on_busy
-
-    @on_busy.setter
-    def on_busy(self, call: Callable[[], None]) -> None:
-        self.rest.on_busy = call
+        self.on_busy: Callable[[], None] = lambda: None
+        self.rest = Rest(
+            url, api_key.strip(), retries or Retries(), timeout_s or TRY_S, f"the server at {host}",
+            lambda: self.on_busy(),
+        )  # fmt: skip
 
     async def answer(self, request: bytes, accepted: Accepted) -> Answered:
         """Send a request."""

@@ -13,8 +13,8 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from pinpoint.api.answer import Answer, Decision
 from pinpoint.api.request import Options
-from pinpoint.api.response import Answer, Decision
 from pinpoint.decide.trust import Taught, prediction_set
 from pinpoint.errors import InternalError
 from pinpoint.prompting.taxonomy import Label, Task

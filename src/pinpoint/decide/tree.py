@@ -16,8 +16,8 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
+from pinpoint.api.answer import Answer
 from pinpoint.api.request import Options
-from pinpoint.api.response import Answer
 from pinpoint.decide.decision import MAX_ROUNDING, NO_LABEL_MASS, concluded
 from pinpoint.errors import InternalError
 from pinpoint.prompting.label_tree import TOP, masked_nodes, weights_of

@@ -13,8 +13,8 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
+from pinpoint.api.answer import Answer, Promise
 from pinpoint.api.request import Options
-from pinpoint.api.response import Answer, Promise
 from pinpoint.decide.calibration import Calibration
 from pinpoint.decide.task_file import Certificate, TaskFile
 from pinpoint.prompting.taxonomy import Task

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import date
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -116,7 +116,7 @@ def teach(
     """
     promises = promises or Promises()
     names, offered, mask, prior = _of_task(task)
-    other = next((k for k, label in enumerate(task.labels) if label.id == task.other), None)
+    other = _other(task)
     check_counts(names, measured.right)
     examples = make_examples(measured.log_probs, measured.right, measured.groups, prior, mask)
     if examples.distinct < fits.LEAST_FOR_TEMPERATURE:  # copies say nothing about others, and cannot be parted
@@ -152,14 +152,7 @@ def teach(
         refused += more
         sets = all_sets(promises, log_probs, judging)
     file = TaskFile(
-        setup=setup,
-        task=task.name,
-        kind=task.kind,
-        labels=names,
-        mask=mask,
-        prior=prior,
-        other=other,
-        made=date.today(),
+        **_bound_to(task, setup),
         examples=len(fitting),
         held_out=0 if judging is None else len(judging),
         fitted=_fitted(chosen.parameters, offered, len(names)),
@@ -189,7 +182,6 @@ def teach_without_labels(
     Raises RequestError for many labels to a document, or where no document without content was measured.
     """
     names, offered, mask, prior = _of_task(task)
-    other = next((k for k, label in enumerate(task.labels) if label.id == task.other), None)
     free = label_free_offsets(
         relative(measured.log_probs[:, offered]),
         None if measured.content_free is None else measured.content_free[None, offered],
@@ -200,14 +192,7 @@ def teach_without_labels(
     bare = make_examples(measured.log_probs, [int(offered[0])] * len(measured.log_probs), None, prior, mask)
     after = parameters.log_probs(bare)
     file = TaskFile(
-        setup=setup,
-        task=task.name,
-        kind=task.kind,
-        labels=names,
-        mask=mask,
-        prior=prior,
-        other=other,
-        made=date.today(),
+        **_bound_to(task, setup),
         examples=0,
         fitted=_fitted(parameters, offered, len(names)),
         fits=[Fit(name=label_free, kept=True, reason="asked for; without labels nobody knows what it gains")],
@@ -227,6 +212,20 @@ def _of_task(task: Task) -> tuple[list[str], NDArray[np.int64], list[int], list[
     prior = None if task.prior is None else [task.prior.get(label.id, 1.0) for label in task.labels]
     offered = np.setdiff1d(np.arange(len(task.labels)), np.array(mask, dtype=np.int64))
     return [label.name for label in task.labels], offered, mask, prior
+
+
+def _other(task: Task) -> int | None:
+    """Position of the label that says none of these."""
+    return next((k for k, label in enumerate(task.labels) if label.id == task.other), None)
+
+
+def _bound_to(task: Task, setup: Setup) -> dict[str, Any]:
+    """The fields of a file that say what it is about."""
+    names, _, mask, prior = _of_task(task)
+    return {
+        "setup": setup, "task": task.name, "kind": task.kind, "labels": names, "mask": mask, "prior": prior,
+        "other": _other(task), "made": date.today(),
+    }  # fmt: skip
 
 
 def _mass(measured: Measured, offered: NDArray[np.int64]) -> NDArray[np.float64]:

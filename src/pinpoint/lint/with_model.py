@@ -18,7 +18,7 @@ from pinpoint.errors import RequestError
 from pinpoint.lint.findings import TOP_NAME, Finding, QuestionCost, questions
 from pinpoint.pipeline.classify import classify
 from pinpoint.pipeline.passes import Engine
-from pinpoint.prompting.prompts import Question
+from pinpoint.prompting.prompt import Question
 from pinpoint.prompting.taxonomy import Label, Task
 
 MOST_MOVED = 0.25  # of the answers, by the order of the labels alone

@@ -6,8 +6,8 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from pinpoint.api.answer import Answer, PageAnswer
 from pinpoint.api.request import Options
-from pinpoint.api.response import Answer, PageAnswer
 from pinpoint.decide.decision import decide, decide_multi, decide_yes_no, read_twice
 from pinpoint.decide.tree import decide_tree, in_tree
 from pinpoint.decide.trust import NO_TASK_FILE, Standing, Taught, trusted

@@ -13,17 +13,9 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
+from pinpoint.api.answer import Answer
 from pinpoint.api.request import Options, Request
-from pinpoint.api.response import (
-    Answer,
-    DocumentFailure,
-    DocumentInput,
-    DocumentResult,
-    Response,
-    Segment,
-    Timing,
-    Usage,
-)
+from pinpoint.api.response import DocumentFailure, DocumentInput, DocumentResult, Response, Segment, Timing, Usage
 from pinpoint.decide.trust import NO_TASK_FILE, Standing, Taught
 from pinpoint.documents.visible import counted
 from pinpoint.engine.readings import Memory

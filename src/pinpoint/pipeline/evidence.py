@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
-from pinpoint.api.response import Answer, Evidence
+from pinpoint.api.answer import Answer, Evidence
 from pinpoint.decide.evidence import log_odds, log_odds_in_tree
 from pinpoint.documents.paragraphs import Run, paragraphs
 from pinpoint.pipeline.answers import weighted
@@ -19,7 +19,8 @@ from pinpoint.pipeline.passes import Measured, Scores
 from pinpoint.pipeline.second_reading import first_reading
 from pinpoint.pipeline.trees import TreeScores
 from pinpoint.prompting.long_document import Fitted
-from pinpoint.prompting.prompts import PromptBuilder, Question
+from pinpoint.prompting.prompt import Question
+from pinpoint.prompting.prompts import PromptBuilder
 from pinpoint.prompting.taxonomy import Task
 
 MOST_PASSAGES = 20

@@ -18,7 +18,8 @@ from typing import Protocol
 
 from pinpoint.engine.readings import Memory, ModelInfo
 from pinpoint.errors import OutOfMemory
-from pinpoint.prompting.prompts import Prompt, PromptBuilder
+from pinpoint.prompting.prompt import Prompt
+from pinpoint.prompting.prompts import PromptBuilder
 from pinpoint.prompting.span_tree import Forest
 
 

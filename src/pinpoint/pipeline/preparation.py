@@ -7,7 +7,6 @@ between two turns somebody may look whether the job is still waited for.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -18,22 +17,20 @@ from pinpoint.decide.tree import TreeDecision
 from pinpoint.decide.trust import Taught
 from pinpoint.documents.text import Document, File, RejectedDocument
 from pinpoint.errors import DocumentError, RequestError
-from pinpoint.pipeline.answers import questions, task_answer
+from pinpoint.pipeline.answers import questions
 from pinpoint.pipeline.evidence import LeftOut, Passage, common, passages
 from pinpoint.pipeline.packets import BOUNDARY, joints
-from pinpoint.pipeline.passes import Engine, Follow, Followed, Scores, Unit
-from pinpoint.pipeline.second_reading import AGAIN, SecondReading, again
-from pinpoint.pipeline.trees import Expansion, TreeScores, tree_scores
-from pinpoint.prompting.label_tree import TOP, questions_of
+from pinpoint.pipeline.passes import Engine, Follow, Unit
+from pinpoint.pipeline.reasons import Explained
+from pinpoint.pipeline.room import refuse_beyond, room_of
+from pinpoint.pipeline.second_reading import SecondReading, again
+from pinpoint.pipeline.trees import Expansion
 from pinpoint.prompting.long_document import Fitted, as_tuple, fit
-from pinpoint.prompting.prompts import SHORT_FORM_TASK, Question
+from pinpoint.prompting.prompt import Question
 from pinpoint.prompting.taxonomy import Task
-from pinpoint.prompting.template import Version, choice_in_words
 
 PAGE_BREAK = "\n\n"
-ROOM_STEP_TOKENS = 128
 BLANK_CHARS = 10  # letters and digits: less is dust, or a number that a feeder stamps on the back
-REASON_TOKENS = 128  # room for a reason and its opening, where one is asked for
 # Of one job. What is measured of a unit takes some 600 bytes until the job is answered.
 MAX_UNITS = 1_000_000
 
@@ -172,12 +169,12 @@ class Preparation:
                 self._refuse_too_many(units)
 
     def _read_task(self, task: Task) -> Iterator[int]:
-        prompts, refuse = self._engine.prompts, partial(_refuse_beyond, task, self._request.options, self._engine)
+        prompts, refuse = self._engine.prompts, partial(refuse_beyond, task, self._request.options, self._engine)
         asking = prompts.kept(task)
         if asking is None:
             refuse(*prompts.least_overheads(task))
             asking = yield from prompts.encode(task, lambda tokens: refuse(tokens, tokens))
-        self._rooms[task.name] = _room(task, asking, self._request.options, self._engine)
+        self._rooms[task.name] = room_of(task, asking, self._request.options, self._engine)
         self.questions[task.name] = asking
         # Not before: of work that is refused, nothing stays.
         prompts.keep(task, asking)
@@ -256,12 +253,12 @@ class Preparation:
                 "documents",
             )
 
-    def _explained(self, task: Task) -> _Explained | None:
+    def _explained(self, task: Task) -> Explained | None:
         # Yes or no needs no reason.
         options, version = self._request.options, self._engine.prompts.version
         if not options.explain or task.multi_label:
             return None
-        return _Explained(task, options, version, self._taught.get(task.name), self.trees.get(task.name))
+        return Explained(task, options, version, self._taught.get(task.name), self.trees.get(task.name))
 
     def _exact_best(self, task: Task) -> int | None:
         """How many of a task's best labels must be exact; None for all.
@@ -281,38 +278,6 @@ class Preparation:
         return max(2, options.top_k or 0)
 
 
-@dataclass(frozen=True, slots=True)
-class _Explained:
-    """The answer that a reason is given for; with reasons asked for, a document has one part."""
-
-    task: Task
-    options: Options
-    version: Version
-    taught: Taught | None
-    tree: TreeDecision | None
-
-    def __call__(self, scores: Scores, followed: Followed) -> tuple[int | None, str] | None:
-        if self.tree is not None:
-            return self._in_tree(self.tree, tree_scores(self.tree, scores, followed))
-        answer = task_answer(self.task, self.options, [scores], self.taught)
-        places = (place for place, label in enumerate(self.task.labels) if label.id == answer.label)
-        place = next(places, None)
-        return None if place is None else (None, choice_in_words(self.task, place, self.version))
-
-    def _in_tree(self, tree: TreeDecision, scores: TreeScores) -> tuple[int | None, str] | None:
-        """The answer behind the question that it is an answer to."""
-        answer = task_answer(self.task, self.options, [scores], self.taught)
-        if answer.label is None:
-            return None
-        node = tree.node(answer.label)
-        parent = tree.tree.parents[node]
-        while parent != TOP and parent not in scores.asked:  # an only child is not asked for
-            node, parent = parent, tree.tree.parents[parent]
-        choice = list(questions_of(self.task))[tree.tree.askers().index(parent)]
-        words = choice_in_words(choice, tree.children[parent].index(node), self.version)
-        return None if parent == TOP else parent, words
-
-
 def _joined(pages: Sequence[str], options: Options) -> str:
     """Pages that are read as one text."""
     return PAGE_BREAK.join(page for page in pages if page or not options.ignore_blank_pages)
@@ -326,41 +291,3 @@ def _shown_pages(pages: Sequence[str], options: Options) -> Sequence[str]:
         # Where all of them are, it is for the others to say so.
         return said if any(said) else pages
     return pages
-
-
-def _taken(prompt_tokens: int, row_tokens: int, options: Options, engine: Engine) -> int:
-    """Tokens of the model's context that no document gets, by the lengths of a task's prompts and rows without one."""
-    taken = max(prompt_tokens, engine.context_tokens - engine.token_budget + row_tokens)
-    return taken + (REASON_TOKENS if options.explain else 0)
-
-
-def _refuse_beyond(task: Task, options: Options, engine: Engine, prompt_tokens: int, row_tokens: int) -> None:
-    """Refuse a task whose prompts and rows have at least so many tokens, where no document has room beside them."""
-    taken = _taken(prompt_tokens, row_tokens, options, engine)
-    if taken >= engine.context_tokens:
-        raise _too_long(task, f"at least {taken}", engine)
-
-
-def _room(task: Task, asking: Sequence[Question], options: Options, engine: Engine) -> int:
-    """Tokens that a task's prompt leaves for a document.
-
-    It depends on the task alone, so that an answer never depends on what else is asked; in steps, so that tasks of
-    about the same length cut a long document alike and can share it.
-    """
-    prompts = engine.prompts
-    taken = _taken(prompts.overhead(asking), prompts.row_overhead(asking), options, engine)
-    room = engine.context_tokens - taken
-    if room < 1:
-        raise _too_long(task, str(taken), engine)
-    stepped = engine.context_tokens - math.ceil(taken / ROOM_STEP_TOKENS) * ROOM_STEP_TOKENS
-    return stepped if stepped > 0 else room
-
-
-def _too_long(task: Task, taken: str, engine: Engine) -> RequestError:
-    name = task.name.removeprefix(AGAIN)
-    return RequestError(
-        "labels_too_long",
-        f"the prompt takes {taken} tokens with its labels and without a document, and {engine.context_tokens} can "
-        "be read; shorten or split the list of labels",
-        "labels" if name == SHORT_FORM_TASK else f"tasks.{name}.labels",
-    )

@@ -13,7 +13,8 @@ from dataclasses import dataclass, replace
 from pinpoint.api.request import Options
 from pinpoint.decide.decision import decide
 from pinpoint.pipeline.passes import Followed, Measured, Scores
-from pinpoint.prompting.prompts import Prompt, PromptBuilder, Question
+from pinpoint.prompting.prompt import Prompt, Question
+from pinpoint.prompting.prompts import PromptBuilder
 from pinpoint.prompting.taxonomy import Task
 
 AGAIN = "\0again\0"  # before the name of a task; no caller's has a control character

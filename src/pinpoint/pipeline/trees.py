@@ -13,7 +13,8 @@ from dataclasses import dataclass, replace
 from pinpoint.decide.tree import TreeDecision
 from pinpoint.pipeline.passes import Followed, Measured, Scores
 from pinpoint.prompting.label_tree import TOP
-from pinpoint.prompting.prompts import Prompt, PromptBuilder, Question
+from pinpoint.prompting.prompt import Prompt, Question
+from pinpoint.prompting.prompts import PromptBuilder
 from pinpoint.prompting.taxonomy import Task
 
 

@@ -14,8 +14,8 @@ import math
 from collections.abc import Sequence
 from dataclasses import replace
 
+from pinpoint.api.answer import Answer
 from pinpoint.api.request import Options
-from pinpoint.api.response import Answer
 from pinpoint.decide.decision import concluded
 from pinpoint.prompting.taxonomy import Task
 

@@ -9,10 +9,9 @@ and held once.
 from __future__ import annotations
 
 import re
-import sys
 from array import array
 from collections.abc import Callable, Generator, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import pairwise
 
 from pinpoint.prompting import template
@@ -20,85 +19,18 @@ from pinpoint.prompting.byte_cache import ByteCache
 from pinpoint.prompting.encoder import PromptEncoder
 from pinpoint.prompting.fence import DocumentTokens, Fence
 from pinpoint.prompting.label_tree import questions_of
-from pinpoint.prompting.label_trie import LabelTrie, build_trie
-from pinpoint.prompting.long_text import AHEAD_CHARS, text_steps
-from pinpoint.prompting.span_tree import NO_PARENT, Forest
+from pinpoint.prompting.label_trie import build_trie
+from pinpoint.prompting.long_text import text_steps
+from pinpoint.prompting.openings import CALL_CHARS, Front
+from pinpoint.prompting.prompt import Prompt, Question, kept_bytes
+from pinpoint.prompting.span_tree import Forest
 from pinpoint.prompting.taxonomy import Task
 from pinpoint.prompting.template import PROMPT_VERSION, Version
 
 QUESTIONS_BYTES = 32_000_000  # of encoded questions, kept for the next job with the same: some 50 lists of 1,000 labels
-CALL_CHARS = 50  # what calling the tokenizer takes, in characters encoded meanwhile
 SHORT_FORM_TASK = "category"
 
 _WORD_CHARS = re.compile("[0-9A-Za-z]+")
-# Bytes, at most, of: a token, with its place in a tuple; a tuple, a label or a question with its fields.
-_TOKEN_BYTES, _OBJECT_BYTES = 40, 120
-
-
-@dataclass(frozen=True, slots=True)
-class Question:
-    """One question as tokens: of a choice there is one, of a `multi_label` task one for each label, of a tree one for
-    each node that has children.
-
-    Attributes:
-        parts: its runs of tokens; questions of one task hold the same objects where they say the same.
-        trie: its labels.
-        length: tokens of all parts.
-        opening_tokens: of these, its first, which other questions about a document begin with too.
-    """
-
-    parts: tuple[tuple[int, ...], ...]
-    trie: LabelTrie
-    length: int
-    opening_tokens: int = 0
-
-    @property
-    def tokens(self) -> tuple[int, ...]:
-        """All of it in one."""
-        return self.parts[0] if len(self.parts) == 1 else tuple(token for part in self.parts for token in part)
-
-    @property
-    def spans(self) -> tuple[tuple[int, ...], ...]:
-        """Its opening, where it has one, and the rest, which is never empty."""
-        tokens, cut = self.tokens, self.opening_tokens
-        return (tokens[:cut], tokens[cut:]) if cut else (tokens,)
-
-    @property
-    def row_tokens(self) -> int:
-        """With all its labels."""
-        return self.length + len(self.trie.tokens)
-
-
-@dataclass(frozen=True, slots=True)
-class Prompt:
-    """One prompt: its spans, root first, which of them other prompts are likely to share, its labels, and its owner.
-
-    `open` says that more may be asked behind all but its last span, once its answer is known.
-    """
-
-    path: tuple[tuple[int, ...], ...]
-    shared: tuple[bool, ...]
-    trie: LabelTrie
-    owner: str = ""
-    open: bool = False
-
-    @property
-    def length(self) -> int:
-        """Tokens of the whole prompt and of its labels, shared or not."""
-        return sum(map(len, self.path)) + len(self.trie.tokens)
-
-    def add_to(self, forest: Forest, exact_best: int | None = None) -> int:
-        """Add what `forest` has not got of it; returns the index of its ask."""
-        span = NO_PARENT
-        for tokens, shared in zip(self.path, self.shared, strict=True):
-            if self.open and span != NO_PARENT:
-                forest.open.add(span)
-            span = forest.add(tokens, span, shared=shared, owner=self.owner)
-        return forest.ask(span, self.trie, exact_best)
-
-    def new_tokens(self, forest: Forest) -> int:
-        """How many tokens `add_to` would add."""
-        return forest.new_tokens(self.path, self.owner) + len(self.trie.tokens)
 
 
 class PromptBuilder:
@@ -264,7 +196,7 @@ class PromptBuilder:
         encoder = self.encoder
         if task.multi_label:
             answers = build_trie([encoder.label_tokens(answer) for answer in self.answers(task)], encoder.stop)
-            questions, front = list[Question](), _Front(encoder, _text(template.yes_no_opening(task)))
+            questions, front = list[Question](), Front(encoder, _text(template.yes_no_opening(task)))
             for label in task.labels:
                 head, tail = encoder.runs(template.yes_no_question(task, label))
                 parts = (*(yield from front.parts(head)), *_ours(encoder, tail))
@@ -294,51 +226,6 @@ class PromptBuilder:
         return Question((tuple(tokens),), build_trie(answers_tokens, encoder.stop, field), len(tokens))
 
 
-class _Front:
-    """The beginning that the questions of a `multi_label` task share, encoded once where it is long.
-
-    The first question is encoded whole. Of each other one, what follows is encoded by itself and behind the last
-    characters of the beginning: where both agree, and those characters come out as they did in the first, no token lies
-    across, and its tokens are those of the whole (`long_text`).
-    """
-
-    def __init__(self, encoder: PromptEncoder, text: str) -> None:
-        self._encoder = encoder
-        self._text = text
-        self._useful = encoder.is_byte_pair and len(text) > 2 * AHEAD_CHARS
-        self._tokens: tuple[int, ...] | None = None
-        self._end: list[int] = []
-        # Without its last token, into which what follows may reach.
-        self._short = () if len(text) > 2 * AHEAD_CHARS else tuple(encoder.text(text, trusted=False)[:-1])
-
-    def opening_tokens(self, first: tuple[int, ...]) -> int:
-        """How many tokens of a question's first run are those that the others begin with, but for the last of all."""
-        if first is self._tokens:
-            return len(first)
-        count = len(self._short)
-        return count if len(first) > count and first[:count] == self._short else 0
-
-    def parts(self, text: str) -> Generator[int, None, tuple[tuple[int, ...], ...]]:
-        """The tokens of a question that begins with this, in runs; yields characters as `PromptBuilder.encode` does."""
-        rest, end = list[int](), list[int]()
-        if self._useful:
-            after = text[len(self._text) :]
-            rest = self._encoder.text(after, trusted=False)
-            near = self._encoder.text(self._text[-AHEAD_CHARS:] + after, trusted=False)
-            apart = 0 < len(rest) < len(near) and rest[0] != self._encoder.unknown and near[-len(rest) :] == rest
-            end = near[: len(near) - len(rest)] if apart else []
-            yield 2 * (len(after) + CALL_CHARS) + AHEAD_CHARS
-            if self._tokens is not None and end == self._end:
-                return self._tokens, tuple(rest)
-        whole = array("i")
-        for chars in text_steps(self._encoder, text, whole):
-            yield chars + CALL_CHARS
-        if end and self._tokens is None and whole[len(whole) - len(rest) :].tolist() == rest:
-            self._tokens, self._end = tuple(whole[: len(whole) - len(rest)]), end
-            return self._tokens, tuple(rest)
-        return (tuple(whole),)
-
-
 def _cut(tokens: tuple[int, ...], cuts: Sequence[int]) -> list[tuple[int, ...]]:
     """The tokens in runs that end at the cuts within them."""
     within = [0, *(cut for cut in cuts if 0 < cut < len(tokens)), len(tokens)]
@@ -362,20 +249,3 @@ def choices(task: Task) -> Iterator[Task]:
 def _asked(task: Task) -> Task:
     """The task without what acts on the answer alone."""
     return replace(task, mask=frozenset(), prior=None, kind="choice", other=None)
-
-
-def kept_bytes(task: Task, questions: Sequence[Question]) -> int:
-    """What a task and its questions take in memory, at most; parts that are the same object once."""
-    labels = (*task.labels, *(task.tree.labels if task.tree is not None else ()))
-    texts = [text for one in labels for text in (one.id, one.name, one.description, *one.examples) if text]
-    texts += [text for text in (task.instructions, *task.criteria) if text]
-    size = sum(map(sys.getsizeof, texts)) + _OBJECT_BYTES * len(labels)
-    parts = {id(part): part for question in questions for part in question.parts}
-    tries = {id(question.trie): question.trie for question in questions}
-    size += sum(_OBJECT_BYTES + 8 * len(question.parts) for question in questions)
-    size += sum(_OBJECT_BYTES + _TOKEN_BYTES * len(part) for part in parts.values())
-    for trie in tries.values():
-        # A node is a token, a parent and at least one lookup, and a lookup a pair; a path has one lookup a token.
-        size += (2 * _TOKEN_BYTES + _OBJECT_BYTES) * (len(trie.tokens) + len(trie.lookups))
-        size += sum(2 * _OBJECT_BYTES + 2 * _TOKEN_BYTES * len(label) for label in trie.labels)
-    return size

@@ -12,8 +12,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from pinpoint.api.answer import Answer
 from pinpoint.api.request import Options, Request
-from pinpoint.api.response import Answer, DocumentResult, Response
+from pinpoint.api.response import DocumentResult, Response
 from pinpoint.decide.task_file import Setup, TaskFile
 from pinpoint.decide.trust import NO_TASK_FILE, TASK_FILE_REFUSED, Standing, Taught, standing
 from pinpoint.errors import PinpointError

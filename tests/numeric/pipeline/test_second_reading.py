@@ -2,8 +2,9 @@
 
 import pytest
 
+from pinpoint.api.answer import Answer
 from pinpoint.api.request import parse_request
-from pinpoint.api.response import Answer, DocumentResult
+from pinpoint.api.response import DocumentResult
 from pinpoint.engine.scorer import Scorer
 from pinpoint.pipeline.classify import classify
 from pinpoint.pipeline.second_reading import UNSURE_MARGIN

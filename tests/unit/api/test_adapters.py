@@ -5,8 +5,9 @@ from dataclasses import replace
 import pytest
 
 from pinpoint.api.adapters import zero_shot_answer
+from pinpoint.api.answer import Answer
 from pinpoint.api.request import Limits, parse_request
-from pinpoint.api.response import Answer, DocumentFailure, DocumentInput, DocumentResult, check_wire
+from pinpoint.api.response import DocumentFailure, DocumentInput, DocumentResult, check_wire
 from pinpoint.documents.text import Document, RejectedDocument
 from pinpoint.errors import DocumentError, RequestError
 from pinpoint.prompting.taxonomy import Label, Task

@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import pytest
 
+from pinpoint.api.answer import Answer
 from pinpoint.api.response import (
-    Answer,
     DocumentFailure,
     DocumentInput,
     DocumentResult,

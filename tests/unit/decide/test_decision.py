@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pinpoint.api.answer import Answer
 from pinpoint.api.request import Options
-from pinpoint.api.response import Answer, check_wire
+from pinpoint.api.response import check_wire
 from pinpoint.decide.decision import LEAST_LABEL_MASS, decide, decide_multi, decide_yes_no
 from pinpoint.errors import InternalError
 from pinpoint.prompting.taxonomy import Label, Task

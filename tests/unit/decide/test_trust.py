@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pinpoint.api.answer import Answer
 from pinpoint.api.request import Options
-from pinpoint.api.response import Answer, check_wire
+from pinpoint.api.response import check_wire
 from pinpoint.decide.decision import concluded, decide, decide_yes_no
 from pinpoint.decide.task_file import Certificate
 from pinpoint.decide.trust import Standing, Taught, standing, trusted

@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pinpoint.api.answer import Answer
 from pinpoint.api.request import Options, Request, parse_request
-from pinpoint.api.response import Answer, DocumentResult, Response
+from pinpoint.api.response import DocumentResult, Response
 from pinpoint.documents.paragraphs import Run
 from pinpoint.pipeline.classify import classify
 from pinpoint.pipeline.evidence import (

@@ -6,7 +6,7 @@ from dataclasses import replace
 from pinpoint.errors import OutOfMemory
 from pinpoint.pipeline.passes import Followed, Measured, Outcome, Scores, Unit, measure
 from pinpoint.prompting.label_trie import build_trie
-from pinpoint.prompting.prompts import Prompt
+from pinpoint.prompting.prompt import Prompt
 from pinpoint.prompting.span_tree import Forest
 from tests.fakes import FakeEngine, log_prob
 

@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pinpoint.api.answer import Answer
 from pinpoint.api.request import Options, parse_request
-from pinpoint.api.response import Answer, DocumentResult
+from pinpoint.api.response import DocumentResult
 from pinpoint.decide.decision import decide, read_twice
 from pinpoint.pipeline.classify import classify
 from pinpoint.pipeline.second_reading import UNSURE_MARGIN

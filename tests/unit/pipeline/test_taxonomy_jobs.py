@@ -10,8 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pinpoint.api.answer import Answer
 from pinpoint.api.request import Request, parse_request
-from pinpoint.api.response import Answer, DocumentResult
+from pinpoint.api.response import DocumentResult
 from pinpoint.api.schema import UNSEEN_MASS
 from pinpoint.api.taxonomy_files import SHIPPED, load_folders
 from pinpoint.errors import RequestError

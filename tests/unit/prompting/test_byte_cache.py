@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from pinpoint.prompting import prompts as prompts_module
 from pinpoint.prompting.byte_cache import ByteCache
 from pinpoint.prompting.encoder import PromptEncoder
-from pinpoint.prompting.prompts import PromptBuilder, kept_bytes
+from pinpoint.prompting.prompt import kept_bytes
+from pinpoint.prompting.prompts import PromptBuilder
 from pinpoint.prompting.taxonomy import Label, Task
 from tests.fakes import chatml_prompts, chatml_tokenizer
 

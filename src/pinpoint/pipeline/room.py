@@ -1,0 +1,55 @@
+"""How many tokens a task's prompt leaves for a document, and what leaves none."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from pinpoint.api.request import Options
+from pinpoint.errors import RequestError
+from pinpoint.pipeline.passes import Engine
+from pinpoint.pipeline.second_reading import AGAIN
+from pinpoint.prompting.prompt import Question
+from pinpoint.prompting.prompts import SHORT_FORM_TASK
+from pinpoint.prompting.taxonomy import Task
+
+ROOM_STEP_TOKENS = 128
+REASON_TOKENS = 128  # room for a reason and its opening, where one is asked for
+
+
+def _taken(prompt_tokens: int, row_tokens: int, options: Options, engine: Engine) -> int:
+    """Tokens of the model's context that no document gets, by the lengths of a task's prompts and rows without one."""
+    taken = max(prompt_tokens, engine.context_tokens - engine.token_budget + row_tokens)
+    return taken + (REASON_TOKENS if options.explain else 0)
+
+
+def refuse_beyond(task: Task, options: Options, engine: Engine, prompt_tokens: int, row_tokens: int) -> None:
+    """Refuse a task whose prompts and rows have at least so many tokens, where no document has room beside them."""
+    taken = _taken(prompt_tokens, row_tokens, options, engine)
+    if taken >= engine.context_tokens:
+        raise _too_long(task, f"at least {taken}", engine)
+
+
+def room_of(task: Task, asking: Sequence[Question], options: Options, engine: Engine) -> int:
+    """Tokens that a task's prompt leaves for a document.
+
+    It depends on the task alone, so that an answer never depends on what else is asked; in steps, so that tasks of
+    about the same length cut a long document alike and can share it.
+    """
+    prompts = engine.prompts
+    taken = _taken(prompts.overhead(asking), prompts.row_overhead(asking), options, engine)
+    room = engine.context_tokens - taken
+    if room < 1:
+        raise _too_long(task, str(taken), engine)
+    stepped = engine.context_tokens - math.ceil(taken / ROOM_STEP_TOKENS) * ROOM_STEP_TOKENS
+    return stepped if stepped > 0 else room
+
+
+def _too_long(task: Task, taken: str, engine: Engine) -> RequestError:
+    name = task.name.removeprefix(AGAIN)
+    return RequestError(
+        "labels_too_long",
+        f"the prompt takes {taken} tokens with its labels and without a document, and {engine.context_tokens} can "
+        "be read; shorten or split the list of labels",
+        "labels" if name == SHORT_FORM_TASK else f"tasks.{name}.labels",
+    )
