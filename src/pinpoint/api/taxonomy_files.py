@@ -36,18 +36,14 @@ def load_folders(*folders: Path, limits: Limits = Limits()) -> Deployed:  # noqa
     """All taxonomies in some folders; of two with one name, that of the later folder. A damaged file is refused alone.
 
     Raises:
-        RequestError: `invalid_taxonomy`: a folder that is not there.
+        RequestError: `invalid_taxonomy`: a folder that is not there, or that may not be read.
     """
     taxonomies: dict[str, Taxonomy] = {}
     refused: dict[str, RequestError] = {}
     for folder in folders:
-        if not folder.is_dir():
-            raise RequestError("invalid_taxonomy", "there is no such folder", str(folder))
         here = set[str]()
-        for path in sorted(folder.iterdir()):
+        for path in _files(folder):
             name = path.stem
-            if path.suffix not in SUFFIXES or name.startswith(".") or not path.is_file():
-                continue
             taxonomies.pop(name, None)
             if name in here:
                 refused[name] = RequestError(
@@ -61,6 +57,24 @@ def load_folders(*folders: Path, limits: Limits = Limits()) -> Deployed:  # noqa
             except RequestError as error:
                 refused[name] = error
     return Deployed(taxonomies, refused)
+
+
+def _files(folder: Path) -> list[Path]:
+    """The taxonomies in a folder, in order; one that may not be looked at is among them, and is refused when read."""
+    try:
+        if not folder.is_dir():
+            raise RequestError("invalid_taxonomy", "there is no such folder", str(folder))
+        found = sorted(folder.iterdir())
+    except OSError as error:
+        raise RequestError("invalid_taxonomy", f"cannot be read: {error.strerror}", str(folder)) from None
+    return [path for path in found if path.suffix in SUFFIXES and not path.name.startswith(".") and _is_file(path)]
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:
+        return True
 
 
 def shipped() -> Deployed:
@@ -147,6 +161,8 @@ def _yaml(text: str, name: str, limits: Limits) -> tuple[Any, dict[str, int]]:
         raise RequestError("invalid_taxonomy", f"not YAML: {error.problem or error.context}{line}", name) from None
     except yaml.YAMLError as error:  # a character that YAML does not have
         raise RequestError("invalid_taxonomy", f"not YAML: {type(error).__name__}", name) from None
+    except (ValueError, OverflowError):  # "\UFFFFFFFF" is no character, and PyYAML hands it to chr
+        raise RequestError("invalid_taxonomy", "not YAML: a number or an escape that is too large", name) from None
 
 
 class _Values:

@@ -14,6 +14,7 @@ from pinpoint.api.request import parse_request
 from pinpoint.api.taxonomy_files import MAX_FILE_BYTES, SHIPPED, load_folders, read_taxonomy
 from pinpoint.errors import RequestError
 from pinpoint.prompting.taxonomy import Label, Task, labels_sha
+from pinpoint.serving.taxonomies import load_taxonomies
 
 TREE: list[Any] = [
     {"name": "bills", "children": ["invoice", {"name": "receipt", "id": "r", "examples": ["Paid  by\ncard"]}]},
@@ -180,6 +181,9 @@ FILES: dict[str, tuple[str | bytes, str, str]] = {
     "large": ("#" * (MAX_FILE_BYTES + 1), "too_large", "split it"),
     "no anchor": ("labels: [a, *b]", "invalid_taxonomy", "no anchor &b"),
     "a key that is no word": ("labels: [a, b]\n? [x]\n: y", "invalid_taxonomy", "no word"),
+    "no character": ('labels: ["\\UFFFFFFFF", b]', "invalid_taxonomy", "an escape that is too large"),
+    "just no character": ('labels: ["\\U00110000", b]', "invalid_taxonomy", "an escape that is too large"),
+    "a version": ("%YAML " + "1" * 5000 + ".1\n---\nlabels: [a, b]", "invalid_taxonomy", "a number"),
     "another taxonomy": ("taxonomy: other", "unknown_taxonomy", "there is: none"),
 }  # fmt: skip
 
@@ -224,6 +228,36 @@ def test_a_later_folder_goes_first_two_files_of_one_name_are_refused_and_others_
     assert list(deployed.refused) == ["v"]
     with pytest.raises(RequestError, match="no such folder"):
         load_folders(tmp_path / "3")
+
+
+@pytest.mark.parametrize(("method", "of"), [("iterdir", "folder"), ("is_dir", "folder"), ("is_file", "file")])
+def test_what_may_not_be_read_is_told_and_ends_no_worker(
+    method: str, of: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    closed = written(tmp_path, "closed.yaml", "labels: [a, b]") if of == "file" else tmp_path
+    for name in {method, "open"}:
+        plain = getattr(Path, name)
+
+        def may(path: Path, *rest: Any, plain: Any = plain) -> Any:
+            if path == closed:
+                raise PermissionError(13, "Permission denied")
+            return plain(path, *rest)
+
+        monkeypatch.setattr(Path, name, may)
+    if of == "folder":
+        with pytest.raises(RequestError, match="cannot be read: Permission denied") as caught:
+            load_folders(tmp_path)
+        assert (caught.value.code, caught.value.field) == ("invalid_taxonomy", str(tmp_path))
+    else:
+        assert "Permission denied" in load_folders(tmp_path).refused["closed"].message
+    assert "business-documents" in load_taxonomies(str(tmp_path)).taxonomies
+
+
+def test_a_worker_starts_beside_a_damaged_file(tmp_path: Path) -> None:
+    written(tmp_path, "bad.yaml", 'labels: ["\\UFFFFFFFF", b]')
+    written(tmp_path, "good.yaml", "labels: [a, b]")
+    deployed = load_taxonomies(str(tmp_path))
+    assert list(deployed.refused) == ["bad"] and {"good", "business-documents"} <= set(deployed.taxonomies)
 
 
 def test_an_alias_may_repeat_what_is_small(tmp_path: Path) -> None:
