@@ -8,7 +8,8 @@ from enum import Enum
 from pinpoint.errors import CapacityError, DeviceError, InternalError, JobError, ModelError, PinpointError, RequestError
 
 AT_FAULT = re.compile(r"documents\[(\d+)\]")
-_IN_PARTS = ("too_large", "body_too_large", "response_too_large", "result_refused", "deadline_exceeded")
+# Too much for one job; smaller ones of the same documents may be answered.
+IN_PARTS = ("too_large", "body_too_large", "response_too_large", "result_refused", "deadline_exceeded")
 
 
 class Fate(Enum):
@@ -25,7 +26,7 @@ def fate_of(error: PinpointError, documents: int) -> Fate:
     """What to do about a job of so many documents that failed."""
     if at_fault(error, documents) is not None:
         return Fate.REFUSE_ONE
-    if error.code in _IN_PARTS:
+    if error.code in IN_PARTS:
         return Fate.HALVE
     if isinstance(error, JobError) and error.code in ("answer_unreadable", "job_cancelled"):
         return Fate.RAISE

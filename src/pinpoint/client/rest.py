@@ -44,10 +44,19 @@ class Rest:
     """Calls of one host."""
 
     def __init__(
-        self, base: str, key: str, retries: Retries, timeout_s: float, service: str, busy: Callable[[], None]
-    ) -> None:
-        """`service` is what error messages call it; `timeout_s` is for one try; `busy` is called at each 429."""
+        self, base: str, key: str, retries: Retries, timeout_s: float, service: str, busy: Callable[[], None],
+        is_final: Callable[[int, bytes], bool] = lambda status, body: False,
+    ) -> None:  # fmt: skip
+        """Connects nothing yet.
+
+        Args:
+            service: what error messages call it.
+            timeout_s: for one try.
+            busy: called at each 429.
+            is_final: whether an answer of a status in PASSING, by its body, is about the job and not about the service.
+        """
         self._busy = busy
+        self._is_final = is_final
         self._base = base.rstrip("/")
         self._key = key
         self._retries = retries
@@ -68,7 +77,7 @@ class Rest:
         Raises:
             AccessError: 401 or 403.
             UnavailableError: no good answer after all tries.
-            Refused: another 4xx.
+            Refused: another 4xx, or what `is_final` says of.
         """
         most = self._retries.tries if tries is None else tries
         for failed in range(1, most + 1):
@@ -85,7 +94,7 @@ class Rest:
                     failure = UnavailableError("service_failed", f"{self._service} answered {status} without JSON")
                 elif status in (401, 403):
                     raise self._no_access(status)
-                elif status not in PASSING:
+                elif status not in PASSING or self._is_final(status, answer):
                     raise Refused(status, answer)
                 else:
                     failure = self._passing(status)

@@ -7,12 +7,13 @@ from collections.abc import Callable
 from typing import Any
 from urllib.parse import urlsplit
 
+from pinpoint.client.fates import IN_PARTS
 from pinpoint.client.queue import KEY_VARIABLE
 from pinpoint.client.rest import Refused, Rest
 from pinpoint.client.retries import Retries
 from pinpoint.client.told import job_error
 from pinpoint.client.transport import Accepted, Answered
-from pinpoint.errors import JobError, NotFoundError, PinpointError
+from pinpoint.errors import InternalError, JobError, NotFoundError, PinpointError
 
 SERVER_KEY_VARIABLE = "PINPOINT_API_KEY"
 RUNPOD_HOST = ".api.runpod.ai"  # the RunPod key goes nowhere else
@@ -46,7 +47,7 @@ class ServerTransport:
         self.on_busy: Callable[[], None] = lambda: None
         self.rest = Rest(
             url, api_key.strip(), retries or Retries(), timeout_s or TRY_S, f"the server at {host}",
-            lambda: self.on_busy(),
+            lambda: self.on_busy(), _is_final,
         )  # fmt: skip
 
     async def answer(self, request: bytes, accepted: Accepted) -> Answered:
@@ -73,11 +74,22 @@ class ServerTransport:
         await self.rest.close()
 
 
-def _refusal(refused: Refused) -> PinpointError:
+def _is_final(status: int, body: bytes) -> bool:
+    """Whether a 5xx is about the job: sent again whole it would fail again, and what is done about that is no call's."""
+    error = _told(Refused(status, body))
+    return isinstance(error, InternalError) or (error is not None and error.code in IN_PARTS)
+
+
+def _told(refused: Refused) -> PinpointError | None:
     told = refused.told()
     error = told.get("error") if isinstance(told, dict) else None
-    if isinstance(error, str):
-        return job_error(error)
+    return job_error(error) if isinstance(error, str) else None
+
+
+def _refusal(refused: Refused) -> PinpointError:
+    error = _told(refused)
+    if error is not None:
+        return error
     if refused.status == 404:
         return NotFoundError("unknown_endpoint", f"what answers there has no route {ROUTE}; is it Pinpoint's server?")
     return JobError("answer_unreadable", f"the server answered {refused.status}, and not as Pinpoint's does")
