@@ -20,7 +20,7 @@ from typing import Any, Protocol
 from pinpoint.client.documents import Document, Question
 from pinpoint.client.fates import AT_FAULT, Fate, at_fault, fate_of
 from pinpoint.client.limiter import Limiter
-from pinpoint.client.results import unreadable
+from pinpoint.client.results import Result, unreadable
 from pinpoint.client.retries import Retries
 from pinpoint.client.transport import Answered, Transport
 from pinpoint.errors import PinpointError, RequestError
@@ -95,11 +95,17 @@ class Counts:
         """Count an answer."""
         usage = answered.output.get("usage")
         self.jobs += 1
-        self.prompt_tokens += int(usage.get("prompt_tokens", 0)) if isinstance(usage, dict) else 0
-        self.cached_tokens += int(usage.get("cached_tokens", 0)) if isinstance(usage, dict) else 0
+        self.prompt_tokens += _count(usage, "prompt_tokens")
+        self.cached_tokens += _count(usage, "cached_tokens")
         self.worker_s += answered.worker_s or 0.0
         model = answered.output.get("model")
         self.model = model if isinstance(model, dict) else self.model
+
+
+def _count(usage: Any, name: str) -> int:
+    """A count of an answer; 0 where it has none."""
+    value = usage.get(name) if isinstance(usage, dict) else None
+    return value if isinstance(value, int) else 0
 
 
 def packed(
@@ -230,6 +236,7 @@ def results_by_place(output: Wire, count: int) -> list[list[Wire]]:
         place = name.partition("/")[0] if isinstance(name, str) else ""
         if not place.isdecimal() or int(place) >= count:
             raise unreadable()
+        Result.of(result)  # what is written and counted of it is there
         places[int(place)].append(result)
     if not all(places):
         raise unreadable()

@@ -74,6 +74,7 @@ class Result:
         """Read one member of `results`. Raises JobError `answer_unreadable`."""
         try:
             if "error" in wire:
+                str(wire["error"]["code"])
                 return cls(str(wire["id"]), {}, document_error(wire["error"]), wire=wire)
             read = wire["input"]
             return cls(

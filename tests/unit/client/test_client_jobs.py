@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pinpoint.client import Retries
+from pinpoint.client.bulk.batches import job_of
 from pinpoint.client.documents import Document, Question
 from pinpoint.client.jobs import HOPELESS, Gathered, Jobs, Outcome, first_of, packed
 from pinpoint.client.limiter import Limiter
@@ -197,3 +199,47 @@ async def test_an_answer_that_lacks_a_document_or_has_a_strange_one_is_unreadabl
         with pytest.raises(JobError) as raised:
             await run(transport, documents("a receipt", "an invoice"))
         assert raised.value.code == "answer_unreadable"
+
+
+def without_tokens(result: dict[str, Any]) -> None:
+    del result["input"]["tokens"]
+
+
+def without_answers(result: dict[str, Any]) -> None:
+    del result["answers"]
+
+
+def with_a_bare_error(result: dict[str, Any]) -> None:
+    result["error"] = "no"
+
+
+@pytest.mark.parametrize("spoil", [without_tokens, without_answers, with_a_bare_error])
+async def test_an_answer_of_another_shape_is_unreadable_and_not_a_traceback(
+    spoil: Callable[[dict[str, Any]], None],
+) -> None:
+    class Other(FakeTransport):
+        async def answer(self, request: bytes, accepted: Any) -> Any:
+            answered = await super().answer(request, accepted)
+            spoil(answered.output["results"][1])
+            return answered
+
+    transport = Other()
+    with pytest.raises(JobError) as raised:
+        await run(transport, documents("a receipt", "an invoice"))
+    assert raised.value.code == "answer_unreadable"
+    answered = await transport.answer(
+        QUESTION.about(documents("a receipt", "an invoice"), ["0.0", "0.1"]), lambda job: None
+    )
+    with pytest.raises(JobError):
+        job_of({"status": "COMPLETED", "output": answered.output})
+
+
+async def test_usage_without_counts_counts_nothing() -> None:
+    class Quiet(FakeTransport):
+        async def answer(self, request: bytes, accepted: Any) -> Any:
+            answered = await super().answer(request, accepted)
+            answered.output["usage"] = {"prompt_tokens": None}
+            return answered
+
+    outcomes, jobs = await run(Quiet(), documents("a receipt"))
+    assert told(outcomes) == ["d0 receipt"] and jobs.counts.prompt_tokens == 0

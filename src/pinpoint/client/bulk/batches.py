@@ -19,7 +19,7 @@ from typing import Any
 from pinpoint.client.documents import Document, Question
 from pinpoint.client.jobs import Wire
 from pinpoint.client.queue import QueueTransport
-from pinpoint.client.results import unreadable
+from pinpoint.client.results import Result, unreadable
 from pinpoint.client.told import job_error
 from pinpoint.errors import JobError, NotFoundError, PinpointError
 
@@ -142,6 +142,7 @@ def job_of(request: dict[str, Any]) -> tuple[int, list[list[Wire]]] | PinpointEr
         match = _PLACE.fullmatch(str(result.get("id")) if isinstance(result, dict) else "")
         if match is None:
             raise unreadable()
+        Result.of(result)
         numbers.add(int(match[1]))
         found.setdefault(int(match[2]), []).append({**result, "id": match[2] + (match[3] or "")})
     if len(numbers) != 1 or sorted(found) != list(range(len(found))):
