@@ -139,7 +139,8 @@ def classify(
         if out or endpoint or url or batch:
             if as_json or as_csv:
                 raise RequestError("conflicting_fields", "results go to --out, in the format of its ending", "--json")
-            if deployed.taxonomies.keys() - shipped().taxonomies.keys():
+            # By what was typed: an edited copy has the name of the one that is deployed, which would answer for it.
+            if _is_taxonomy_file(taxonomy):
                 raise RequestError(
                     "conflicting_fields", "deploy the file (PINPOINT_TAXONOMIES), and name it", "--taxonomy"
                 )
@@ -206,12 +207,15 @@ def _chosen(labels: str | None, taxonomy: str | None) -> tuple[dict[str, Any], D
     deployed = shipped()
     if taxonomy is None:
         return {"labels": _names(labels or "")}, deployed
-    path = Path(taxonomy)
-    if path.suffix in SUFFIXES:
-        read = read_taxonomy(path)
+    if _is_taxonomy_file(taxonomy):
+        read = read_taxonomy(Path(taxonomy))
         deployed = Deployed({**deployed.taxonomies, read.name: read})
         taxonomy = read.name
     return {"taxonomy": taxonomy}, deployed
+
+
+def _is_taxonomy_file(taxonomy: str | None) -> bool:
+    return taxonomy is not None and Path(taxonomy).suffix in SUFFIXES
 
 
 def _request(

@@ -131,6 +131,8 @@ def test_documents_are_classified_by_a_taxonomy_s_name_or_its_file(tmp_path: Pat
     (tmp_path / "a.txt").write_text("Invoice 7", encoding="utf-8")
     file = tmp_path / "own.yaml"
     file.write_text("labels: [invoice, receipt, other]", encoding="utf-8")
+    edited = tmp_path / "business-documents.yaml"  # has the name of the one that is deployed
+    edited.write_bytes(file.read_bytes())
 
     def asked(*words: str) -> Result:
         return CliRunner().invoke(app, ["classify", str(tmp_path / "a.txt"), *words])
@@ -144,6 +146,7 @@ def test_documents_are_classified_by_a_taxonomy_s_name_or_its_file(tmp_path: Pat
         ((), "one of --labels and --taxonomy"),
         (("--taxonomy", "business-documents", "--labels", "a,b"), "one of --labels and --taxonomy"),
         (("--taxonomy", str(file), "--out", str(tmp_path / "out.jsonl")), "deploy the file"),
+        (("--taxonomy", str(edited), "--out", str(tmp_path / "out.jsonl")), "deploy the file"),
     ):
         refused = asked(*words)
         assert refused.exit_code == 1 and said in refused.output
