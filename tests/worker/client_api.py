@@ -87,6 +87,7 @@ class ClientApi:
         job_id = await self._submit(request, SYNC_BYTES)
         if isinstance(job_id, web.Response):
             return job_id
+        self.platform.sync_asked_ms.append(request.query.get("wait"))
         await self.platform.wait_job(job_id, self.platform.sync_s)
         return web.json_response(self._view(job_id))
 

@@ -43,6 +43,7 @@ class Platform:
         self.faults = Faults(seed=seed)
         self.poll_s = poll_s  # how long a take or stop poll is held; the real ones are held much longer
         self.sync_s = sync_s  # how long /runsync waits
+        self.sync_asked_ms: list[str | None] = []  # what each /runsync asked to wait
         self.keeps_s = 1800.0  # how long answers are kept
         self.endpoint: str | None = None  # the only one there is for clients, and the only key; None: any
         self.key: str | None = None

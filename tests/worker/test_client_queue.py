@@ -7,7 +7,7 @@ import gc
 import logging
 import threading
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import CancelledError, ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from queue import SimpleQueue
@@ -85,6 +85,10 @@ def test_client_takes_one_text_a_file_and_documents_of_the_contract(client: Pinp
         client.classify(tmp_path / "none.txt", LABELS)
     with pytest.raises(RequestError):
         client.classify("a", "invoice,receipt")
+    for unsayable in (float("nan"), {1}):
+        with pytest.raises(RequestError) as raised:
+            client.classify("a", LABELS, threshold=unsayable)
+        assert raised.value.code == "wrong_type"
 
 
 async def test_client_of_an_event_loop_answers_the_same(workers: CheapWorkers) -> None:
@@ -138,7 +142,11 @@ def test_client_errors_are_of_a_kind_each(
     with Pinpoint(endpoint="nosuch") as other:
         expect(NotFoundError, "unknown_endpoint", lambda: other.classify(SECRET, LABELS))
     expect(NotFoundError, "unknown_endpoint", lambda: Pinpoint(endpoint="https://x/y"))
-    expect(NotFoundError, "unknown_endpoint", lambda: Pinpoint(url="localhost:8000"))
+    for address in ("localhost:8000", "http://[::1", "http://localhost:port"):
+        expect(NotFoundError, "unknown_endpoint", lambda address=address: Pinpoint(url=address))  # type: ignore[misc]
+    for way in ({"endpoint": ENDPOINT}, {"url": "http://localhost:9"}):
+        for key in ("two\nlines", "ключ"):
+            expect(AccessError, "invalid_api_key", lambda way=way, key=key: Pinpoint(api_key=key, **way))  # type: ignore[misc]
     expect(RequestError, "conflicting_fields", lambda: Pinpoint(endpoint="a", url="http://localhost:1"))
     with Pinpoint(url="http://localhost:9", retries=QUICK) as other:
         expect(UnavailableError, "unreachable", lambda: other.classify(SECRET, LABELS))
@@ -157,6 +165,43 @@ def test_client_gives_up_after_its_own_timeout(platform: Platform, workers: Chea
     platform.sync_s, workers.service_s = 0.01, 30.0
     with Pinpoint(endpoint=ENDPOINT, timeout_s=0.3) as client:
         expect(UnavailableError, "client_timeout", lambda: client.classify(SECRET, LABELS))
+
+
+@pytest.mark.parametrize(("timeout_s", "wait_ms"), [(0.3, "1000"), (20, "20000"), (600, "90000")])
+def test_client_asks_runsync_to_wait_no_longer_than_itself(
+    platform: Platform, workers: CheapWorkers, timeout_s: float, wait_ms: str
+) -> None:
+    with Pinpoint(endpoint=ENDPOINT, timeout_s=timeout_s) as client:
+        client.classify("a receipt", LABELS)
+    assert platform.sync_asked_ms == [wait_ms]
+
+
+def test_client_that_is_closed_ends_the_calls_of_other_threads(platform: Platform, workers: CheapWorkers) -> None:
+    workers.service_s = 30.0
+    client = Pinpoint(endpoint=ENDPOINT)
+    with ThreadPoolExecutor(1) as thread:
+        asked = thread.submit(client.classify, "a receipt", LABELS)
+        platform.ledger.wait(lambda own: own.jobs, 5, "a job")
+        client.close()
+        with pytest.raises(CancelledError):
+            asked.result(5)
+    workers.service_s = 0.0
+    assert client.classify("a receipt", LABELS).labels == ["receipt"], "and it begins anew"
+    client.close()
+
+
+def test_client_that_cannot_close_its_connections_ends_its_thread(client: Pinpoint) -> None:
+    close = client._inner.close
+
+    async def broken() -> None:
+        await close()
+        raise OSError("no")
+
+    client.classify("a receipt", LABELS)
+    client._inner.close = broken  # type: ignore[method-assign]
+    with pytest.raises(OSError):
+        client.close()
+    assert "pinpoint-client" not in [thread.name for thread in threading.enumerate()]
 
 
 def test_client_of_a_job_that_somebody_cancels_or_that_the_platform_forgets(

@@ -82,7 +82,10 @@ class Question:
             asked["multi_label"] = True
         if options:
             asked["options"] = dict(options)
-        return cls(encode(asked)[1:-1])
+        try:
+            return cls(encode(asked)[1:-1])
+        except (TypeError, ValueError, RecursionError):
+            raise RequestError("wrong_type", "a question is JSON: no set, no NaN, no infinity") from None
 
     def about(self, documents: Sequence[Document], ids: Sequence[str] | None = None) -> bytes:
         """The request about these documents; without `ids` the worker calls them by their place."""

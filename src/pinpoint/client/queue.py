@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from pinpoint.client.rest import FEW_TRIES, Refused, Rest
+from pinpoint.client.rest import FEW_TRIES, Refused, Rest, check_key
 from pinpoint.client.retries import Retries
 from pinpoint.client.told import job_error
 from pinpoint.client.transport import Accepted, Answered
@@ -55,8 +55,7 @@ class QueueTransport:
         key = (os.environ.get(KEY_VARIABLE, "") if api_key is None else api_key).strip()
         if not key:
             raise AccessError("invalid_api_key", f"no key: set {KEY_VARIABLE}, or give api_key")
-        if not key.isprintable() or not key.isascii():
-            raise AccessError("invalid_api_key", "the key has characters that no key has")
+        check_key(key)
         if not endpoint.replace("-", "").replace("_", "").isalnum():
             raise NotFoundError("unknown_endpoint", "an endpoint's id has letters and digits; it is no address")
         self.endpoint = endpoint
@@ -76,7 +75,8 @@ class QueueTransport:
         body = b'{"input":' + request + b"}"
         began_s = time.monotonic()
         if self._wait:
-            state = await self.call("POST", "/runsync", body, {"wait": f"{SYNC_WAIT_S * 1e3:.0f}"})
+            wait_s = SYNC_WAIT_S if self._timeout_s is None else min(SYNC_WAIT_S, max(1.0, self._timeout_s))
+            state = await self.call("POST", "/runsync", body, {"wait": f"{wait_s * 1e3:.0f}"})
         else:
             state = await self.call("POST", "/run", body)
         job_id = state.get("id")

@@ -174,6 +174,12 @@ class Rest:
             self._session = None
 
 
+def check_key(key: str) -> None:
+    """Raises AccessError for a key that no header can hold; a line break in it would end the header."""
+    if not key.isprintable() or not key.isascii():
+        raise AccessError("invalid_api_key", "the key has characters that no key has")
+
+
 def _why(error: Exception) -> str:
     """What the system says, in its own words; where several addresses were tried it says too much."""
     if isinstance(error, OSError) and error.errno:

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 from pinpoint.client.fates import IN_PARTS
 from pinpoint.client.queue import KEY_VARIABLE
-from pinpoint.client.rest import Refused, Rest
+from pinpoint.client.rest import Refused, Rest, check_key
 from pinpoint.client.retries import Retries
 from pinpoint.client.told import job_error
 from pinpoint.client.transport import Accepted, Answered
@@ -33,20 +33,20 @@ class ServerTransport:
 
         Raises:
             NotFoundError: it is no address.
+            AccessError: the key cannot be one.
         """
-        parts = urlsplit(url)
-        host = parts.hostname
-        if parts.scheme not in ("http", "https") or not host or parts.username:
-            raise NotFoundError("unknown_endpoint", "the address of a server is http://HOST:PORT or https://HOST")
+        secure, host = _host(url)
         if api_key is None:
             api_key = os.environ.get(SERVER_KEY_VARIABLE, "")
-            if not api_key and parts.scheme == "https" and host.endswith(RUNPOD_HOST):
+            if not api_key and secure and host.endswith(RUNPOD_HOST):
                 api_key = os.environ.get(KEY_VARIABLE, "")
+        api_key = api_key.strip()
+        check_key(api_key)
         self.max_bytes = MAX_BODY_BYTES
         self.at_once = AT_ONCE
         self.on_busy: Callable[[], None] = lambda: None
         self.rest = Rest(
-            url, api_key.strip(), retries or Retries(), timeout_s or TRY_S, f"the server at {host}",
+            url, api_key, retries or Retries(), timeout_s or TRY_S, f"the server at {host}",
             lambda: self.on_busy(), _is_final,
         )  # fmt: skip
 
@@ -74,8 +74,21 @@ class ServerTransport:
         await self.rest.close()
 
 
+def _host(url: str) -> tuple[bool, str]:
+    """Whether it is https, and the host. Raises NotFoundError."""
+    try:
+        parts = urlsplit(url)
+        host = parts.hostname
+        _ = parts.port  # read only when it is asked for
+    except ValueError:
+        host = None
+    if not host or parts.scheme not in ("http", "https") or parts.username:
+        raise NotFoundError("unknown_endpoint", "the address of a server is http://HOST:PORT or https://HOST")
+    return parts.scheme == "https", host
+
+
 def _is_final(status: int, body: bytes) -> bool:
-    """Whether a 5xx is about the job: sent again whole it would fail again, and what is done about that is no call's."""
+    """Whether a 5xx is about the job: sent again whole it would fail again; jobs.py cuts it."""
     error = _told(Refused(status, body))
     return isinstance(error, InternalError) or (error is not None and error.code in IN_PARTS)
 

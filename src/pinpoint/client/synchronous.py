@@ -6,6 +6,7 @@ import asyncio
 import threading
 import weakref
 from collections.abc import Coroutine, Mapping, Sequence
+from concurrent.futures import Future
 from typing import Any, TypeVar
 
 from pinpoint.client.asynchronous import TIMEOUT_S, AsyncPinpoint, Given
@@ -74,7 +75,7 @@ class Pinpoint:
         )
 
     def close(self) -> None:
-        """Give back connections, and end the thread; a further call begins anew."""
+        """Give back connections, and end the thread; calls of other threads are cancelled, a further one begins anew."""
         _end(self._inner, self._loop)
 
     def __enter__(self) -> Pinpoint:
@@ -85,7 +86,7 @@ class Pinpoint:
 
     def _run(self, call: Coroutine[Any, Any, T]) -> T:
         """The call's result; an interrupt ends the call as well."""
-        running = asyncio.run_coroutine_threadsafe(call, self._loop.started())
+        running = self._loop.begin(call)
         try:
             return running.result()
         except BaseException:
@@ -101,14 +102,14 @@ class _Loop:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
 
-    def started(self) -> asyncio.AbstractEventLoop:
-        """The loop, which runs."""
+    def begin(self, call: Coroutine[Any, Any, T]) -> Future[T]:
+        """Begin a call; a loop that is taken afterwards has it among its tasks."""
         with self._lock:
             if self._loop is None:
                 self._loop = asyncio.new_event_loop()
                 self._thread = threading.Thread(target=self._loop.run_forever, name="pinpoint-client", daemon=True)
                 self._thread.start()
-            return self._loop
+            return asyncio.run_coroutine_threadsafe(call, self._loop)
 
     def taken(self) -> tuple[asyncio.AbstractEventLoop | None, threading.Thread | None]:
         """The loop and its thread, which are nobody else's from now on."""
@@ -122,7 +123,19 @@ def _end(inner: AsyncPinpoint, own: _Loop) -> None:
     loop, thread = own.taken()
     if loop is None or thread is None or thread is threading.current_thread():
         return
-    asyncio.run_coroutine_threadsafe(inner.close(), loop).result(ENDS_S)
-    loop.call_soon_threadsafe(loop.stop)
-    thread.join(ENDS_S)
-    loop.close()
+    try:
+        asyncio.run_coroutine_threadsafe(_last(inner), loop).result(ENDS_S)
+    finally:
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join(ENDS_S)
+        if not thread.is_alive():
+            loop.close()
+
+
+async def _last(inner: AsyncPinpoint) -> None:
+    """End the calls of other threads, which would wait for a loop that has stopped, and close."""
+    others = asyncio.all_tasks() - {asyncio.current_task()}
+    for one in others:
+        one.cancel()
+    await asyncio.gather(*others, return_exceptions=True)
+    await inner.close()

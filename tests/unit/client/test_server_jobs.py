@@ -14,7 +14,7 @@ from pinpoint.client.documents import Document, Question
 from pinpoint.client.jobs import JOB_TRIES, Gathered, Jobs
 from pinpoint.client.limiter import Limiter
 from pinpoint.client.server import ServerTransport
-from pinpoint.errors import CapacityError, InternalError, ModelError, PinpointError, UnavailableError
+from pinpoint.errors import CapacityError, InternalError, PinpointError, UnavailableError
 from tests.worker.cheap_workers import answer
 
 TRIES = 14  # as of a bulk run
