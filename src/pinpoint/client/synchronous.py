@@ -75,7 +75,7 @@ class Pinpoint:
         )
 
     def close(self) -> None:
-        """Give back connections, and end the thread; calls of other threads are cancelled, a further one begins anew."""
+        """Give back connections, and end the thread; calls under way are cancelled, a further one begins anew."""
         _end(self._inner, self._loop)
 
     def __enter__(self) -> Pinpoint:
