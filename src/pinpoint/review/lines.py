@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import csv
 import json
+import sys
 from collections.abc import Iterator, Mapping
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -61,14 +63,21 @@ def sent_texts(path: Path) -> dict[str, tuple[str, ...]]:
 
 
 def _table(path: Path) -> Iterator[dict[str, str]]:
-    """Rows of a table with the columns `id` and `text`, in UTF-8."""
+    """Rows of a table with the columns `id` and `text`, in UTF-8; separated as `classify` takes it to be."""
+    limit = csv.field_size_limit(sys.maxsize)  # documents are longer than the cells that csv expects
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
-            yield from csv.DictReader(file, delimiter="\t" if path.suffix.lower() == ".tsv" else ",")
+            head = file.readline()
+            separator = ";" if head.count(";") > head.count(",") else ","
+            if path.suffix.lower() == ".tsv":
+                separator = "\t"
+            yield from csv.DictReader(chain([head], file), delimiter=separator)
     except UnicodeDecodeError:
         raise PinpointError("invalid_encoding", "the file is not UTF-8", str(path)) from None
     except (OSError, csv.Error) as error:
         raise PinpointError("unreadable_file", f"cannot be read as a table: {error}", str(path)) from None
+    finally:
+        csv.field_size_limit(limit)
 
 
 def is_file(name: object) -> bool:

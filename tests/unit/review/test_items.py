@@ -1,5 +1,6 @@
 """Answers of every kind become documents to look at, the unsure first; what is none is refused with its line."""
 
+import csv
 import json
 from pathlib import Path
 from typing import Any
@@ -82,6 +83,16 @@ def test_results_of_a_bulk_run_find_their_files_and_tables(tmp_path: Path) -> No
         read_answers(path, table)
     with pytest.raises(PinpointError, match="cannot be read as a table"):
         read_answers(path, tmp_path / "none.csv")
+
+
+@pytest.mark.parametrize(("name", "separator"), [("a.csv", ","), ("a.csv", ";"), ("a.tsv", "\t")])
+def test_a_table_of_long_texts_is_taken_with_whatever_separates_them(tmp_path: Path, name: str, separator: str) -> None:
+    limit = csv.field_size_limit()
+    text = "a, b; c\td " * 20_000  # longer than a cell that csv takes by itself
+    table = tmp_path / name
+    table.write_text(f'id{separator}text{separator}n\nrow{separator}"{text}"{separator}1\n', encoding="utf-8")
+    assert read_answers(write(tmp_path / "rows.jsonl", result("row", None)), table).items[0].pages == (text,)
+    assert csv.field_size_limit() == limit
 
 
 def test_of_several_tasks_one_is_named(tmp_path: Path) -> None:
