@@ -1,6 +1,7 @@
 """`python -m pinpoint lint`: what is wrong with a taxonomy, before any money is spent on it.
 
-Exit code 0 when there is nothing to change, 1 when there is, 2 when the file cannot be read as a taxonomy.
+Exit code 0 when there is nothing to change, 1 when there is or when the model could not be asked, 2 when the file
+cannot be read as a taxonomy.
 """
 
 from __future__ import annotations
@@ -65,20 +66,26 @@ def lint(
 
     [cyan]python -m pinpoint lint finance-v3.yaml --model mistralai/Mistral-7B-Instruct-v0.3[/cyan]
 
-    Exit code 0: nothing to change. 1: errors or warnings. 2: the file is no taxonomy; the message has field and line.
+    Exit code 0: nothing to change. 1: errors or warnings; a model that cannot be had is an error. 2: the file is no
+    taxonomy; the message has field and line.
     """
     try:
         taxonomy = read_taxonomy(_path(file))
-        found, costs, name = check_words(taxonomy.task, taxonomy.warnings), list[QuestionCost](), ""
-        if not no_model:
-            more, costs, name = _with_model(taxonomy, model, sample)
-            found += more
     except PinpointError as error:
         if as_json:
             print(json.dumps({"error": {"code": error.code, "message": error.message, "field": error.field}}))
         else:
             typer.echo(f"pinpoint lint: {error.wire()}", err=True)
         raise typer.Exit(BAD_USAGE) from None
+    found, costs, name = check_words(taxonomy.task, taxonomy.warnings), list[QuestionCost](), ""
+    if not no_model:
+        try:
+            more, costs, name = _with_model(taxonomy, model, sample)
+            found += more
+        except PinpointError as error:  # what the words told is told all the same
+            found.append(
+                Finding("error", error.code, model or "the model", error.message, "see --model, or --no-model")
+            )
     if as_json:
         print(json.dumps(_summary(taxonomy, found, costs, name), ensure_ascii=False))
     else:

@@ -48,3 +48,8 @@ def questions(task: Task) -> Iterator[tuple[str, Task]]:
     nodes = (TOP,) if task.tree is None else task.tree.askers()
     for node, choice in zip(nodes, choices(task), strict=True):
         yield TOP_NAME if node == TOP or task.tree is None else task.tree.label(node).id, choice
+
+
+def is_choice(task: Task) -> bool:
+    """Whether one label among others is asked for: the levels of a score have their order, and nothing beside them."""
+    return task.kind == "choice" and not task.multi_label

@@ -12,12 +12,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from pinpoint.api.request import Options, Request
-from pinpoint.api.response import DocumentResult
+from pinpoint.api.response import DocumentFailure
 from pinpoint.documents.text import Document
 from pinpoint.errors import RequestError
-from pinpoint.lint.findings import TOP_NAME, Finding, QuestionCost, questions
+from pinpoint.lint.findings import TOP_NAME, Finding, QuestionCost, is_choice, questions
 from pinpoint.pipeline.classify import classify
 from pinpoint.pipeline.passes import Engine
+from pinpoint.pipeline.room import room_beside
 from pinpoint.prompting.prompt import Question
 from pinpoint.prompting.taxonomy import Label, Task
 
@@ -34,8 +35,10 @@ def check_tokens(task: Task, engine: Engine) -> tuple[list[Finding], list[Questi
     except RequestError as error:
         return [Finding("error", error.code, error.field or "", error.message, "reword it")], []
     found, costs = list[Finding](), list[QuestionCost]()
-    asked = [(TOP_NAME, task)] if task.multi_label else list(questions(task))
-    for (where, choice), question in zip(asked, encoded, strict=False):
+    asked = list(questions(task))
+    if task.multi_label:  # a question for each label, and the longest says what a document gets
+        asked, encoded = [(TOP_NAME, task)], (max(encoded, key=lambda question: question.row_tokens),)
+    for (where, choice), question in zip(asked, encoded, strict=True):
         costs.append(QuestionCost(where, len(choice.labels), question.length, len(question.trie.tokens)))
         found += _too_long(where, question, engine)
         if not task.multi_label:
@@ -44,9 +47,10 @@ def check_tokens(task: Task, engine: Engine) -> tuple[list[Finding], list[Questi
 
 
 def _too_long(where: str, question: Question, engine: Engine) -> Iterator[Finding]:
-    taken = max(engine.prompts.overhead([question]), engine.prompts.row_overhead([question]))
-    room = min(engine.context_tokens, engine.token_budget)
-    if taken >= room:
+    prompts, room = engine.prompts, min(engine.context_tokens, engine.token_budget)
+    left = room_beside(prompts.overhead([question]), prompts.row_overhead([question]), Options(), engine)
+    taken = room - left
+    if left < 1:
         yield Finding(
             "error", "labels_too_long", where, f"its prompt takes {taken} tokens and {room} can be read",
             "shorten descriptions, or put its labels into groups",
@@ -88,7 +92,7 @@ def check_order(task: Task, engine: Engine, sample: int = SAMPLE, *, weak: bool 
     What a `weak` model finds hard tells little of the one that will serve, and is a note.
     """
     found = list[Finding]()
-    if task.multi_label:
+    if not is_choice(task):
         return found
     for where, choice in questions(task):
         tried = _spread([label for label in choice.labels if _own_words(label)], sample)
@@ -120,13 +124,18 @@ def _spread(labels: Sequence[Label], most: int) -> list[Label]:
 
 
 def _answers(choice: Task, texts: Sequence[str], engine: Engine) -> tuple[list[str], list[str]]:
-    """The best label of each text, with the labels in their order and in reverse."""
+    """The best label of each text, with the labels in their order and in reverse; all of them, masked or not.
+
+    Raises PinpointError where a text cannot be read.
+    """
+    choice = replace(choice, mask=frozenset(), prior=None)
     tasks = (replace(choice, name="in order"), replace(choice, name="reversed", labels=choice.labels[::-1]))
     documents = tuple(Document(str(k), k, (text,), "text") for k, text in enumerate(texts))
     response, _ = classify(Request(documents, tasks, Options(deterministic=True)), engine)
     best = {task.name: list[str]() for task in tasks}
     for result in response.results:
-        assert isinstance(result, DocumentResult)
+        if isinstance(result, DocumentFailure):
+            raise result.error
         for name, answers in best.items():
             answers.append(result.answers[name].labels[0])
     return best["in order"], best["reversed"]

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from difflib import SequenceMatcher
 from itertools import combinations
 
-from pinpoint.lint.findings import TOP_NAME, Finding, questions
+from pinpoint.lint.findings import TOP_NAME, Finding, is_choice, questions
 from pinpoint.prompting.label_tree import TOP
 from pinpoint.prompting.taxonomy import Label, Task, duplicate_key
 
@@ -70,7 +70,7 @@ def _alike(where: str, choice: Task) -> Iterator[Finding]:
 def _missing_other(where: str, choice: Task, task: Task) -> Iterator[Finding]:
     if any(_is_catch_all(label) for label in choice.labels) or (where == TOP_NAME and task.other is not None):
         return
-    if task.multi_label:
+    if not is_choice(task):
         return
     what = "no label for what fits none of them, so such documents get a wrong one"
     if where == TOP_NAME:

@@ -17,17 +17,20 @@ ROOM_STEP_TOKENS = 128
 REASON_TOKENS = 128  # room for a reason and its opening, where one is asked for
 
 
-def _taken(prompt_tokens: int, row_tokens: int, options: Options, engine: Engine) -> int:
-    """Tokens of the model's context that no document gets, by the lengths of a task's prompts and rows without one."""
-    taken = max(prompt_tokens, engine.context_tokens - engine.token_budget + row_tokens)
-    return taken + (REASON_TOKENS if options.explain else 0)
+def room_beside(prompt_tokens: int, row_tokens: int, options: Options, engine: Engine) -> int:
+    """Tokens that are left for a document, by the lengths of a task's prompts and rows without one; none below 1.
+
+    It is the less of what the context leaves beside the longest prompt and of what a pass leaves beside a row.
+    """
+    room = min(engine.context_tokens - prompt_tokens, engine.token_budget - row_tokens)
+    return room - (REASON_TOKENS if options.explain else 0)
 
 
 def refuse_beyond(task: Task, options: Options, engine: Engine, prompt_tokens: int, row_tokens: int) -> None:
     """Refuse a task whose prompts and rows have at least so many tokens, where no document has room beside them."""
-    taken = _taken(prompt_tokens, row_tokens, options, engine)
-    if taken >= engine.context_tokens:
-        raise _too_long(task, f"at least {taken}", engine)
+    room = room_beside(prompt_tokens, row_tokens, options, engine)
+    if room < 1:
+        raise _too_long(task, f"at least {engine.context_tokens - room}", engine)
 
 
 def room_of(task: Task, asking: Sequence[Question], options: Options, engine: Engine) -> int:
@@ -37,8 +40,8 @@ def room_of(task: Task, asking: Sequence[Question], options: Options, engine: En
     about the same length cut a long document alike and can share it.
     """
     prompts = engine.prompts
-    taken = _taken(prompts.overhead(asking), prompts.row_overhead(asking), options, engine)
-    room = engine.context_tokens - taken
+    room = room_beside(prompts.overhead(asking), prompts.row_overhead(asking), options, engine)
+    taken = engine.context_tokens - room
     if room < 1:
         raise _too_long(task, str(taken), engine)
     stepped = engine.context_tokens - math.ceil(taken / ROOM_STEP_TOKENS) * ROOM_STEP_TOKENS

@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import json
+import sys
 from dataclasses import dataclass
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from typer.testing import CliRunner
 
-from pinpoint.api.request import parse_request
+from pinpoint.api.request import Options, Request, parse_request
+from pinpoint.api.response import DocumentFailure
 from pinpoint.api.taxonomy_files import SHIPPED, read_taxonomy
 from pinpoint.cli import app
+from pinpoint.errors import DocumentError, PinpointError, RequestError
 from pinpoint.lint.findings import Finding
 from pinpoint.lint.with_model import check_order, check_tokens
 from pinpoint.lint.words import check_words
+from pinpoint.pipeline.room import room_of
 from pinpoint.prompting.span_tree import Ask, Forest
 from pinpoint.prompting.taxonomy import Task
 from tests.fakes import FakeEngine, FakeScores, log_prob
@@ -72,6 +77,13 @@ def test_what_is_well_is_not_complained_about() -> None:
     assert check_words(flags) == [] and check_order(flags, FakeEngine()) == []
 
 
+def test_levels_of_a_score_lack_no_other_and_keep_their_order() -> None:
+    levels = [{"label": name, "description": f"it is {name}"} for name in ("bad", "middling", "good")]
+    [score] = parse_request({"text": "x", "tasks": {"q": {"type": "score", "levels": levels}}}).tasks
+    engine = FakeEngine()
+    assert check_words(score) == [] and check_order(score, engine) == [] and not engine.forests
+
+
 def test_a_group_without_other_and_one_name_in_two_branches_are_notes() -> None:
     found = check_words(
         task(
@@ -102,6 +114,24 @@ def test_labels_that_are_one_for_the_model_and_prompts_without_room_are_errors()
     assert codes(found, "warning") == [("little_room", "the top")]
 
 
+@pytest.mark.parametrize("multi_label", [False, True])
+def test_room_is_what_the_worker_has(multi_label: bool) -> None:
+    """At every size near the edge, an error is found where a job is refused, and only there."""
+    long = described("long", "word " * 60)  # not the first: each label is a question of its own with multi_label
+    checked = task(described("short", "s"), long, "other", multi_label=multi_label)
+    found = dict[str, set[str]]()
+    for wide, narrow in [(5000, size) for size in range(20, 700)] + [(size, 5000) for size in range(20, 700)]:
+        engine = FakeEngine(context_tokens=wide, token_budget=narrow)
+        try:
+            room_of(checked, engine.prompts.questions(checked), Options(), engine)
+            said = "room"
+        except RequestError as error:
+            said = error.code
+        levels = codes(check_tokens(checked, engine)[0], "error")
+        found.setdefault(said, set()).add(levels[0][0] if levels else "room")
+    assert found == {"room": {"room"}, "labels_too_long": {"labels_too_long"}}
+
+
 @dataclass(slots=True)
 class Steady(FakeEngine):
     """Whatever the prompt, each label has its own score."""
@@ -120,6 +150,27 @@ def test_answers_that_hang_on_the_order_are_a_warning_and_of_a_weak_model_a_note
     assert {one.code for one in found} == {"taken_for_another"}
     assert len(found) in (4, 5)
     assert sum(len(forest.asks) for forest in steady.forests) == 2 * 5
+
+
+def test_the_order_is_tried_without_mask_and_prior_which_would_hide_what_the_model_takes() -> None:
+    labels = [described(f"kind {n}", f"the {n}th of all kinds") for n in range(6)]
+    plain = task(*labels, "other")
+    weighed = task(
+        *labels, "other", mask=["kind 0", "kind 3"], prior={f"kind {n}": 9**n for n in (1, 2, 4, 5)} | {"other": 1}
+    )
+    assert check_order(weighed, Steady()) == check_order(plain, Steady()) != []
+
+
+def test_words_that_cannot_be_read_as_a_document_are_told_by_the_document_s_error(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def classified(request: Request, engine: FakeEngine) -> Any:
+        failures = [DocumentFailure(one.id, DocumentError("empty_text", "no token", None)) for one in request.documents]
+        return SimpleNamespace(results=failures), None
+
+    monkeypatch.setattr("pinpoint.lint.with_model.classify", classified)
+    with pytest.raises(DocumentError, match="no token"):
+        check_order(task(described("a", "x"), described("b", "y")), FakeEngine())
 
 
 def run(*words: str) -> tuple[int, str]:
@@ -141,3 +192,18 @@ def test_the_command_says_by_its_exit_code_whether_there_is_something_to_change(
     assert (code, "too_few_labels" in text, "labels[1].children" in text, "line 1" in text) == (2, True, True, True)
     assert run(str(tmp_path / "nobody.yaml"))[0] == 2
     assert json.loads(run(str(path), "--json")[1])["error"]["code"] == "too_few_labels"
+
+
+@pytest.mark.parametrize("as_json", [False, True])
+def test_what_the_words_told_is_shown_where_the_model_cannot_be_had(
+    as_json: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_model(*_: Any) -> Any:
+        raise PinpointError("no_such_model", "there is no such model", "MODEL_NAME")
+
+    monkeypatch.setattr(sys.modules["pinpoint.cli.lint"], "_with_model", no_model)
+    path = tmp_path / "t.yaml"
+    path.write_text("labels: [invoice, invoices]", encoding="utf-8")
+    done = CliRunner().invoke(app, ["lint", str(path), "--model", "nobody/nothing", *(["--json"] if as_json else [])])
+    assert done.exit_code == 1
+    assert "near_names" in done.output and "no_such_model" in done.output and "--no-model" in done.output
