@@ -16,7 +16,7 @@ from pinpoint.api.typed_tasks import build_typed_task
 from pinpoint.documents.text import Document, File, RejectedDocument
 from pinpoint.errors import RequestError
 from pinpoint.prompting.taxonomy import Task, duplicate_key
-from pinpoint.prompting.template import NO, YES
+from pinpoint.prompting.template import answer_ids
 
 MAX_PROMISES = 10
 _FORMS = ("text", "pages", "url", "base64")
@@ -94,7 +94,7 @@ def _right(labels: list[str], task: Task) -> tuple[int, ...]:
 
     Raises RequestError `unknown_label`, with their number.
     """
-    ids = [YES, NO] if task.kind == "yes_no" else [label.id for label in task.labels]
+    ids = answer_ids(task)
     names = [] if task.kind == "yes_no" else [duplicate_key(label.name) for label in task.labels]
     places = {name: place for place, name in enumerate(names)} | {one: place for place, one in enumerate(ids)}
     found = [places.get(label, places.get(duplicate_key(label), -1)) for label in labels]

@@ -8,19 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 from pinpoint.api.request import parse_request
 from pinpoint.errors import PinpointError, RequestError
+from pinpoint.prompting.template import answer_ids
 
 if TYPE_CHECKING:
     from pinpoint.pipeline.passes import Engine
-    from pinpoint.prompting.taxonomy import Task
 
 JOB_DOCUMENTS = 64  # of one request: enough to fill passes, few enough for a progress bar to move
-
-
-def label_ids(task: Task) -> list[str]:
-    """What answers to a task are called, in the order of its log-probabilities."""
-    from pinpoint.decide.decision import YES_OR_NO
-
-    return [label.id for label in (YES_OR_NO if task.kind == "yes_no" else task).labels]
 
 
 def measure(
@@ -30,7 +23,7 @@ def measure(
     engine: Engine,
     progress: Callable[[int], object] = lambda count: None,
 ) -> list[list[float] | str]:
-    """Of every text its log-probabilities, in the order of `label_ids`, or the code of its refusal.
+    """Of every text its log-probabilities, in the order of `template.answer_ids`, or the code of its refusal.
 
     Args:
         name: of the task.
@@ -67,7 +60,7 @@ def _of_job(name: str, fields: Mapping[str, Any], texts: Sequence[str], engine: 
             return [error.code]
         middle = len(texts) // 2
         return _of_job(name, fields, texts[:middle], engine) + _of_job(name, fields, texts[middle:], engine)
-    ids = label_ids(request.tasks[0])
+    ids = answer_ids(request.tasks[0])
     found = list[list[float] | str]()
     for result in response.results:
         if not isinstance(result, DocumentResult):

@@ -16,10 +16,11 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from pinpoint.cli.question_file import built, read_question
-from pinpoint.cli.raw_scores import label_ids, measure
+from pinpoint.cli.raw_scores import measure
 from pinpoint.errors import PinpointError
 from pinpoint.evaluate.labelled_file import read_rows
 from pinpoint.prompting.taxonomy import Task, duplicate_key, labels_sha
+from pinpoint.prompting.template import answer_ids
 
 if TYPE_CHECKING:
     from pinpoint.decide.task_file import TaskFile
@@ -110,13 +111,13 @@ def read_labelled(file: Path, encoding: str | None, task: Task, *, unlabelled: b
         task: whose labels they are.
         unlabelled: whether the file may have no label at all.
 
-    Raises PinpointError with counts for labels that the task lacks.
+    Raises PinpointError with counts for labels that the task lacks or masks.
     """
-    ids = label_ids(task)
+    ids = answer_ids(task)
     place = {one: k for k, one in enumerate(ids)}
     if task.kind != "yes_no":
         place = {duplicate_key(label.name): k for k, label in enumerate(task.labels)} | place
-    texts, right, unknown = list[str](), list[int](), Counter[str]()
+    texts, right, unknown, masked = list[str](), list[int](), Counter[str](), 0
     for number, row in read_rows(file, encoding):
         text, label = row.get("text"), row.get("label")
         if not isinstance(text, str) or not (isinstance(label, str) or (unlabelled and label is None)):
@@ -124,6 +125,8 @@ def read_labelled(file: Path, encoding: str | None, task: Task, *, unlabelled: b
         texts.append(text)
         if isinstance(label, str):
             found = place.get(label, place.get(duplicate_key(label)))
+            if found is not None and ids[found] in task.mask:
+                masked += 1
             unknown[label] += found is None
             right.append(-1 if found is None else found)
     if not texts:
@@ -136,6 +139,10 @@ def read_labelled(file: Path, encoding: str | None, task: Task, *, unlabelled: b
             f"{unknown.total()} of {len(texts)} documents have a label that the task lacks: {', '.join(shown)}"
             + (f" and {more} more" if more else ""),
             "label",
+        )
+    if masked:
+        raise PinpointError(
+            "unknown_label", f"{masked} of {len(texts)} documents have a label that the mask excludes", "label"
         )
     if right and len(right) < len(texts):
         raise PinpointError(
@@ -169,13 +176,16 @@ def _taught(name: str, fields: dict[str, Any], task: Task, labelled: Labelled, p
 
     from pinpoint.decide.task_file import Setup
     from pinpoint.evaluate.parts import groups_of
+    from pinpoint.evaluate.promises import impossible_promises
     from pinpoint.evaluate.teaching import Measured, check_counts, check_task, teach, teach_without_labels
     from pinpoint.serving.model import get_scorer
     from pinpoint.settings import read_settings
 
     check_task(task)
     if labelled.right:
-        check_counts(label_ids(task), labelled.right)
+        check_counts(answer_ids(task), labelled.right)
+        for one in impossible_promises(len(labelled.right), promises):
+            typer.echo(f"note: at most {one.target_error:.1%} wrong cannot be promised: {one.reason}", err=True)
     engine = get_scorer(read_settings())
     columns = (TextColumn("scoring"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     console = Console(stderr=True)
@@ -184,6 +194,10 @@ def _taught(name: str, fields: dict[str, Any], task: Task, labelled: Labelled, p
         found = measure(name, fields, labelled.texts, engine, lambda count: bar.advance(job, count))
     [content_free] = measure(name, fields, [CONTENT_FREE], engine)
     answered = [index for index, one in enumerate(found) if not isinstance(one, str)]
+    if labelled.right:
+        check_counts(answer_ids(task), [labelled.right[index] for index in answered])
+    elif not answered:
+        raise PinpointError("too_few_documents", f"none of {len(found)} documents could be read", "documents")
     refused = Counter(one for one in found if isinstance(one, str))
     notes = [f"{count} documents were refused as {code} and are left out" for code, count in refused.items()]
     log_probs = np.array([found[index] for index in answered], dtype=np.float64).reshape(len(answered), -1)

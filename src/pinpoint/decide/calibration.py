@@ -89,20 +89,3 @@ class Calibration:
         z -= math.log(np.exp(z).sum())
         calibrated: list[float] = z.tolist()
         return calibrated
-
-    def confidence(self, log_probs: Sequence[float], prior: Sequence[float] | None = None) -> tuple[int, float]:
-        """Return the best label's position and its probability: how likely the answer is right, by this fit.
-
-        Args:
-            log_probs: as the model measured them.
-            prior: a positive weight for each label, where the task has one.
-
-        Of equal labels it is the first. Raises InternalError as `apply` does.
-        """
-        z = np.array(self.apply(log_probs))
-        if prior is not None:
-            z += np.log(np.asarray(prior, dtype=np.float64))
-        best = int(z.argmax())
-        if z[best] == -np.inf:
-            return best, 0.0
-        return best, float(1.0 / np.exp(z - z[best]).sum())

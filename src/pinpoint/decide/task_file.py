@@ -8,7 +8,7 @@ A file holds numbers and the labels' names, never a document. It is bound to the
 
 from __future__ import annotations
 
-import os
+import uuid
 from collections.abc import Sequence
 from contextlib import suppress
 from datetime import date
@@ -243,7 +243,7 @@ class TaskFile(FileModel):
 
         Raises PinpointError `cannot_write`.
         """
-        beside = path.with_name(f".{path.name}.{os.getpid()}")
+        beside = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             beside.write_text(self.model_dump_json(indent=1), encoding="utf-8")

@@ -65,8 +65,7 @@ def standing(task: Task, options: Options, taught: Taught) -> Standing:
     if not reads_whole or options.ignore_blank_pages or options.second_reading:
         return OTHER_READING
     masked = {position for position, label in enumerate(task.labels) if label.id in task.mask}
-    other = next((position for position, label in enumerate(task.labels) if label.id == task.other), None)
-    if masked != set(file.mask) or other != file.other or not _same_prior(task, file.prior):
+    if masked != set(file.mask) or task.other_position != file.other or not _same_prior(task, file.prior):
         return OTHER_MASK_OR_PRIOR
     return taught
 
@@ -107,8 +106,8 @@ def prediction_set(shares: Sequence[tuple[str, float]], alpha: float, taught: Ta
     sets = [] if taught is None else [one for one in taught.file.prediction_sets if one.alpha <= alpha]
     if not sets:
         return ()
-    least = max(sets, key=lambda one: one.alpha).least_probability
-    return tuple(label for place, (label, share) in enumerate(shares) if place == 0 or share >= least)
+    members = max(sets, key=lambda one: one.alpha).members([share for _, share in shares])
+    return tuple(shares[place][0] for place in members)
 
 
 def _promise(

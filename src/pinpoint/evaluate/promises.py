@@ -64,18 +64,19 @@ def impossible_sets(judging: Examples | None, promises: Promises) -> list[str]:
 
 def parts(
     examples: Examples, promises: Promises, refused: Sequence[RefusedCertificate], seed: int
-) -> tuple[Examples, Examples | None]:
-    """What fits see, and what judges them: enough for the strictest promise that is possible at all."""
+) -> tuple[NDArray[np.int64], NDArray[np.int64] | None]:
+    """Positions of what fits see, and of what judges them: enough for the strictest promise that is possible at all."""
+    everything = np.arange(len(examples))
     hopeless = {one.target_error for one in refused}
     possible = [target for target in promises.target_errors if target not in hopeless]
     most = examples.distinct - fits.LEAST_FOR_TEMPERATURE
     if not possible and not any(least_held_out(alpha) <= most for alpha in promises.alphas):
-        return examples, None
+        return everything, None
     least = max([needed(target, promises.confidence_level) for target in possible], default=0)
     roomy = min(round(SPARE * least), round(MOST_HELD_OUT * examples.distinct))
     size = min(most, max(round(HELD_OUT_SHARE * examples.distinct), least, roomy))
     fitting, judging = held_out(examples, size, seed)
-    return (examples.take(fitting), examples.take(judging)) if len(fitting) else (examples, None)
+    return (fitting, judging) if len(fitting) else (everything, None)
 
 
 def certify_all(

@@ -20,7 +20,7 @@ from pinpoint.pipeline.passes import Engine
 from pinpoint.prompting.taxonomy import labels_sha
 
 REPORT, PAGE = "report.json", "report.html"
-NEEDED = ("sklearn", "scipy", "matplotlib", "py3langid")
+NEEDED = ("scipy", "matplotlib", "py3langid")
 
 
 def check_installed() -> None:

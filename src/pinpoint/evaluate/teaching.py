@@ -116,7 +116,7 @@ def teach(
     """
     promises = promises or Promises()
     names, offered, mask, prior = _of_task(task)
-    other = _other(task)
+    other = task.other_position
     check_counts(names, measured.right)
     examples = make_examples(measured.log_probs, measured.right, measured.groups, prior, mask)
     if examples.distinct < fits.LEAST_FOR_TEMPERATURE:  # copies say nothing about others, and cannot be parted
@@ -127,7 +127,8 @@ def teach(
             "documents",
         )
     refused = impossible_promises(examples.distinct, promises)
-    fitting, judging = parts(examples, promises, refused, seed)
+    seen, held = parts(examples, promises, refused, seed)
+    fitting, judging = examples.take(seen), None if held is None else examples.take(held)
     free = label_free_offsets(
         fitting.scores, None if measured.content_free is None else measured.content_free[None, offered]
     )
@@ -142,6 +143,9 @@ def teach(
     judged, log_probs = (
         (fitting, chosen.log_probs) if judging is None else (judging, chosen.parameters.log_probs(judging))
     )
+    positions, unseen = seen, chosen.log_probs
+    if held is not None:
+        positions, unseen = np.append(seen, held), np.vstack([chosen.log_probs, log_probs])
     before = fits.unchanged(examples.labels).log_probs(judged)
     said = [*notes, *_notes(examples, names, offered), *impossible_sets(judging, promises)]
     certificates, sets = list[Certificate](), list[PredictionSets]()
@@ -166,9 +170,8 @@ def teach(
             before=figures.scores(before, judged.right),
             after=figures.scores(log_probs, judged.right),
         ),
-        reference=figures.reference(
-            np.exp(chosen.parameters.log_probs(examples)), _mass(measured, offered), offered, len(names)
-        ),
+        # Of answers by fits that had not seen the document, as later ones are.
+        reference=figures.reference(np.exp(unseen), _mass(measured, offered)[positions], offered, len(names)),
     )
     shown = tuple(offer(name, offsets, examples) for name, offsets in free.items() if name != promises.label_free)
     return Taught(file, shown, tuple(said))
@@ -214,17 +217,12 @@ def _of_task(task: Task) -> tuple[list[str], NDArray[np.int64], list[int], list[
     return [label.name for label in task.labels], offered, mask, prior
 
 
-def _other(task: Task) -> int | None:
-    """Position of the label that says none of these."""
-    return next((k for k, label in enumerate(task.labels) if label.id == task.other), None)
-
-
 def _bound_to(task: Task, setup: Setup) -> dict[str, Any]:
     """The fields of a file that say what it is about."""
     names, _, mask, prior = _of_task(task)
     return {
         "setup": setup, "task": task.name, "kind": task.kind, "labels": names, "mask": mask, "prior": prior,
-        "other": _other(task), "made": date.today(),
+        "other": task.other_position, "made": date.today(),
     }  # fmt: skip
 
 

@@ -71,6 +71,11 @@ class Task:
     tree: LabelTree | None = None
     within: tuple[str, ...] = ()
 
+    @property
+    def other_position(self) -> int | None:
+        """Where among the labels `other` stands."""
+        return next((position for position, label in enumerate(self.labels) if label.id == self.other), None)
+
 
 def labels_sha(tasks: Task | Iterable[Task]) -> str:
     """Return a short stable digest of all that shapes the prompt: order, names, descriptions, examples, groups,

@@ -57,6 +57,11 @@ class Piece:
     trusted: bool
 
 
+def answer_ids(task: Task) -> list[str]:
+    """What answers to a task are called, in the order of its log-probabilities."""
+    return [YES, NO] if task.kind == "yes_no" else [label.id for label in task.labels]
+
+
 def known_version(version: object) -> Version:
     """The version that a checkpoint's configuration names.
 

@@ -20,6 +20,7 @@ from pinpoint.decide.trust import NO_TASK_FILE, TASK_FILE_REFUSED, Standing, Tau
 from pinpoint.errors import PinpointError
 from pinpoint.pipeline.passes import Engine
 from pinpoint.prompting.taxonomy import Task, labels_sha
+from pinpoint.prompting.template import answer_ids
 from pinpoint.serving.watch.drift import Drift
 
 log = logging.getLogger("pinpoint")
@@ -164,8 +165,10 @@ class TaskFiles:
     def _compare(self, kept: _Kept, task: Task, answer: Answer) -> None:
         if kept.drift is None:
             return
-        names = ["yes", "no"] if task.kind == "yes_no" else [label.id for label in task.labels]
-        if kept.drift.add(names.index(answer.labels[0]), answer.score, answer.label_mass) and kept.drift.drifting:
+        if (
+            kept.drift.add(answer_ids(task).index(answer.labels[0]), answer.score, answer.label_mass)
+            and kept.drift.drifting
+        ):
             log.warning("task_file=%s status=drifts %s", _printable(kept.taught.name), _words(kept))
 
 

@@ -34,6 +34,7 @@ from pinpoint.evaluate.apart import Lesson
 from pinpoint.evaluate.teaching import check_counts, check_task
 from pinpoint.pipeline.passes import Engine
 from pinpoint.prompting.taxonomy import labels_sha
+from pinpoint.prompting.template import answer_ids
 from pinpoint.serving.failures import internal_error
 
 log = logging.getLogger("pinpoint")
@@ -69,7 +70,7 @@ def check_lesson(request: Request) -> None:
             "teach",
         )
     check_task(request.lesson.task)
-    check_counts([label.id for label in request.lesson.task.labels], request.lesson.right)
+    check_counts(answer_ids(request.lesson.task), request.lesson.right)
 
 
 class School:
@@ -109,7 +110,8 @@ class School:
             refused = _Refused(*told["error"])
             raise RequestError(refused.code, refused.message, refused.field)
         file = TaskFile.model_validate_json(json.dumps(told["task_file"]))
-        kept, why = await self._keep(file, request.lesson.replaces, in_force(file.setup.labels_sha))
+        async with self._one:  # two lessons for one task
+            kept, why = await self._keep(file, request.lesson.replaces, in_force(file.setup.labels_sha))
         failures = [one.to_wire() for one in response.results if isinstance(one, DocumentFailure)]
         wire = response.to_wire()
         return {
@@ -137,6 +139,8 @@ class School:
             return None, "the folder does not answer"
         except PinpointError as error:
             return None, error.message
+        except OSError as error:
+            return None, f"the folder cannot be read: {error.strerror}"
         log.info("task_file=%s status=taught examples=%d", name, file.examples + file.held_out)
         return name, None
 
@@ -152,7 +156,7 @@ def _lesson(request: Request, response: Response, engine: Engine) -> Lesson:
     lesson = request.lesson
     assert lesson is not None
     task = lesson.task
-    ids = ["yes", "no"] if task.kind == "yes_no" else [label.id for label in task.labels]
+    ids = answer_ids(task)
     log_probs, right, texts = list[list[float]](), list[int](), list[str]()
     refused = Counter[str]()
     for document, result, label in zip(request.documents, response.results, lesson.right, strict=True):

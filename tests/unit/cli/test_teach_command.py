@@ -132,6 +132,29 @@ def test_data_that_nothing_can_be_learned_from_is_refused_before_a_model_is_load
     many = save('{"labels": ["invoice", "receipt", "contract"], "multi_label": true}', "many.json")
     assert refused(run(save(ROWS), "--task", str(many))).startswith("not_supported")
     assert refused(run(save(ROWS), "--labels", "invoice")).startswith("too_few_labels")
+    masked = save('{"labels": ["invoice", "receipt", "contract"], "mask": ["contract"]}', "masked.json")
+    assert refused(run(save(ROWS), "--task", str(masked))).startswith("unknown_label: 8 of 24 documents have a label")
+
+
+def test_where_no_document_can_be_read_that_is_told(engine: FakeEngine, save: Callable[..., Path]) -> None:
+    blank = [{**row, "text": " "} for row in ROWS]
+    assert refused(run(save(blank), "--labels", ",".join(LABELS))).startswith("too_few_documents")
+    unlabelled = [{"text": " "}] * 3
+    result = run(save(unlabelled), "--labels", ",".join(LABELS), "--label-free", "batch")
+    assert refused(result).startswith("too_few_documents: none of 3 documents")
+
+
+def test_a_promise_that_cannot_be_kept_is_told_before_a_document_is_scored(
+    monkeypatch: pytest.MonkeyPatch, save: Callable[..., Path]
+) -> None:
+    def scored(settings: object) -> None:
+        raise PinpointError("out_of_memory", "no model")
+
+    monkeypatch.setattr(model, "get_scorer", scored)
+    result = run(save(ROWS), "--labels", ",".join(LABELS), "--target-error", "0.01")
+    first, second = result.stderr.splitlines()
+    assert first.startswith("note: at most 1.0% wrong cannot be promised: 230 held-out documents")
+    assert second.startswith("out_of_memory")
 
 
 def test_a_library_that_is_not_installed_is_named(monkeypatch: pytest.MonkeyPatch, save: Callable[..., Path]) -> None:

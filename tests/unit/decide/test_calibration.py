@@ -80,17 +80,6 @@ def test_a_head_looks_at_other_labels_down_to_its_floor() -> None:
     assert deep[1] - deep[0] == pytest.approx(-50.0 - floor)
 
 
-def test_the_confidence_is_the_best_label_s_share_with_the_prior() -> None:
-    log_probs = [math.log(0.8), math.log(0.2)]
-    taught = Calibration(2, temperature=2.0)
-    assert taught.confidence(log_probs)[0] == 0
-    assert taught.confidence(log_probs)[1] == pytest.approx(2 / 3)
-    assert taught.confidence(log_probs, [1.0, 4.0])[0] == 1
-    assert taught.confidence(log_probs, [1.0, 4.0])[1] == pytest.approx(2 / 3)
-    assert taught.confidence([-INF, -INF]) == (0, 0.0)
-    assert Calibration(2, masked=(0,)).confidence(log_probs) == (1, 1.0)
-
-
 @pytest.mark.parametrize("values", [[0.0], [0.0, 0.0, 0.0], [math.nan, 0.0], [0.0, math.nan]])
 def test_what_no_model_measures_is_our_own_mistake(values: list[float]) -> None:
     with pytest.raises(InternalError, match="invalid_measurement"):

@@ -9,7 +9,8 @@ import pytest
 
 from pinpoint.decide.task_file import Setup
 from pinpoint.errors import RequestError
-from pinpoint.evaluate import figures
+from pinpoint.evaluate import figures, fits
+from pinpoint.evaluate.examples import make_examples
 from pinpoint.evaluate.promises import Promises
 from pinpoint.evaluate.teaching import Measured, teach, teach_without_labels
 from pinpoint.prompting.taxonomy import Label, Task
@@ -28,6 +29,21 @@ def examples(count: int, seed: int = 0, **off: Any) -> Measured:
     return Measured(log_probs, right.tolist())
 
 
+def test_the_reference_is_of_answers_by_fits_that_had_not_seen_the_document() -> None:
+    """Later answers are compared with it, and they are by a fit that had not seen them."""
+    some = examples(100, 3, temperature=3.0, offsets=OFFSETS)
+    file = teach(task_of(4), SETUP, some).file
+    told = make_examples(some.log_probs, some.right, some.groups, None, [])
+    unseen = np.exp(fits.choose(told, np.zeros(4), 0).log_probs)
+    expected = figures.reference(unseen, np.exp(some.log_probs).sum(axis=1), np.arange(4), 4)
+    assert file.reference is not None
+    assert file.reference.label_distribution == pytest.approx(expected.label_distribution)
+    assert file.reference.confidence_histogram == pytest.approx(expected.confidence_histogram)
+    seen = np.array([file.calibration().apply(row) for row in some.log_probs.tolist()])
+    own = figures.reference(np.exp(seen), np.ones(100), np.arange(4), 4)
+    assert own.confidence_histogram != expected.confidence_histogram, "these examples do not tell the two apart"
+
+
 def test_what_is_taught_is_what_the_worker_applies() -> None:
     """The file's calibration gives the held-out documents the figures that the file tells."""
     some = examples(400, 1, temperature=3.0, offsets=OFFSETS)
@@ -38,12 +54,12 @@ def test_what_is_taught_is_what_the_worker_applies() -> None:
     assert file.figures.after.nll < file.figures.before.nll - 0.2
     assert file.figures.after.ece < file.figures.before.ece
     calibration = file.calibration()
-    applied = np.array([calibration.apply(row) for row in some.log_probs.tolist()])
     fresh_log_probs, fresh_right = measured(4000, 4, 2, temperature=3.0, offsets=OFFSETS)
     fresh = np.array([calibration.apply(row) for row in fresh_log_probs.tolist()])
     assert figures.scores(fresh, fresh_right).ece < 0.05
     assert file.reference is not None
-    assert file.reference.label_distribution == pytest.approx(np.bincount(applied.argmax(axis=1), minlength=4) / 400)
+    assert file.reference.n == 400
+    assert math.fsum(file.reference.label_distribution) == pytest.approx(1)
     assert file.reference.mean_label_mass == pytest.approx(math.exp(-0.1))
     assert math.fsum(file.reference.confidence_histogram) == pytest.approx(1)
 

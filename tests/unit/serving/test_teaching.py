@@ -124,6 +124,20 @@ def test_a_folder_that_cannot_be_written_costs_no_answer(tmp_path: Path, in_proc
     assert answer["not_kept"].startswith("the task file cannot be written")
 
 
+def test_a_volume_that_fails_costs_no_answer(
+    tmp_path: Path, in_process: list[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    worker = a_worker(tmp_path)
+    told = labelled(worker)
+
+    def fails(path: Path) -> bool:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "exists", fails)
+    answer = ask(worker, told)
+    assert answer["kept"] is None and answer["not_kept"] == "the folder cannot be read: Permission denied"
+
+
 def test_what_cannot_be_learned_is_refused_before_anything_is_measured(monkeypatch: pytest.MonkeyPatch) -> None:
     worker = a_worker()
     told = labelled(worker)

@@ -34,8 +34,13 @@ def test_the_statistic_is_that_of_two_samples() -> None:
 
 
 def filled(seed: int, shares: list[float], mass: float, n: int = 400) -> Drift:
-    draw, drift = random.Random(seed), Drift(reference(n))
-    known = reference().confidence_histogram
+    drift = Drift(reference(n))
+    fill(drift, seed, shares, mass)
+    return drift
+
+
+def fill(drift: Drift, seed: int, shares: list[float], mass: float) -> None:
+    draw, known = random.Random(seed), reference().confidence_histogram
     for number in range(WINDOW):
         full = drift.add(
             draw.choices(range(4), shares)[0],
@@ -43,7 +48,6 @@ def filled(seed: int, shares: list[float], mass: float, n: int = 400) -> Drift:
             min(1.0, max(0.0, draw.gauss(mass, 0.1))),
         )
         assert full == (number == WINDOW - 1)
-    return drift
 
 
 def test_what_is_like_the_examples_is_hardly_ever_called_drifting() -> None:
@@ -77,8 +81,8 @@ def test_confidences_that_fell_are_named_and_a_window_like_the_examples_ends_it(
     for number in range(WINDOW):
         drift.add(number % 2, 0.55, 0.8)
     assert {"confidence", "labels"} <= drift.drifting.keys()
-    fresh = filled(3, SHARES, 0.8)
-    assert fresh.drifting == {}
+    fill(drift, 3, SHARES, 0.8)
+    assert drift.drifting == {}
 
 
 def test_a_small_change_of_many_is_none() -> None:
