@@ -20,7 +20,7 @@ ROOT = Path(__file__).parents[2]
 MAY_IMPORT = {
     "__main__": "cli",
     "cli": "client.bulk client client.transport lint serving review evaluate pipeline decide api engine engine.loading "
-    "prompting planning documents checkpoints settings errors",
+    "prompting planning documents checkpoints settings prices errors",
     # The client reaches the worker in one module alone, for a model in its own process.
     "client.bulk": "client client.transport errors",
     "client": "client.local client.transport errors error_codes",
@@ -49,6 +49,7 @@ MAY_IMPORT = {
     "documents": "errors",
     "checkpoints": "errors",
     "settings": "errors",
+    "prices": "errors",
     "errors": "",
     "error_codes": "",
 }

@@ -26,10 +26,10 @@ from pinpoint.api.request import Request, parse_request
 from pinpoint.api.taxonomy_files import SUFFIXES, read_taxonomy, shipped
 from pinpoint.cli.bulk import DEFAULT_OUT, Asked, run_bulk
 from pinpoint.client.bulk import cells
-from pinpoint.client.bulk.tally import price_of
 from pinpoint.client.jobs import JOB_DOCUMENTS
 from pinpoint.documents.text import File
 from pinpoint.errors import DocumentError, PinpointError, RequestError
+from pinpoint.prices import price_of
 
 if TYPE_CHECKING:
     from pinpoint.pipeline.passes import Engine

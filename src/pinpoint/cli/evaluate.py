@@ -16,6 +16,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from pinpoint.errors import PinpointError
+from pinpoint.prices import price_of
 
 if TYPE_CHECKING:
     from pinpoint.evaluate.asking import Question
@@ -91,14 +92,14 @@ def evaluate(
     from pinpoint.cli.asked_of import read_asked
     from pinpoint.evaluate.asking import check_questions
     from pinpoint.evaluate.labelled_file import read_lines
-    from pinpoint.evaluate.prices import PRICES, price_of
 
     for name, value in (("--against", against), ("--wordings", wordings), ("--price", price)):
         if value is not None and out is None:
             raise typer.BadParameter("is a matter of the report: it goes with --out", param_hint=name)
-    usd_per_second = None if price is None else price_of(price)
-    if price is not None and usd_per_second is None:
-        raise typer.BadParameter(f"a number, or one of {', '.join(PRICES)}", param_hint="--price")
+    try:
+        usd_per_second = None if price is None else price_of(price)
+    except PinpointError as error:
+        raise typer.BadParameter(error.message, param_hint="--price") from None
     try:
         question, offered = read_asked(labels, taxonomy, task, instructions)
         if target_error is not None:

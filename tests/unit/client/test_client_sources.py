@@ -15,8 +15,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pinpoint.client.bulk.items import Reading, check, items
-from pinpoint.client.bulk.tally import PRICES, Tally, price_of
+from pinpoint.client.bulk.tally import Tally
 from pinpoint.errors import DocumentError, PinpointError
+from pinpoint.prices import PRICES, price_of
 
 
 def read(*sources: Path | str, **reading: Any) -> dict[str, Any]:
@@ -149,7 +150,7 @@ def test_files_and_tables_of_a_store_are_read_by_their_addresses(store: str) -> 
 
 def test_the_price_of_a_worker_is_a_number_or_a_card(tmp_path: Path) -> None:
     assert price_of("0.002") == 0.002 and price_of("h100") == price_of("H100 SXM") == PRICES["H100"]
-    assert price_of("rtx4090") == PRICES["RTX 4090"]
+    assert price_of("rtx4090") == price_of("4090") == price_of("RTX 4090") == PRICES["RTX 4090"]
     for words in ("", "RTX", "Voodoo", "-1", "4.5", "nan"):
         assert code(lambda words=words: price_of(words)) == "unknown_card"  # type: ignore[misc]
 

@@ -8,10 +8,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from pinpoint.errors import PinpointError
-
-# $ a second of one worker, by RunPod's price list of August 2026, flex workers; a newer price is given as a number.
-PRICES = {"RTX 4090": 0.00031, "A100": 0.00076, "RTX PRO 6000": 0.00111, "H100": 0.00116, "H200": 0.00155}
 RECENT_S = 20.0
 MOST_LABELS = 1000  # told apart; a label list is no longer
 
@@ -90,23 +86,3 @@ class Tally:
         first_s, done, tokens = self._recent[0] if len(self._recent) > 1 else (self.began_s, 0, 0)
         span_s = max(now_s - first_s, 1e-9)
         return (self.done - done) / span_s, (self.tokens - tokens) / span_s
-
-
-def price_of(words: str) -> float:
-    """$ a second of one worker: a number, or the name of a card of `PRICES`. Raises PinpointError `unknown_card`."""
-    try:
-        price = float(words)
-    except ValueError:
-        asked = _plain(words)
-        found = [value for name, value in PRICES.items() if asked and (asked in _plain(name) or _plain(name) in asked)]
-        if len(found) == 1:
-            return found[0]
-        known = ", ".join(PRICES)
-        raise PinpointError("unknown_card", f"the price is $ a second, or one of {known}", "--price") from None
-    if not 0 <= price < 1:
-        raise PinpointError("unknown_card", "the price of a worker is $ a second, such as 0.00116", "--price")
-    return price
-
-
-def _plain(words: str) -> str:
-    return "".join(character for character in words.lower() if character.isalnum())
