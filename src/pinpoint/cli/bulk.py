@@ -120,7 +120,7 @@ async def _run(asked: Asked, transport: Transport, journal: Any, output: Any, ta
     from pinpoint.client.limiter import Limiter
     from pinpoint.client.queue import QueueTransport
 
-    limiter = Limiter(min(asked.parallel or transport.at_once, 10 * transport.at_once))
+    limiter = Limiter(min(asked.parallel or transport.at_once, transport.at_once))
 
     def busy() -> None:
         tally.busy += 1

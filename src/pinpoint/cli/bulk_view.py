@@ -89,6 +89,7 @@ class View:
 
 
 def _most(counts: Counter[str]) -> str:
+    counts = counts.copy()  # by one call of C: the run counts on in its own thread while this one shows
     told = ", ".join(f"{name} {count:,}" for name, count in counts.most_common(SHOWN))
     return told if len(counts) <= SHOWN else f"{told}, {len(counts) - SHOWN} more"
 
