@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from urllib.parse import parse_qsl, quote, urlsplit
+from urllib.parse import parse_qsl, quote, unquote, urlsplit
 
 SHORTEST_KEY = 8  # characters; a shorter value may be a word that a line needs
 SHORTEST_QUERY_VALUE = 16
 _KEY_NAME = re.compile(r"(KEY|TOKEN|SECRET|PASSWORD|PASSWD|CREDENTIALS?)$", re.IGNORECASE)
+_HEADERS_NAME = re.compile(r"OTEL_(\w+_)?HEADERS", re.IGNORECASE)  # name=value,name=value: a collector's keys
 _WORD = re.compile(r"\S+")
 _USER = re.compile(r"//[^\s/@]+@")
 _CLOSERS = "'\")]}>,;\\"  # that end the sentence around an address, not the address
@@ -39,15 +40,27 @@ def redactor(environ: Mapping[str, str]) -> Callable[[str], str]:
 
 
 def secrets_of(environ: Mapping[str, str]) -> set[str]:
-    """Values of keys, and of queries and users in addresses, as they stand and as an address quotes them."""
+    """Values of keys, of a collector's headers, and of queries and users in addresses; also as an address quotes them."""
     found = set[str]()
     for name, value in environ.items():
         value = value.strip()
         if _KEY_NAME.search(name) and len(value) >= SHORTEST_KEY:
             found.add(value)
+        if _HEADERS_NAME.fullmatch(name):
+            found |= _of_headers(value)
         if "://" in value:
             found |= _of_address(value)
     return found | {quote(secret, safe="") for secret in found}
+
+
+def _of_headers(headers: str) -> set[str]:
+    """The values as they stand, as they are sent, and without the scheme before them (`Bearer …`)."""
+    found = set[str]()
+    for header in headers.split(","):
+        value = header.partition("=")[2].strip()
+        sent = unquote(value).strip()
+        found |= {value, sent, sent.rpartition(" ")[2]}
+    return {value for value in found if len(value) >= SHORTEST_KEY}
 
 
 def _of_address(address: str) -> set[str]:

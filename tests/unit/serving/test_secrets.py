@@ -12,6 +12,8 @@ ENV = {
     "RUNPOD_AI_API_KEY": "rpa_KEY0123456789\n",
     "RUNPOD_WEBHOOK_PING": "https://api.example/v2/ping/$RUNPOD_POD_ID?gpu=A100&token=0123456789abcdef%2Fxy",
     "HTTP_PROXY": "http://someone:proxy-password@127.0.0.1:9",
+    "OTEL_EXPORTER_OTLP_HEADERS": "authorization=Bearer%20collector-token, x-team=abc,x-key=otel-key-1",
+    "OTEL_EXPORTER_OTLP_TRACES_HEADERS": "x-key=traces-key==",
     "SHORT_KEY": "abc",
     "PATH": "/usr/bin:/bin",
 }
@@ -30,11 +32,21 @@ ENV = {
         "Invalid header value: 'rpa_KEY0123456789\\n'",
         "Invalid URL 'https: //…' of 0123456789abcdef/xy and 0123456789abcdef%2Fxy",
         "someone's proxy-password",
+        "401 for {'authorization': 'Bearer collector-token', 'x-key': 'otel-key-1'}",
+        "authorization=Bearer%20collector-token, x-key=traces-key==",
     ],
 )
 def test_a_secret_is_in_no_line(line: str) -> None:
     written = redactor(ENV)(line)
-    for secret in ("hidden", "rpa_KEY", "0123456789abcdef", "proxy-password"):
+    for secret in (
+        "hidden",
+        "rpa_KEY",
+        "0123456789abcdef",
+        "proxy-password",
+        "collector-token",
+        "otel-key",
+        "traces-key",
+    ):
         assert secret not in written, written
 
 
@@ -52,7 +64,9 @@ def test_what_follows_an_address_stays() -> None:
 
 def test_which_values_are_secrets() -> None:
     assert secrets_of(ENV) == {
-        "rpa_KEY0123456789", "0123456789abcdef/xy", "0123456789abcdef%2Fxy", "proxy-password"
+        "rpa_KEY0123456789", "0123456789abcdef/xy", "0123456789abcdef%2Fxy", "proxy-password",
+        "Bearer%20collector-token", "Bearer%2520collector-token", "Bearer collector-token", "collector-token",
+        "otel-key-1", "traces-key==", "traces-key%3D%3D",
     }  # fmt: skip
     assert secrets_of({"ODD": "http://[broken?a=0123456789abcdef0"}) == set()
 

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 log = logging.getLogger("pinpoint")
 
 ENDPOINT = "OTEL_EXPORTER_OTLP_ENDPOINT"
-EXPORT_S = 5.0  # one attempt; also the longest that an ending worker waits for its last spans
+EXPORT_S = 5.0  # one attempt
 
 
 class Watcher(Protocol):
