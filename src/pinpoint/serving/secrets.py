@@ -40,7 +40,7 @@ def redactor(environ: Mapping[str, str]) -> Callable[[str], str]:
 
 
 def secrets_of(environ: Mapping[str, str]) -> set[str]:
-    """Values of keys, of a collector's headers, and of queries and users in addresses; also as an address quotes them."""
+    """Values of keys, of a collector's headers, and of queries and users in addresses, also as these quote them."""
     found = set[str]()
     for name, value in environ.items():
         value = value.strip()
