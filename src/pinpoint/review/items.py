@@ -8,14 +8,13 @@ these, as the worker does, its `id` is looked up in a file of the documents that
 from __future__ import annotations
 
 import hashlib
-import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
 from pinpoint.errors import PinpointError
-from pinpoint.review.lines import is_file, json_lines, pages_in, sent_texts, wrong_line
+from pinpoint.review.lines import finite, is_file, json_lines, pages_in, sent_texts, wrong_line
 
 MOST_ITEMS = 200_000
 
@@ -85,7 +84,7 @@ def read_answers(path: Path, sent: Path | None = None, task: str | None = None, 
     """
     texts = sent_texts(sent) if sent is not None else {}
     found, failed, task_name = list[Item](), 0, task or ""
-    seen = dict[str, int]()
+    times, keys = dict[str, int](), set[str]()
     for number, record in _results(path):
         if "error" in record or record.get("status") == "error":
             failed += 1
@@ -98,10 +97,12 @@ def read_answers(path: Path, sent: Path | None = None, task: str | None = None, 
                 missing = f"has no answer to the task {task_name!r}; there is {known}: name one with --task"
                 raise wrong_line(number, missing)
             item = _item(record, number, shown, _checked(answer, number), texts)
-            times = seen[item.key] = seen.get(item.key, 0) + 1
-            if times > 1:  # named twice: the second is another document
-                item = replace(item, key=f"{item.key} ({times})")
-            found.append(item)
+            own = item.key
+            while own in keys:  # named twice: the second is another document
+                times[item.key] = times.get(item.key, 1) + 1
+                own = f"{item.key} ({times[item.key]})"
+            keys.add(own)
+            found.append(replace(item, key=own))
             if len(found) > MOST_ITEMS:
                 raise wrong_line(number, f"more than {MOST_ITEMS} documents; split the file")
     if not found:
@@ -118,12 +119,12 @@ def _drawn(item: Item) -> bytes:
 def _sureness(item: Item) -> tuple[int, float]:
     """Those that were not accepted first, then by how far the best label is ahead; a confidence says more, if any."""
     answer = item.answer
-    margin = answer.get("confidence")
-    if not isinstance(margin, int | float) or isinstance(margin, bool):
-        margin = answer.get("margin")
-    if not isinstance(margin, int | float) or isinstance(margin, bool) or not math.isfinite(margin):
+    margin = finite(answer.get("confidence"))
+    if margin is None:
+        margin = finite(answer.get("margin"))
+    if margin is None:
         margin = item.scores[0] - (item.scores[1] if len(item.scores) > 1 else 0.0)
-    return (answer.get("decision", "accept") == "accept", float(margin))
+    return (answer.get("decision", "accept") == "accept", margin)
 
 
 def _labels(items: Iterable[Item]) -> list[str]:
@@ -152,9 +153,12 @@ def _parts(record: dict[str, Any], number: int) -> Iterator[tuple[tuple[int, int
         for segment in segments:
             try:
                 first, last = segment["pages"]
-                yield (int(first), int(last)), dict(segment["answers"])
-            except (TypeError, ValueError, KeyError):
+                pages, answered = (int(first), int(last)), dict(segment["answers"])
+            except (TypeError, ValueError, KeyError, OverflowError):  # Infinity is no page
                 raise wrong_line(number, "has a segment without `pages` and `answers`") from None
+            if None in map(finite, pages):
+                raise wrong_line(number, "has a segment whose `pages` are too large")
+            yield pages, answered
         return
     answers = record.get("answers")
     if isinstance(answer := record.get("answer"), dict) and isinstance(name := record.get("task"), str):
@@ -176,7 +180,7 @@ def _checked(answer: Any, number: int) -> Mapping[str, Any]:
         labels, scores = answer.get("labels"), answer.get("scores")
         if isinstance(labels, list) and isinstance(scores, list) and 0 < len(labels) == len(scores):
             named = all(isinstance(label, str) for label in labels)
-            if named and all(isinstance(score, int | float) and math.isfinite(score) for score in scores):
+            if named and all(finite(score) is not None for score in scores):
                 return answer
     raise wrong_line(number, "has an answer without `labels` and `scores` of equal length")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import math
 import sys
 from collections.abc import Iterator, Mapping
 from itertools import chain
@@ -96,6 +97,16 @@ def pages_in(record: Mapping[str, Any]) -> tuple[str, ...]:
     if isinstance(pages, list) and pages and all(isinstance(page, str) for page in pages):
         return tuple(pages)
     return ()
+
+
+def finite(value: object) -> float | None:
+    """A number of a file that a page and a sum can take; None for what is none, NaN, or too large for a float."""
+    if not isinstance(value, int | float) or isinstance(value, bool):
+        return None
+    try:
+        return float(value) if math.isfinite(value) else None
+    except OverflowError:  # JSON has whole numbers of any length
+        return None
 
 
 def wrong_line(number: int, what: str) -> PinpointError:

@@ -62,9 +62,9 @@ class Review:
         about: dict[str, Any] = {"text": text}
         if item.file and item.shown is None:
             about["file"] = item.file
-        answer = item.answer
+        predicted = item.answer.get("label")
         about |= {
-            "predicted": answer.get("label"),
+            "predicted": predicted if isinstance(predicted, str) else None,
             "score": item.scores[0],
             "reviewed": datetime.now(UTC).isoformat(timespec="seconds"),
         }

@@ -23,12 +23,14 @@ from urllib.parse import parse_qs, urlsplit
 
 from pinpoint.errors import DocumentError, PinpointError, RequestError
 from pinpoint.review.documents import Documents
+from pinpoint.review.lines import finite
 from pinpoint.review.queue import Review
 from pinpoint.review.shown import shown_pages
 
 LOCAL = "127.0.0.1"
 TOKEN_HEADER = "X-Pinpoint-Token"
 MOST_BODY_BYTES = 100_000
+MOST_SIZE_DIGITS = 20  # Python refuses to read thousands of them
 STATIC = {
     "/": ("index.html", "text/html; charset=utf-8"),
     "/page.css": ("page.css", "text/css; charset=utf-8"),
@@ -109,6 +111,11 @@ class _Handler(BaseHTTPRequestHandler):
             self._send(HTTPStatus.UNPROCESSABLE_ENTITY, _told(error.message))
         except PinpointError as error:
             self._send(HTTPStatus.BAD_REQUEST, _told(error.message))
+        except (ValueError, OverflowError):
+            self._send(
+                HTTPStatus.UNPROCESSABLE_ENTITY,
+                _told("the answer of this document holds a number that cannot be shown; correct it in the file"),
+            )
         except OSError as error:
             self._send(HTTPStatus.INSUFFICIENT_STORAGE, _told(f"the choice was not written: {error.strerror}"))
 
@@ -129,9 +136,12 @@ class _Handler(BaseHTTPRequestHandler):
         item = self.server.review.item(number)
         told: dict[str, Any] = {"number": number, "id": item.key, "labels": item.labels, "scores": item.scores}
         answer = item.answer
-        for name in ("label", "decision", "reasons", "margin", "label_mass", "confidence", "explanation"):
+        for name in ("label", "decision", "reasons", "explanation"):
             if (value := answer.get(name)) is not None:
                 told[name] = value
+        for name in ("margin", "label_mass", "confidence"):
+            if (figure := finite(answer.get(name))) is not None:
+                told[name] = figure
         if item.truth:
             told["truth"] = item.truth
         evidence = answer.get("evidence")
@@ -167,7 +177,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _body(self) -> dict[str, Any]:
         size = self.headers.get("Content-Length", "")
-        if not size.isdecimal() or int(size) > MOST_BODY_BYTES:
+        if not size.isdecimal() or len(size) > MOST_SIZE_DIGITS or int(size) > MOST_BODY_BYTES:
             self.close_connection = True
             raise RequestError("too_large", f"a body has its length, and at most {MOST_BODY_BYTES} bytes", "body")
         if self.headers.get_content_type() != "application/json":

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pinpoint.documents.text import INVISIBLE
+from pinpoint.review.lines import finite
 
 MOST_CHARS = 200_000  # of one document; more would make a page slow, and nobody reads it
 MOST_PAGES = 400
@@ -42,13 +43,13 @@ def _of_page(evidence: Sequence[Mapping[str, Any]], page: int, chars: int) -> li
     """Start, end and change of what lies on a page, in order and apart."""
     found = list[tuple[int, int, float]]()
     for one in evidence:
-        begins, ends, change = one.get("page"), one.get("end_page", one.get("page")), one.get("change")
-        if not isinstance(begins, int) or not isinstance(ends, int) or not isinstance(change, int | float):
+        begins, ends, change = one.get("page"), one.get("end_page", one.get("page")), finite(one.get("change"))
+        if not isinstance(begins, int) or not isinstance(ends, int) or change is None:
             continue
         if begins <= page <= ends:
             start, end = (one.get("start") if page == begins else 0), (one.get("end") if page == ends else chars)
             if isinstance(start, int) and isinstance(end, int) and 0 <= start < min(end, chars):
-                found.append((start, min(end, chars), float(change)))
+                found.append((start, min(end, chars), change))
     found.sort()
     return [one for n, one in enumerate(found) if n == 0 or one[0] >= found[n - 1][1]]
 

@@ -11,6 +11,9 @@ from pinpoint.errors import PinpointError
 from pinpoint.review.items import read_answers
 from tests.unit.review.answers import answer, result, write
 
+SCORES = '{"id": "a", "text": "x", "answers": {"t": {"labels": ["x"], "scores": [%s]}}}\n'
+PAGES = '{"text": "x", "segments": [{"pages": [0, %s], "answers": {"t": {"labels": ["x"], "scores": [1]}}}]}\n'
+
 
 def keys(path: Path, **more: Any) -> list[str]:
     return [item.key for item in read_answers(path, **more).items]
@@ -112,6 +115,18 @@ def test_documents_of_one_name_stay_apart_and_failed_ones_are_counted(tmp_path: 
     assert sorted(item.key for item in found.items) == ["a", "a (2)"] and found.failed == 1
 
 
+@pytest.mark.parametrize("order", [["a", "a (2)", "a"], ["a", "a", "a (2)"], ["a (2)", "a", "a", "a"]])
+def test_no_two_documents_have_one_key_whatever_their_ids_are(tmp_path: Path, order: list[str]) -> None:
+    found = keys(write(tmp_path / "a.jsonl", *(result(name, str(n)) for n, name in enumerate(order))))
+    assert len(set(found)) == len(order) and set(order) <= set(found)
+
+
+def test_figures_that_no_float_holds_do_not_count_for_the_order(tmp_path: Path) -> None:
+    odd = [10**400, float("nan"), float("inf"), True, "0.9"]
+    rows = [result(str(n), "x", 0.2 + n / 10, confidence=value, margin=value) for n, value in enumerate(odd)]
+    assert keys(write(tmp_path / "a.jsonl", *rows[::-1])) == ["0", "1", "2", "3", "4"]
+
+
 def test_a_last_line_that_was_cut_short_is_passed_over(tmp_path: Path) -> None:
     path = write(tmp_path / "a.jsonl", result("a", "1"))
     with path.open("a", encoding="utf-8") as file:
@@ -129,6 +144,11 @@ def test_a_last_line_that_was_cut_short_is_passed_over(tmp_path: Path) -> None:
         ("[1]\n", "invalid_line", "line 1 is no object"),
         ("not JSON\n", "invalid_line", "line 1 is no JSON"),
         ('{"id": "a", "text": "x", "segments": [3]}\n', "invalid_line", "segment"),
+        (PAGES % "Infinity", "invalid_line", "line 1 has a segment"),
+        (PAGES % "NaN", "invalid_line", "line 1 has a segment"),
+        (PAGES % ("9" * 4300), "invalid_line", "line 1 has a segment"),
+        (SCORES % "NaN", "invalid_line", "line 1 has an answer without"),
+        (SCORES % ("1" + "0" * 400), "invalid_line", "line 1 has an answer without"),
     ],
 )
 def test_what_is_no_answer_is_refused_with_its_line(tmp_path: Path, content: str, code: str, words: str) -> None:

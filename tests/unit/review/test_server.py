@@ -183,6 +183,31 @@ def test_another_start_goes_on_where_it_was(asked: Asked, documents: Documents) 
     review.chosen._file = again.chosen._file  # closed once, by the fixture
 
 
+def test_numbers_that_no_page_can_take_are_left_out_or_told(asked: Asked, tmp_path: Path) -> None:
+    huge, nan, inf = 10**400, float("nan"), float("inf")
+    evidence = [{"page": 0, "start": n, "end": n + 1, "change": value} for n, value in enumerate([huge, nan, inf, 2.0])]
+    figures = {"confidence": huge, "margin": nan, "label_mass": inf}
+    path = write(
+        tmp_path / "odd.jsonl",
+        result("odd", "abcdef", 0.5, evidence=evidence, **figures),
+        result("broken", "abcdef", 0.9, explanation=nan, label=nan),
+    )
+    answers, chosen = read_answers(path), asked.server.review.chosen
+    pages_of = asked.server.review._pages_of
+    asked.server.review = Review(answers, chosen, answers.labels, pages_of)
+    item = asked.told("/api/item?number=0")
+    assert item["id"] == "odd" and not set(figures) & set(item)
+    assert item["pages"][0]["pieces"] == [{"text": "abc"}, {"text": "d", "change": 2.0}, {"text": "ef"}]
+    status, _, content = asked("/api/item?number=1")
+    assert status == 422 and "a number that cannot be shown" in json.loads(content)["error"]
+    asked.told("/api/choose", {"number": 1, "label": "receipt"})
+    assert lines(asked.out)[0]["predicted"] is None
+
+
+def test_a_size_of_thousands_of_digits_is_refused(asked: Asked) -> None:
+    assert asked("/api/skip", b"{}", Content_Length="9" * 5000)[0] == 400
+
+
 def test_choices_of_other_answers_are_not_taken_back(tmp_path: Path, documents: Documents) -> None:
     answers = read_answers(write(tmp_path / "a.jsonl", result("a", "x")))
     chosen = Chosen(tmp_path / "out.jsonl")
