@@ -113,7 +113,8 @@ class PromptBuilder:
     def wording(self, task: Task, text: str) -> list[str]:
         """What the user says in each prompt that `lay` makes of a document's text, without the chat format."""
         document = "".join(piece.text for piece in template.document(text))
-        first = [self.document_first(task, question, len(self.document(text))) for question in self.questions(task)]
+        document_tokens = len(self.document(text))
+        first = [self.document_first(task, question, document_tokens) for question in self.questions(task)]
         asked = [
             "".join(piece.text for piece in pieces)
             for pieces in (
@@ -247,5 +248,5 @@ def choices(task: Task) -> Iterator[Task]:
 
 
 def _asked(task: Task) -> Task:
-    """The task without what acts on the answer alone."""
-    return replace(task, mask=frozenset(), prior=None, kind="choice", other=None)
+    """The task without what stands in no prompt: its name, and what acts on the answer alone."""
+    return replace(task, name="", mask=frozenset(), prior=None, kind="choice", other=None)

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pinpoint.errors import RequestError
 from pinpoint.prompting import prompts as prompts_module
 from pinpoint.prompting.byte_cache import ByteCache
 from pinpoint.prompting.encoder import PromptEncoder
@@ -72,9 +73,19 @@ def test_the_caches_of_questions_and_labels_are_bounded(monkeypatch: pytest.Monk
     assert 0 < prompts.encoder._labels.bytes <= 50_000
 
 
-def test_the_same_question_under_another_mask_and_prior_is_kept_once() -> None:
+def test_the_same_question_under_another_name_mask_and_prior_is_kept_once() -> None:
     prompts = PromptBuilder(chatml_prompts().encoder)
     labels = (Label("a", "a"), Label("b", "b"))
     first = prompts.questions(Task("t", labels))
     assert prompts.questions(Task("t", labels, mask=frozenset("a"), prior={"b": 1.0})) is first
+    assert prompts.questions(Task("u", labels)) is first
     assert len(prompts._kept) == 1
+
+
+def test_an_error_names_the_task_that_asks_whoever_asked_before() -> None:
+    prompts = PromptBuilder(chatml_prompts().encoder)
+    labels = (*(Label(str(n), f"kind {n}") for n in range(9)), Label("twin", "kind 8"))
+    for name in ("t", "u", "t"):
+        with pytest.raises(RequestError) as caught:
+            prompts.questions(Task(name, labels))
+        assert caught.value.field == f"tasks.{name}.labels[9]"
