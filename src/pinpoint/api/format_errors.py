@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+from pinpoint.api.answer import encodable
 from pinpoint.api.limits import ROOT
 from pinpoint.errors import (
     CapacityError,
@@ -86,9 +87,9 @@ def openai_error(error: PinpointError, status: int | None = None) -> dict[str, o
     """Return the object under `error`."""
     status = status_of(error) if status is None else status
     return {
-        "message": _encodable(error.message),
+        "message": encodable(error.message),
         "type": _OPENAI_TYPES.get(status, "invalid_request_error"),
-        "param": None if error.field is None else _encodable(error.field),
+        "param": None if error.field is None else encodable(error.field),
         "code": _OPENAI_CODES.get(error.code, error.code),
     }
 
@@ -102,12 +103,8 @@ def typesafe_status(error: PinpointError) -> int:
 def typesafe_error(error: PinpointError) -> dict[str, object]:
     """Return the whole body: where and what for what is wrong with the request's, else a message."""
     if typesafe_status(error) != UNPROCESSABLE:
-        return {"detail": {"message": _encodable(error.message), "code": error.code}}
+        return {"detail": {"message": encodable(error.message), "code": error.code}}
     steps = [int(number) if number else name for number, name in _STEP.findall(error.field or "")]
     loc = ["body", *(steps if error.field != ROOT or error.code == "unknown_field" else ())]
     kind = _PYDANTIC_TYPES.get(error.code, error.code)
-    return {"detail": [{"loc": loc, "msg": _encodable(error.message), "type": kind}]}
-
-
-def _encodable(text: str) -> str:
-    return text.encode("utf-8", "backslashreplace").decode("utf-8")
+    return {"detail": [{"loc": loc, "msg": encodable(error.message), "type": kind}]}

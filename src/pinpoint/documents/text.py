@@ -29,6 +29,7 @@ INVISIBLE = (
     "\ufeff\uffa0\ufff0-\ufffb\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff"
 )
 
+PAGE_BREAK = "\n\n"  # between the pages of a document that is read whole
 STRETCH_CHARS = 4096  # normalised at a time: what is spelled out is counted and let go
 
 _NONCHARACTERS = "\ufdd0-\ufdef" + "".join(chr(plane << 16 | low) for plane in range(17) for low in (0xFFFE, 0xFFFF))

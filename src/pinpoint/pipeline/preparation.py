@@ -15,7 +15,7 @@ from pinpoint.api.request import Options, Request
 from pinpoint.api.response import DocumentFailure
 from pinpoint.decide.tree import TreeDecision
 from pinpoint.decide.trust import Taught
-from pinpoint.documents.text import Document, File, RejectedDocument
+from pinpoint.documents.text import PAGE_BREAK, Document, File, RejectedDocument
 from pinpoint.errors import DocumentError, RequestError
 from pinpoint.pipeline.answers import questions
 from pinpoint.pipeline.evidence import LeftOut, Passage, common, passages
@@ -29,7 +29,6 @@ from pinpoint.prompting.long_document import Fitted, as_tuple, fit
 from pinpoint.prompting.prompt import Question
 from pinpoint.prompting.taxonomy import Task
 
-PAGE_BREAK = "\n\n"
 BLANK_CHARS = 10  # letters and digits: less is dust, or a number that a feeder stamps on the back
 # Of one job. What is measured of a unit takes some 600 bytes until the job is answered.
 MAX_UNITS = 1_000_000

@@ -8,7 +8,7 @@ these, as the worker does, its `id` is looked up in a file of the documents that
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -207,8 +207,3 @@ def _item(
         key = f"{key} pages {shown[0] + 1}-{shown[1] + 1}"
     truth = record.get("truth")
     return Item(key, pages, "" if pages else str(file), shown, answer, truth if isinstance(truth, str) else "")
-
-
-def joined(pages: Sequence[str]) -> str:
-    """Pages as one text, as the worker reads them."""
-    return "\n\n".join(pages)

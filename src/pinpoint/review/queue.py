@@ -8,10 +8,10 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from pinpoint.documents.text import has_surrogate
+from pinpoint.documents.text import PAGE_BREAK, has_surrogate
 from pinpoint.errors import RequestError
 from pinpoint.review.chosen import Chosen
-from pinpoint.review.items import Answers, Item, joined
+from pinpoint.review.items import Answers, Item
 
 PagesOf = Callable[[Item], Sequence[str]]
 
@@ -56,7 +56,7 @@ class Review:
         item = self.item(number)
         if label not in self.labels:
             raise RequestError("out_of_range", "there is no such label", "label")
-        text = joined(self._pages_of(item))
+        text = PAGE_BREAK.join(self._pages_of(item))
         if has_surrogate(text) or has_surrogate(label):
             text = text.encode("utf-8", "replace").decode("utf-8")
         about: dict[str, Any] = {"text": text}

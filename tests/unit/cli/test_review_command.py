@@ -7,9 +7,10 @@ from typer.testing import CliRunner
 
 from pinpoint.cli import app
 from pinpoint.cli.teach import read_labelled
+from pinpoint.documents.text import PAGE_BREAK
 from pinpoint.prompting.taxonomy import Label, Task
 from pinpoint.review.chosen import Chosen
-from pinpoint.review.items import joined, read_answers
+from pinpoint.review.items import read_answers
 from pinpoint.review.queue import Review
 from pinpoint.review.server import ReviewServer
 from tests.unit.review.answers import LABELS, result, write
@@ -69,4 +70,4 @@ def test_teach_reads_what_was_chosen(tmp_path: Path) -> None:
     chosen.close()
     labelled = read_labelled(tmp_path / "out.jsonl", None, TASK)
     assert labelled.right == [0, 1, 2]
-    assert labelled.texts == [joined(item.pages) for item in answers.items]
+    assert labelled.texts == [PAGE_BREAK.join(item.pages) for item in answers.items]

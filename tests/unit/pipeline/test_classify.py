@@ -8,11 +8,10 @@ import pytest
 
 from pinpoint.api.request import Request
 from pinpoint.api.response import DocumentFailure, DocumentInput, DocumentResult
-from pinpoint.documents.text import FileFacts, RejectedDocument
+from pinpoint.documents.text import PAGE_BREAK, FileFacts, RejectedDocument
 from pinpoint.errors import DocumentError
 from pinpoint.pipeline.classify import Work, classify
 from pinpoint.pipeline.passes import Outcome, measure
-from pinpoint.pipeline.preparation import PAGE_BREAK
 from pinpoint.prompting.taxonomy import labels_sha
 from tests.fakes import FakeEngine
 from tests.requests_of import (

@@ -8,9 +8,10 @@ from hypothesis import strategies as st
 
 from pinpoint.api.request import Options, Request
 from pinpoint.api.response import DocumentFailure, DocumentResult
+from pinpoint.documents.text import PAGE_BREAK
 from pinpoint.errors import RequestError
 from pinpoint.pipeline.classify import classify
-from pinpoint.pipeline.preparation import PAGE_BREAK, Preparation, Reading
+from pinpoint.pipeline.preparation import Preparation, Reading
 from pinpoint.prompting.encoder import PromptEncoder
 from pinpoint.prompting.long_text import STRETCH_CHARS
 from pinpoint.prompting.prompts import PromptBuilder
