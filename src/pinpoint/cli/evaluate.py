@@ -17,6 +17,7 @@ from rich.table import Table
 
 from pinpoint.errors import PinpointError
 from pinpoint.prices import price_of
+from pinpoint.prompting.taxonomy import duplicate_key
 
 if TYPE_CHECKING:
     from pinpoint.evaluate.asking import Question
@@ -104,13 +105,15 @@ def evaluate(
         question, offered = read_asked(labels, taxonomy, task, instructions)
         if target_error is not None:
             question = replace(question, options={"target_error": target_error})
-        lines = read_lines(data, offered, encoding)
+        # Labels by name or by id, as `teach` reads them.
+        names = {duplicate_key(str(told["name"])): label for label, told in question.described.items()}
+        lines = read_lines(data, offered, encoding, names)
         question = replace(
             question, wordings=_wordings(wordings, lines), again=0 if out is None or question.whole else again
         )
         check_questions(lines, question)
         if apart_from is not None:
-            lines = _apart(lines, read_lines(apart_from, offered, encoding), str(apart_from))
+            lines = _apart(lines, read_lines(apart_from, offered, encoding, names), str(apart_from))
         if out is None:
             outcomes = list(_outcomes(lines, question, progress=not as_json))
         else:

@@ -17,12 +17,13 @@ import hashlib
 import io
 import json
 import sys
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from pinpoint.errors import PinpointError
+from pinpoint.prompting.taxonomy import duplicate_key
 
 STANDARD_INPUT = "-"
 LABEL, CONTENTS = "label", ("text", "file")  # a document is one of the two
@@ -77,7 +78,12 @@ class Line:
             return str(self.file)
 
 
-def read_lines(file: Path, labels: str | Sequence[str] | None, encoding: str | None = None) -> list[Line]:
+def read_lines(
+    file: Path,
+    labels: str | Sequence[str] | None,
+    encoding: str | None = None,
+    names: Mapping[str, str] | None = None,
+) -> list[Line]:
     """The documents of a file, `-` for standard input, or of a folder.
 
     Args:
@@ -86,13 +92,14 @@ def read_lines(file: Path, labels: str | Sequence[str] | None, encoding: str | N
         labels: to choose from, separated by commas, for lines without labels of their own; of a folder, its folders'
             names where there are none.
         encoding: of the file; None for UTF-8, UTF-16 or UTF-32, which show by themselves.
+        names: ids of labels by what else they may be called, as `duplicate_key` folds it.
 
     Raises PinpointError with the number of the first line that is wrong.
     """
     common = tuple(name.strip() for name in labels.split(",") if name.strip()) if isinstance(labels, str) else labels
     common = tuple(common or ())
     if str(file) != STANDARD_INPUT and file.is_dir():
-        return _within(_of_folder(file, common))
+        return _within(_of_folder(file, common), names)
     text = _decoded(_content(file), encoding)
     folder = Path() if str(file) == STANDARD_INPUT else file.parent
     lines = list[Line]()
@@ -110,15 +117,20 @@ def read_lines(file: Path, labels: str | Sequence[str] | None, encoding: str | N
         )
     if not lines:
         raise PinpointError("invalid_line", "there is no document in the file", "file")
-    return _within(lines)
+    return _within(lines, names)
 
 
-def _within(lines: list[Line]) -> list[Line]:
-    """The lines, each with a label that may be answered."""
+def _within(lines: list[Line], names: Mapping[str, str] | None) -> list[Line]:
+    """The lines, each with a label that may be answered, by its id."""
+    if names:
+        lines = [
+            line if line.label in line.labels else replace(line, label=names.get(duplicate_key(line.label), line.label))
+            for line in lines
+        ]
     outside = [line for line in lines if line.label not in line.labels]
     if outside:
-        names = {line.label for line in outside}
-        counted = f"{len(outside)} of {len(lines)} documents have {len(names)} labels that are not; see --labels"
+        wrong = {line.label for line in outside}
+        counted = f"{len(outside)} of {len(lines)} documents have {len(wrong)} labels that are not; see --labels"
         first = outside[0]
         where = first.name if first.file else f"line {first.number}"
         raise PinpointError(

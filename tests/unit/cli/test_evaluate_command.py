@@ -221,6 +221,22 @@ def test_accuracy_is_told_with_and_without_refused_texts(save: Callable[[str], P
     assert 0 < right < 10
 
 
+def test_labels_may_be_named_as_a_person_would_where_the_task_has_ids(
+    save: Callable[[str], Path], engine: FakeEngine, tmp_path: Path
+) -> None:
+    """As `teach` reads them: what taught can be evaluated."""
+    task = tmp_path / "kind.json"
+    labels = [{"id": "i", "name": "Invoice"}, {"id": "r", "name": "receipt"}]
+    task.write_text(json.dumps({"labels": labels}), encoding="utf-8")
+    rows = [("a", "i"), ("b", "invoice"), ("c", "Receipt "), ("d", "r")]
+    lines = "".join(json.dumps({"text": text, "label": label}) + "\n" for text, label in rows)
+    result = run(save(lines), "--task", str(task), labels=None)
+    assert result.exit_code == 0, result.output
+    assert "of 4)" in result.output
+    odd = run(save(lines + '{"text": "e", "label": "lease"}\n'), "--task", str(task), labels=None)
+    assert odd.stderr.startswith("unknown_label: line 5")
+
+
 def test_where_all_are_refused_nothing_is_divided_by(save: Callable[[str], Path], engine: FakeEngine) -> None:
     file = save(as_csv([("", "yes")] * 12))
     assert summary(file)["accuracy_answered"] is None
