@@ -177,7 +177,7 @@ def test_client_asks_runsync_to_wait_no_longer_than_itself(
 
 
 def test_client_that_is_closed_ends_the_calls_of_other_threads(platform: Platform, workers: CheapWorkers) -> None:
-    workers.service_s = 2.0
+    platform.sync_s, workers.service_s = 0.01, 2.0
     client = Pinpoint(endpoint=ENDPOINT)
     ended = SimpleQueue[str]()
 
