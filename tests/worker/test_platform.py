@@ -83,8 +83,9 @@ def test_ledger_keeps_bodies_and_headers(platform: Platform, start_worker: Start
 
 def test_killed_worker_is_redelivered_to_a_second(platform: Platform, start_worker: StartWorker) -> None:
     first = start_worker("w1", echo_concurrency=2)
-    ids = [platform.submit({"echo": number, "sleep_s": 30}) for number in range(2)]
-    platform.ledger.wait(lambda own: all(own.jobs[name].status == "IN_PROGRESS" for name in ids), WAIT_S, "both taken")
+    ids = [platform.submit({"echo": number, "progress": [1], "sleep_s": 30}) for number in range(2)]
+    # Word from the job itself: what is only being handed over is queued again when its connection is cut.
+    platform.ledger.wait(lambda own: all(own.jobs[name].progress for name in ids), WAIT_S, "both begun")
     first.process.send_signal(signal.SIGKILL)
     assert first.wait_exit() == -signal.SIGKILL
     for name in ids:
