@@ -20,6 +20,7 @@ import pytest
 import typesafe_sdk as typesafe
 import zstandard
 
+from tests.collector import ONLY_AT_THE_END, Collector
 from tests.http.running import Server, start
 
 KEY = "a key of two words"
@@ -45,7 +46,14 @@ def free_port() -> int:
 
 
 @pytest.fixture(scope="module")
-def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+def collector() -> Iterator[Collector]:
+    """Of the server's traces and metrics."""
+    with closing(Collector()) as one:
+        yield one
+
+
+@pytest.fixture(scope="module")
+def guarded(tmp_path_factory: pytest.TempPathFactory, collector: Collector) -> Iterator[Server]:
     """With a key, little room, a health port of its own, and a model that loads until it is told not to."""
     loaded = tmp_path_factory.mktemp("loading") / "loaded"
     holds = tmp_path_factory.mktemp("holds")
@@ -54,6 +62,7 @@ def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
         PINPOINT_API_KEY=KEY, PINPOINT_MAX_HTTP_REQUESTS="2", PINPOINT_MAX_BODY_BYTES=str(LIMIT_BYTES),
         PINPOINT_BODY_S="0.7", PINPOINT_JOB_DEADLINE_S="8", MODEL_REVISION=str(loaded),
         HOLDS=str(holds), PORT_HEALTH=str(free_port()), HEALTH_CHECK_PATH="/healthz",
+        **collector.env, **ONLY_AT_THE_END,
     ) as running:  # fmt: skip
         assert running.url.startswith("http://0.0.0.0:"), "with a key it listens everywhere"
         running.urls = [url.replace("0.0.0.0", "127.0.0.1") for url in running.urls]
@@ -304,8 +313,9 @@ def test_no_document_and_no_key_is_in_the_log(guarded: Server, http: httpx.Clien
 
 
 def test_sigterm_answers_what_is_in_flight_and_refuses_what_comes(
-    guarded: Server, http: httpx.Client, hold: Hold
+    guarded: Server, http: httpx.Client, hold: Hold, collector: Collector
 ) -> None:
+    assert not collector.bodies
     with ThreadPoolExecutor(2) as pool, hold:
         running = busy(guarded, 1, hold, pool)
         guarded.process.send_signal(signal.SIGTERM)
@@ -326,6 +336,8 @@ def test_sigterm_answers_what_is_in_flight_and_refuses_what_comes(
         assert (last.status_code, last.headers["connection"]) == (200, "close")
     assert guarded.process.wait(20) == 0
     assert "ended in_flight=0" in guarded.log.read_text()
+    # The last job's too: it ended after SIGTERM.
+    assert "job" in {span.name for span in collector.spans()} and collector.counted()["pinpoint.jobs"]
 
 
 def test_a_port_that_is_taken_is_told_in_one_line(tmp_path: Path) -> None:

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import json
 import random
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
 
+from tests.collector import ONLY_AT_THE_END, Collector
 from tests.unit.api.test_bad_inputs import CANARY as BAD_CANARY
 from tests.unit.api.test_bad_inputs import REFUSED, REFUSED_DOCUMENTS
 from tests.worker.emulator import Platform
@@ -62,14 +64,24 @@ def canary_jobs() -> list[dict[str, Any]]:
     return good + bad
 
 
+@dataclass(frozen=True)
+class Run:
+    """A worker's life: what it printed, and what an OTLP collector got of it."""
+
+    log: str
+    collector: Collector
+
+
 @pytest.fixture(scope="module", params=[None, "TRACE"])
-def run_log(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> str:
-    """All that the worker printed in a run of canaries, with passes that fail, posts that fail, cancels and SIGTERM."""
+def run(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """A run of canaries, with passes that fail, posts that fail, cancels, a last job and SIGTERM."""
+    collector = Collector()
     env: dict[str, object | None] = {
         "PINPOINT_MAX_CONCURRENCY": 16, "PINPOINT_LOG_LEVEL": "DEBUG", "PINPOINT_POST_ATTEMPT_S": 1,
         "PLANT_CHANCE": 0.5, "PLANT_SEED": 5, "PLANT_KINDS": "value_error",  # the first pass of all fails
         # Not the INFO that tests otherwise set: the product has to see to it.
         "RUNPOD_LOG_LEVEL": request.param,
+        **collector.env, **ONLY_AT_THE_END,
     }  # fmt: skip
     chance = random.Random(7)
     inputs: list[Any] = canary_jobs() * 3
@@ -94,11 +106,19 @@ def run_log(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
                 [(f'{{"input": "{CANARIES["document"]}"}}'.encode(), None), (CANARIES["document"].encode(), None)]
             )
             platform.ledger.wait_final(*ids, timeout_s=120)
+            last = platform.submit_raw(as_ascii("the-last", canary_jobs()[0]), "the-last")
+            platform.ledger.wait_final(last)
             worker.terminate()
             worker.wait_exit()
             outcomes = {job.status for job in platform.ledger.jobs.values()}
             assert {"COMPLETED", "FAILED", "CANCELLED"} <= outcomes
-            return worker.output
+            collector.close()
+            return Run(worker.output, collector)
+
+
+@pytest.fixture
+def run_log(run: Run) -> str:
+    return run.log
 
 
 def as_ascii(job_id: str, value: Any) -> bytes:
@@ -121,6 +141,20 @@ def test_no_line_holds_what_a_caller_wrote(run_log: str) -> None:
 def test_no_line_holds_a_credential(run_log: str) -> None:
     assert "emulated-key-not-secret" not in run_log
     assert "?gpu=none" not in run_log  # the take URL's own
+
+
+def test_a_collector_gets_the_last_job_and_no_words(run: Run) -> None:
+    told = [
+        one.value.string_value
+        for span in run.collector.spans()
+        if span.name == "job"
+        for one in span.attributes
+        if one.key == "pinpoint.job.id"
+    ]
+    assert "the-last" in told and "job-0" in told
+    assert run.collector.counted()["pinpoint.jobs"] > 1
+    posted = b"".join(map(run.collector.told, run.collector.bodies)).lower()
+    assert not [place for place, canary in CANARIES.items() if canary.encode() in posted]
 
 
 def line_with(text: str, word: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Callable
 from typing import Any
@@ -43,4 +44,4 @@ class LocalTransport:
 
     async def close(self) -> None:
         """End what works beside the model, which stays: the next client of this process finds it loaded."""
-        self._worker.close()
+        await asyncio.to_thread(self._worker.close)

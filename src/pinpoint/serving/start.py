@@ -34,6 +34,11 @@ class Entry:
         """Answer one job."""
         return await self.worker.handle(job)
 
+    def ends(self) -> None:
+        """The last job has ended, if there was any: send what telemetry holds."""
+        if "worker" in vars(self):
+            self.worker.send_telemetry()
+
 
 def start(handler: Entry) -> None:
     """Run the worker until the platform, or its one job, ends it."""
@@ -84,8 +89,11 @@ def start(handler: Entry) -> None:
     if job is not None:
         sys.argv += ["--test_input", json.dumps(job)]
     # The SDK prints a banner and its log; of a local run, standard output is the answer and nothing else.
-    with redirect_stdout(sys.stderr) if local else nullcontext():
-        runpod.serverless.start(config)
+    try:
+        with redirect_stdout(sys.stderr) if local else nullcontext():
+            runpod.serverless.start(config)
+    finally:
+        handler.ends()
 
 
 def _serve(settings: Settings) -> NoReturn:

@@ -19,6 +19,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from threading import Thread
 from typing import Any, TypeVar
 
 from pinpoint.api.least_bytes import check_least_bytes
@@ -76,8 +77,9 @@ class Worker:
     def __init__(self, settings: Settings, send_progress: Send | None = None) -> None:
         self.settings = settings
         self.metrics = Metrics(sdk_guards.now)  # a load that was frozen was not slow
-        if telemetry := telemetry_from(os.environ):
-            self.metrics.watchers.append(telemetry)
+        self._telemetry = telemetry_from(os.environ)
+        if self._telemetry:
+            self.metrics.watchers.append(self._telemetry)
         self.health = Health(HealthLimits())
         self._send_progress = send_progress
         self._limits = Limits()
@@ -142,6 +144,12 @@ class Worker:
         self._files.close()
         self._forward.shutdown(wait=False)
         self._jobs.shutdown(wait=False)
+        self.send_telemetry()
+
+    def send_telemetry(self) -> None:
+        """Send what is left of it, for at most 2 s: the process is about to end. Any thread, after the last job."""
+        if self._telemetry:
+            self._telemetry.close()
 
     @property
     def leaving(self) -> bool:
@@ -344,7 +352,11 @@ class Worker:
         if not self._leaving:
             self._leaving = True
             log.critical("leaving: %s", error.wire())
-            asyncio.get_running_loop().call_later(LEAVING_S, os._exit, 1)
+            asyncio.get_running_loop().call_later(LEAVING_S, Thread(target=self._left, daemon=True).start)
+
+    def _left(self) -> None:
+        self.send_telemetry()
+        os._exit(1)
 
 
 def _asks_for_health(job: Any) -> bool:

@@ -109,6 +109,7 @@ async def _serve(settings: Settings, listeners: list[socket.socket]) -> NoReturn
     await asyncio.wait(serving, timeout=CLOSING_S)
     monitor.stop()
     loading.cancel()
+    await in_thread(worker.send_telemetry)
     log.info("ended in_flight=%d", gate.in_flight)
     # Without the interpreter's own end: a pass that still runs, or a load, is waited for by nobody.
     logging.shutdown()

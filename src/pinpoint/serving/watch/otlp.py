@@ -24,7 +24,7 @@ log = logging.getLogger("pinpoint")
 
 
 def providers(environ: Mapping[str, str], export_s: float) -> tuple[TracerProvider, MeterProvider]:
-    """What makes spans, and what makes metrics, each with a thread that exports them."""
+    """What makes spans, and what makes metrics, each with a thread that exports them until it is shut down."""
     # It logs tracebacks and addresses; what is worth a line is told below.
     logging.getLogger("opentelemetry").setLevel(logging.CRITICAL)
     about = {"service.version": __version__}
@@ -33,9 +33,10 @@ def providers(environ: Mapping[str, str], export_s: float) -> tuple[TracerProvid
     if worker := environ.get("RUNPOD_POD_ID"):
         about["service.instance.id"] = worker
     resource = Resource.create(about)
-    tracers = TracerProvider(resource=resource)
+    tracers = TracerProvider(resource=resource, shutdown_on_exit=False)
     tracers.add_span_processor(BatchSpanProcessor(_Spans(timeout=export_s)))
-    return tracers, MeterProvider([PeriodicExportingMetricReader(_Metrics(timeout=export_s))], resource)
+    reader = PeriodicExportingMetricReader(_Metrics(timeout=export_s))
+    return tracers, MeterProvider([reader], resource, shutdown_on_exit=False)
 
 
 class _Told:

@@ -5,15 +5,18 @@
 
 Spans are made of the records that `metrics` is given when a job or a pass has ended, so what is not measured costs
 nothing. They hold ids, codes, counts, times and bytes, as a log line does. Exporting has threads of its own, a queue
-of bounded size: a collector that is slow or gone holds up no job, and is told of in one line.
+of bounded size: a collector that is slow or gone holds up no job, and is told of in one line. Whoever ends the process
+calls `close`, which sends the last seconds' spans and figures, and does not wait long for it.
 """
 
 from __future__ import annotations
 
+import atexit
 import logging
 import time
 from collections.abc import Mapping
 from importlib.util import find_spec
+from threading import Thread
 from typing import TYPE_CHECKING, Any, Protocol
 
 from pinpoint import __version__
@@ -28,6 +31,9 @@ log = logging.getLogger("pinpoint")
 
 ENDPOINT = "OTEL_EXPORTER_OTLP_ENDPOINT"
 EXPORT_S = 5.0  # one attempt
+# For all that is left at the end: with the open poll's 2 s and the last results' 5 s within the 10 s that containers
+# are commonly given.
+LAST_S = 2.0
 
 
 class Watcher(Protocol):
@@ -53,7 +59,9 @@ def telemetry_from(environ: Mapping[str, str]) -> Telemetry | None:
     from pinpoint.serving.watch.otlp import providers
 
     log.info("telemetry on: traces and metrics over OTLP")
-    return Telemetry(*providers(environ, EXPORT_S))
+    telemetry = Telemetry(*providers(environ, EXPORT_S))
+    atexit.register(telemetry.close)  # for those who let the interpreter end by itself
+    return telemetry
 
 
 class Telemetry:
@@ -122,10 +130,17 @@ class Telemetry:
         }
         self._span("pass", end - _ns(record.forward_ms + record.decode_ms), end, {**about, **code}, [])
 
-    def flush(self) -> None:
-        """Send what waits."""
-        self._tracers.force_flush(round(EXPORT_S * 1e3))
-        self._meters.force_flush(round(EXPORT_S * 1e3))
+    def close(self, within_s: float = LAST_S) -> None:
+        """Send what waits, traces beside metrics, for at most so long; nothing is sent afterwards. Once, any thread."""
+        atexit.unregister(self.close)
+        ends_s = time.monotonic() + within_s
+        sending = [Thread(target=one.shutdown, daemon=True) for one in (self._tracers, self._meters)]
+        for thread in sending:
+            thread.start()
+        for thread in sending:
+            thread.join(max(0.0, ends_s - time.monotonic()))
+        if any(thread.is_alive() for thread in sending):
+            log.warning("telemetry: what was left at the end could not be sent within %.1f s", within_s)
 
     def _span(
         self, name: str, begin: int, end: int, about: Mapping[str, Any], parts: list[tuple[str, int, int]]

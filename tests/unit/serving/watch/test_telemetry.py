@@ -4,15 +4,10 @@ from __future__ import annotations
 
 import ast
 import logging
-import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
-from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
-from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
-from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
 from pinpoint.engine.readings import Memory
 from pinpoint.serving import worker as worker_module
@@ -21,59 +16,10 @@ from pinpoint.serving.watch.records import BatchRecord, JobRecord
 from pinpoint.serving.watch.telemetry import ENDPOINT, Telemetry, telemetry_from
 from pinpoint.serving.worker import Worker
 from pinpoint.settings import Settings
+from tests.collector import Collector
 from tests.fakes import FakeEngine
 
 CANARY = "Quetzalcoatlus"
-
-
-class Collector:
-    """An OTLP receiver: what was posted, by path."""
-
-    def __init__(self) -> None:
-        self.bodies: dict[str, list[bytes]] = {}
-        self.headers: list[str | None] = []
-        self.status = 200
-        collector = self
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_POST(self) -> None:
-                body = self.rfile.read(int(self.headers["content-length"]))
-                collector.bodies.setdefault(self.path, []).append(body)
-                collector.headers.append(self.headers["x-team"])
-                self.send_response(collector.status)
-                self.end_headers()
-
-            def log_message(self, format: str, *args: object) -> None:
-                pass
-
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        threading.Thread(target=self.server.serve_forever, daemon=True).start()
-
-    @property
-    def env(self) -> dict[str, str]:
-        return {ENDPOINT: f"http://127.0.0.1:{self.server.server_port}"}
-
-    def spans(self) -> list[Span]:
-        found = []
-        for body in self.bodies.get("/v1/traces", []):
-            for resource in ExportTraceServiceRequest.FromString(body).resource_spans:
-                names = {one.key: one.value.string_value for one in resource.resource.attributes}
-                assert names["service.name"] == "pinpoint" and names["service.version"]
-                found += [span for scope in resource.scope_spans for span in scope.spans]
-        return found
-
-    def counted(self) -> dict[str, float]:
-        """Metric and its attributes → value, or of a histogram the sum; the last word on each."""
-        found = {}
-        for body in self.bodies.get("/v1/metrics", []):
-            for resource in ExportMetricsServiceRequest.FromString(body).resource_metrics:
-                for metric in (metric for scope in resource.scope_metrics for metric in scope.metrics):
-                    data = getattr(metric, str(metric.WhichOneof("data")))
-                    for point in data.data_points:
-                        about = "".join(f" {one.value.string_value}" for one in point.attributes)
-                        value = point.sum if hasattr(point, "sum") else point.as_int or point.as_double
-                        found[metric.name + about] = value
-        return found
 
 
 @pytest.fixture
@@ -83,8 +29,7 @@ def collector(monkeypatch: pytest.MonkeyPatch) -> Iterator[Collector]:
     for name, value in one.env.items():
         monkeypatch.setenv(name, value)
     yield one
-    one.server.shutdown()
-    one.server.server_close()
+    one.close()
 
 
 @pytest.fixture
@@ -92,8 +37,7 @@ def sent(collector: Collector) -> Iterator[Telemetry]:
     one = telemetry_from(collector.env)
     assert one is not None
     yield one
-    one._tracers.shutdown()
-    one._meters.shutdown()
+    one.close()
 
 
 JOB = JobRecord(
@@ -104,7 +48,7 @@ JOB = JobRecord(
 
 def test_a_job_is_a_trace_of_its_parts(sent: Telemetry, collector: Collector) -> None:
     sent.job_done(JOB)
-    sent.flush()
+    sent.close()
     spans = {span.name: span for span in collector.spans()}
     assert set(spans) == {"job", "encode", "queue", "pass", "decide"}
     job = spans.pop("job")
@@ -125,7 +69,7 @@ def test_a_job_is_a_trace_of_its_parts(sent: Telemetry, collector: Collector) ->
 
 def test_a_failed_job_has_its_code_and_no_parts(sent: Telemetry, collector: Collector) -> None:
     sent.job_done(JobRecord(job_id="a\nb" + "x" * 100, code="too_many_labels", field="labels", total_ms=2.0))
-    sent.flush()
+    sent.close()
     (span,) = collector.spans()
     about = {one.key: one.value.string_value for one in span.attributes}
     assert about["error.type"] == "too_many_labels" and span.status.code == 2 and not span.status.message
@@ -139,7 +83,7 @@ def test_a_pass_is_a_trace_and_memory_a_gauge(sent: Telemetry, collector: Collec
         BatchRecord(jobs=2, tokens_asked=50, tokens_computed=40, forward_ms=30.0, decode_ms=10.0, memory=memory)
     )
     sent.batch_done(BatchRecord(code="out_of_memory", forward_ms=1.0))
-    sent.flush()
+    sent.close()
     spans = collector.spans()
     assert sorted((s.end_time_unix_nano - s.start_time_unix_nano) / 1e6 for s in spans) == pytest.approx([1, 40])
     counted = collector.counted()
@@ -157,14 +101,12 @@ async def test_a_worker_sends_no_text(collector: Collector, monkeypatch: pytest.
     job = {"text": f"Total due. {CANARY}", "labels": ["invoice", CANARY.lower()]}
     await worker.handle({"id": "job-7", "input": job})
     await worker.handle({"id": "job-8", "input": {**job, CANARY: 1}})
-    watcher.flush()
+    worker.close()
     names = [span.name for span in collector.spans()]
     assert sorted(names) == ["decide", "encode", "job", "job", "pass", "pass", "queue"]
     posted = b"".join(body for bodies in collector.bodies.values() for body in bodies)
     assert b"job-7" in posted and CANARY.lower().encode() not in posted.lower() and b"invoice" not in posted
     assert set(collector.headers) == {"ours"}
-    watcher._tracers.shutdown()
-    watcher._meters.shutdown()
 
 
 def test_a_collector_that_is_gone_is_told_of_once(
@@ -183,6 +125,16 @@ def test_a_collector_that_is_gone_is_told_of_once(
         "telemetry: traces cannot be sent: look at OTEL_EXPORTER_OTLP_ENDPOINT",
         "telemetry: traces are sent again",
     ]
+
+
+def test_a_collector_that_hangs_holds_up_no_end(
+    sent: Telemetry, collector: Collector, caplog: pytest.LogCaptureFixture
+) -> None:
+    collector.held.clear()
+    sent.job_done(JOB)
+    sent.close(within_s=0.1)
+    assert "could not be sent within 0.1 s" in caplog.text
+    sent.job_done(JOB)  # who tells of something all the same harms nobody
 
 
 @pytest.mark.parametrize(
