@@ -2,7 +2,8 @@
 
 pip does the work (`pip install --dry-run --report`): it reads versions and hashes off the index and installs nothing.
 It has to be run by the Python of the image on linux/amd64, since which packages are needed depends on both. The hash is
-that of the one wheel which this Python takes, so the lock is good for no other.
+that of the one wheel which this Python takes, so the lock is good for no other. A digest of what was asked for and of
+what was found stands in its head: a lock that was edited by hand, or not made again, does not have it.
 
 python3.12 deploy/lock.py                                                  writes requirements.lock
 python3.12 deploy/lock.py --torch-index https://…/whl/cu126 --out FILE     another build of torch, for older drivers
@@ -11,6 +12,7 @@ python3.12 deploy/lock.py --torch-index https://…/whl/cu126 --out FILE     ano
 from __future__ import annotations
 
 import argparse
+import hashlib
 import json
 import os
 import platform
@@ -84,17 +86,24 @@ def pins(report: dict[str, Any], roots: dict[str, str]) -> list[Pin]:
     return sorted(found, key=lambda pin: pin.name)
 
 
+def asked() -> str:
+    """What a lock is made from: the requirements and constraints without their comments."""
+    lines = [line for name in (*INPUTS, CONSTRAINTS) for line in (ROOT / name).read_text("utf-8").splitlines()]
+    return "\n".join(line for line in lines if not line.startswith("#"))
+
+
 def written(found: list[Pin], python: str, options: tuple[str, ...] = ()) -> str:
     """The text of a lock."""
     head = [
         f"# Made by `make lock` from {', '.join(INPUTS)} and {CONSTRAINTS}; not edited by hand.",
         f"# For CPython {python} on linux/amd64: each hash is that of the one wheel which it takes.",
-        *options,
     ]
     lines = [
         f"{pin.name}=={pin.version} \\\n    --hash=sha256:{pin.sha256}\n    # via {', '.join(pin.via)}" for pin in found
     ]
-    return "\n".join([*head, *lines, ""])
+    body = "\n".join([*options, *lines, ""])
+    digest = hashlib.sha256(f"{asked()}\n{body}".encode()).hexdigest()
+    return "\n".join([*head, f"# Digest of what was asked for and of what follows: {digest}", body])
 
 
 def read(text: str) -> list[Pin]:

@@ -32,10 +32,31 @@ def test_everything_in_the_lock_is_asked_for_by_something_in_it() -> None:
     assert len(PINS) > 100 and len({pin.sha256 for pin in PINS.values()}) == len(PINS)
 
 
-def test_every_line_was_read() -> None:
+def test_it_is_what_was_made_last_and_from_these_requirements() -> None:
     text = (ROOT / "requirements.lock").read_text(encoding="utf-8")
-    assert lock.written(list(PINS.values()), "3.12") == text
+    assert lock.written(list(PINS.values()), "3.12") == text, "make lock"
     assert lock.image_python((ROOT / "Dockerfile").read_text(encoding="utf-8")) == "3.12"
+
+
+def test_a_hand_edit_and_another_requirement_are_noticed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    text = (ROOT / "requirements.lock").read_text(encoding="utf-8")
+    needed = PINS["anyio"]  # by other packages alone
+    lines = f"anyio=={needed.version} \\\n    --hash=sha256:{needed.sha256}\n    # via {', '.join(needed.via)}\n"
+    for words, instead in (
+        (f"anyio=={needed.version}", "anyio==1.0"),
+        (needed.sha256, "0" * 64),
+        (lines, ""),
+    ):
+        edited = text.replace(words, instead)
+        assert edited != text and lock.written(lock.read(edited), "3.12") != edited
+    for name in (*lock.INPUTS, lock.CONSTRAINTS):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text((ROOT / name).read_text(encoding="utf-8") + "# why\n", encoding="utf-8")
+    monkeypatch.setattr(lock, "ROOT", tmp_path)
+    assert lock.written(lock.read(text), "3.12") == text
+    with (tmp_path / "requirements.txt").open("a") as more:
+        more.write("mammoth==1.0\n")
+    assert lock.written(lock.read(text), "3.12") != text
 
 
 def test_the_image_has_a_torch_that_a_gpu_was_measured_with() -> None:
