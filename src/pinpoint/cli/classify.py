@@ -3,61 +3,25 @@
 from __future__ import annotations
 
 import asyncio
-import csv
-import glob
-import io
 import json
-import os
 import sys
-from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import suppress
-from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
-from rich.markup import escape
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-from rich.table import Table
 
 from pinpoint.api.deployed import Deployed
 from pinpoint.api.request import Request, parse_request
 from pinpoint.api.taxonomy_files import SUFFIXES, read_taxonomy, shipped
+from pinpoint.cli import rows
 from pinpoint.cli.bulk import DEFAULT_OUT, Asked, run_bulk
-from pinpoint.client.bulk import cells
+from pinpoint.cli.classify_here import classified, found_files
 from pinpoint.client.jobs import JOB_DOCUMENTS
-from pinpoint.documents.text import File
-from pinpoint.errors import DocumentError, PinpointError, RequestError
+from pinpoint.errors import PinpointError, RequestError
 from pinpoint.prices import price_of
 
-if TYPE_CHECKING:
-    from pinpoint.pipeline.passes import Engine
-    from pinpoint.settings import Settings
-
 FAILED = 1
-JOB_FILES = 16  # read while those before are classified: enough to fill passes, few enough for the bar to move
-JOB_BYTES = 50_000_000
-MOST_FILES = 100_000
-COLUMNS = ("file", *cells.COLUMNS)
-
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    """What became of a file, or of an attachment in one.
-
-    Attributes:
-        file: its path as it was found; an attachment's number behind it.
-        result: as the worker would answer, under `results`.
-    """
-
-    file: str
-    result: dict[str, Any] = field(default_factory=dict)
-
-    def lines(self) -> Iterator[dict[str, str]]:
-        """Its values under `COLUMNS`, in words: one line, or one for each document of a packet."""
-        for line in cells.lines(self.result):
-            yield {"file": self.file, **line}
 
 
 def classify(
@@ -156,48 +120,20 @@ def classify(
         from pinpoint.settings import read_settings
 
         settings = read_settings()
-        paths = found_files(sources)
-        rows = asyncio.run(_rows(paths, request, attachments, settings, progress=not (as_json or as_csv)))
+        files = found_files(sources)
+        found = asyncio.run(classified(files, request, attachments, settings, progress=not (as_json or as_csv)))
     except PinpointError as error:
         typer.echo(error.wire(), err=True)  # rich would break the line
         raise typer.Exit(FAILED) from None
     if as_json:
-        for row in rows:
+        for row in found:
             print(json.dumps({"file": row.file, **row.result}, ensure_ascii=False))
     elif as_csv:
-        sys.stdout.write(_csv(rows))
+        sys.stdout.write(rows.as_csv(found))
     else:
-        Console().print(_table(rows))
-    if any("error" in row.result for row in rows):
+        Console().print(rows.as_table(found))
+    if any("error" in row.result for row in found):
         raise typer.Exit(FAILED)
-
-
-def found_files(names: Sequence[str]) -> list[Path]:
-    """The files that are named, those in folders and those that patterns stand for, each once and in order.
-
-    Raises PinpointError `unreadable_file` for a name that stands for none. Files whose name begins with a dot are left
-    out of folders.
-    """
-    found = dict[Path, None]()
-    for name in names:
-        path, inside = Path(name), list[Path]()
-        with suppress(ValueError):  # a NUL in it
-            if path.is_dir():
-                inside = sorted(one for one in path.rglob("*") if one.is_file() and not _is_hidden(one, path))
-            elif path.exists():
-                inside = [path]
-            else:
-                inside = sorted(Path(one) for one in glob.glob(name, recursive=True) if Path(one).is_file())
-        if not inside:
-            raise PinpointError("unreadable_file", "no file of this name, and none in or like it", name)
-        found.update(dict.fromkeys(inside))
-    if len(found) > MOST_FILES:
-        raise PinpointError("unreadable_file", f"{len(found)} files, at most {MOST_FILES} at a time", "FILES")
-    return list(found)
-
-
-def _is_hidden(path: Path, folder: Path) -> bool:
-    return any(part.startswith(".") for part in path.relative_to(folder).parts)
 
 
 def _chosen(labels: str | None, taxonomy: str | None) -> tuple[dict[str, Any], Deployed]:
@@ -231,111 +167,3 @@ def _request(
 
 def _names(labels: str) -> list[str]:
     return [name.strip() for name in labels.split(",") if name.strip()]
-
-
-async def _rows(
-    paths: Sequence[Path], request: Request, attachments: str, settings: Settings, *, progress: bool
-) -> list[Row]:
-    from pinpoint.serving.model import get_scorer
-
-    engine = await asyncio.to_thread(get_scorer, settings)
-    console = Console(stderr=True)
-    columns = (TextColumn("classifying"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    rows = list[Row]()
-    with Progress(*columns, console=console, disable=not (progress and console.is_terminal)) as bar:
-        task = bar.add_task("classifying", total=len(paths))
-        async for members, read in _read(list(_jobs(paths)), request, attachments, settings):
-            rows += await asyncio.to_thread(_answers, members, read, engine)
-            bar.advance(task, len(members))
-    return rows
-
-
-def _jobs(paths: Sequence[Path]) -> Iterator[list[Path]]:
-    """Neighbours, as many as are worth reading ahead."""
-    members, size = list[Path](), 0
-    for path in paths:
-        if members and (len(members) == JOB_FILES or size > JOB_BYTES):
-            yield members
-            members, size = [], 0
-        members.append(path)
-        size += path.stat().st_size if path.exists() else 0
-    if members:
-        yield members
-
-
-async def _read(
-    jobs: Sequence[list[Path]], request: Request, attachments: str, settings: Settings
-) -> AsyncIterator[tuple[list[Path], Request]]:
-    """Each job's files and the request with what is in them; the next one is read while its reader is busy."""
-    from pinpoint.pipeline.files import with_files_read
-    from pinpoint.serving.files import file_reader
-
-    reader = file_reader(settings)
-
-    async def one(members: list[Path]) -> Request:
-        files = await asyncio.to_thread(
-            lambda: [_file(number, path, attachments, settings) for number, path in enumerate(members)]
-        )
-        return await with_files_read(replace(request, documents=tuple(files)), reader)
-
-    try:
-        ahead = asyncio.create_task(one(jobs[0]))
-        for number, members in enumerate(jobs):
-            read = await ahead
-            if number + 1 < len(jobs):
-                ahead = asyncio.create_task(one(jobs[number + 1]))
-            yield members, read
-    finally:
-        reader.close()
-
-
-def _file(number: int, path: Path, attachments: Any, settings: Settings) -> Any:
-    """The file, or its refusal."""
-    from pinpoint.documents.text import RejectedDocument
-
-    try:
-        size = path.stat().st_size
-        if size > settings.max_file_bytes:
-            raise DocumentError("file_too_large", f"{size} bytes, at most {settings.max_file_bytes}", str(path))
-        return File(str(number), number, str(path), path.read_bytes(), filename=path.name, attachments=attachments)
-    except OSError as error:
-        refusal = DocumentError("file_damaged", f"cannot be read: {error.strerror}", str(path))
-    except DocumentError as error:
-        refusal = error
-    return RejectedDocument(str(number), number, refusal.with_traceback(None))
-
-
-def _answers(members: Sequence[Path], read: Request, engine: Engine) -> list[Row]:
-    from pinpoint.pipeline.classify import classify as answer
-
-    response, _ = answer(read, engine)
-    rows = list[Row]()
-    for result in response.results:
-        number, _, inner = result.id.partition("/")
-        wire = result.to_wire()
-        wire.pop("id")
-        rows.append(Row(f"{members[int(number)]}{'/' if inner else ''}{inner}", wire))
-    return rows
-
-
-def _table(rows: Sequence[Row]) -> Table:
-    """Names below the folder that all files share, so that they can be told apart in few columns."""
-    table = Table("file", "label", "score", "pages", "type", "notes", box=None)
-    table.columns[0].overflow = "fold"
-    shared = os.path.commonpath([os.path.dirname(os.path.abspath(row.file)) for row in rows]) if rows else ""
-    for line in (one for row in rows for one in row.lines()):
-        notes = line.get("error") or "; ".join(
-            filter(None, [line["decision"] if line["decision"] != "accept" else "", line["warnings"]])
-        )
-        shown = [line.get(name, "") for name in ("label", "score", "pages", "type")]
-        table.add_row(*map(escape, [os.path.relpath(os.path.abspath(line["file"]), shared), *shown, notes]))
-    return table
-
-
-def _csv(rows: Sequence[Row]) -> str:
-    target = io.StringIO()
-    writer = csv.DictWriter(target, COLUMNS, restval="", lineterminator="\n")
-    writer.writeheader()
-    for values in (one for row in rows for one in row.lines()):
-        writer.writerow({name: cells.harmless(value) for name, value in values.items()})
-    return target.getvalue()

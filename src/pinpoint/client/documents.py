@@ -18,6 +18,8 @@ from pinpoint.errors import RequestError
 FORMS = ("text", "pages", "base64", "url")
 BESIDE = ("mime", "filename", "attachments")
 
+SURROUNDING = b'{%b,"documents":[%b]}'
+
 Label = str | Mapping[str, Any]
 
 
@@ -87,6 +89,10 @@ class Question:
         except (TypeError, ValueError, RecursionError):
             raise RequestError("wrong_type", "a question is JSON: no set, no NaN, no infinity") from None
 
+    def size_bytes(self, documents: Sequence[Document]) -> int:
+        """At least what `about` makes of these documents without ids, and a few bytes more at most."""
+        return len(self.fields) + sum(one.size_bytes for one in documents) + len(SURROUNDING)
+
     def about(self, documents: Sequence[Document], ids: Sequence[str] | None = None) -> bytes:
         """The request about these documents; without `ids` the worker calls them by their place."""
         if ids is None:
@@ -95,7 +101,7 @@ class Question:
             members = [
                 b'{"id":' + encode(name) + b"," + one.fields + b"}" for name, one in zip(ids, documents, strict=True)
             ]
-        return b"{" + self.fields + b',"documents":[' + b",".join(members) + b"]}"
+        return SURROUNDING % (self.fields, b",".join(members))
 
 
 def encode(value: Any) -> bytes:

@@ -161,12 +161,13 @@ class Jobs:
             return
         if len(documents) > 1 and sum(one.size_bytes for one in documents) > self._room:
             return await self._halves(documents, sink)
-        request = self._question.about(documents)
+        size_bytes = self._question.size_bytes(documents)
         for failed in range(1, JOB_TRIES + 1):
             job = _Job(documents, sink)
             try:
-                async with self._limiter.slot(len(request)):
-                    answered = await self._transport.answer(request, job.accepted)
+                # Made within its slot: what waits for one is not in memory twice.
+                async with self._limiter.slot(size_bytes):
+                    answered = await self._transport.answer(self._question.about(documents), job.accepted)
                 outcomes = self.outcomes(documents, answered)
             except PinpointError as error:
                 failure = error.with_traceback(None)

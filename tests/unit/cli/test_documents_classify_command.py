@@ -10,7 +10,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from pinpoint.cli import app
-from pinpoint.cli.classify import found_files
+from pinpoint.cli.classify_here import found_files
 from pinpoint.errors import PinpointError
 from pinpoint.serving import model
 from tests import file_makers as make

@@ -181,6 +181,26 @@ def test_two_documents_of_one_id_are_one_line_and_a_complaint(tmp_path: Path) ->
     assert tally.left_out == 2 and tally.errors == {"duplicate_id": 2}
 
 
+def test_a_document_of_an_id_that_was_before_is_counted_once_however_often_the_sources_are_read(tmp_path: Path) -> None:
+    out, kept = tmp_path / "out.jsonl", dict[str, Answered]()
+    texts, names = ["a receipt"] * 6, ["a", "b", "a", "c", "b", "d"]
+    with pytest.raises(UnavailableError):
+        go(out, texts, Ends(0, kept), names=names)
+    kept.clear()  # what was in flight is forgotten: the sources are read a second time for it
+    looks = list[int]()
+    begin_pass = Journal.begin_pass
+
+    def counted(journal: Journal) -> None:
+        looks.append(1)
+        begin_pass(journal)
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(Journal, "begin_pass", counted)
+        tally = go(out, texts, Ends(None, kept), names=names)
+    assert len(looks) == 2 and sorted(ids(out)) == ["a", "b", "c", "d"]
+    assert tally.left_out == 2 and tally.errors == {"duplicate_id": 2}
+
+
 def refusal(call: Any) -> PinpointError:
     with pytest.raises(PinpointError) as raised:
         call()

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
@@ -73,11 +74,33 @@ def test_a_request_is_what_json_would_have_made_of_it(texts: list[str], names: l
     expected: dict[str, Any] = {"labels": ["a", "é\ud800"], "instructions": "which?", "options": {"top_k": 1}}
     made = json.loads(question.about(documents(*texts)))
     assert made == {**expected, "documents": [{"text": text} for text in texts]}
+    exact = len(question.about(documents(*texts)))
+    assert exact <= question.size_bytes(documents(*texts)) <= exact + 10
     ids = [f"{place}" for place in range(len(texts))]
     made = json.loads(question.about(documents(*texts), ids))
     assert [one["id"] for one in made["documents"]] == ids
     file = Document.of_file("x", "é".encode(), 'a"b.txt', "none")
     assert json.loads(b"{" + file.fields + b"}") == {"base64": "w6k=", "filename": 'a"b.txt', "attachments": "none"}
+
+
+async def test_a_request_is_made_once_there_is_room_for_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    made, limiter = list[int](), Limiter(4)
+    about = Question.about
+
+    def counted(question: Question, given: Sequence[Document]) -> bytes:
+        made.append(limiter.in_flight)
+        return about(question, given)
+
+    class Slow(FakeTransport):
+        async def answer(self, request: bytes, accepted: Any) -> Any:
+            await asyncio.sleep(0)
+            assert len(made) - len(self.asked) <= limiter.in_flight <= 4, "no request waits for a slot"
+            return await super().answer(request, accepted)
+
+    monkeypatch.setattr(Question, "about", counted)
+    jobs, gathered = Jobs(Slow(), QUESTION, limiter, AT_ONCE), Gathered()
+    await asyncio.gather(*(jobs.run([one], gathered) for one in documents(*["a receipt"] * 20)))
+    assert len(gathered.outcomes) == len(made) == 20
 
 
 async def test_documents_are_answered_in_their_order_under_their_own_ids() -> None:

@@ -81,12 +81,12 @@ class BatchRun:
 
     async def _run(self) -> None:
         await self._adopt()
-        job_documents, failed = self._job_documents, True
+        job_documents, failed, again = self._job_documents, True, False
         while failed:
             self._journal.begin_pass()
             alone = job_documents == 1
-            jobs = packed(self._documents(), job_documents)
-            failed = False
+            jobs = packed(self._documents(again), job_documents)
+            failed, again = False, True
             more = True
             while more:
                 more, batch, flights = await self._fill(jobs)
@@ -96,9 +96,9 @@ class BatchRun:
                 return
             job_documents = max(1, job_documents // SMALLER)
 
-    def _documents(self) -> Iterator[Document]:
+    def _documents(self, again: bool) -> Iterator[Document]:
         """What is to be begun and fits; runs in a thread that we wait for, so it may keep results itself."""
-        for document in to_begin(self._items(), self._journal, self.tally, self._writer.keep):
+        for document in to_begin(self._items(), self._journal, self.tally, self._writer.keep, again=again):
             if document.size_bytes <= self._room:
                 yield document
                 continue

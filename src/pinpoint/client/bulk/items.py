@@ -5,16 +5,14 @@ An item is an id and a way to read it, so that a run which goes on reads nothing
 
 from __future__ import annotations
 
-import glob
 import os
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from pinpoint.client.bulk import remote, tables
+from pinpoint.client.bulk import paths, remote, tables
 from pinpoint.client.documents import Document
-from pinpoint.errors import DocumentError, PinpointError
+from pinpoint.errors import DocumentError
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,8 +53,8 @@ def check(sources: Sequence[str], reading: Reading) -> None:
     for source in sources:
         if remote.is_remote(source):
             remote.check()
-        elif not _exists(source):
-            raise PinpointError("unreadable_file", "no file of this name, and none in or like it", source)
+        elif not paths.stands_for_something(source):
+            raise paths.nothing(source)
         if tables.is_table(source):
             tables.check(source, tables.Columns(reading.text, reading.id))
 
@@ -65,7 +63,7 @@ def items(sources: Sequence[str], reading: Reading) -> Iterator[Item]:
     """The documents of all sources, in an order that is the same each time.
 
     Raises:
-        PinpointError: a table that cannot be read at all.
+        PinpointError: a table or a folder that cannot be read at all.
     """
     for source in sources:
         if tables.is_table(source):
@@ -75,37 +73,10 @@ def items(sources: Sequence[str], reading: Reading) -> Iterator[Item]:
         elif remote.is_remote(source):
             for file in remote.files(source):
                 yield Item(file.name, _file_loader(file.name, file.size_bytes, file.read, reading), file=True)
-        elif os.path.isdir(source):
-            for path in _walk(source):
-                if not _is_own(path, reading):
-                    yield _file(path, reading)
-        elif os.path.exists(source):
-            yield _file(source, reading)
         else:
-            for path in sorted(glob.iglob(source, recursive=True)):
-                if os.path.isfile(path) and not _is_own(path, reading):
+            for path in paths.files(source):
+                if path == source or not _is_own(path, reading):
                     yield _file(path, reading)
-
-
-def _exists(source: str) -> bool:
-    with suppress(ValueError):  # a NUL in it
-        return os.path.exists(source) or any(map(os.path.isfile, glob.iglob(source, recursive=True)))
-    return False
-
-
-def _walk(folder: str) -> Iterator[str]:
-    """Files below a folder by name, hidden ones left out; no more of it in memory than one folder at a time."""
-    try:
-        entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
-    except OSError as error:
-        raise PinpointError("unreadable_file", f"the folder cannot be read: {error.strerror}", folder) from None
-    for entry in entries:
-        if entry.name.startswith("."):
-            continue
-        if entry.is_dir(follow_symlinks=False):
-            yield from _walk(entry.path)
-        elif entry.is_file():
-            yield entry.path
 
 
 def _is_own(path: str, reading: Reading) -> bool:

@@ -92,10 +92,10 @@ class Run:
         try:
             for flight in self._journal.flights():
                 self._start(self._collect(flight), 0)
-            for _ in range(PASSES):
+            for times in range(PASSES):
                 self._reopened = 0
                 try:
-                    await self._read_sources()
+                    await self._read_sources(again=times > 0)
                 finally:  # a source that cannot be read on is no reason to lose what is in flight
                     await self._drain()
                 await self._writer.write()  # what is not noted as done would be begun again
@@ -132,7 +132,7 @@ class Run:
 
     # Reading
 
-    async def _read_sources(self) -> None:
+    async def _read_sources(self, *, again: bool) -> None:
         """Start a job for whatever is not done, as fast as the window allows."""
         self._journal.begin_pass()
         loop = asyncio.get_running_loop()
@@ -141,7 +141,8 @@ class Run:
         def keep(name: str, results: list[Wire]) -> None:
             loop.call_soon_threadsafe(self._keep, name, results)
 
-        jobs = packed(to_begin(self._items(), self._journal, self.tally, keep), self._job_documents)
+        documents = to_begin(self._items(), self._journal, self.tally, keep, again=again)
+        jobs = packed(documents, self._job_documents)
         while not self._stopping.is_set() and self._failure is None:
             job = await asyncio.to_thread(next, jobs, None)
             if job is None:

@@ -55,11 +55,14 @@ class Writer:
         self._journal.landed([name for name, _ in kept], over, self._output.size_bytes)
 
 
-def to_begin(items: Iterator[Item], journal: Journal, tally: Tally, keep: Keep) -> Iterator[Document]:
-    """What the sources show and the output has not; what cannot be read is kept as refused."""
+def to_begin(items: Iterator[Item], journal: Journal, tally: Tally, keep: Keep, *, again: bool) -> Iterator[Document]:
+    """What the sources show and the output has not; what cannot be read is kept as refused.
+
+    `again` where the same run has been through the sources before: what it leaves out has been counted then.
+    """
     for item in items:
         seen = journal.see(item.id)
-        if seen is Seen.TWICE and not item.file:
+        if seen is Seen.TWICE and not item.file and not again:
             tally.leave_out(item.id, "duplicate_id", "another document before it has this id; left out")
         if seen is not Seen.NEW:
             continue
