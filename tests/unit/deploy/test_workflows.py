@@ -69,5 +69,12 @@ def test_what_is_called_is_there(path: Path) -> None:
         assert "==" in package
 
 
+def test_the_audit_fails_where_a_package_cannot_be_looked_up() -> None:
+    workflow = load(ROOT / ".github/workflows/image.yml")
+    (audit,) = [line for line in commands(workflow).splitlines() if " pip-audit " in line]
+    assert {"--strict", "--require-hashes"} <= set(audit.split())
+    assert workflow["jobs"]["build"]["needs"] == "audit"
+
+
 def test_a_release_says_its_version() -> None:
     assert re.search(r'^__version__ = "\d+\.\d+\.\d+"$', (ROOT / "src/pinpoint/__init__.py").read_text(), re.MULTILINE)
