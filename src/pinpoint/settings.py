@@ -67,6 +67,12 @@ class Settings(BaseSettings):
         "the card, and the log says which (on a CPU int8). A checkpoint that `pinpoint quantize` wrote has its own and "
         "refuses any other. `python -m pinpoint plan` reads it too",
     )
+    activations: Literal["compute", "int8"] = Field(
+        default="compute",
+        description="What the inputs of products with int8 weights are held in: `compute`, the 16 or 32 bits of "
+        "`PINPOINT_COMPUTE_DTYPE`, or `int8`, by the row, so that integers are multiplied with integers, about twice "
+        "as fast. With precision `int8` alone, and its checkpoints as they are",
+    )
     verify_checksums: bool = Field(
         default=False,
         description="Compares every file of the checkpoint with `SHA256SUMS` before loading. Off: reading 47 GB once "

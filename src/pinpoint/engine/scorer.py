@@ -31,6 +31,8 @@ from pinpoint.prompting.template import PROMPT_VERSION, VERSION_KEY, known_versi
 
 # What the machine has left is read no more often than this: it takes longer to read than all else of `memory`.
 AVAILABLE_READ_S = 1.0
+# What answers call 8-bit weights with 8-bit activations: what was taught without these does not count with them.
+WEIGHTS_AND_ACTIVATIONS = "w8a8"
 # Two ways through the same head differ by the rounding of one matrix product.
 HEAD_TOLERANCE = {torch.float32: 1e-3, torch.bfloat16: 0.25}
 
@@ -329,7 +331,8 @@ class Scorer:
     def info(self, labels_sha: str) -> ModelInfo:
         """What answers, for the response."""
         loaded = self.loaded
-        return ModelInfo(loaded.name, loaded.revision, loaded.precision, self.prompts.version, labels_sha)
+        precision = loaded.precision if loaded.activations == "compute" else WEIGHTS_AND_ACTIVATIONS
+        return ModelInfo(loaded.name, loaded.revision, precision, self.prompts.version, labels_sha)
 
     def memory(self) -> Memory:
         """What the device holds now; on a CPU, what this process holds of the machine's memory."""

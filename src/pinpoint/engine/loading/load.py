@@ -23,6 +23,7 @@ from pinpoint.checkpoints.sources import embedded_folder as embedded_folder  # t
 from pinpoint.checkpoints.weight_files import read_headers, verify_checksums
 from pinpoint.engine import gpu
 from pinpoint.engine.forward import attention
+from pinpoint.engine.loading.activations import check_activations, set_activations
 from pinpoint.engine.loading.architecture import check_architecture, check_quantisable
 from pinpoint.engine.loading.checkpoint import (
     FORMATS,
@@ -35,6 +36,7 @@ from pinpoint.engine.loading.checkpoint import (
 from pinpoint.engine.loading.measure import shape_of
 from pinpoint.engine.loading.pretrained import from_pretrained
 from pinpoint.engine.weights import experts, int8, nf4
+from pinpoint.engine.weights.int8_activations import Activations
 from pinpoint.engine.weights.quantizer import format_of, is_fused_experts
 from pinpoint.errors import ModelError
 from pinpoint.planning.activations import Precision
@@ -52,6 +54,7 @@ class LoadedModel:
     """A model that is ready to compute, and what is known of it.
 
     Attributes:
+        activations: what the inputs of products with 8-bit weights are held in.
         context_tokens: longest prompt with label.
         plan: what the model takes of its GPU; None on a CPU, where nothing is planned.
         weight_bytes: of all parameters and buffers.
@@ -69,6 +72,7 @@ class LoadedModel:
     weight_bytes: int
     seconds: float
     plan: MemoryPlan | None = None
+    activations: Activations = "compute"
 
 
 def load(settings: Settings) -> LoadedModel:
@@ -90,12 +94,14 @@ def load(settings: Settings) -> LoadedModel:
     config = read_config(_folder(source))
     check_architecture(config, source.name)
     precision, made = settle_precision(settings, config, source.name, device)
+    check_activations(settings.activations, precision)
     dtype = choose_dtype(settings, device, precision)
     source = download(source, weights=True)
     check_files(settings, config, _folder(source))
     check_quantisable(empty_model(config), precision, source.name)
     model, tokenizer = from_pretrained(_folder(source), config, precision, device, dtype)
     weight_bytes = check_placement(model, device, precision)
+    set_activations(model, settings.activations)
     if device.type == "cuda":
         gpu.release()  # what quantising took; from here on the device holds the weights alone
     loaded = LoadedModel(
@@ -110,12 +116,13 @@ def load(settings: Settings) -> LoadedModel:
         weight_bytes=weight_bytes,
         seconds=time.monotonic() - began,
         plan=made,
+        activations=settings.activations,
     )
     log.info(
-        "loaded model=%s revision=%s from=%s precision=%s compute=%s weights_gb=%.3f%s seconds=%.1f context_tokens=%d "
-        "all tensors on %s",
-        loaded.name, loaded.revision, source.kind, precision, str(dtype).removeprefix("torch."), weight_bytes / GB,
-        _device_memory(device), loaded.seconds, loaded.context_tokens, device,
+        "loaded model=%s revision=%s from=%s precision=%s activations=%s compute=%s weights_gb=%.3f%s seconds=%.1f "
+        "context_tokens=%d all tensors on %s",
+        loaded.name, loaded.revision, source.kind, precision, loaded.activations, str(dtype).removeprefix("torch."),
+        weight_bytes / GB, _device_memory(device), loaded.seconds, loaded.context_tokens, device,
     )  # fmt: skip
     return loaded
 

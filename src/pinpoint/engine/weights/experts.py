@@ -18,7 +18,7 @@ import torch.nn.functional as F
 from torch import Tensor
 from transformers.integrations.moe import ALL_EXPERTS_FUNCTIONS
 
-from pinpoint.engine.weights import triton_grouped, triton_int8, triton_pointwise
+from pinpoint.engine.weights import int8_activations, triton_grouped, triton_int8, triton_pointwise
 from pinpoint.engine.weights.int8_product import (
     cast_product,
     few_rows,
@@ -47,6 +47,8 @@ def int8_experts(self: Any, hidden_states: Tensor, top_k_index: Tensor, top_k_we
     Returns:
         [T, H]. A token's row is computed from that token alone, summed in the order of its choices.
     """
+    if int8_activations.in_8_bits(self):
+        return _with_8_bit_activations(self, hidden_states, top_k_index, top_k_weights)
     if few_rows(hidden_states) and len(hidden_states) <= triton_int8.MOST_TOKENS_OF_EXPERTS:
         return triton_int8.few_rows_experts(self, hidden_states, top_k_index, top_k_weights)
     if hidden_states.is_cuda and kernels_work() and triton_grouped.takes(self, top_k_index.numel(), hidden_states):
@@ -75,6 +77,24 @@ def mix(
     for index, (states, out) in enumerate(zip(torch.split(sorted_states, runs), torch.split(mixed, runs), strict=True)):
         if len(states):
             expert(self, index, states, out)
+    return _weighted_sum(mixed, order, top_k_weights)
+
+
+def _with_8_bit_activations(self: Any, hidden_states: Tensor, top_k_index: Tensor, top_k_weights: Tensor) -> Tensor:
+    """`int8_experts` with 8-bit activations; a state is quantised once for all experts that it goes to."""
+    mixed = int8_activations.experts(self, hidden_states, top_k_index, top_k_weights)
+    if mixed is not None:
+        return mixed
+    q, scales = int8_activations.quantise_rows(hidden_states)
+    chosen = top_k_index.reshape(-1)
+    order = torch.argsort(chosen, stable=True)  # [P]
+    tokens = order // top_k_index.shape[1]
+    mixed = hidden_states.new_empty(len(order), hidden_states.shape[1])
+    runs = _counts(chosen, len(self.gate_up_proj))()
+    for index, (rows, out) in enumerate(zip(torch.split(tokens, runs), torch.split(mixed, runs), strict=True)):
+        for part, place in zip(torch.split(rows, CPU_ROWS), torch.split(out, CPU_ROWS), strict=True):
+            if len(part):
+                int8_activations.expert(self, index, q[part], scales[part], place)
     return _weighted_sum(mixed, order, top_k_weights)
 
 

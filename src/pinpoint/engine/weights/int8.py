@@ -27,6 +27,7 @@ from transformers.quantizers.auto import (
 )
 from transformers.utils.quantization_config import QuantizationConfigMixin
 
+from pinpoint.engine.weights import int8_activations
 from pinpoint.engine.weights.int8_product import scaled_product
 from pinpoint.engine.weights.quantizer import WeightQuantizer, empty_parameter, format_of
 
@@ -63,9 +64,14 @@ def quantize(weight: Tensor) -> tuple[Tensor, Tensor]:
 
 
 class Int8Linear(nn.Module):
-    """A linear layer with an int8 weight [O, I] and float32 scales [O]."""
+    """A linear layer with an int8 weight [O, I] and float32 scales [O].
+
+    Attributes:
+        activations: what its inputs are held in.
+    """
 
     weight_format = METHOD
+    activations: int8_activations.Activations = "compute"
 
     def __init__(self, inputs: int, outputs: int, bias: Tensor | None) -> None:
         super().__init__()
@@ -77,7 +83,8 @@ class Int8Linear(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """x [..., I] → [..., O], in the dtype of x."""
-        out = scaled_product(x, self.weight, self.scale)
+        product = int8_activations.linear if self.activations == "int8" else scaled_product
+        out = product(x, self.weight, self.scale)
         return out if self.bias is None else out + self.bias
 
 

@@ -1,0 +1,57 @@
+"""In what the inputs of products are held: refused where it cannot be, switched on before the first pass."""
+
+from __future__ import annotations
+
+from torch import nn
+from transformers import PreTrainedModel
+
+from pinpoint.engine.weights.int8 import Int8Linear, is_int8_experts
+from pinpoint.engine.weights.int8_activations import MOST_INPUTS, Activations
+from pinpoint.engine.weights.quantizer import EXPERT_WEIGHTS
+from pinpoint.errors import ModelError
+from pinpoint.planning.activations import Precision
+
+
+def check_activations(wanted: Activations, precision: Precision) -> None:
+    """Refuse 8-bit activations for weights that are not in 8 bits.
+
+    Raises:
+        ModelError: what they are in.
+    """
+    if wanted == "int8" and precision != "int8":
+        raise ModelError(
+            "precision_unsuitable",
+            f"activations in int8 are multiplied with weights in int8, and these are in {precision}; set "
+            "PINPOINT_PRECISION=int8, or unset PINPOINT_ACTIVATIONS",
+            "PINPOINT_ACTIVATIONS",
+        )
+
+
+def set_activations(model: PreTrainedModel, wanted: Activations) -> None:
+    """Have the products of all weights in 8 bits computed with `wanted` activations.
+
+    Raises:
+        ModelError: a product has too many inputs for sums of 32 bits; nothing is changed.
+    """
+    found = {name: module for name, module in model.named_modules() if takes(module)}
+    for name, module in found.items() if wanted == "int8" else ():
+        most = max(weight.shape[-1] for weight in _weights(module))
+        if most > MOST_INPUTS:
+            raise ModelError(
+                "precision_unsuitable",
+                f"{name} has products of {most:,} inputs, and in int8 they have at most {MOST_INPUTS:,}; unset "
+                "PINPOINT_ACTIVATIONS",
+                "PINPOINT_ACTIVATIONS",
+            )
+    for module in found.values():
+        module.activations = wanted
+
+
+def takes(module: nn.Module) -> bool:
+    """Whether it is a module whose products can have 8-bit activations."""
+    return isinstance(module, Int8Linear) or is_int8_experts(module)
+
+
+def _weights(module: nn.Module) -> list[nn.Parameter]:
+    names = ("weight",) if isinstance(module, Int8Linear) else EXPERT_WEIGHTS
+    return [getattr(module, name) for name in names]
