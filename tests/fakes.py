@@ -2,7 +2,7 @@
 
 import hashlib
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cache
@@ -129,12 +129,14 @@ class FakePass:
         self.forest_tokens = self.forest.total_tokens
         self.computed_tokens += self.forest_tokens - before
 
-    def explain(self, ask: int, answer: str) -> tuple[str, int]:
-        """A rationale that repeats what it was asked for, three tokens long."""
-        assert self.may_explain and not self.closed, "explain needs an open pass that was run with explain=True"
-        if self.explain_fails:
+    def explain_all(
+        self, asked: Sequence[tuple[int, str]], wanted: Callable[[int], bool]
+    ) -> list[tuple[str, int] | None]:
+        """Rationales that repeat what they were asked for, three tokens long."""
+        assert not self.closed and (self.may_explain or not asked), "an open pass that was run with explain=True"
+        if asked and self.explain_fails:
             raise self.explain_fails.pop(0)
-        return f"ask {ask} is {answer}", 3
+        return [(f"ask {ask} is {answer}", 3) if wanted(at) else None for at, (ask, answer) in enumerate(asked)]
 
 
 @dataclass(slots=True)

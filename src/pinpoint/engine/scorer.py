@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 
@@ -80,16 +80,46 @@ class ForestPass:
 
     def explain(self, ask: int, answer: str) -> tuple[str, int]:
         """A rationale after an answer (`template.choice_in_words`), greedy, and its number of tokens."""
+        (one,) = self.explain_all([(ask, answer)])
+        assert one is not None
+        return one
+
+    def explain_all(
+        self, asked: Sequence[tuple[int, str]], wanted: Callable[[int], bool] = lambda index: True
+    ) -> list[tuple[str, int] | None]:
+        """`explain` of several asks and their answers, written together.
+
+        Args:
+            asked: asks and answers.
+            wanted: whether somebody still waits for the one of this index; asked every few tokens.
+
+        Returns:
+            By index; None where nobody waited any more.
+        """
+        if not asked:
+            return []
         self._wrote = True
-        scorer, span = self._scorer, self._forest.asks[ask].span
+        scorer = self._scorer
         encoder = scorer.prompts.encoder
-        begun = [*encoder.label_tokens(answer), *encoder.pieces(generate.reason_opening())]
-        layers = [self._layers[self._long[ask]][s] for s in self._forest.ancestry(span)]
-        with gpu.device_errors():
-            tokens = generate.continue_greedily(
-                scorer.loaded.model, self._forest.prompt(span), begun, encoder.stop, layers, self._long[ask]
-            )
-        return encoder.decode(tokens), len(tokens)
+        opening = encoder.pieces(generate.reason_opening())
+        begun = list[generate.Begun]()
+        for ask, answer in asked:
+            span, layers = self._forest.asks[ask].span, self._layers[self._long[ask]]
+            spans = [layers[one] for one in self._forest.ancestry(span)]
+            begun.append(generate.Begun(self._forest.prompt(span), [*encoder.label_tokens(answer), *opening], spans))
+        found: list[tuple[str, int] | None] = [None] * len(asked)
+        for long in (False, True):
+            alike = [index for index, (ask, _) in enumerate(asked) if self._long[ask] == long]
+            for company in generate.companies([begun[index] for index in alike], scorer.reason_places):
+                chosen = [alike[place] for place in company]
+                with gpu.device_errors():
+                    written = generate.write_together(
+                        scorer.loaded.model, [begun[index] for index in chosen], encoder.stop, long,
+                        lambda row, chosen=chosen: wanted(chosen[row]),  # type: ignore[misc]
+                    )  # fmt: skip
+                for index, tokens in zip(chosen, written, strict=True):
+                    found[index] = None if tokens is None else (encoder.decode(tokens), len(tokens))
+        return found
 
     def close(self) -> None:
         """Let the keys and values go."""
@@ -128,6 +158,12 @@ class Scorer:
     def on_card(self) -> bool:
         """Whether it computes on a GPU."""
         return self.loaded.device.type == "cuda"
+
+    @property
+    def reason_places(self) -> int:
+        """Places of the caches of reasons that are written together, as the plan has it."""
+        plan = self.loaded.plan
+        return 2 * self.token_budget if plan is None else plan.reason_places(self.token_budget)
 
     @property
     def drifted(self) -> bool:

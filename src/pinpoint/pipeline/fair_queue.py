@@ -34,9 +34,9 @@ from pinpoint.errors import CapacityError
 from pinpoint.pipeline.passes import Unit
 from pinpoint.prompting.span_tree import Forest
 
-# Of one pass where reasons are asked for. They are written one after the other, a second or two each, while everybody
-# else waits; and a pass of minutes would look like a hang.
-EXPLAINED_UNITS = 8
+# Of one pass where reasons are asked for. They are written together, in a second or two on a GPU, while everybody else
+# waits; and where they are written in several companies, a pass of minutes would look like a hang.
+EXPLAINED_UNITS = 32
 
 
 @dataclass(slots=True, eq=False)

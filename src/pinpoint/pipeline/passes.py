@@ -49,8 +49,10 @@ class Pass(Protocol):
     def more(self) -> None:
         """Score the asks that the forest was given since, below spans that are open in it."""
 
-    def explain(self, ask: int, answer: str) -> tuple[str, int]:
-        """A rationale for an answer and its number of tokens."""
+    def explain_all(
+        self, asked: Sequence[tuple[int, str]], wanted: Callable[[int], bool]
+    ) -> list[tuple[str, int] | None]:
+        """Rationales for asks and answers and their numbers of tokens; None where one is not `wanted` any more."""
 
 
 class Store(Protocol):
@@ -237,7 +239,7 @@ def measure(
             continue
         began_s, failure = time.perf_counter(), None
         try:
-            measured = _run([units[index] for index in indices], engine)
+            measured = _run([units[index] for index in indices], engine, lambda at: wanted(indices[at]))  # noqa: B023
         except OutOfMemory as error:
             failure = error.with_traceback(None)
         if failure is None:
@@ -256,7 +258,7 @@ def measure(
     return outcomes
 
 
-def _run(units: Sequence[Unit], engine: Engine) -> list[Measured]:
+def _run(units: Sequence[Unit], engine: Engine, wanted: Callable[[int], bool]) -> list[Measured]:
     began_s = time.perf_counter()
     forest, asks = Forest(), list[int]()
     asked, laid = [unit.asked_tokens for unit in units], list[int]()
@@ -264,19 +266,12 @@ def _run(units: Sequence[Unit], engine: Engine) -> list[Measured]:
         before = forest.total_tokens
         asks.append(unit.prompt.add_to(forest, unit.exact_best))
         laid.append(forest.total_tokens - before)
-    reasons = list[tuple[str | None, int]]()
     with engine.run(forest, explain=any(unit.explained for unit in units)) as done:
         next_asks = _follow(units, asks, forest, done, asked, laid)
         measured_s = time.perf_counter()
         scores = [done.scores[ask] for ask in asks]
         followed = [{number: done.scores[ask] for number, ask in each.items()} for each in next_asks]
-        for index, unit in enumerate(units):
-            chosen = None if unit.explained is None else unit.explained(scores[index], followed[index])
-            if chosen is None:
-                reasons.append((None, 0))
-            else:
-                number, name = chosen
-                reasons.append(done.explain(asks[index] if number is None else next_asks[index][number], name))
+        reasons = _reasons(units, scores, followed, asks, next_asks, done, wanted)
         owned = _beginnings(forest, done)
         decode_s = time.perf_counter() - measured_s
         computed = done.computed_tokens
@@ -299,6 +294,24 @@ def _run(units: Sequence[Unit], engine: Engine) -> list[Measured]:
         )
         for index, ask in enumerate(asks)
     ]  # fmt: skip
+
+
+def _reasons(
+    units: Sequence[Unit], scores: Sequence[Scores], followed: Sequence[Followed], asks: Sequence[int],
+    next_asks: Sequence[Mapping[int, int]], done: Pass, wanted: Callable[[int], bool],
+) -> list[tuple[str | None, int]]:  # fmt: skip
+    """The rationale of each unit and its tokens, all of the pass written together."""
+    places, asked = list[int](), list[tuple[int, str]]()
+    for index, unit in enumerate(units):
+        chosen = None if unit.explained is None else unit.explained(scores[index], followed[index])
+        if chosen is not None:
+            number, name = chosen
+            places.append(index)
+            asked.append((asks[index] if number is None else next_asks[index][number], name))
+    reasons: list[tuple[str | None, int]] = [(None, 0)] * len(units)
+    for index, one in zip(places, done.explain_all(asked, lambda at: wanted(places[at])), strict=True):
+        reasons[index] = one or (None, 0)
+    return reasons
 
 
 def _follow(

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from pinpoint.planning.activations import HALF, Precision, Stage, explanation, stages
+from pinpoint.planning.activations import ANSWER_TOKENS, HALF, Precision, Stage, explanation, stages
 from pinpoint.planning.cards import GB
 from pinpoint.planning.model_shapes import ModelShape
 from pinpoint.planning.weight_bytes import kv_bytes_per_token, weight_bytes_of
@@ -130,6 +130,10 @@ class MemoryPlan:
     def pass_bytes(self, tokens: int) -> int:
         """What one forward pass, or what is done with what it kept, adds to the resident bytes, the slack aside."""
         return self.kept_token_bytes * tokens + max(stage.peak_bytes(tokens) for stage in self.stages)
+
+    def reason_places(self, tokens: int) -> int:
+        """Places in all that the caches of reasons which are written together may have, beside a pass of `tokens`."""
+        return tokens + ANSWER_TOKENS + self.store_bytes // self.kept_token_bytes
 
     @property
     def terms(self) -> tuple[Term, ...]:

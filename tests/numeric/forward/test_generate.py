@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -42,13 +43,14 @@ def pair(request: pytest.FixtureRequest, small_mixtral: Pair, tmp_path_factory: 
 def written(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[list[int]]]:
     """The token ids of every reason, as they are written; few of them, for time."""
     found: list[list[int]] = []
-    plain = generate.continue_greedily
+    plain = generate.write_together
 
-    def recording(*args: object) -> list[int]:
-        found.append(plain(*args))  # type: ignore[arg-type]
-        return found[-1]
+    def recording(*args: Any) -> list[list[int] | None]:
+        made = plain(*args)
+        found.extend(tokens for tokens in made if tokens is not None)
+        return made
 
-    monkeypatch.setattr(generate, "continue_greedily", recording)
+    monkeypatch.setattr(generate, "write_together", recording)
     monkeypatch.setattr(generate, "MOST_TOKENS", WRITTEN_TOKENS)
     yield found
 
@@ -165,10 +167,10 @@ def test_what_a_pass_kept_for_reasons_goes_with_it(pair: Pair, written: list[lis
 def test_running_out_of_memory_while_writing_is_told_as_such(
     small_mixtral: Pair, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def failing(*args: object) -> list[int]:
+    def failing(*args: object) -> list[list[int]]:
         raise torch.OutOfMemoryError("CUDA out of memory")
 
-    monkeypatch.setattr(generate, "continue_greedily", failing)
+    monkeypatch.setattr(generate, "write_together", failing)
     scorer = Scorer(small_mixtral[0], 8192)
     with scorer.run(job(scorer), explain=True) as done, pytest.raises(OutOfMemory):
         done.explain(0, "invoice")

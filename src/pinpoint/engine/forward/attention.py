@@ -11,8 +11,8 @@ it has one, along the path from the root) are computed in two ways from the same
 
 The table is held for the pass (`over`), not handed from layer to layer, since some models' layers do not hand on what
 they do not know; only the layer's rule comes with its mask. What a model asks of attention beyond that is computed (a
-cap on the scores, sinks, values of another width) or refused by its name. Without a table, in plain generation, say,
-it is transformers' own attention.
+cap on the scores, sinks, values of another width) or refused by its name. Without a table, rows that are written on
+attend by `written.py`, and everything else by transformers' own attention.
 
 Axes: H query heads, G key-value heads, T row tokens, P tokens kept from an earlier pass, D head size, E that of values.
 """
@@ -22,7 +22,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass
 from typing import Any, Protocol
 
 import torch
@@ -33,9 +32,9 @@ from transformers.integrations.sdpa_attention import sdpa_attention_forward
 from transformers.masking_utils import ALL_MASK_ATTENTION_FUNCTIONS, sdpa_mask
 from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 
-from pinpoint.engine.forward import blocks, varlen
+from pinpoint.engine.forward import blocks, varlen, written
 from pinpoint.engine.forward.blocks import Extras
-from pinpoint.engine.forward.rules import EVERYTHING, Mask, Rule, find_rule, unknown_mask, unsupported
+from pinpoint.engine.forward.rules import Mask, Rule, find_rule, unknown_mask, unsupported
 from pinpoint.engine.forward.span_table import Sight, SpanTable
 
 DENSE = "pinpoint_dense"
@@ -76,32 +75,6 @@ def watched(watch: Watch) -> Iterator[None]:
         _watch.reset(token)
 
 
-@dataclass(slots=True)
-class Written:
-    """What layers ask of attention while a text is written, beside seeing all that precedes.
-
-    Attributes:
-        places: of the cache that they see.
-        plain: whether nothing more was asked.
-    """
-
-    places: int
-    plain: bool = True
-
-
-_written: ContextVar[Written | None] = ContextVar("what layers ask without a table", default=None)
-
-
-@contextmanager
-def noting(written: Written) -> Iterator[None]:
-    """Within the block, what layers ask of attention without a table is noted."""
-    token = _written.set(written)
-    try:
-        yield
-    finally:
-        _written.reset(token)
-
-
 def current() -> SpanTable | None:
     """The table that layers attend by, within `over`."""
     return _table.get()
@@ -135,7 +108,7 @@ def dense_attention(
     """query [1, H, T, D], key [1, G, P + T, D] and value [1, G, P + T, E] → [1, T, H, E], by one mask."""
     table = _table.get()
     if table is None:
-        return _plain(module, query, key, value, attention_mask, scaling, s_aux, softcap, **kwargs)
+        return _without_table(module, query, key, value, attention_mask, scaling, s_aux, softcap, **kwargs)
     rule = _taken(table, attention_mask, kwargs)
     mask = table.sight(rule).dense_mask
     scale = query.shape[-1] ** -0.5 if scaling is None else scaling
@@ -161,7 +134,7 @@ def span_attention(
     """
     table = _table.get()
     if table is None:
-        return _plain(module, query, key, value, attention_mask, scaling, s_aux, softcap, **kwargs)
+        return _without_table(module, query, key, value, attention_mask, scaling, s_aux, softcap, **kwargs)
     sight = table.sight(_taken(table, attention_mask, kwargs))
     watch = _watch.get()
     if watch is not None:
@@ -187,8 +160,8 @@ def forest_mask(
     """What a model that makes its layers' mask gets: the rule, in a pass over a forest; else transformers' own mask."""
     table = _table.get()
     if table is None:
-        if (written := _written.get()) is not None:
-            written.plain &= find_rule(mask_function, written.places, device) == EVERYTHING
+        if (step := written.current()) is not None:
+            return step.mask(mask_function, q_length)
         made: Tensor | None = sdpa_mask(
             q_length=q_length, kv_length=kv_length, mask_function=mask_function, use_vmap=use_vmap, device=device,
             **kwargs,
@@ -217,6 +190,12 @@ def _taken(table: SpanTable, mask: Tensor | None, others: dict[str, Any]) -> Rul
     Raises:
         ModelError: the layer asks for something that is not computed.
     """
+    rule = _rule_of(mask, others)
+    table.calls += 1
+    return rule
+
+
+def _rule_of(mask: Tensor | None, others: dict[str, Any]) -> Rule:
     for name, value in others.items():
         if value is not None and name not in HARMLESS:
             raise unsupported(f"its layers give attention the argument {name}")
@@ -224,24 +203,24 @@ def _taken(table: SpanTable, mask: Tensor | None, others: dict[str, Any]) -> Rul
         raise unsupported("its layers see what comes later")
     if not isinstance(mask, Mask):
         raise unknown_mask()
-    table.calls += 1
     return mask.rule
 
 
-def _plain(
+def _without_table(
     module: nn.Module, query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, scaling: float | None,
     s_aux: Tensor | None, softcap: float | None, **kwargs: Any,
 ) -> tuple[Tensor, None]:  # fmt: skip
+    scale = query.shape[-1] ** -0.5 if scaling is None else scaling
+    if (step := written.current()) is not None:
+        rule, extras = _rule_of(mask, kwargs), Extras(s_aux, softcap)
+        return written.attend(step, query, key, value, rule, scale, extras), None
     if s_aux is None and softcap is None:
         out, _ = sdpa_attention_forward(module, query, key, value, mask, scaling=scaling, **kwargs)
         return out, None
-    if (written := _written.get()) is not None:
-        written.plain = False
     rows, columns = query.shape[2], key.shape[2]
     seen = (
         torch.ones(rows, columns, dtype=torch.bool, device=query.device).tril(columns - rows)
         if mask is None
         else mask[0, 0]
     )
-    scale = query.shape[-1] ** -0.5 if scaling is None else scaling
     return blocks.masked(query[0], key[0], value[0], scale, seen, Extras(s_aux, softcap))[None], None
