@@ -5,40 +5,26 @@ Read with `Settings()`; tests pass values. Nothing is read at import.
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
-from pydantic import AfterValidator, AliasChoices, Field, JsonValue, SecretStr, ValidationError
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import AliasChoices, Field, ValidationError
 
 from pinpoint.errors import ModelError
-
-# Every number has bounds at both ends: a clock, a timer or a buffer that cannot hold it would fail after the load, or
-# with the first result. These two are far beyond any use.
-WEEK_S = 604_800.0
-MOST_BYTES = 10**12
-
-
-def _off_or_a_second(hang_s: float) -> float:
-    """Less than a second is what an innocent event loop may need on a busy machine."""
-    if 0 < hang_s < 1:
-        raise ValueError("must be 0, for off, or at least 1")
-    return hang_s
+from pinpoint.setting_fields.guards import OfGuards
+from pinpoint.setting_fields.http import OfHttp
+from pinpoint.setting_fields.kinds import CONFIG, MOST_BYTES, WEEK_S
+from pinpoint.setting_fields.kinds import measured as _of
 
 
-def _of(unit: str, section: str = "own") -> dict[str, JsonValue]:
-    """The unit of a number, and which table of docs/settings.md it stands in: own, plan, guards or http."""
-    return {"unit": unit, "section": section}
-
-
-class Settings(BaseSettings):
+class Settings(OfHttp, OfGuards):
     """All that an operator can set, by environment variable `PINPOINT_<FIELD>` unless another name is given.
+
+    Those of the HTTP server and of the guards are in `setting_fields`.
 
     The tables of docs/settings.md are made from these fields.
     """
 
-    model_config = SettingsConfigDict(
-        env_prefix="PINPOINT_", frozen=True, extra="ignore", populate_by_name=True, env_ignore_empty=True
-    )
+    model_config = CONFIG
 
     model_name: str = Field(
         default="",
@@ -247,133 +233,8 @@ class Settings(BaseSettings):
         description="Further names that requests in a decision format may call the model by, between commas: what "
         "their code says already. It is always called by its own name and `pinpoint`",
     )
-    # Those of the HTTP server.
-    endpoint: Literal["queue", "http"] = Field(
-        default="queue",
-        description="What `python handler.py`, and so the image, does on the platform: takes jobs from a queue, or "
-        "serves HTTP as `python -m pinpoint serve` does, which a load-balancing endpoint needs",
-        json_schema_extra={"section": "http"},
-    )
-    host: str = Field(
-        default="",
-        description="What the HTTP server listens on; empty: everywhere with an API key, without one only this machine",
-        json_schema_extra={"section": "http"},
-    )
-    port: int = Field(
-        default=8000,
-        ge=0,
-        le=65_535,
-        validation_alias=AliasChoices("PORT", "PINPOINT_PORT"),
-        description="Of the HTTP server; a load-balancing endpoint of RunPod sets it",
-        json_schema_extra=_of("port", "http"),
-    )
-    port_health: int | None = Field(
-        default=None,
-        ge=0,
-        le=65_535,
-        validation_alias=AliasChoices("PORT_HEALTH", "PINPOINT_PORT_HEALTH"),
-        description="Where health is asked for; unset: at the same port",
-        json_schema_extra=_of("port", "http"),
-    )
-    health_check_path: str = Field(
-        default="/ping",
-        pattern="^/",
-        validation_alias=AliasChoices("HEALTH_CHECK_PATH", "PINPOINT_HEALTH_CHECK_PATH"),
-        description="The path of it, beside `/ping`",
-        json_schema_extra={"section": "http"},
-    )
-    api_key: SecretStr = Field(
-        default=SecretStr(""),
-        description="Where it is set, every route but `/ping` needs it as a bearer token",
-        json_schema_extra={"section": "http"},
-    )
-    max_http_requests: int = Field(
-        default=256,
-        ge=1,
-        le=100_000,
-        description="In flight over HTTP; more are answered 429. Some seconds of a small model's work",
-        json_schema_extra=_of("requests", "http"),
-    )
-    max_body_bytes: int = Field(
-        default=30_000_000,
-        ge=1000,
-        le=1_000_000_000,
-        description="Of a request over HTTP, unpacked. The load balancer's own limit; bodies in flight take four times "
-        "this at most",
-        json_schema_extra=_of("bytes", "http"),
-    )
-    body_s: float = Field(
-        default=60.0,
-        gt=0,
-        le=3600,
-        allow_inf_nan=False,
-        description="How long a body may take to arrive. 30 MB at 10 Mbit/s take 24 s",
-        json_schema_extra=_of("seconds", "http"),
-    )
-    drain_s: float = Field(
-        default=30.0,
-        ge=0,
-        le=3600,
-        allow_inf_nan=False,
-        description="How long requests in flight may take to end after SIGTERM, while new ones are answered 503",
-        json_schema_extra=_of("seconds", "http"),
-    )
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
         default="INFO", description="One line for each job, with ids, counts and times, never text"
-    )
-    # Those of the guards around the platform's SDK (`serving/sdk_guards`).
-    late_take_s: float = Field(
-        default=2.0,
-        ge=0,
-        le=600,
-        allow_inf_nan=False,
-        description="How long the poll that is open at SIGTERM may still bring jobs. A platform stops giving jobs to a "
-        "worker it ends; what crosses SIGTERM on the wire arrives within moments. Longer only takes work that SIGKILL "
-        "may cut: containers are commonly given 10 s",
-        json_schema_extra=_of("seconds", "guards"),
-    )
-    post_attempt_s: float = Field(
-        default=60.0,
-        ge=0.1,
-        le=3600,
-        allow_inf_nan=False,
-        description="One attempt to post a result. 20 MB at 10 Mbit/s take 16 s; the SDK itself would wait 600 s",
-        json_schema_extra=_of("seconds", "guards"),
-    )
-    post_deadline_s: float = Field(
-        default=600.0,
-        ge=0.1,
-        le=WEEK_S,
-        allow_inf_nan=False,
-        description="How long a result is tried before its slot is given back. The platform keeps results 30 min, and "
-        "the default execution time-out is 10 min",
-        json_schema_extra=_of("seconds", "guards"),
-    )
-    kept_results_bytes: float = Field(
-        default=64e6,
-        ge=0,
-        le=MOST_BYTES,
-        allow_inf_nan=False,
-        description="Results that were not accepted in time and are kept for another try, all together",
-        json_schema_extra=_of("bytes", "guards"),
-    )
-    hang_s: Annotated[float, AfterValidator(_off_or_a_second)] = Field(
-        default=300.0,
-        ge=0,
-        le=WEEK_S,
-        allow_inf_nan=False,
-        description="How long a forward pass or the event loop may make no progress before the worker leaves as hung; "
-        "0 watches nothing, and less than 1 is refused. The longest honest forward pass is a full token budget on a "
-        "CPU, about a minute; five is a hang",
-        json_schema_extra=_of("seconds", "guards"),
-    )
-    last_result_s: float = Field(
-        default=30.0,
-        ge=0,
-        le=3600,
-        allow_inf_nan=False,
-        description="How long the last result of a worker to be replaced waits for the others",
-        json_schema_extra=_of("seconds", "guards"),
     )
 
 

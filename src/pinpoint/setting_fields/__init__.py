@@ -1,0 +1,1 @@
+"""Settings by whom they are for: a part of `settings.Settings` each."""
