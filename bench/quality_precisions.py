@@ -1,0 +1,79 @@
+"""A model in each precision that docs/quality.md compares.
+
+All compute in bfloat16, as on a GPU, but `float32`, which is the 16-bit weights without the rounding of its products.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from bench.quality_figures import flagged_layers
+from pinpoint.engine.loading.load import load
+from pinpoint.engine.scorer import Scorer
+from pinpoint.engine.weights.int8 import Int8Linear
+from pinpoint.settings import Settings
+
+_INT8_LEVELS, _FP8_LARGEST = 127.0, 448.0
+
+
+def scorer(folder: str, precision: str, device: str, budget: int, layers: Sequence[dict[str, Any]] = ()) -> Scorer:
+    """A model in one of `quality_figures.PRECISIONS`; which layers are flagged is told by figures of `layers`."""
+    held = {"float32": "bf16", "int8+int8": "int8", "int8+int8 flagged": "int8", "fp8": "bf16"}.get(
+        precision, precision
+    )
+    settings = Settings.model_validate(
+        {"model_name": folder, "precision": held, "device": device, "buffer_gb": 0.5,
+         "compute_dtype": "auto" if held == "bf16" else "bfloat16"}
+    )  # fmt: skip
+    loaded = load(settings)
+    if precision == "float32":
+        loaded = replace(loaded, model=loaded.model.float(), compute_dtype=torch.float32)
+    if precision.startswith("int8+int8"):
+        flagged = flagged_layers(layers) if precision.endswith("flagged") else set()
+        for name, module in list(loaded.model.named_modules()):
+            if isinstance(module, Int8Linear) and name not in flagged:
+                module.forward = _Int8Both(module)  # type: ignore[method-assign]
+    if precision == "fp8":
+        for name, module in loaded.model.named_modules():
+            if type(module) is nn.Linear and not name.endswith("lm_head"):
+                module.weight = nn.Parameter(fp8_rows(module.weight).to(module.weight.dtype), requires_grad=False)
+                module.register_forward_pre_hook(lambda _, args: (fp8_rows(args[0]).to(args[0].dtype),))
+    return Scorer(loaded, budget)
+
+
+def int8_rows(x: Tensor) -> Tensor:
+    """x [..., I] as symmetric 8-bit integers with a scale a row say it, in float32."""
+    steps = _steps(x, _INT8_LEVELS)
+    return (x.float() / steps).round_().mul_(steps)
+
+
+def fp8_rows(x: Tensor) -> Tensor:
+    """x [..., I] as E4M3 with a scale a row says it, in float32."""
+    steps = _steps(x, _FP8_LARGEST)
+    return (x.float() / steps).to(torch.float8_e4m3fn).float().mul_(steps)
+
+
+def _steps(x: Tensor, levels: float) -> Tensor:
+    largest = x.float().abs().amax(dim=-1, keepdim=True)
+    return torch.where(largest > 0, largest / levels, 1.0)
+
+
+class _Int8Both:
+    """The product of a layer whose weights have 8 bits, with its inputs in 8 bits as well: exact sums of integers."""
+
+    def __init__(self, layer: Int8Linear) -> None:
+        self.layer = layer
+
+    def __call__(self, x: Tensor) -> Tensor:
+        rows = x.reshape(-1, x.shape[-1])
+        steps = _steps(rows, _INT8_LEVELS)
+        integers = (rows.float() / steps).round_().to(torch.int8)
+        weight, scale, bias = self.layer.weight, self.layer.scale, self.layer.bias
+        out = torch._int_mm(integers, weight.t()).float() * steps * scale
+        out = out.to(x.dtype)
+        return (out if bias is None else out + bias).view(*x.shape[:-1], -1)

@@ -1,0 +1,1 @@
+"""Benches whose figures decide something."""
