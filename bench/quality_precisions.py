@@ -15,7 +15,6 @@ from torch import Tensor, nn
 from bench.quality_figures import flagged_layers
 from pinpoint.engine.loading.load import load
 from pinpoint.engine.scorer import Scorer
-from pinpoint.engine.weights.int8 import Int8Linear
 from pinpoint.settings import Settings
 
 _INT8_LEVELS, _FP8_LARGEST = 127.0, 448.0
@@ -23,21 +22,18 @@ _INT8_LEVELS, _FP8_LARGEST = 127.0, 448.0
 
 def scorer(folder: str, precision: str, device: str, budget: int, layers: Sequence[dict[str, Any]] = ()) -> Scorer:
     """A model in one of `quality_figures.PRECISIONS`; which layers are flagged is told by figures of `layers`."""
-    held = {"float32": "bf16", "int8+int8": "int8", "int8+int8 flagged": "int8", "fp8": "bf16"}.get(
-        precision, precision
-    )
+    held = {"float32": "bf16", "fp8": "bf16"}.get(precision, precision.partition("+")[0])
     settings = Settings.model_validate(
         {"model_name": folder, "precision": held, "device": device, "buffer_gb": 0.5,
-         "compute_dtype": "auto" if held == "bf16" else "bfloat16"}
+         "compute_dtype": "auto" if held == "bf16" else "bfloat16",
+         "activations": "int8" if precision.startswith("int8+int8") else "compute"}
     )  # fmt: skip
     loaded = load(settings)
     if precision == "float32":
         loaded = replace(loaded, model=loaded.model.float(), compute_dtype=torch.float32)
-    if precision.startswith("int8+int8"):
-        flagged = flagged_layers(layers) if precision.endswith("flagged") else set()
-        for name, module in list(loaded.model.named_modules()):
-            if isinstance(module, Int8Linear) and name not in flagged:
-                module.forward = _Int8Both(module)  # type: ignore[method-assign]
+    if precision.endswith("flagged"):
+        for name in flagged_layers(layers):
+            loaded.model.get_submodule(name).activations = "compute"  # type: ignore[assignment]
     if precision == "fp8":
         for name, module in loaded.model.named_modules():
             if type(module) is nn.Linear and not name.endswith("lm_head"):
@@ -61,19 +57,3 @@ def fp8_rows(x: Tensor) -> Tensor:
 def _steps(x: Tensor, levels: float) -> Tensor:
     largest = x.float().abs().amax(dim=-1, keepdim=True)
     return torch.where(largest > 0, largest / levels, 1.0)
-
-
-class _Int8Both:
-    """The product of a layer whose weights have 8 bits, with its inputs in 8 bits as well: exact sums of integers."""
-
-    def __init__(self, layer: Int8Linear) -> None:
-        self.layer = layer
-
-    def __call__(self, x: Tensor) -> Tensor:
-        rows = x.reshape(-1, x.shape[-1])
-        steps = _steps(rows, _INT8_LEVELS)
-        integers = (rows.float() / steps).round_().to(torch.int8)
-        weight, scale, bias = self.layer.weight, self.layer.scale, self.layer.bias
-        out = torch._int_mm(integers, weight.t()).float() * steps * scale
-        out = out.to(x.dtype)
-        return (out if bias is None else out + bias).view(*x.shape[:-1], -1)
