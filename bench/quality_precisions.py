@@ -33,7 +33,7 @@ def scorer(folder: str, precision: str, device: str, budget: int, layers: Sequen
         loaded = replace(loaded, model=loaded.model.float(), compute_dtype=torch.float32)
     if precision.endswith("flagged"):
         for name in flagged_layers(layers):
-            loaded.model.get_submodule(name).activations = "compute"  # type: ignore[assignment]
+            loaded.model.get_submodule(name).activations = "compute"
     if precision == "fp8":
         for name, module in loaded.model.named_modules():
             if type(module) is nn.Linear and not name.endswith("lm_head"):
