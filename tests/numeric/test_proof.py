@@ -1,13 +1,15 @@
 """The proof at load: it holds for every family that is exact, and refuses each planted fault, in both dtypes."""
 
+import dataclasses
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn.attention import varlen as torch_varlen
+from transformers import PreTrainedModel
 from transformers.models.llama import modeling_llama
 from transformers.utils import logging as transformers_logging
 
@@ -17,8 +19,10 @@ from pinpoint.engine.forward.forced import ATTENDED, PROJECTED, TOKENS
 from pinpoint.engine.forward.plain import Plain
 from pinpoint.engine.forward.prefix_cache import PrefixStore
 from pinpoint.engine.forward.rules import Rule, find_rule
-from pinpoint.engine.proof import SCORES, TOLERANCE, Part, compare, in_words, prove
+from pinpoint.engine.proof import SCORES, TOLERANCE, TOLERANCE_OF_8_BITS, Part, compare, in_words, prove
 from pinpoint.engine.scorer import Scorer
+from pinpoint.engine.weights import fp8
+from pinpoint.engine.weights.fp8 import Fp8Config, Fp8Quantizer
 from pinpoint.errors import ModelError
 from tests.numeric.forward import families
 from tests.numeric.forward.families import SHORT_TOKENS, WINDOW, configuration
@@ -209,6 +213,56 @@ def test_the_proof_refuses_a_planted_fault_and_says_where_it_is(
         assert f"{stage} of layer {layer}:" in said or layer is None
         assert f"{wrong.apart:.2g}" in said and stage in said
     assert said.endswith("use another model, and report it")
+
+
+def in_fp8(model: PreTrainedModel) -> PreTrainedModel:
+    """The same, its matrices in E4M3."""
+    quantizer = Fp8Quantizer(Fp8Config(), pre_quantized=False)
+    weights = {name: value.data for name, value in model.named_parameters()}
+    quantizer.preprocess_model(model)
+    for name, weight in weights.items():
+        if quantizer.param_needs_quantization(model, name):
+            parts = quantizer.linear_parts if weight.ndim == 2 else quantizer.expert_parts
+            given = (name, weight) if weight.ndim == 2 else (name, len(weight), weight)
+            for key, part in parts(*given).items():
+                owner, _, leaf = key.rpartition(".")
+                model.get_submodule(owner).register_parameter(leaf, nn.Parameter(part, requires_grad=False))
+    if getattr(model.config, "num_local_experts", 0):
+        fp8.register()
+        model.set_experts_implementation(fp8.METHOD)
+    return model
+
+
+def in_fp8_scorer(family: str, dtype: torch.dtype) -> Scorer:
+    scorer = scorer_for(family, dtype)
+    in_fp8(scorer.loaded.model)
+    scorer.loaded = dataclasses.replace(scorer.loaded, precision="fp8")
+    return scorer
+
+
+@pytest.mark.parametrize("dtype", DTYPES, ids=["float32", "bfloat16"])
+@pytest.mark.parametrize("family", ["mixtral", "deepseek_v3", "phi3, longrope"])
+def test_the_proof_holds_in_fp8(family: str, dtype: torch.dtype) -> None:
+    found = prove(in_fp8_scorer(family, dtype))
+    assert found.wrong is None
+    assert {part.tolerance for part in found.parts if part.stage == PROJECTED} == {TOLERANCE_OF_8_BITS[PROJECTED]}
+
+
+@pytest.mark.parametrize("dtype", DTYPES, ids=["float32", "bfloat16"])
+@pytest.mark.parametrize(
+    ("family", "fault", "stage", "layer"),
+    [each for each in FAULTS if each[2] == PROJECTED],
+    ids=lambda each: getattr(each, "__name__", None),
+)  # fmt: skip
+def test_where_states_are_rounded_to_8_bits_a_fault_is_still_far_from_the_tolerance(
+    family: str, fault: Fault, stage: str, layer: int | None, dtype: torch.dtype, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of those in the stages that may be farther apart."""
+    scorer = in_fp8_scorer(family, dtype)
+    fault(monkeypatch, scorer)
+    wrong = compare(scorer).wrong
+    assert wrong is not None and (wrong.stage, wrong.layer) == (stage, layer)
+    assert wrong.apart > 1.5 * wrong.tolerance
 
 
 def test_a_model_that_is_not_proved_is_refused_and_nothing_of_the_proof_stays(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -69,7 +69,7 @@ def test_the_form_says_what_the_settings_say() -> None:
         "min": 256, "max": 1_048_576,
     }  # fmt: skip
     assert asked["PINPOINT_TOKEN_BUDGET"]["description"].endswith("(tokens)")
-    assert [one["value"] for one in asked["PINPOINT_PRECISION"]["options"]] == ["int8", "nf4", "bf16", "auto"]
+    assert [one["value"] for one in asked["PINPOINT_PRECISION"]["options"]] == ["int8", "fp8", "nf4", "bf16", "auto"]
     assert asked["PINPOINT_VERIFY_CHECKSUMS"]["default"] is False
     assert "default" not in asked["PINPOINT_MAX_MEMORY_GB"]
     assert not [one for one in asked.values() if re.search(r"`|\]\(", one["description"])]

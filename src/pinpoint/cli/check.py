@@ -38,7 +38,7 @@ def check(
         str, typer.Option(help="Branch, tag or commit of a name on the Hub.", envvar="MODEL_REVISION")
     ] = "main",
     precision: Annotated[
-        Literal["int8", "nf4", "bf16", "auto"],
+        Literal["int8", "fp8", "nf4", "bf16", "auto"],
         typer.Option(help="How weights are held.", envvar="PINPOINT_PRECISION"),
     ] = "int8",
     device: Annotated[

@@ -16,7 +16,7 @@ from rich.markup import escape
 from rich.table import Column, Table
 
 from pinpoint.errors import PinpointError
-from pinpoint.planning.cards import CARDS, GB, GIB, Card, find_card
+from pinpoint.planning.cards import CARDS, GB, GIB, Card, check_fp8, computes, find_card
 from pinpoint.planning.known_models import find_shape
 from pinpoint.planning.memory_plan import STORE_BYTES, MemoryPlan, choose_precision
 from pinpoint.planning.memory_plan import plan as plan_memory
@@ -49,10 +49,11 @@ def plan(
         typer.Option(help='A card ("RTX 4090"), a RunPod pool ("ADA_24"), or a size ("48GB"). Without it: every card.'),
     ] = None,
     precision: Annotated[
-        Literal["int8", "nf4", "bf16", "auto"],
+        Literal["int8", "fp8", "nf4", "bf16", "auto"],
         typer.Option(
             envvar="PINPOINT_PRECISION",
-            help="How weights are held; auto is the highest of bf16, int8 and nf4 that fits.",
+            help="How weights are held; auto is the highest of bf16, int8 and nf4 that fits. fp8 is for Ada, Hopper "
+            "and Blackwell cards.",
         ),
     ] = "int8",
     buffer_gb: Annotated[
@@ -101,6 +102,8 @@ def plan(
         shape = find_shape(model)
         card = None if gpu is None else find_card(gpu)
         check_precision(shape, precision)
+        if card is not None:
+            check_fp8(precision, card.capability, card.name)
     except PinpointError as error:
         Console(stderr=True).print(f"[red]pinpoint plan:[/red] {escape(error.message)}", soft_wrap=True)
         raise typer.Exit(BAD_USAGE) from None
@@ -117,7 +120,7 @@ def plan(
         return plan_memory(shape, precision, *sizes, concurrency, **more)
 
     if card is None:
-        plans = [(each, made(each)) for each in CARDS]
+        plans = [(each, made(each)) for each in CARDS if computes(each, precision)]
         if as_json:
             typer.echo(_dumps({"model": shape.name, "cards": [_plan_json(each, one, None) for each, one in plans]}))
         else:

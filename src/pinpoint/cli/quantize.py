@@ -38,7 +38,8 @@ def quantize(
         Path | None, typer.Argument(metavar="DESTINATION", help="The folder to write. Not needed with --verify.")
     ] = None,
     precision: Annotated[
-        Literal["int8", "nf4"], typer.Option(help="What linear layers and experts are held in.")
+        Literal["int8", "fp8", "nf4"],
+        typer.Option(help="What linear layers and experts are held in; fp8 is served by Ada, Hopper and Blackwell."),
     ] = "int8",
     revision: Annotated[
         str, typer.Option(help="Branch, tag or commit of a name on the Hub.", envvar="MODEL_REVISION")
@@ -120,7 +121,12 @@ def _push(folder: Path, repository: str) -> None:
 
 
 def _write(
-    source: str, revision: str, destination: Path, precision: Literal["int8", "nf4"], shard_bytes: int, overwrite: bool
+    source: str,
+    revision: str,
+    destination: Path,
+    precision: Literal["int8", "fp8", "nf4"],
+    shard_bytes: int,
+    overwrite: bool,
 ) -> Written:
     from pinpoint.checkpoints.sources import download, find_source
 

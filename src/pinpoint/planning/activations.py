@@ -22,7 +22,7 @@ from typing import Literal
 
 from pinpoint.planning.model_shapes import ModelShape
 
-Precision = Literal["bf16", "int8", "nf4"]
+Precision = Literal["bf16", "int8", "fp8", "nf4"]
 
 HALF = 2  # bytes of bfloat16
 FLOAT = 4  # bytes of float32
@@ -65,6 +65,8 @@ def stages(shape: ModelShape, precision: Precision, kept_tokens: int = 0, *, eve
         found.append(_experts(shape, precision, even_routing))
         if precision == "int8":
             found.append(_grouped_experts(shape))
+        if precision == "fp8":
+            found.append(_experts_at_once(shape))
     return [*found, _logits(shape)]
 
 
@@ -127,6 +129,16 @@ def _grouped_experts(shape: ModelShape) -> Stage:
     tokens = GROUPED_ROWS * shape.experts // shape.experts_per_token
     between = 3 * HALF * shape.expert_width * shape.experts_per_token  # gate and up, and the gated
     return Stage("experts, grouped", between * tokens, _held_by_experts(shape))
+
+
+def _experts_at_once(shape: ModelShape) -> Stage:
+    """All experts over all tokens: E4M3 of the states and of the gated, and in 16 bits gate and up, and the gated.
+
+    What linear layers hold in E4M3 is less than what their stages hold a moment later, and is not counted.
+    """
+    between = (3 * HALF + 1) * shape.expert_width + FLOAT
+    token_bytes = _held_by_experts(shape) + shape.hidden + FLOAT + between * shape.experts_per_token
+    return Stage("experts, at once", 0, token_bytes)
 
 
 def _held_by_experts(shape: ModelShape) -> int:

@@ -13,12 +13,14 @@ import difflib
 import re
 from dataclasses import dataclass
 
-from pinpoint.errors import CapacityError
+from pinpoint.errors import CapacityError, ModelError
 
 GB = 10**9
 MIB = 2**20
 GIB = 2**30
 
+# From which compute capability on a card multiplies FP8 (E4M3): Ada, Hopper, Blackwell.
+FP8_CAPABILITY = (8, 9)
 # What the driver keeps of a card that is not in the table: the largest share in the table (RTX A4000), rounded up.
 UNKNOWN_DRIVER_SHARE = 0.03
 
@@ -32,12 +34,14 @@ class Card:
         pool: RunPod's pool id, for `gpuIds`; empty for a card that was given as a number.
         total_bytes: as nvidia-smi reports it.
         cuda_bytes: what CUDA reports, the most that all processes together can allocate.
+        capability: CUDA's compute capability; None for a card that was given as a number.
     """
 
     name: str
     pool: str
     total_bytes: int
     cuda_bytes: int
+    capability: tuple[int, int] | None = None
 
     @property
     def driver_bytes(self) -> int:
@@ -45,35 +49,57 @@ class Card:
         return self.total_bytes - self.cuda_bytes
 
 
-def _card(name: str, pool: str, total_mib: int, cuda_gib: float) -> Card:
-    return Card(name, pool, total_mib * MIB, round(cuda_gib * GIB))
+def computes(card: Card, precision: str) -> bool:
+    """Whether the card has products for a precision; one that was given as a number is taken to."""
+    return precision != "fp8" or card.capability is None or card.capability >= FP8_CAPABILITY
+
+
+def check_fp8(precision: str, capability: tuple[int, int] | None, name: str) -> None:
+    """Refuse FP8 on a card that does not multiply it; one of unknown capability is let through.
+
+    Raises:
+        ModelError: with what to set instead.
+    """
+    if precision == "fp8" and capability is not None and capability < FP8_CAPABILITY:
+        raise ModelError(
+            "precision_unsuitable",
+            f"{name} has compute capability {capability[0]}.{capability[1]}, and fp8 needs {FP8_CAPABILITY[0]}."
+            f"{FP8_CAPABILITY[1]} or later (L4, L40S, RTX 4090, H100 and newer); use int8, which takes the same "
+            "memory: set PINPOINT_PRECISION=int8 and give the 16-bit original, or a checkpoint in int8",
+            "PINPOINT_PRECISION",
+        )
+
+
+def _card(name: str, pool: str, total_mib: int, cuda_gib: float, capability: tuple[int, int]) -> Card:
+    return Card(name, pool, total_mib * MIB, round(cuda_gib * GIB), capability)
 
 
 # Totals: `nvidia-smi` tables in public logs. CUDA's figure: "GPU 0 has a total capacity of … GiB" in public reports of
 # out-of-memory errors, the lowest of those that were found, since it differs by up to 0.2 GiB between drivers. Where
 # one was found for a card's twin only (A5000 for 3090, SXM for PCIe, L40S for L40), the twin's is used. Pools:
 # docs.runpod.io/flash/configuration/gpu-types. RTX A6000 and RTX 6000 Ada are listed with error correction off, as they
-# are delivered; with it on they have 46,068 MiB like the others of 48 GB.
+# are delivered; with it on they have 46,068 MiB like the others of 48 GB. Compute capabilities:
+# developer.nvidia.com/cuda-gpus.
 CARDS: tuple[Card, ...] = (
-    _card("RTX A4000", "AMPERE_16", 16376, 15.61),
-    _card("L4", "ADA_24", 23034, 22.03),
-    _card("RTX 4090", "ADA_24", 24564, 23.52),
-    _card("RTX A5000", "AMPERE_24", 24564, 23.56),
-    _card("RTX 3090", "AMPERE_24", 24576, 23.56),
-    _card("RTX 5090", "ADA_32_PRO", 32607, 31.37),
-    _card("A40", "AMPERE_48", 46068, 44.34),
-    _card("L40", "ADA_48_PRO", 46068, 44.34),
-    _card("L40S", "ADA_48_PRO", 46068, 44.34),
-    _card("RTX A6000", "AMPERE_48", 49140, 47.40),
-    _card("RTX 6000 Ada", "ADA_48_PRO", 49140, 47.27),
-    _card("H100 80GB PCIe", "ADA_80_PRO", 81559, 79.11),
-    _card("H100 80GB SXM", "ADA_80_PRO", 81559, 79.11),
-    _card("A100 80GB PCIe", "AMPERE_80", 81920, 79.14),
-    _card("A100 80GB SXM", "AMPERE_80", 81920, 79.14),
-    _card("H100 NVL", "ADA_80_PRO", 95830, 93.00),
-    _card("RTX PRO 6000 96GB", "BLACKWELL_96", 97887, 94.96),
-    _card("H200 141GB", "HOPPER_141", 143771, 139.72),
-    _card("B200 180GB", "BLACKWELL_180", 183359, 178.35),
+    _card("RTX A4000", "AMPERE_16", 16376, 15.61, (8, 6)),
+    _card("L4", "ADA_24", 23034, 22.03, (8, 9)),
+    _card("RTX 4090", "ADA_24", 24564, 23.52, (8, 9)),
+    _card("RTX A5000", "AMPERE_24", 24564, 23.56, (8, 6)),
+    _card("RTX 3090", "AMPERE_24", 24576, 23.56, (8, 6)),
+    _card("RTX 5090", "ADA_32_PRO", 32607, 31.37, (12, 0)),
+    _card("A40", "AMPERE_48", 46068, 44.34, (8, 6)),
+    _card("L40", "ADA_48_PRO", 46068, 44.34, (8, 9)),
+    _card("L40S", "ADA_48_PRO", 46068, 44.34, (8, 9)),
+    _card("RTX A6000", "AMPERE_48", 49140, 47.40, (8, 6)),
+    _card("RTX 6000 Ada", "ADA_48_PRO", 49140, 47.27, (8, 9)),
+    _card("H100 80GB PCIe", "ADA_80_PRO", 81559, 79.11, (9, 0)),
+    _card("H100 80GB SXM", "ADA_80_PRO", 81559, 79.11, (9, 0)),
+    _card("A100 80GB PCIe", "AMPERE_80", 81920, 79.14, (8, 0)),
+    _card("A100 80GB SXM", "AMPERE_80", 81920, 79.14, (8, 0)),
+    _card("H100 NVL", "ADA_80_PRO", 95830, 93.00, (9, 0)),
+    _card("RTX PRO 6000 96GB", "BLACKWELL_96", 97887, 94.96, (12, 0)),
+    _card("H200 141GB", "HOPPER_141", 143771, 139.72, (9, 0)),
+    _card("B200 180GB", "BLACKWELL_180", 183359, 178.35, (10, 0)),
 )
 
 

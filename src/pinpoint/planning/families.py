@@ -23,7 +23,7 @@ OWN_MASK = "its attention chooses by itself which tokens it sees, and what it ch
 ENCODER = "it has an encoder beside its decoder, and prompts are scored by a decoder alone"
 NO_DECODER = "it is made to fill gaps in a text, not to continue one"
 
-ALL = ("bf16", "int8", "nf4")
+ALL = ("bf16", "int8", "fp8", "nf4")
 # What each layer may be said to be in `layer_types`: those that see tokens, not a state.
 ATTENDING = frozenset({"full_attention", "sliding_attention", "chunked_attention"})
 

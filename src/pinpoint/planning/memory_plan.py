@@ -20,7 +20,7 @@ from pinpoint.planning.model_shapes import ModelShape
 from pinpoint.planning.weight_bytes import kv_bytes_per_token, weight_bytes_of
 from pinpoint.settings import Settings
 
-# From the most exact down: what "auto" tries in turn.
+# From the most exact down: what "auto" tries in turn. FP8 takes what int8 takes, on fewer cards, and is asked for.
 PRECISIONS: tuple[Precision, ...] = ("bf16", "int8", "nf4")
 
 # Outside the allocator: CUDA's context with the kernels it loads, those of Triton and of a recorded step among them.
@@ -293,6 +293,7 @@ def _weights_how(made: MemoryPlan) -> str:
         return "2 bytes each"
     each = {
         "int8": "1 byte each and a float32 scale per output channel",
+        "fp8": "1 byte each and a float32 scale per output channel",
         "nf4": "4 bits each, 8 more per 64, 32 more per 16,384",
     }
     return f"{each[made.precision]}; {made.shape.kept_parameters / 1e9:.2f} B of them kept in 16 bits"

@@ -14,12 +14,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from pinpoint.errors import ModelError
-from pinpoint.planning.families import FAMILIES, PLANNED, Family, Layout, text_config, why_refused
+from pinpoint.planning.families import ALL, FAMILIES, PLANNED, Family, Layout, text_config, why_refused
 
 
 @dataclass(frozen=True, slots=True)
 class Matrix:
-    """A kind of weight matrix that 8 bits or NF4 would take.
+    """A kind of weight matrix that fewer bits would take.
 
     Attributes:
         outputs, inputs: of one product.
@@ -77,7 +77,7 @@ class ModelShape:
     kept_parameters: int
     sliding_window: int | None
     positions: int
-    precisions: tuple[str, ...] = ("bf16", "int8", "nf4")
+    precisions: tuple[str, ...] = ALL
     measured: bool = False
 
     @property

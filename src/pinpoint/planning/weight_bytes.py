@@ -5,6 +5,7 @@ embeddings and head stay in 16 bits):
 
 * `bf16`: 2 bytes an element.
 * `int8`: 1 byte, and one float32 scale per output channel (engine/weights/int8.py).
+* `fp8`: as int8 (engine/weights/fp8.py).
 * `nf4`: half a byte; per block of 64 one scale in 8 bits; per 256 scales one more in float32; per matrix (of experts,
   each one's) an offset (engine/weights/nf4.py).
 
@@ -39,7 +40,7 @@ def _matrix_bytes(matrix: Matrix, precision: Precision) -> int:
     elements = matrix.tensor_elements
     if precision == "bf16":
         return HALF * elements
-    if precision == "int8":
+    if precision in ("int8", "fp8"):
         return elements + SCALE_BYTES * matrix.stack * matrix.outputs
     single = matrix.outputs * matrix.inputs
     blocks = ceil(single / NF4_BLOCK)

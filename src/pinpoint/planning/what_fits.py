@@ -10,7 +10,7 @@ from typing import Literal
 
 from pinpoint.checkpoints.sources import EMBEDDED_NAME
 from pinpoint.planning.activations import Precision
-from pinpoint.planning.cards import CARDS, Card
+from pinpoint.planning.cards import CARDS, Card, computes
 from pinpoint.planning.known_models import known_shapes
 from pinpoint.planning.memory_plan import PRECISIONS, MemoryPlan, plan
 from pinpoint.planning.model_shapes import ModelShape
@@ -48,7 +48,11 @@ def alternatives(asked: MemoryPlan) -> list[Alternative]:
     ]
     for shape in sorted(smaller, key=lambda shape: -shape.parameters):
         found.append(Alternative("model", shape.name, "", _replan(asked, shape=shape)))
-    found += [Alternative("card", card.name, card.pool, _replan(asked, card=card)) for card in CARDS]
+    found += [
+        Alternative("card", card.name, card.pool, _replan(asked, card=card))
+        for card in CARDS
+        if computes(card, asked.precision)
+    ]
     return [alternative for alternative in found if alternative.plan.fits]
 
 

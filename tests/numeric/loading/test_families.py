@@ -128,7 +128,7 @@ def test_more_tokens_than_embeddings_are_refused(precision: str, whole: Path, tm
 # Weights
 
 
-@pytest.mark.parametrize("precision", ["int8", "nf4", "bf16"])
+@pytest.mark.parametrize("precision", ["int8", "fp8", "nf4", "bf16"])
 @pytest.mark.parametrize(
     "name",
     ["model.embed_tokens.weight", "model.layers.1.input_layernorm.weight", "model.norm.weight", "lm_head.weight",
@@ -165,7 +165,7 @@ def test_what_older_versions_left_behind_is_no_reason(folder: Path) -> None:
     assert load_cpu(folder).precision == "int8"
 
 
-@pytest.mark.parametrize("precision", ["int8", "nf4"])
+@pytest.mark.parametrize("precision", ["int8", "fp8", "nf4"])
 def test_a_precision_that_would_quantise_nothing_is_refused(precision: str, tmp_path: Path) -> None:
     tokenizer = chatml_tokenizer()
     config = CONFIG_MAPPING["gpt2"](

@@ -91,7 +91,7 @@ def test_a_quantised_checkpoint_has_its_own_precision(precision: Precision, quan
     folder = quantised[precision]
     assert load_cpu(folder, precision=precision).precision == precision
     assert load_cpu(folder, precision="auto").precision == precision
-    for other in {"int8", "nf4", "bf16"} - {precision}:
+    for other in {"int8", "fp8", "nf4", "bf16"} - {precision}:
         with pytest.raises(ModelError) as caught:
             load_cpu(folder, precision=other)
         assert (caught.value.code, caught.value.field) == ("precision_unsuitable", "PINPOINT_PRECISION")
@@ -142,8 +142,10 @@ def test_what_does_not_fit_is_refused_with_the_numbers(
 
 @pytest.fixture
 def fake_card(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
-    """A card of 2 GB that is asked for its memory and told its cap."""
+    """A card of 2 GB that computes every precision, is asked for its memory and told its cap."""
     card = SimpleNamespace(total_bytes=CARD_BYTES, fraction=None)
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: (9, 0))
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda device: "NVIDIA H100")
     monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: (card.total_bytes, card.total_bytes))
     monkeypatch.setattr(
         torch.cuda, "set_per_process_memory_fraction", lambda fraction, device: setattr(card, "fraction", fraction)
@@ -151,9 +153,9 @@ def fake_card(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
     return card
 
 
-@pytest.mark.parametrize("wanted", ["int8", "nf4", "bf16", "auto"])
+@pytest.mark.parametrize("wanted", ["int8", "fp8", "nf4", "bf16", "auto"])
 def test_the_precision_is_settled_and_the_card_capped_before_loading(
-    wanted: Literal["int8", "nf4", "bf16", "auto"], saved: Path, fake_card: SimpleNamespace
+    wanted: Literal["int8", "fp8", "nf4", "bf16", "auto"], saved: Path, fake_card: SimpleNamespace
 ) -> None:
     settings = Settings(precision=wanted, buffer_gb=0.1, max_concurrency=1)
     device = torch.device("cuda", 0)

@@ -97,7 +97,7 @@ def folder_of(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]
     return folder
 
 
-@pytest.mark.parametrize("precision", PRECISIONS)
+@pytest.mark.parametrize("precision", [*PRECISIONS, "fp8"])
 @pytest.mark.parametrize("name", ["embedded", "mixtral", "llama with biases", "qwen2 tied", "qwen3_moe"])
 def test_planned_weights_are_the_loaded_bytes(
     name: str, precision: Precision, folder_of: Callable[[str], Path]
@@ -105,7 +105,11 @@ def test_planned_weights_are_the_loaded_bytes(
     folder = folder_of(name)
     loaded = load_cpu(folder, compute_dtype="bfloat16", precision=precision)
     assert loaded.precision == precision
-    planned = {each: weight_bytes_of(find_shape(str(folder)), each) for each in PRECISIONS}
+    shape = find_shape(str(folder))
+    planned = {each: weight_bytes_of(shape, each) for each in PRECISIONS}
+    if precision == "fp8":  # as many bytes, in another form
+        assert weight_bytes_of(shape, "fp8") == planned["int8"]
+        precision = "int8"
     assert planned[precision] == pytest.approx(loaded.weight_bytes, rel=0.02)
     # The precisions differ by far more than the tolerance, so that it cannot hide the wrong one.
     assert all(abs(planned[each] / loaded.weight_bytes - 1) > 0.1 for each in PRECISIONS if each != precision)

@@ -130,6 +130,18 @@ def test_without_a_card_all_are_listed() -> None:
     assert nothing.exit_code == 1
 
 
+def test_fp8_is_planned_on_cards_that_multiply_it_and_refused_on_others() -> None:
+    on_card = as_json("--gpu", "H100 80GB SXM", "--precision", "fp8")
+    assert (on_card["fits"], on_card["precision"]) == (True, "fp8")
+    assert on_card["terms"]["weights"] == as_json("--gpu", "H100 80GB SXM")["terms"]["weights"]
+    refused = run("--gpu", "A100 80GB PCIe", "--precision", "fp8")
+    assert refused.exit_code == 2
+    assert "A100 80GB PCIe has compute capability 8.0, and fp8 needs 8.9 or later" in text(refused)
+    assert "set PINPOINT_PRECISION=int8" in text(refused)
+    listed = {one["card"]["name"] for one in as_json("--precision", "fp8")["cards"]}
+    assert "L40S" in listed and not listed & {"A100 80GB PCIe", "RTX A6000"}
+
+
 def test_when_nothing_fits_it_says_so() -> None:
     result = run("--gpu", "1GB", "--max-memory-gb", "1")
     assert result.exit_code == 1
@@ -143,7 +155,7 @@ def test_when_nothing_fits_it_says_so() -> None:
         (["--gpu", "H100"], "H100 80GB PCIe, H100 80GB SXM or H100 NVL; say which"),
         (["--gpu", "[bold]"], "no card is called '[bold]'"),
         (["--model", "no/such", "--gpu", "H200"], "neither a known model nor a folder with a config.json"),
-        (["--precision", "int4"], "'int8', 'nf4', 'bf16', 'auto'"),
+        (["--precision", "int4"], "'int8', 'fp8', 'nf4', 'bf16', 'auto'"),
         (["--buffer-gb", "-1"], "--buffer-gb"),
         (["--buffer-gb", "inf"], "give a number of GB"),
         (["--concurrency", "0"], "--concurrency"),

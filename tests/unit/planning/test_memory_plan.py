@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 import pinpoint
 from pinpoint.errors import CapacityError, ModelError, PinpointError
 from pinpoint.planning.activations import Precision, Stage, stages
-from pinpoint.planning.cards import CARDS, GB, GIB, MIB, find_card
+from pinpoint.planning.cards import CARDS, GB, GIB, MIB, computes, find_card
 from pinpoint.planning.families import PLANNED, REFUSED, markdown_table, why_refused
 from pinpoint.planning.known_models import find_shape, known_shapes
 from pinpoint.planning.memory_plan import (
@@ -72,7 +72,9 @@ def test_published_parameter_counts(model: str, billions: float) -> None:
     assert round(find_shape(model).parameters / 1e9, 2) == billions
 
 
-@pytest.mark.parametrize(("precision", "gb", "gib"), [("bf16", 93.4, 87.0), ("int8", 47.0, 43.8), ("nf4", 24.5, 22.8)])
+@pytest.mark.parametrize(
+    ("precision", "gb", "gib"), [("bf16", 93.4, 87.0), ("int8", 47.0, 43.8), ("fp8", 47.0, 43.8), ("nf4", 24.5, 22.8)]
+)
 def test_mixtral_weights(precision: Precision, gb: float, gib: float) -> None:
     weights = weight_bytes_of(MIXTRAL, precision)
     assert (round(weights / GB, 1), round(weights / GIB, 1)) == (gb, gib)
@@ -276,6 +278,17 @@ def test_alternatives_fit_and_differ(
             assert one.plan.precision != precision or one.plan.shape.parameters < shape.parameters
 
 
+def test_only_cards_that_multiply_fp8_are_named_for_it() -> None:
+    without = {card.name for card in CARDS if not computes(card, "fp8")}
+    assert without == {
+        "RTX A4000", "RTX A5000", "RTX 3090", "A40", "RTX A6000", "A100 80GB PCIe", "A100 80GB SXM",
+    }  # fmt: skip
+    assert all(computes(card, "int8") for card in CARDS) and computes(find_card("48GB"), "fp8")
+    names = {one.name for one in alternatives(on("RTX 4090", "fp8")) if one.kind == "card"}
+    assert "H100 80GB SXM" in names and not names & without
+    assert {one.name for one in alternatives(on("RTX 4090")) if one.kind == "card"} & without
+
+
 def test_alternatives_to_mixtral_on_24_gb() -> None:
     found = alternatives(on("RTX 4090"))
     assert {one.kind for one in found} == {"model", "card"}  # no precision of Mixtral fits
@@ -298,6 +311,16 @@ def test_a_pass_is_as_wide_as_its_widest_stage() -> None:
     assert experts["nf4"].fixed_bytes == experts["int8"].fixed_bytes == 2 * 28672 * 4096
     assert experts["int8"].token_bytes == experts["nf4"].token_bytes == experts["bf16"].token_bytes - 2 * 14336
     assert Stage("x", 5, 7).peak_bytes(3) == 26
+
+
+def test_in_fp8_all_experts_are_held_at_once_beside_their_states_in_8_bits() -> None:
+    *others, at_once, _ = stages(MIXTRAL, "fp8")
+    assert others == stages(MIXTRAL, "int8")[:2]
+    assert (at_once.name, at_once.fixed_bytes) == ("experts, at once", 0)
+    grouped = next(stage for stage in stages(MIXTRAL, "int8") if stage.name == "experts, grouped")
+    # Of a token: its state in 8 bits with a scale; of each of its two experts, gate, up and gated in 16 bits, and the
+    # gated once more in 8.
+    assert at_once.token_bytes - grouped.token_bytes == 4096 + 4 + 2 * (3 * 2 * 14336 + 14336 + 4)
 
 
 def test_kept_prefixes_are_held_beside_a_pass() -> None:

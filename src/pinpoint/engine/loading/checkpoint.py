@@ -29,14 +29,14 @@ from transformers.utils.quantization_config import QuantizationConfigMixin
 
 from pinpoint.checkpoints.folder_check import check_folder
 from pinpoint.checkpoints.weight_files import CONFIG_FILE, StoredTensor
-from pinpoint.engine.weights import experts, int8, nf4
+from pinpoint.engine.weights import experts, fp8, int8, nf4
 from pinpoint.engine.weights.quantizer import WeightQuantizer
 from pinpoint.errors import ModelError
 from pinpoint.planning.activations import Precision
 
 # What a weight may be stored in for it to be read as 16 bits, and what else a quantised checkpoint holds.
 _FLOATS = ("BF16", "F16", "F32")
-_STORED = {torch.int8: "I8", torch.uint8: "U8", torch.float32: "F32"}
+_STORED = {torch.int8: "I8", torch.uint8: "U8", torch.float32: "F32", torch.float8_e4m3fn: "F8_E4M3"}
 # Constants that older versions of transformers wrote beside the weights: rotary frequencies and causal masks.
 LEFTOVERS = (r"rotary_emb\.inv_freq$", r"\.attn(ention)?\.(masked_)?bias$", r"position_ids$")
 
@@ -52,6 +52,7 @@ class Format:
 
 FORMATS: Mapping[Precision, Format] = {
     "int8": Format(int8.Int8Config, int8.Int8Quantizer, experts.NAME),
+    "fp8": Format(fp8.Fp8Config, fp8.Fp8Quantizer, fp8.METHOD),
     "nf4": Format(nf4.Nf4Config, nf4.Nf4Quantizer, nf4.METHOD),
 }
 
@@ -83,7 +84,7 @@ def read_config(folder: Path) -> Any:
         ModelError: it is missing, damaged, or of a model that transformers does not know.
     """
     # A configuration that names Pinpoint's formats is read like any other.
-    for module in (int8, nf4):
+    for module in (int8, fp8, nf4):
         module.register()
     check_folder(folder)
     try:
@@ -245,13 +246,21 @@ def check_finite(name: str, tensor: Tensor) -> None:
     Raises:
         ModelError: it holds a value that is not finite.
     """
-    # The two ends of a tensor are found without a copy of it, and are not finite where any of it is not.
-    if tensor.is_floating_point() and tensor.numel() and not bool(torch.stack(tensor.aminmax()).isfinite().all()):
+    if tensor.numel() and not _is_finite(tensor):
         raise ModelError(
             "weight_not_finite",
             f"{name} comes of a weight with values that are not finite; the checkpoint is damaged, fetch it again",
             "MODEL_NAME",
         )
+
+
+def _is_finite(tensor: Tensor) -> bool:
+    """Whether all of it is; found without a copy of it."""
+    if tensor.dtype == torch.float8_e4m3fn:
+        # It has no infinity, and NaN are the bytes 127 and 255: the largest there is with a sign, and without.
+        return bool((tensor.view(torch.int8).amax() < 127) & (tensor.view(torch.uint8).amax() < 255))
+    # The two ends of a tensor are not finite where any of it is not.
+    return not tensor.is_floating_point() or bool(torch.stack(tensor.aminmax()).isfinite().all())
 
 
 def _wrong(what: str, stored: StoredTensor) -> ModelError:

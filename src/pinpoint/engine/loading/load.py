@@ -35,11 +35,12 @@ from pinpoint.engine.loading.checkpoint import (
 )
 from pinpoint.engine.loading.measure import shape_of
 from pinpoint.engine.loading.pretrained import from_pretrained
-from pinpoint.engine.weights import experts, int8, nf4
+from pinpoint.engine.weights import experts, fp8, int8, nf4
 from pinpoint.engine.weights.int8_activations import Activations
 from pinpoint.engine.weights.quantizer import format_of, is_fused_experts
 from pinpoint.errors import ModelError
 from pinpoint.planning.activations import Precision
+from pinpoint.planning.cards import check_fp8
 from pinpoint.planning.memory_plan import MemoryPlan
 from pinpoint.settings import Settings
 
@@ -85,7 +86,7 @@ def load(settings: Settings) -> LoadedModel:
     """
     began = time.monotonic()
     device = choose_device(settings)
-    for module in (attention, experts, int8, nf4):
+    for module in (attention, experts, fp8, int8, nf4):
         module.register()
     source = find_source(settings.model_name, settings.model_revision)
     if source.kind in ("cache", "volume"):
@@ -150,6 +151,7 @@ def settle_precision(
         wanted = stored
     if device.type != "cuda":
         return "int8" if wanted == "auto" else wanted, None
+    check_fp8(wanted, torch.cuda.get_device_capability(device), torch.cuda.get_device_name(device))
     shape = shape_of(config, name)
     gpu.check_kernel(settings, shape)
     free_bytes, total_bytes = torch.cuda.mem_get_info(device)

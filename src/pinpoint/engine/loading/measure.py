@@ -15,7 +15,7 @@ from transformers import PreTrainedModel
 from pinpoint.engine.loading.checkpoint import empty_model
 from pinpoint.engine.weights.quantizer import EXPERT_WEIGHTS, is_fused_experts
 from pinpoint.errors import ModelError
-from pinpoint.planning.families import EXACT
+from pinpoint.planning.families import ALL, EXACT
 from pinpoint.planning.model_shapes import Matrix, ModelShape, shape_from_config
 
 NOT_PLANNED = "not_planned"
@@ -67,13 +67,13 @@ def measured_shape(model: PreTrainedModel, name: str) -> ModelShape:
         kept_parameters=every - sum(matrix.tensor_elements * matrix.count for matrix in matrices),
         sliding_window=getattr(config, "sliding_window", None) or None,
         positions=int(getattr(config, "max_position_embeddings", None) or 0),
-        precisions=EXACT[family].precisions if family in EXACT else ("bf16", "int8", "nf4"),
+        precisions=EXACT[family].precisions if family in EXACT else ALL,
         measured=True,
     )
 
 
 def _matrices(model: PreTrainedModel) -> tuple[Matrix, ...]:
-    """What 8 bits or NF4 would take, equal ones together; of a model without any, its largest tensor as a matrix."""
+    """What fewer bits would take, equal ones together; of a model without any, its largest tensor as a matrix."""
     head, found = model.get_output_embeddings(), Counter[tuple[str, int, int, int]]()
     for name, module in model.named_modules():
         if type(module) is nn.Linear and module is not head:

@@ -1,9 +1,9 @@
-"""How weights become fewer bits on their way in: what 8 bits and NF4 have in common.
+"""How weights become fewer bits on their way in: what 8 bits, FP8 and NF4 have in common.
 
 bitsandbytes replaces only `nn.Linear`, and since transformers 5 a mixture's experts are two fused 3-D parameters, so
 its own recipe leaves 97 % of Mixtral in 16 bits (bitsandbytes issue 1849). This module plugs into transformers' loader
-and takes both. A format (`int8`, `nf4`) says of a weight which tensors stand for it, its *parts*, each with a suffix.
-The first part has the weight's own name, in memory and in a checkpoint alike:
+and takes both. A format (`int8`, `fp8`, `nf4`) says of a weight which tensors stand for it, its *parts*, each with a
+suffix. The first part has the weight's own name, in memory and in a checkpoint alike:
 
     linear layer    q_proj.weight              q_proj.<suffix>
     fused experts   experts.gate_up_proj       experts.gate_up_proj_<suffix>
@@ -177,7 +177,7 @@ class _Quantize(ConversionOps):
 
     def convert(self, input_dict: dict[str, Any], **kwargs: Any) -> dict[str, Tensor]:
         tensors = {name: value[0] if isinstance(value, list) else value for name, value in input_dict.items()}
-        if any(not tensor.is_floating_point() for tensor in tensors.values()):
+        if any(tensor.element_size() == 1 for tensor in tensors.values()):
             return tensors  # quantised expert by expert on the way here
         parts: dict[str, Tensor] = {}
         for name, value in tensors.items():
