@@ -306,7 +306,7 @@ def test_what_is_on_a_card_goes_to_its_kernels(monkeypatch: pytest.MonkeyPatch) 
         linear=lambda *given: calls.append(("linear", given)) or "product",  # type: ignore[func-returns-value]
         experts=lambda *given: calls.append(("experts", given)) or "mixed",  # type: ignore[func-returns-value]
     )
-    monkeypatch.setattr(fp8, "_on_card", lambda: kernels)
+    monkeypatch.setattr(fp8, "_kernels", lambda: kernels)
     monkeypatch.setattr(fp8, "kernels_work", lambda: True)
     there: Any = SimpleNamespace(is_cuda=True)
     assert scaled_product(there, "w", "s") == "product"  # type: ignore[arg-type]

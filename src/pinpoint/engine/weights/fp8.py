@@ -76,8 +76,8 @@ def quantize_rows(x: Tensor) -> tuple[Tensor, Tensor]:
 
 def scaled_product(x: Tensor, weight: Tensor, scale: Tensor) -> Tensor:
     """x [..., I], quantised row by row, times E4M3 [O, I] with float32 scales [O] → [..., O], in the dtype of x."""
-    if x.is_cuda and kernels_work():
-        product: Tensor = _on_card().linear(x, weight, scale)
+    if x.is_cuda and kernels_work() and (kernels := _kernels()) is not None:
+        product: Tensor = kernels.linear(x, weight, scale)
         return product
     values, scales = quantize_rows(x.reshape(-1, x.shape[-1]))
     return _product(values, scales, weight, scale, x.dtype).view(*x.shape[:-1], -1)
@@ -101,9 +101,12 @@ def _table(device: torch.device) -> Tensor:
 
 
 @cache
-def _on_card() -> Any:
-    """The kernels, imported where there is a card for them."""
-    return import_module("pinpoint.engine.weights.triton_eight")
+def _kernels() -> Any:
+    """Triton's kernels for this, imported where there is a card for them."""
+    try:
+        return import_module("pinpoint.engine.weights.triton_eight")
+    except ModuleNotFoundError:
+        return None
 
 
 def fp8_experts(self: Any, hidden_states: Tensor, top_k_index: Tensor, top_k_weights: Tensor) -> Tensor:
@@ -118,8 +121,8 @@ def fp8_experts(self: Any, hidden_states: Tensor, top_k_index: Tensor, top_k_wei
     Returns:
         [T, H]. A token's row is computed from that token alone, summed in the order of its choices.
     """
-    if hidden_states.is_cuda and kernels_work():
-        mixed: Tensor = _on_card().experts(self, hidden_states, top_k_index, top_k_weights)
+    if hidden_states.is_cuda and kernels_work() and (kernels := _kernels()) is not None:
+        mixed: Tensor = kernels.experts(self, hidden_states, top_k_index, top_k_weights)
         return mixed
     return mix(self, hidden_states, top_k_index, top_k_weights, _fp8_expert)
 
