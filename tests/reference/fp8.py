@@ -36,7 +36,8 @@ def e4m3(x: float) -> int:
 
 def widened(values: Bytes) -> NDArray[np.float64]:
     """What bytes stand for."""
-    return np.where(values < 128, 1.0, -1.0) * VALUES[values & 127]
+    found: NDArray[np.float64] = np.where(values < 128, 1.0, -1.0) * VALUES[values & 127]
+    return found
 
 
 def quantize(rows: Floats) -> tuple[Bytes, Floats]:

@@ -243,7 +243,7 @@ def compare(scorer: Scorer) -> Proof:
 
 def rounds_states(scorer: Scorer) -> bool:
     """Whether products round their states to 8 bits."""
-    return scorer.loaded.precision == "fp8"
+    return scorer.loaded.precision == "fp8" or scorer.loaded.activations == "int8"
 
 
 def fixed_questions(scorer: Scorer) -> list[Question]:
