@@ -1,0 +1,187 @@
+"""The kernels of `triton_eight`. Imported on first use: triton comes with torch's CUDA builds alone.
+
+Each is compiled on first use for each dtype and each size that it names as a `constexpr`.
+"""
+
+# mypy: disable-error-code="no-untyped-def, untyped-decorator, no-untyped-call"
+
+import triton
+import triton.language as tl
+
+
+@triton.jit
+def quantize_kernel(
+    x, values, scales, places, inputs, PLACED: tl.constexpr, COPIES: tl.constexpr, LARGEST: tl.constexpr,
+    WHOLE: tl.constexpr, BLOCK: tl.constexpr,
+):  # fmt: skip
+    row = tl.program_id(0).to(tl.int64)
+    columns = tl.arange(0, BLOCK)
+    inside = columns < inputs
+    state = tl.load(x + row * inputs + columns, mask=inside, other=0.0).to(tl.float32)
+    size = tl.abs(state)
+    # The largest of numbers of which one is none would be one of the others.
+    largest = tl.max(tl.where(size == size, size, float("inf")), axis=0)
+    step = tl.div_rn(LARGEST + tl.zeros_like(largest), largest)
+    scaled = tl.where((largest > 0) & (largest < float("inf")), state * step, 0.0)
+    if WHOLE:
+        # Adding a number whose last bit is worth 1 rounds to a whole one, halves to even; the product before it
+        # is rounded by itself, hence no fusion of the two.
+        found = ((scaled + 12582912.0) - 12582912.0).to(tl.int8)
+    else:
+        found = tl.minimum(tl.maximum(scaled, -LARGEST), LARGEST).to(tl.float8e4nv)
+    scale = tl.div_rn(largest, LARGEST + tl.zeros_like(largest))
+    for copy in tl.static_range(COPIES):
+        place = tl.load(places + row * COPIES + copy).to(tl.int64) if PLACED else row
+        tl.store(values + place * inputs + columns, found, mask=inside)
+        tl.store(scales + place, scale)
+
+
+# Counts that differ from pass to pass are not compiled in.
+
+
+@triton.jit(do_not_specialize=["pairs"])
+def route_kernel(chosen, starts, places, pairs, experts, BLOCK: tl.constexpr):
+    expert = tl.program_id(0)
+    before, after = 0, 0  # pairs of the experts before this one, and with this one's
+    for start in range(0, pairs, BLOCK):
+        at = start + tl.arange(0, BLOCK)
+        choice = tl.load(chosen + at, mask=at < pairs, other=experts).to(tl.int32)
+        before += tl.sum((choice < expert).to(tl.int32), axis=0)
+        after += tl.sum((choice <= expert).to(tl.int32), axis=0)
+    tl.store(starts + expert, before)
+    if expert == experts - 1:
+        tl.store(starts + experts, after)
+    for start in range(0, pairs, BLOCK):
+        at = start + tl.arange(0, BLOCK)
+        choice = tl.load(chosen + at, mask=at < pairs, other=experts).to(tl.int32)
+        mine = choice == expert
+        tl.store(places + at, before + tl.cumsum(mine.to(tl.int32), axis=0) - 1, mask=mine)
+        before += tl.sum(mine.to(tl.int32), axis=0)
+
+
+@triton.jit
+def find(
+    program, starts, pairs, strips, EXPERTS: tl.constexpr, GROUPED: tl.constexpr, BLOCK_EXPERTS: tl.constexpr,
+    ROWS: tl.constexpr, GROUP: tl.constexpr,
+):  # fmt: skip
+    """Expert, first row, end of the expert's rows and strip of the program's tile; no expert behind the last tile.
+
+    `GROUP` tiles of rows share a strip of channels, then the next strip, then the next tiles of rows.
+    """
+    numbers = tl.arange(0, BLOCK_EXPERTS)
+    known = numbers < EXPERTS
+    if GROUPED:
+        begins = tl.load(starts + numbers, mask=known, other=0)
+        ends = tl.load(starts + numbers + 1, mask=known, other=0)
+    else:
+        begins = tl.zeros_like(numbers)
+        ends = tl.where(known, pairs, 0)
+    tiles = (ends - begins + ROWS - 1) // ROWS
+    upto = tl.cumsum(tiles, axis=0)
+    count = tl.sum(tiles, axis=0)
+    tile = program // (GROUP * strips) * GROUP
+    strip = program % (GROUP * strips)
+    together = tl.maximum(tl.minimum(count - tile, GROUP), 1)
+    tile += strip % together
+    strip = strip // together
+    expert = tl.where(tile < count, tl.sum(((upto <= tile) & known).to(tl.int32), axis=0), EXPERTS)
+    mine = numbers == expert
+    first = tl.sum(tl.where(mine, begins + (tile - upto + tiles) * ROWS, 0), axis=0)
+    last = tl.sum(tl.where(mine, ends, 0), axis=0)
+    return expert, first, last, tl.where(strip < strips, strip, strips), count
+
+
+@triton.jit
+def finish(
+    sums, x_scale, scale, out, outputs, expert, first, last, strip, GATED: tl.constexpr, ROWS: tl.constexpr,
+    OUTPUTS: tl.constexpr,
+):  # fmt: skip
+    """Scale a tile's sums, gate them, and write what comes of it."""
+    wide: tl.constexpr = OUTPUTS // 2 if GATED else OUTPUTS
+    pair = first + tl.arange(0, ROWS)
+    lines = tl.arange(0, OUTPUTS)
+    if GATED:
+        line = tl.minimum(strip * wide + lines // 2, outputs - 1) + lines % 2 * outputs
+        factors = tl.load(scale + tl.cast(expert, tl.int64) * outputs * 2 + line)
+    else:
+        line = tl.minimum(strip * wide + lines, outputs - 1)
+        factors = tl.load(scale + tl.cast(expert, tl.int64) * outputs + line)
+    of_rows = tl.load(x_scale + pair, mask=pair < last, other=0.0)
+    total = (sums.to(tl.float32) * of_rows[:, None] * factors[None, :]).to(out.dtype.element_ty)
+    if GATED:
+        gate, up = tl.split(tl.reshape(total, (ROWS, wide, 2)))
+        gate = gate.to(tl.float32)
+        total = (gate * tl.sigmoid(gate) * up.to(tl.float32)).to(out.dtype.element_ty)
+    channels = strip * wide + tl.arange(0, wide)
+    tl.store(
+        out + pair[:, None].to(tl.int64) * outputs + channels[None, :],
+        total,
+        mask=(pair < last)[:, None] & (channels < outputs)[None, :],
+    )
+
+
+@triton.jit(do_not_specialize=["pairs", "strips", "programs"])
+def product_kernel(
+    x, x_scale, weight, scale, starts, out, pairs, outputs, inputs, strips, programs,
+    ROWS: tl.constexpr, OUTPUTS: tl.constexpr, INPUTS: tl.constexpr, GROUP: tl.constexpr, GATED: tl.constexpr,
+    WHOLE: tl.constexpr, GROUPED: tl.constexpr, EXPERTS: tl.constexpr, BLOCK_EXPERTS: tl.constexpr,
+    EVEN: tl.constexpr,
+):  # fmt: skip
+    expert, first, last, strip, count = find(
+        tl.program_id(0), starts, pairs, strips, EXPERTS, GROUPED, BLOCK_EXPERTS, ROWS, GROUP
+    )
+    if (expert < EXPERTS) & (strip < strips):
+        # Rows behind the last are computed as the last, channels likewise, and not stored.
+        row = tl.minimum(first + tl.arange(0, ROWS), last - 1)
+        lines = tl.arange(0, OUTPUTS)
+        if GATED:
+            # A gate and what it gates lie side by side, so that one thread holds both of their sums.
+            line = tl.minimum(strip * (OUTPUTS // 2) + lines // 2, outputs - 1) + lines % 2 * outputs
+            matrix = weight + tl.cast(expert, tl.int64) * outputs * 2 * inputs
+        else:
+            line = tl.minimum(strip * OUTPUTS + lines, outputs - 1)
+            matrix = weight + tl.cast(expert, tl.int64) * outputs * inputs
+        columns = tl.arange(0, INPUTS)
+        states = x + row[:, None].to(tl.int64) * inputs + columns[None, :]
+        matrix += line[None, :].to(tl.int64) * inputs + columns[:, None]
+        sums = tl.zeros((ROWS, OUTPUTS), dtype=tl.int32 if WHOLE else tl.float32)
+        for start in range(0, inputs, INPUTS):
+            if EVEN:
+                state = tl.load(states + start)
+                part = tl.load(matrix + start)
+            else:
+                inside = start + columns < inputs
+                state = tl.load(states + start, mask=inside[None, :], other=0)
+                part = tl.load(matrix + start, mask=inside[:, None], other=0)
+            if WHOLE:
+                sums = tl.dot(state, part, sums, out_dtype=tl.int32)
+            else:
+                sums = tl.dot(state, part, sums)
+        finish(sums, x_scale, scale, out, outputs, expert, first, last, strip, GATED, ROWS, OUTPUTS)
+
+
+@triton.jit(do_not_specialize=["pairs", "strips", "programs"])
+def copied_product_kernel(
+    x, x_scale, weight, scale, starts, out, pairs, outputs, inputs, strips, programs,
+    ROWS: tl.constexpr, OUTPUTS: tl.constexpr, INPUTS: tl.constexpr, GROUP: tl.constexpr, GATED: tl.constexpr,
+    WHOLE: tl.constexpr, GROUPED: tl.constexpr, EXPERTS: tl.constexpr, BLOCK_EXPERTS: tl.constexpr,
+    EVEN: tl.constexpr,
+):  # fmt: skip
+    wide: tl.constexpr = OUTPUTS // 2 if GATED else OUTPUTS
+    _, _, _, _, count = find(0, starts, pairs, strips, EXPERTS, GROUPED, BLOCK_EXPERTS, ROWS, GROUP)
+    for program in tl.range(tl.program_id(0), count * strips, programs, flatten=True):
+        expert, first, last, strip, _ = find(
+            program, starts, pairs, strips, EXPERTS, GROUPED, BLOCK_EXPERTS, ROWS, GROUP
+        )
+        sums = tl.zeros((ROWS, OUTPUTS), dtype=tl.int32 if WHOLE else tl.float32)
+        for start in range(0, inputs, INPUTS):
+            state = x.load([first, start])
+            if GATED:
+                part = weight.load([expert, strip * wide, 0, start]).reshape(OUTPUTS, INPUTS)
+            else:
+                part = weight.load([expert, strip * wide, start]).reshape(OUTPUTS, INPUTS)
+            if WHOLE:
+                sums = tl.dot(state, part.T, sums, out_dtype=tl.int32)
+            else:
+                sums = tl.dot(state, part.T, sums)
+        finish(sums, x_scale, scale, out, outputs, expert, first, last, strip, GATED, ROWS, OUTPUTS)
