@@ -1,7 +1,7 @@
 """Products of 8-bit states with 8-bit weights, at the sizes of one layer of Mixtral 8x7B: what each way takes.
 
-Ways: the tiles of `triton_eight`, its kernels besides, torch's own scaled products in E4M3 (grouped, and expert by
-expert) and what the worker does with 16-bit states. Tokens choose their experts at random, so experts differ in rows.
+Ways: the tiles of `triton_eight`, its kernels besides, torch's own grouped product in E4M3
+and what the worker does with 16-bit states. Tokens choose their experts at random, so experts differ in rows.
 """
 
 from __future__ import annotations
@@ -26,11 +26,12 @@ from pinpoint.engine.weights.triton_eight import Tiles
 HIDDEN, WIDTH, EXPERTS, CHOICES = 4096, 14336, 8, 2
 E4M3 = torch.float8_e4m3fn
 LARGE = (
-    Tiles(128, 256, 128, 8, 3), Tiles(128, 256, 128, 8, 4), Tiles(128, 256, 128, 8, 3, 8), Tiles(128, 256, 128, 8, 3, 64),
-    Tiles(128, 128, 128, 8, 4), Tiles(128, 128, 128, 4, 4), Tiles(256, 128, 128, 8, 3),
+    Tiles(128, 256, 128, 8, 3), Tiles(128, 256, 128, 8, 4), Tiles(128, 256, 128, 8, 3, 16, True),
+    Tiles(128, 256, 128, 8, 4, 16, True), Tiles(128, 256, 128, 8, 3, 8, True), Tiles(128, 128, 128, 8, 4, 16, True),
 )  # fmt: skip
-SMALL = (Tiles(64, 256, 128, 4, 4), Tiles(64, 128, 128, 4, 4), Tiles(64, 128, 256, 4, 3))
-FEW = (Tiles(16, 128, 128, 4, 4), Tiles(16, 128, 256, 4, 4), Tiles(16, 64, 256, 4, 4), Tiles(16, 64, 512, 4, 3))
+SMALL = (Tiles(64, 256, 128, 4, 4), Tiles(64, 256, 128, 4, 4, 16, True), Tiles(64, 128, 128, 4, 4, 16, True))
+FEW = (Tiles(16, 128, 256, 4, 4), Tiles(16, 64, 512, 4, 3))
+LINEAR = (Tiles(128, 256, 128, 8, 3), Tiles(128, 128, 128, 8, 4), *LARGE[2:4], LARGE[5], *SMALL)
 
 
 def seconds(run: Callable[[], object], reps: int = 12) -> float:
@@ -56,10 +57,18 @@ class Layer:
         self.dtype = dtype
         self.module = SimpleNamespace(config=SimpleNamespace(hidden_act="silu"), act_fn=F.silu)
         for name, shape in (("gate_up_proj", (EXPERTS, 2 * WIDTH, HIDDEN)), ("down_proj", (EXPERTS, HIDDEN, WIDTH))):
-            scale = torch.empty(shape[:2], device="cuda").uniform_(0.8, 1.2).mul_(4 / shape[2] ** 0.5 / eight.LARGEST[dtype])
+            scale = (
+                torch.empty(shape[:2], device="cuda")
+                .uniform_(0.8, 1.2)
+                .mul_(4 / shape[2] ** 0.5 / eight.LARGEST[dtype])
+            )
             weight = torch.empty(shape, dtype=dtype, device="cuda")
             for expert in weight:
-                wide = torch.randn(expert.shape, device="cuda").mul_(eight.LARGEST[dtype] / 4).clamp_(-eight.LARGEST[dtype], eight.LARGEST[dtype])
+                wide = (
+                    torch.randn(expert.shape, device="cuda")
+                    .mul_(eight.LARGEST[dtype] / 4)
+                    .clamp_(-eight.LARGEST[dtype], eight.LARGEST[dtype])
+                )
                 expert.copy_(wide.round_() if dtype == torch.int8 else wide)
             setattr(self.module, name, weight)
             setattr(self.module, f"{name}_scale", scale)
@@ -71,12 +80,15 @@ class Layer:
         weights, self.index = scores.softmax(-1).topk(CHOICES)
         self.weights = weights.to(torch.bfloat16)
         self.to = eight.route(self.index, EXPERTS)
-        self.rows = eight.quantize_rows(self.states, self.dtype)
-        self.gated = eight.gated_product(self.module, self.rows, self.to, torch.bfloat16)
+        self.rows = eight.quantize_rows(self.states, self.dtype, self.to.places)
+        self.gated = self.gate_up()
         self.between = eight.quantize_rows(self.gated, self.dtype)
 
     def gate_up(self, tiles: Tiles | None = None) -> Tensor:
-        return eight.gated_product(self.module, self.rows, self.to, torch.bfloat16, tiles)
+        m = self.module
+        return eight.product(
+            self.rows, m.gate_up_proj, m.gate_up_proj_scale, self.to.starts, torch.bfloat16, tiles, True
+        )
 
     def down(self, tiles: Tiles | None = None) -> Tensor:
         m = self.module
@@ -95,29 +107,22 @@ def scaled_grouped(layer: Layer, x: eight.Rows, name: str, fast: bool) -> Tensor
     )  # fmt: skip
 
 
-def scaled_each(layer: Layer, x: eight.Rows, name: str, fast: bool, runs: list[int]) -> None:
-    """torch's product in E4M3, expert by expert; the counts are known, which a pass would wait for."""
-    weight, scale = getattr(layer.module, name), getattr(layer.module, f"{name}_scale")
-    for e, (part, scales) in enumerate(zip(x.values.split(runs), x.scales.split(runs), strict=True)):
-        torch._scaled_mm(
-            part, weight[e].t(), scale_a=scales[:, None], scale_b=scale[e][None], out_dtype=torch.bfloat16,
-            use_fast_accum=fast,
-        )  # fmt: skip
-
-
 def reference(layer: Layer) -> Tensor:
     """Expert by expert in float64 from the quantised values: exact for whole numbers."""
     m, out = layer.module, torch.zeros(len(layer.states), HIDDEN, dtype=torch.float32, device="cuda")
     starts = layer.to.starts.tolist()
     order = torch.argsort(layer.index.reshape(-1), stable=True)
-    assert torch.equal(order // CHOICES, layer.to.tokens.long())
+    assert torch.equal(order[layer.to.places.reshape(-1).long()], torch.arange(len(order), device="cuda"))
     for e in range(EXPERTS):
         pairs = order[starts[e] : starts[e + 1]]
-        rows, scales = layer.rows.values[pairs // CHOICES].double(), layer.rows.scales[pairs // CHOICES]
+        mine = slice(starts[e], starts[e + 1])
+        rows, scales = layer.rows.values[mine].double(), layer.rows.scales[mine]
         wide = (rows @ m.gate_up_proj[e].double().t()).float() * scales[:, None] * m.gate_up_proj_scale[e]
         gate, up = wide.to(torch.bfloat16).float().chunk(2, -1)
         again = eight.quantize_rows((F.silu(gate) * up).to(torch.bfloat16), layer.dtype)
-        fell = (again.values.double() @ m.down_proj[e].double().t()).float() * again.scales[:, None] * m.down_proj_scale[e]
+        fell = (
+            (again.values.double() @ m.down_proj[e].double().t()).float() * again.scales[:, None] * m.down_proj_scale[e]
+        )
         share = layer.weights.reshape(-1)[pairs].float()[:, None]
         out.index_add_(0, pairs // CHOICES, fell.to(torch.bfloat16).float() * share)
     return out
@@ -163,53 +168,70 @@ def measure(out: Path | None, sizes: tuple[int, ...] = (1, 16, 256, 1024, 2048, 
             ours = layer.all()
             say(f"{at}: gap to the exact sums", gap(ours, reference(layer)))
             host = quantised_on_host(layer.states, dtype)
-            same = torch.equal(host.values.float(), layer.rows.values.float()) and torch.equal(host.scales, layer.rows.scales)
+            found = eight.quantize_rows(layer.states, dtype)
+            same = torch.equal(host.values.float(), found.values.float()) and torch.equal(host.scales, found.scales)
             say(f"{at}: quantised as on the host", str(same), same)
-            tiles = FEW if tokens <= 16 else SMALL if tokens == 256 else (*LARGE, *SMALL[:1])
+            narrow = layer.down()
+            tiles = FEW if tokens <= 16 else SMALL if tokens == 256 else (*LARGE, *SMALL[1:2])
             for one in tiles:
                 if dtype == E4M3 and one.rows < 64:
                     continue
                 same = torch.equal(layer.gate_up(one), layer.gated)
                 time(f"{at}: gate_up {tuple(one)} {'' if same else 'OTHER BITS'}", partial(layer.gate_up, one), flop_up)
                 time(f"{at}: down {tuple(one)}", partial(layer.down, one), flop_down)
-            time(f"{at}: quantise states", lambda: eight.quantize_rows(layer.states, dtype), 0)
+            time(f"{at}: quantise states", lambda: eight.quantize_rows(layer.states, dtype, layer.to.places), 0)
             time(f"{at}: quantise gated", lambda: eight.quantize_rows(layer.gated, dtype), 0)
             time(f"{at}: route", lambda: eight.route(layer.index, EXPERTS), 0)
-            time(f"{at}: combine", lambda: eight.combine(layer.gated[:, :HIDDEN].contiguous(), layer.to.places, layer.weights), 0)
+            time(f"{at}: combine", lambda: eight.combine(narrow, layer.to.places, layer.weights), 0)
             time(f"{at}: experts, all", layer.all, flop_up + flop_down)
             if dtype == torch.int8:
-                time(f"{at}: experts with 16-bit states", lambda: int8_experts(layer.module, layer.states, layer.index, layer.weights), flop_up + flop_down)
-            else:
-                sorted_rows = eight.Rows(layer.rows.values[layer.to.tokens.long()], layer.rows.scales[layer.to.tokens.long()])
+                time(
+                    f"{at}: experts with 16-bit states",
+                    lambda: int8_experts(layer.module, layer.states, layer.index, layer.weights),
+                    flop_up + flop_down,
+                )
+            elif tokens >= 2048:
                 runs = layer.to.starts.diff().tolist()
-                for fast in (True, False):
+                for fast in (True, False) if tokens >= 2048 else ():
                     word = "fast" if fast else "full"
-                    for name, x, flop in (("gate_up_proj", sorted_rows, flop_up), ("down_proj", layer.between, flop_down)):
-                        time(f"{at}: torch grouped, {word}, {name}", partial(scaled_grouped, layer, x, name, fast), flop)
-                        time(f"{at}: torch each, {word}, {name}", partial(scaled_each, layer, x, name, fast, runs), flop)
+                    for name, x, flop in (
+                        ("gate_up_proj", layer.rows, flop_up),
+                        ("down_proj", layer.between, flop_down),
+                    ):
+                        time(
+                            f"{at}: torch grouped, {word}, {name}", partial(scaled_grouped, layer, x, name, fast), flop
+                        )
                     try:
-                        exact = torch.cat([
-                            (a.double() @ layer.module.down_proj[e].double().t()).float() * s[:, None] * layer.module.down_proj_scale[e]
-                            for e, (a, s) in enumerate(zip(layer.between.values.split(runs), layer.between.scales.split(runs), strict=True))
-                        ])
-                        say(f"{at}: gap of torch grouped, {word}, down", gap(scaled_grouped(layer, layer.between, "down_proj", fast), exact))
+                        exact = torch.cat(
+                            [
+                                (a.double() @ layer.module.down_proj[e].double().t()).float()
+                                * s[:, None]
+                                * layer.module.down_proj_scale[e]
+                                for e, (a, s) in enumerate(
+                                    zip(layer.between.values.split(runs), layer.between.scales.split(runs), strict=True)
+                                )
+                            ]
+                        )
+                        say(
+                            f"{at}: gap of torch grouped, {word}, down",
+                            gap(scaled_grouped(layer, layer.between, "down_proj", fast), exact),
+                        )
                         if fast:
                             say(f"{at}: gap of ours, down", gap(layer.down(), exact))
                     except Exception as error:
                         say(f"{at}: torch grouped", str(error)[:160], False)
-                one = LARGE[0]._replace(outputs=128, imprecise=128)
-                if tokens >= 256:
-                    time(f"{at}: gate_up {tuple(one)}", partial(layer.gate_up, one), flop_up)
-                    time(f"{at}: down {tuple(one)}", partial(layer.down, one), flop_down)
-                    say(f"{at}: gap of ours, summed in parts, down", gap(layer.down(one), exact))
         for tokens in (1024, 8192):
             x = torch.randn(tokens, HIDDEN, dtype=torch.bfloat16, device="cuda")
             rows_x = eight.quantize_rows(x, dtype)
             for outputs in (4096, 1024):
                 weight, scale = layer.module.gate_up_proj[0][:outputs], layer.module.gate_up_proj_scale[0][:outputs]
                 flop = 2.0 * tokens * HIDDEN * outputs
-                for one in (LARGE[0], LARGE[4], SMALL[0], SMALL[1]):
-                    time(f"{short} {tokens}: linear {outputs} {tuple(one)}", lambda one=one: eight.product(rows_x, weight[None], scale[None], None, torch.bfloat16, one), flop)
+                for one in LINEAR:
+                    time(
+                        f"{short} {tokens}: linear {outputs} {tuple(one)}",
+                        lambda one=one: eight.product(rows_x, weight[None], scale[None], None, torch.bfloat16, one),
+                        flop,
+                    )
                 wide = weight.to(torch.bfloat16)
                 time(f"{short} {tokens}: linear {outputs} in bf16", lambda: F.linear(x, wide), flop)
         del layer
