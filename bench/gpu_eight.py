@@ -11,13 +11,14 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from statistics import median
-from types import SimpleNamespace
 from typing import Any
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
+from transformers.models.mixtral.modeling_mixtral import MixtralExperts
 
+from bench.gpu_model import mixtral_8x7b
 from bench.gpu_rows import Row
 from pinpoint.engine.weights import triton_eight as eight
 from pinpoint.engine.weights.experts import int8_experts
@@ -55,7 +56,8 @@ class Layer:
 
     def __init__(self, dtype: torch.dtype) -> None:
         self.dtype = dtype
-        self.module = SimpleNamespace(config=SimpleNamespace(hidden_act="silu"), act_fn=F.silu)
+        with torch.device("meta"):
+            self.module: Any = MixtralExperts(mixtral_8x7b(1))
         for name, shape in (("gate_up_proj", (EXPERTS, 2 * WIDTH, HIDDEN)), ("down_proj", (EXPERTS, HIDDEN, WIDTH))):
             scale = (
                 torch.empty(shape[:2], device="cuda")
@@ -70,7 +72,7 @@ class Layer:
                     .clamp_(-eight.LARGEST[dtype], eight.LARGEST[dtype])
                 )
                 expert.copy_(wide.round_() if dtype == torch.int8 else wide)
-            setattr(self.module, name, weight)
+            setattr(self.module, name, nn.Parameter(weight, requires_grad=False))
             setattr(self.module, f"{name}_scale", scale)
 
     def take(self, tokens: int) -> None:

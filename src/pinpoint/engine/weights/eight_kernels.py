@@ -22,7 +22,8 @@ def quantize_kernel(
     # The largest of numbers of which one is none would be one of the others.
     largest = tl.max(tl.where(size == size, size, float("inf")), axis=0)
     step = tl.div_rn(LARGEST + tl.zeros_like(largest), largest)
-    scaled = tl.where((largest > 0) & (largest < float("inf")), state * step, 0.0)
+    # Of a row that is not finite nothing is left but its scale; of one that is too small for a step, nothing.
+    scaled = tl.where((largest < float("inf")) & (step < float("inf")), state * step, 0.0)
     if WHOLE:
         # Adding a number whose last bit is worth 1 rounds to a whole one, halves to even; the product before it
         # is rounded by itself, hence no fusion of the two.

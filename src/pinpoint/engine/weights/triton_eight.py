@@ -24,6 +24,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
+from pinpoint.engine.weights.int8_product import has_silu_gate
 from pinpoint.engine.weights.triton_pointwise import combine
 
 # The largest magnitude that a quantised state has.
@@ -88,7 +89,10 @@ def experts(module: Any, hidden_states: Tensor, top_k_index: Tensor, top_k_weigh
     dtype = hidden_states.dtype
     to = route(top_k_index, len(module.gate_up_proj))
     states = quantize_rows(hidden_states, module.gate_up_proj.dtype, to.places)
-    gated = product(states, module.gate_up_proj, module.gate_up_proj_scale, to.starts, dtype, gated=True)  # [P, F]
+    fused = has_silu_gate(module)
+    gated = product(states, module.gate_up_proj, module.gate_up_proj_scale, to.starts, dtype, gated=fused)
+    if not fused:
+        gated = module._apply_gate(gated)  # [P, F]
     between = quantize_rows(gated, module.down_proj.dtype)
     mixed = product(between, module.down_proj, module.down_proj_scale, to.starts, dtype)  # [P, H]
     return combine(mixed, to.places, top_k_weights)
