@@ -1,10 +1,11 @@
 """Mixtral 8x7B at full size in 8 bits on a real GPU: `python bench/gpu.py [--quick] [--part NAME] [--out FOLDER]`.
 
 Weights are random and of the right shapes, so that bytes and seconds are the real ones without a download. Parts:
-checks (CUDA against the reference), proof (the proof at load), kernels (few rows in 8 bits), speed (prefill against
-plain products, decoding), peers (the plain ways of doing the same; long lists, many questions), memory (plan, peak,
-buffer, baseline, out of memory), loading (checkpoints from disk), usual (the usual 8-bit recipe on a cut-down model). A
-table comes last; FOLDER gets `gpu_<parts>.json`, which belongs into bench/results/.
+checks (CUDA against the reference), eight (products of 8-bit states by size and way), proof (the proof at load),
+kernels (few rows in 8 bits), speed (prefill against plain products, decoding), peers (the plain ways of doing the same;
+long lists, many questions), memory (plan, peak, buffer, baseline, out of memory), passes (whole passes by size, of
+16-bit states, 8-bit states and E4M3), loading (checkpoints from disk), usual (the usual 8-bit recipe on a cut-down
+model). A table comes last; FOLDER gets `gpu_<parts>.json`, which belongs into bench/results/.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from bench import gpu_checks, gpu_kernels, gpu_memory, gpu_model, gpu_peers, gpu_proof, gpu_speed
+from bench import gpu_checks, gpu_eight, gpu_kernels, gpu_memory, gpu_model, gpu_passes, gpu_peers, gpu_proof, gpu_speed
 from bench.gpu_rows import Row
 from bench.report import RESULTS, environment
 from pinpoint.engine.baseline import Baseline, requested_bytes
@@ -33,7 +34,7 @@ from pinpoint.engine.forward.prefix_cache import PrefixStore
 from pinpoint.engine.scorer import Scorer
 from pinpoint.settings import Settings
 
-PARTS = ("checks", "proof", "kernels", "speed", "peers", "memory", "loading", "usual")
+PARTS = ("checks", "eight", "proof", "kernels", "speed", "peers", "memory", "passes", "loading", "usual")
 QUICK_PARTS = ("checks", "speed", "memory")
 FULL_BATCHES, FULL_ERRORS = 1000, 20
 QUICK_BATCHES, QUICK_ERRORS = 60, 3
@@ -87,7 +88,9 @@ def _measures(
     """The steps in their order; the model is made once for all that need it."""
     if "checks" in parts:
         yield "checks", gpu_checks.all_checks
-    if {"proof", "kernels", "speed", "peers", "memory"} & set(parts):
+    if "eight" in parts:
+        yield "eight", gpu_eight.products
+    if {"proof", "kernels", "speed", "peers", "memory", "passes"} & set(parts):
         loaded = gpu_model.plan_and_make(layers, Settings(device="cuda"))
         scorer = Scorer(loaded, min(8192, loaded.plan.token_budget if loaded.plan else 8192), STORE_BYTES)
         if "proof" in parts:
@@ -128,6 +131,8 @@ def _measures(
             if not quick and loaded.plan is not None:
                 budget = loaded.plan.token_budget
                 yield "memory", lambda: gpu_memory.peak(scorer, budget)
+        if "passes" in parts:  # the last: it changes the weights
+            yield "passes", lambda: gpu_passes.passes(with_store(scorer, 0))
         del scorer, loaded
         _forget()
     if "loading" in parts or "usual" in parts:

@@ -88,7 +88,7 @@ def bits(scorer: Scorer, name: str) -> Iterator[Row]:
 def to_e4m3(model: nn.Module) -> None:
     """Weights and scales of the same matrices, each integer the E4M3 number that is nearest."""
     for module in [m for m in model.modules() if takes(m)]:
-        module.activations = "int8"
+        module.activations = "int8"  # type: ignore[assignment]
         for name, scale in (
             ("weight", "scale"),
             ("gate_up_proj", "gate_up_proj_scale"),
@@ -135,21 +135,3 @@ def _run(scorer: Scorer, forest: Forest) -> None:
 def _all(scorer: Scorer, forests: list[Forest]) -> None:
     for forest in forests:
         _run(scorer, forest)
-
-
-if __name__ == "__main__":
-    import json
-    import os
-    import sys
-    from pathlib import Path
-
-    from bench import gpu_model
-    from pinpoint.settings import Settings
-
-    loaded = gpu_model.plan_and_make(int(sys.argv[1]) if len(sys.argv) > 1 else 32, Settings(device="cuda"))
-    made, rows = Scorer(loaded, 8192, 0), []
-    for row in passes(made):
-        rows.append(row)
-        print(f"{row.name:100s} {row.value}", flush=True)
-        if "OUT" in os.environ:
-            (Path(os.environ["OUT"]) / "passes.json").write_text(json.dumps([one.to_json() for one in rows], indent=1))

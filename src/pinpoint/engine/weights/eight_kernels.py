@@ -14,6 +14,7 @@ def quantize_kernel(
     x, values, scales, places, inputs, PLACED: tl.constexpr, COPIES: tl.constexpr, LARGEST: tl.constexpr,
     WHOLE: tl.constexpr, BLOCK: tl.constexpr,
 ):  # fmt: skip
+    """A row a program: its scale, and its values at each of its places."""
     row = tl.program_id(0).to(tl.int64)
     columns = tl.arange(0, BLOCK)
     inside = columns < inputs
@@ -42,6 +43,7 @@ def quantize_kernel(
 
 @triton.jit(do_not_specialize=["pairs"])
 def route_kernel(chosen, starts, places, pairs, experts, BLOCK: tl.constexpr):
+    """An expert a program: where its pairs begin, and the place of each."""
     expert = tl.program_id(0)
     before, after = 0, 0  # pairs of the experts before this one, and with this one's
     for start in range(0, pairs, BLOCK):
@@ -65,7 +67,8 @@ def find(
     program, starts, pairs, strips, EXPERTS: tl.constexpr, GROUPED: tl.constexpr, BLOCK_EXPERTS: tl.constexpr,
     ROWS: tl.constexpr, GROUP: tl.constexpr,
 ):  # fmt: skip
-    """Expert, first row, end of the expert's rows and strip of the program's tile; no expert behind the last tile.
+    """Expert, first row, end of the expert's rows and strip of the program's tile. Of a program that has none the
+    expert or the strip is beyond the last.
 
     `GROUP` tiles of rows share a strip of channels, then the next strip, then the next tiles of rows.
     """
@@ -89,7 +92,7 @@ def find(
     mine = numbers == expert
     first = tl.sum(tl.where(mine, begins + (tile - upto + tiles) * ROWS, 0), axis=0)
     last = tl.sum(tl.where(mine, ends, 0), axis=0)
-    return expert, first, last, tl.where(strip < strips, strip, strips), count
+    return expert, first, last, strip
 
 
 @triton.jit
@@ -121,14 +124,15 @@ def finish(
     )
 
 
-@triton.jit(do_not_specialize=["pairs", "strips", "programs"])
+@triton.jit(do_not_specialize=["pairs", "strips"])
 def product_kernel(
-    x, x_scale, weight, scale, starts, out, pairs, outputs, inputs, strips, programs,
+    x, x_scale, weight, scale, starts, out, pairs, outputs, inputs, strips,
     ROWS: tl.constexpr, OUTPUTS: tl.constexpr, INPUTS: tl.constexpr, GROUP: tl.constexpr, GATED: tl.constexpr,
     WHOLE: tl.constexpr, GROUPED: tl.constexpr, EXPERTS: tl.constexpr, BLOCK_EXPERTS: tl.constexpr,
     EVEN: tl.constexpr,
 ):  # fmt: skip
-    expert, first, last, strip, count = find(
+    """A tile of rows and channels a program."""
+    expert, first, last, strip = find(
         tl.program_id(0), starts, pairs, strips, EXPERTS, GROUPED, BLOCK_EXPERTS, ROWS, GROUP
     )
     if (expert < EXPERTS) & (strip < strips):
@@ -154,35 +158,5 @@ def product_kernel(
                 inside = start + columns < inputs
                 state = tl.load(states + start, mask=inside[None, :], other=0)
                 part = tl.load(matrix + start, mask=inside[:, None], other=0)
-            if WHOLE:
-                sums = tl.dot(state, part, sums, out_dtype=tl.int32)
-            else:
-                sums = tl.dot(state, part, sums)
-        finish(sums, x_scale, scale, out, outputs, expert, first, last, strip, GATED, ROWS, OUTPUTS)
-
-
-@triton.jit(do_not_specialize=["pairs", "strips", "programs"])
-def copied_product_kernel(
-    x, x_scale, weight, scale, starts, out, pairs, outputs, inputs, strips, programs,
-    ROWS: tl.constexpr, OUTPUTS: tl.constexpr, INPUTS: tl.constexpr, GROUP: tl.constexpr, GATED: tl.constexpr,
-    WHOLE: tl.constexpr, GROUPED: tl.constexpr, EXPERTS: tl.constexpr, BLOCK_EXPERTS: tl.constexpr,
-    EVEN: tl.constexpr,
-):  # fmt: skip
-    wide: tl.constexpr = OUTPUTS // 2 if GATED else OUTPUTS
-    _, _, _, _, count = find(0, starts, pairs, strips, EXPERTS, GROUPED, BLOCK_EXPERTS, ROWS, GROUP)
-    for program in tl.range(tl.program_id(0), count * strips, programs, flatten=True):
-        expert, first, last, strip, _ = find(
-            program, starts, pairs, strips, EXPERTS, GROUPED, BLOCK_EXPERTS, ROWS, GROUP
-        )
-        sums = tl.zeros((ROWS, OUTPUTS), dtype=tl.int32 if WHOLE else tl.float32)
-        for start in range(0, inputs, INPUTS):
-            state = x.load([first, start])
-            if GATED:
-                part = weight.load([expert, strip * wide, 0, start]).reshape(OUTPUTS, INPUTS)
-            else:
-                part = weight.load([expert, strip * wide, start]).reshape(OUTPUTS, INPUTS)
-            if WHOLE:
-                sums = tl.dot(state, part.T, sums, out_dtype=tl.int32)
-            else:
-                sums = tl.dot(state, part.T, sums)
+            sums = tl.dot(state, part, sums, out_dtype=tl.int32) if WHOLE else tl.dot(state, part, sums)
         finish(sums, x_scale, scale, out, outputs, expert, first, last, strip, GATED, ROWS, OUTPUTS)

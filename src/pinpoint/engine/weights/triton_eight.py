@@ -18,7 +18,6 @@ Axes: T tokens, K experts chosen for each, P = T·K pairs, E experts, O output c
 
 from __future__ import annotations
 
-from functools import cache
 from typing import Any, NamedTuple
 
 import torch
@@ -36,8 +35,6 @@ class Tiles(NamedTuple):
 
     Attributes:
         group: tiles of rows that go through the same channels one after the other, so that these stay in the cache.
-        copies: whether the device's copy engine loads them, as it can from compute capability 9.0 on; a program then
-            goes through many tiles, and loads the next one while it writes the last.
     """
 
     rows: int
@@ -46,7 +43,6 @@ class Tiles(NamedTuple):
     warps: int
     stages: int
     group: int = 16
-    copies: bool = False
 
 
 class Rows(NamedTuple):
@@ -154,52 +150,30 @@ def product(
     experts, outputs, inputs = weight.shape
     outputs = outputs // 2 if gated else outputs
     pairs = len(x.values)
-    tiles = tiles or tiles_for(pairs / experts, inputs, weight.dtype)
+    tiles = tiles or tiles_for(pairs / experts, weight.dtype)
     out = torch.empty(pairs, outputs, dtype=dtype, device=weight.device)
     strips = -(-outputs // (tiles.outputs // 2 if gated else tiles.outputs))
     # So many tiles of rows at most: each expert's last one may be cut.
     row_tiles = -(-pairs // tiles.rows) + (experts - 1 if starts is not None else 0)
     size = {"ROWS": tiles.rows, "OUTPUTS": tiles.outputs, "INPUTS": tiles.inputs, "GROUP": tiles.group}
     what = {"GATED": gated, "WHOLE": weight.dtype == torch.int8, "GROUPED": starts is not None, "EXPERTS": experts}
-    if tiles.copies:
-        states, matrix = _described(x.values, weight, tiles, gated)
-        programs = min(_multiprocessors(weight.device), row_tiles * strips)
-    else:
-        states, matrix, programs = x.values, weight, row_tiles * strips
-    kernel = _kernels().copied_product_kernel if tiles.copies else _kernels().product_kernel
-    kernel[(programs,)](
-        states, x.scales, matrix, scale, x.scales if starts is None else starts, out, pairs, outputs, inputs, strips,
-        programs, **size, **what, BLOCK_EXPERTS=_power_of_two(experts), EVEN=inputs % tiles.inputs == 0,
+    _kernels().product_kernel[(row_tiles * strips,)](
+        x.values, x.scales, weight, scale, x.scales if starts is None else starts, out, pairs, outputs, inputs, strips,
+        **size, **what, BLOCK_EXPERTS=_power_of_two(experts), EVEN=inputs % tiles.inputs == 0,
         num_warps=tiles.warps, num_stages=tiles.stages,
     )  # fmt: skip
     return out
 
 
-def tiles_for(rows: float, inputs: int, dtype: torch.dtype) -> Tiles:
-    """The fastest tiles for so many rows an expert."""
-    if rows > 128 or dtype != torch.int8:
-        return Tiles(128, 256, 128, 8, 3)
-    return Tiles(16, 128, 256, 4, 4) if rows <= 16 else Tiles(64, 256, 128, 4, 4)
+def tiles_for(rows: float, dtype: torch.dtype) -> Tiles:
+    """The fastest tiles for so many rows an expert, of those that sum E4M3 in one order.
 
-
-def _described(x: Tensor, weight: Tensor, tiles: Tiles, gated: bool) -> tuple[Any, Any]:
-    """What the copy engine is told of rows [P, I] and matrices [E, O, I]."""
-    from triton.tools.tensor_descriptor import TensorDescriptor
-
-    experts, outputs, inputs = weight.shape
-    states = TensorDescriptor(x, list(x.shape), [inputs, 1], [tiles.rows, tiles.inputs])
-    if gated:
-        # A gate and what it gates lie side by side once they are loaded.
-        half = outputs // 2
-        shape, strides = [experts, half, 2, inputs], [outputs * inputs, inputs, half * inputs, 1]
-        return states, TensorDescriptor(weight, shape, strides, [1, tiles.outputs // 2, 2, tiles.inputs])
-    strides = [outputs * inputs, inputs, 1]
-    return states, TensorDescriptor(weight, [experts, outputs, inputs], strides, [1, tiles.outputs, tiles.inputs])
-
-
-@cache
-def _multiprocessors(device: torch.device) -> int:
-    return int(torch.cuda.get_device_properties(device).multi_processor_count)
+    Measured on an H200 at the sizes of Mixtral 8x7B (bench/gpu_eight.py). Tiles of 16 rows take other instructions,
+    which need not round as these do.
+    """
+    if rows > 128:
+        return Tiles(128, 256, 128, 8, 3 if rows > 1024 else 4)
+    return Tiles(16, 128, 256, 4, 4) if rows <= 16 and dtype == torch.int8 else Tiles(64, 256, 128, 4, 4)
 
 
 def _power_of_two(count: int) -> int:
