@@ -68,7 +68,7 @@ ONLY_BELOW = {
     "prometheus_client": "pinpoint.serving.http",
     "zstandard": "pinpoint.serving.http",
 }
-HEAVY = ("torch", "transformers", "bitsandbytes")
+HEAVY = ("torch", "transformers", "bitsandbytes", "triton")
 
 
 class Import(NamedTuple):
@@ -246,7 +246,7 @@ import importlib, json, pkgutil, sys
 
 class NoTorch:
     def find_spec(self, name, path=None, target=None):
-        if name in ("torch", "transformers", "bitsandbytes"):
+        if name in ("torch", "transformers", "bitsandbytes", "triton"):
             raise ImportError("heavy: " + name)
 
 sys.meta_path.insert(0, NoTorch())
