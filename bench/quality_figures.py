@@ -117,14 +117,16 @@ class Figures:
 
 
 def table(model: str) -> list[Figures]:
-    """A row for each precision that has been measured, on the documents that all of them have."""
-    kept = {held: file["scores"] for held in PRECISIONS if (file := read(model, held))}
-    if REFERENCE not in kept:
-        return []
-    common = [one for one in kept[REFERENCE] if all(one in scores for scores in kept.values())]
-    truths = json.loads(ANSWERS.read_text(encoding="utf-8"))
-    answers = {held: _answers(scores, common, truths) for held, scores in kept.items()}
-    return [compare(held, found, answers[REFERENCE]) for held, found in answers.items()] if common else []
+    """A row for each precision that has been measured, on the documents that 16 bits were measured on as well."""
+    rows: list[Figures] = []
+    reference = read(model, REFERENCE).get("scores", {})
+    for held in PRECISIONS:
+        scores = read(model, held).get("scores", {})
+        common = [one for one in reference if one in scores]
+        if common:
+            truths = json.loads(ANSWERS.read_text(encoding="utf-8"))
+            rows.append(compare(held, _answers(scores, common, truths), _answers(reference, common, truths)))
+    return rows
 
 
 def read(model: str, name: str) -> dict[str, Any]:
