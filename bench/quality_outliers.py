@@ -15,8 +15,8 @@ import torch
 from torch import Tensor, nn
 
 from bench.quality_items import Document, lay
-from bench.quality_precisions import fp8_rows, int8_rows
 from pinpoint.engine.scorer import Scorer
+from pinpoint.engine.weights import fp8, int8
 from pinpoint.prompting.span_tree import Forest
 
 # A token whose largest value is so many times that of the middle token has massive activations.
@@ -68,13 +68,19 @@ def _figures(x: Tensor, weight: Tensor) -> dict[str, Any]:
         "channel": int(channels.argmax()), "channel_ratio": _round(channels.max() / channels.median()),
         "usual_channel": int(usual.argmax()), "usual_ratio": _round(usual.max() / usual.median()),
     }  # fmt: skip
-    for name, rounded in (("int8", int8_rows), ("fp8", fp8_rows)):
-        of_weights = (x @ (rounded(weight) - weight.float()).to(x.dtype).t()).float()
-        of_inputs = ((rounded(x) - x.float()).to(x.dtype) @ weight.t()).float()
+    for name, quantize in (("int8", int8.quantize), ("fp8", fp8.quantize)):
+        of_weights = (x @ _rounding(weight, quantize).t()).float()
+        of_inputs = (_rounding(x, quantize) @ weight.t()).float()
         found[f"{name}_weights"] = _error(of_weights, y)
         found[f"{name}_inputs"] = _error(of_inputs, y)
         found[f"{name}_both"] = _error(of_weights + of_inputs, y)
     return found
+
+
+def _rounding(x: Tensor, quantize: Callable[[Tensor], tuple[Tensor, Tensor]]) -> Tensor:
+    """What x [N, I] is changed by where each row has 8 bits and a scale: as weights and as inputs alike."""
+    values, scales = quantize(x)
+    return (values.float() * scales.unsqueeze(-1) - x.float()).to(x.dtype)
 
 
 def _error(apart: Tensor, y: Tensor) -> list[float]:
