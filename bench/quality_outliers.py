@@ -29,7 +29,7 @@ def outliers(scorer: Scorer, documents: list[Document], progress: Callable[[], N
     found: list[dict[str, Any]] = []
 
     def look(name: str, module: nn.Linear, args: tuple[Tensor, ...]) -> None:
-        found.append({"layer": name, **_figures(args[0].reshape(-1, args[0].shape[-1]), module.weight)})
+        found.append({"layer": name, **layer_figures(args[0].reshape(-1, args[0].shape[-1]), module.weight)})
         progress()
 
     hooks = [module.register_forward_pre_hook(partial(look, name)) for name, module in linears(scorer.loaded.model)]
@@ -54,7 +54,7 @@ def linears(model: nn.Module) -> list[tuple[str, nn.Linear]]:
     ]
 
 
-def _figures(x: Tensor, weight: Tensor) -> dict[str, Any]:
+def layer_figures(x: Tensor, weight: Tensor) -> dict[str, Any]:
     """Errors are products with what rounding changed: in bfloat16 too these have all the digits that are told."""
     x = x[x.abs().amax(dim=1) > 0]  # the last layer leaves rows out that nobody asks for
     size = x.abs().float()

@@ -1,0 +1,1 @@
+"""Benches that look into models."""
