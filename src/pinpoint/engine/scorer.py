@@ -362,7 +362,8 @@ class Scorer:
                 if s in row.span_starts
             },
         )
-        return score(self.loaded.model, row, cache, long=kind), cache.taken, len(row.tokens)
+        sums = score(self.loaded.model, row, cache, long=kind, same_bits=forest.same_bits)
+        return sums, cache.taken, len(row.tokens)
 
     def info(self, labels_sha: str) -> ModelInfo:
         """What answers, for the response."""

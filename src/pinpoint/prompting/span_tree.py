@@ -50,6 +50,7 @@ class Forest:
         total_tokens: tokens of all spans and tries.
         owners: whose each span is; those of two owners are never one, however equal.
         open: spans that more may be asked below while the pass over this forest is open.
+        same_bits: whether scores have to be the same to the bit whatever else is in the forest, at the price of speed.
     """
 
     tokens: list[tuple[int, ...]] = field(default_factory=list)
@@ -59,6 +60,7 @@ class Forest:
     total_tokens: int = 0
     owners: list[str] = field(default_factory=list)
     open: set[int] = field(default_factory=set)
+    same_bits: bool = False
     _known: dict[tuple[int, tuple[int, ...], str], int] = field(default_factory=dict)
 
     def add(self, tokens: Sequence[int], parent: int = NO_PARENT, *, shared: bool = False, owner: str = "") -> int:

@@ -118,16 +118,17 @@ def test_the_feed_forward_part_sees_the_wanted_rows_within_the_block_and_all_row
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(row=rows(), seed=st.integers(0, 2**32), query_rows=st.sampled_from([3, 1024]))
-def test_attention_of_some_rows_is_that_of_all_rows(row: PackedRow, seed: int, query_rows: int) -> None:
+def test_attention_of_some_rows_is_that_of_all_rows_to_the_bit(row: PackedRow, seed: int, query_rows: int) -> None:
     states = random_states(row, *HEADS["grouped"])
     rng = np.random.default_rng(seed)
     wanted = np.flatnonzero(rng.random(len(row.tokens)) < rng.random())
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(blocks, "QUERY_ROWS", query_rows)
-        out = blocks.attend(*states, 0.3, Sight(row, CPU, EVERYTHING), wanted)
-    torch.testing.assert_close(out[wanted], dense(*states, 0.3, row)[wanted], rtol=1e-5, atol=1e-5)
-    rest = np.setdiff1d(np.arange(len(row.tokens)), wanted)
-    assert not bool(out[rest].any())
+        out, whole = (blocks.attend(*states, 0.3, Sight(row, CPU, EVERYTHING), rows) for rows in (wanted, None))
+    torch.testing.assert_close(whole, dense(*states, 0.3, row), rtol=1e-5, atol=1e-5)
+    assert torch.equal(out[wanted], whole[wanted])
+    far = [at for at in range(len(row.tokens)) if not any(abs(at - other) < query_rows for other in wanted)]
+    assert not bool(out[far].any()), "what nobody wants was computed"
 
 
 def test_with_most_rows_wanted_all_are_computed(small_mixtral: Pair) -> None:

@@ -170,7 +170,7 @@ def forest_mask(
     keys = table.row.kept_tokens + q_length
     # With `use_vmap` come overlays of the model's own; a mask of padding is never asked for.
     own = use_vmap or kwargs.get("attention_mask") is not None
-    rule = None if own else find_rule(mask_function, table.positions, table.device)
+    rule = None if own else find_rule(mask_function, table.asked_positions, table.device)
     # A mask that none of the layers may take; some models make masks that none of theirs does.
     return Mask.of(rule, q_length, keys) if rule else torch.empty(1, 1, q_length, keys, device="meta")
 

@@ -50,7 +50,7 @@ def attend(
 ) -> Tensor:  # fmt: skip
     """[H, T, D] against [G, P + T, D] and [G, P + T, E] → [T, H, E]: each block over its ancestors and itself.
 
-    With `wanted` [R], only these rows are computed; the others are zero.
+    With `wanted` [R], the others may be zero. What is computed is computed as it is without, to the bit.
     """
     heads, tokens, _ = query.shape
     shape = (tokens, heads, value.shape[-1])
@@ -62,13 +62,10 @@ def attend(
         above = keys.shape[1] - block.run.tokens
         for start in range(block.run.start, block.run.stop, QUERY_ROWS):
             stop = min(start + QUERY_ROWS, block.run.stop)
-            rows: slice | Tensor = slice(start, stop)
+            rows = slice(start, stop)
+            if wanted is not None and np.searchsorted(wanted, start) == np.searchsorted(wanted, stop):
+                continue
             bias, first = sight.bias(index, start, stop, query.dtype)
-            if wanted is not None:
-                rows = torch.from_numpy(wanted[slice(*np.searchsorted(wanted, (start, stop)))]).to(query.device)
-                if not len(rows):
-                    continue
-                bias = bias[rows - start]
             seen = slice(first, above + stop - block.run.start)
             if extras is not None or query.is_cuda:
                 out[rows] = masked(query[:, rows], keys[:, seen], values[:, seen], scale, bias, extras or Extras())

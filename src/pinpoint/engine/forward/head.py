@@ -90,7 +90,7 @@ def lookup_log_probs(model: PreTrainedModel, hidden: Tensor, lookups: Tensor) ->
         logits = logits_of(model, hidden[start : start + LOGIT_ROWS]).float()  # [≤ LOGIT_ROWS, V]
         here = (lookups[:, 0] >= start) & (lookups[:, 0] < start + LOGIT_ROWS)
         rows, targets = lookups[here, 0] - start, lookups[here, 1]
-        result[here] = logits[rows, targets] - torch.logsumexp(logits, dim=-1)[rows]
+        result[here] = torch.log_softmax(logits, dim=-1)[rows, targets]
     return result
 
 

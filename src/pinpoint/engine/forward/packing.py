@@ -41,6 +41,7 @@ class PackedRow:
         lookups: [L, 2] (index into `rows`, target token id).
         paths: for each ask, in the order of asking, for each label, the lookups whose sum is its log-probability.
         span_starts: where in the row each span of the forest that was laid begins.
+        tries: where each ask's labels begin and end in the row.
         kept_tokens: P.
         kept_ids: [P] their token ids.
         kept_positions: [P] position of each kept token in its own prompt.
@@ -58,6 +59,7 @@ class PackedRow:
     lookups: Ints
     paths: list[tuple[tuple[int, ...], ...]]
     span_starts: dict[int, int]
+    tries: list[tuple[int, int]]
     kept_tokens: int
     kept_ids: Ints
     kept_positions: Ints
@@ -115,6 +117,7 @@ def pack(forest: Forest, kept: Mapping[int, int] | None = None, only: Set[int] |
         lookups=np.stack([index.reshape(-1), flat[:, 1]], axis=1),
         paths=paths,
         span_starts=row.span_starts,
+        tries=row.tries,
         kept_tokens=sum(len(forest.tokens[span]) for span in row.kept),
         kept_ids=_kept_ids(forest, row.kept),
         kept_positions=_kept_positions(forest, row.kept),
@@ -130,6 +133,7 @@ class _Row:
         self.forest, self.kept = forest, kept
         self.span_starts: dict[int, int] = {}
         self.kept_crossings: list[tuple[tuple[int, int], tuple[int, int]]] = []
+        self.tries: list[tuple[int, int]] = []
         self.tokens: list[int] = []
         self.positions: list[int] = []
         self.parents: list[int] = []
@@ -197,6 +201,8 @@ class _Row:
             at.append(len(self.tokens) - 1)
         for span in open_spans:
             self.ends[span] = len(self.tokens)
+        if at:
+            self.tries.append((at[0], len(self.tokens)))
         return at
 
     def _open(self, tokens: tuple[int, ...], parent: int, position: int) -> int:

@@ -17,12 +17,14 @@ GOING_ON_SHARE = 4
 
 
 def store_key(forest: Forest, span: int, long: bool) -> Key:
-    """What a span is kept by: its path, and before it, with marks that no token is, whether it is of long prompts and
-    whose it is.
+    """What a span is kept by: its path, and before it, with marks that no token is, whether it is of long prompts,
+    whether it was computed for the same bits, and whose it is.
     """
     path, owner = forest.path(span), forest.owners[span]
     if owner:
         path = ((-2, *owner.encode("utf-8")), *path)
+    if forest.same_bits:
+        path = ((-3,), *path)
     return ((-1,), *path) if long else path
 
 

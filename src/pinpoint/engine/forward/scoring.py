@@ -23,12 +23,14 @@ from pinpoint.engine.forward.head import decoder, lookup_log_probs
 from pinpoint.engine.forward.packing import PackedRow
 from pinpoint.engine.forward.prefix_cache import PassCache
 from pinpoint.engine.forward.span_table import SpanTable
+from pinpoint.engine.weights import fixed_rows
 
 
 @torch.inference_mode()
 def score(
-    model: PreTrainedModel, row: PackedRow, cache: PassCache | None = None, *, long: bool | None = None
-) -> list[list[float]]:
+    model: PreTrainedModel, row: PackedRow, cache: PassCache | None = None, *, long: bool | None = None,
+    same_bits: bool = False,
+) -> list[list[float]]:  # fmt: skip
     """Sums of log-probabilities along every path of every ask of a packed forest, in their order.
 
     Float32 from the logits on, summed in float64.
@@ -39,16 +41,19 @@ def score(
         cache: shows the row's kept tokens to the layers and takes copies for a later pass.
         long: whether its prompts are the long ones of a model that reads these with other frequencies
             (`frequencies.py`); None: as the longest path of the row has it.
+        same_bits: whether scores have to be the same to the bit whatever else the row holds. On a CPU they always are.
 
     Raises:
         ModelError: the model's layers do not attend as the row says.
         Exception: what the device raises.
     """
     device = model.device
+    fixed = same_bits or device.type == "cpu"
     rows = torch.from_numpy(row.rows).to(device)
     narrow = last_layer.worthwhile(model, row)
-    table = SpanTable(row, device, last_layer.number(model) if narrow else None)
+    table = SpanTable(row, device, last_layer.number(model) if narrow else None, same_bits)
     with (
+        fixed_rows.holding() if fixed else nullcontext(),
         over(table),
         frequencies.of_long_prompts(model) if long else nullcontext(),
         last_layer.only_rows(model, rows) if narrow else nullcontext(),
@@ -60,5 +65,6 @@ def score(
             use_cache=False,
         ).last_hidden_state[0]  # [T, hidden], of which only `rows` are to be read
     check_layers(model, table)
-    terms = lookup_log_probs(model, hidden[rows], torch.from_numpy(row.lookups).to(device)).tolist()
+    with fixed_rows.holding() if fixed else nullcontext():
+        terms = lookup_log_probs(model, hidden[rows], torch.from_numpy(row.lookups).to(device)).tolist()
     return [[sum(terms[lookup] for lookup in path) for path in labels] for labels in row.paths]

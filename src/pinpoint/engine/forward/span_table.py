@@ -16,9 +16,10 @@ from pinpoint.engine.forward.packing import Ints, PackedRow
 from pinpoint.engine.forward.rules import EVERYTHING, Rule
 from pinpoint.engine.forward.varlen import Calls, Run, make_calls
 
-# A subtree of up to so many tokens is one block on a CPU. 32 documents of 300 tokens with 8 labels took, on 2 cores
-# and the embedded model, 1.06 s with blocks of single spans, 0.94 s at 512 and 0.91 s at 1,024 (medians of 3).
+# Of a trie, a subtree of up to so many tokens is one block.
 CPU_BLOCK_TOKENS = 1024
+# A window or a chunk of so many positions is known as one whatever the row is, where the same bits are asked for.
+SAME_BITS_POSITIONS = 1 << 16
 # Masks that a pass keeps from layer to layer.
 BIASES_BYTES = 64_000_000
 
@@ -46,27 +47,34 @@ class SpanTable:
         row: the packed forest.
         device: where the masks and offsets are needed.
         wanted_only_in: the layer of which only the rows that score a label are read, where there is one.
+        same_bits: whether what a token gets has to be the same to the bit whatever else the row holds.
         calls: how often attention has been computed with the table.
     """
 
     row: PackedRow
     device: torch.device
     wanted_only_in: int | None = None
+    same_bits: bool = False
     calls: int = 0
     _sights: dict[Rule, Sight] = field(default_factory=dict)
 
     def sight(self, rule: Rule = EVERYTHING) -> Sight:
         """What the layers of one rule see, made once for all of them."""
-        if rule.window is not None and rule.window >= self.positions:
+        if rule.window is not None and rule.window >= self.positions and not self.same_bits:
             rule = EVERYTHING  # hides nothing of any path of this row
         if rule not in self._sights:
-            self._sights[rule] = Sight(self.row, self.device, rule)
+            self._sights[rule] = Sight(self.row, self.device, rule, self.same_bits)
         return self._sights[rule]
 
     @property
     def positions(self) -> int:
         """Tokens of the longest path."""
         return int(self.row.positions.max()) + 1
+
+    @property
+    def asked_positions(self) -> int:
+        """Up to which position a model is asked what its layers hide: not a neighbour's matter with `same_bits`."""
+        return max(self.positions, SAME_BITS_POSITIONS) if self.same_bits else self.positions
 
 
 @dataclass(frozen=True)
@@ -76,6 +84,7 @@ class Sight:
     row: PackedRow
     device: torch.device
     rule: Rule
+    same_bits: bool = False
 
     @cached_property
     def key_positions(self) -> Ints:
@@ -93,26 +102,33 @@ class Sight:
     @cached_property
     def calls(self) -> Calls | None:
         """The calls of the variable-length kernel, made once for all layers; None where it cannot do what is asked."""
-        return None if self.rule.other is not None else make_calls(self.row, self.device, self.rule.window)
+        # Whether a window's keys are too many to gather is a matter of the whole row.
+        if self.rule.other is not None or (self.rule.window is not None and self.same_bits):
+            return None
+        return make_calls(self.row, self.device, self.rule.window, self.same_bits)
 
     @cached_property
     def blocks(self) -> list[Block]:
-        """The row cut into blocks: small subtrees, siblings together, and spans whose subtree is too large.
+        """The row cut into blocks: each span, and of each trie small subtrees, siblings together.
 
+        A block is a matter of its own prompt: what else is in the row changes no product's shape, and so no bit.
         Siblings share the keys above them, which are then gathered once; what is computed in vain between them is less
         than that, as long as they are fewer than those keys.
         """
         row, blocks = self.row, list[Block]()
-        covered = 0
+        covered = trie_end = 0
+        tries = dict(row.tries)
         for span, (start, stop, end) in enumerate(
             zip(row.starts.tolist(), row.stops.tolist(), row.ends.tolist(), strict=True)
         ):
             if start < covered:
                 continue  # inside a block already
-            whole = end - start <= CPU_BLOCK_TOKENS
+            starts_trie = start in tries
+            trie_end = tries.get(start, trie_end)
+            whole = start < trie_end and end - start <= CPU_BLOCK_TOKENS
             covered = end if whole else stop
             above = self._above(span)
-            if whole and blocks and blocks[-1].whole and blocks[-1].above == above:
+            if whole and not starts_trie and blocks and blocks[-1].whole and blocks[-1].above == above:
                 together = end - blocks[-1].run.start
                 if together <= min(CPU_BLOCK_TOKENS, sum(run.tokens for run in above)):
                     blocks[-1] = Block(Run(blocks[-1].run.start, end), above, whole)

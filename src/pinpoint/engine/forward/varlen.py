@@ -54,8 +54,12 @@ class Run:
 Pair = tuple[Run, tuple[Run, ...]]
 
 
-def pairs_by_call(row: PackedRow) -> tuple[list[Pair], list[list[Pair]]]:
+def pairs_by_call(row: PackedRow, same_bits: bool = False) -> tuple[list[Pair], list[list[Pair]]]:
     """The call of the wide spans, and those of the narrow ones: the first over themselves, then a level each.
+
+    With `same_bits`, kept spans are taken as they would be if they lay in the row, so that a row is merged of the same
+    parts in either case. Else each kept span is a piece of its own, since far more rows share it than it is gathered
+    for.
 
     In no call is a row twice. In the first, the rows of narrow spans stand too, with no keys, so that the whole row
     goes in and comes out as it lies. It is empty where all spans are narrow; there are no others where all are wide.
@@ -63,15 +67,22 @@ def pairs_by_call(row: PackedRow) -> tuple[list[Pair], list[list[Pair]]]:
     own = [Run(int(start), int(stop)) for start, stop in zip(row.starts, row.stops, strict=True)]
     keys = [Run(run.start + row.kept_tokens, run.stop + row.kept_tokens) for run in own]
     kept = [(Run(*rows), Run(*columns)) for rows, columns in row.kept_crossings]
-    above: list[tuple[Run, ...]] = []  # of each span, the keys of its ancestors
+    above: list[tuple[Run, ...]] = []  # of each span, the keys of its ancestors from the root
+    wide_above: list[tuple[bool, ...]] = []  # and whether each of them is wide
     is_wide: list[bool] = []
     wide, narrow = list[Pair](), list[Pair]()
     levels: dict[int, dict[tuple[Run, ...], list[Run]]] = {}
     for span, (run, parent) in enumerate(zip(own, row.parents, strict=True)):
         if parent >= 0:
             above.append((*above[parent], keys[parent]))
+            wide_above.append((*wide_above[parent], is_wide[parent]))
         else:
             above.append(tuple(columns for rows, columns in kept if rows.start <= run.start < rows.stop))
+            before = itertools.accumulate((columns.tokens for columns in above[span]), initial=0)
+            wide_above.append(tuple(
+                same_bits and tokens <= GATHER * columns.tokens
+                for tokens, columns in zip(before, above[span], strict=False)
+            ))  # fmt: skip
         is_wide.append(sum(part.tokens for part in above[span]) <= GATHER * run.tokens)
         if is_wide[span]:
             wide.append((run, (*above[span], keys[span])))
@@ -81,7 +92,7 @@ def pairs_by_call(row: PackedRow) -> tuple[list[Pair], list[list[Pair]]]:
             wide[-1] = (Run(wide[-1][0].start, run.stop), ())
         else:
             wide.append((run, ()))
-        for level, seen in _levels_above(span, row, keys, above, is_wide):
+        for level, seen in _levels_above(above[span], wide_above[span]):
             runs = levels.setdefault(level, {}).setdefault(seen, [])
             if runs and runs[-1].stop == run.start:
                 runs[-1] = Run(runs[-1].start, run.stop)
@@ -117,19 +128,16 @@ def _last(runs: tuple[Run, ...], tokens: int) -> tuple[Run, ...]:
     return tuple(taken[::-1])
 
 
-def _levels_above(
-    span: int, row: PackedRow, keys: Sequence[Run], above: Sequence[tuple[Run, ...]], wide: Sequence[bool]
-) -> Iterator[tuple[int, tuple[Run, ...]]]:
-    """What a narrow span sees above itself, in pieces: each with a level that no other piece of its rows has."""
-    parent = int(row.parents[span])
-    while parent >= 0:
-        if wide[parent]:
-            yield len(above[parent]), (*above[parent], keys[parent])
+def _levels_above(above: Sequence[Run], wide: Sequence[bool]) -> Iterator[tuple[int, tuple[Run, ...]]]:
+    """What a narrow span sees above itself, in pieces: each with a level that no other piece of its rows has.
+
+    The nearest wide ancestor comes with all of its own; those below it are a piece each.
+    """
+    for level in range(len(above) - 1, -1, -1):
+        if wide[level]:
+            yield level, tuple(above[: level + 1])
             return
-        yield len(above[parent]), (keys[parent],)
-        span, parent = parent, int(row.parents[parent])
-    # Kept spans are shared by far more rows than they are gathered for, so each is a piece of its own.
-    yield from ((level, (piece,)) for level, piece in enumerate(above[span]))
+        yield level, (above[level],)
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,18 +191,20 @@ class Calls:
     window: int | None = None
 
 
-def make_calls(row: PackedRow, device: torch.device, window: int | None = None) -> Calls | None:
+def make_calls(
+    row: PackedRow, device: torch.device, window: int | None = None, same_bits: bool = False
+) -> Calls | None:
     """The calls of a row, with all that they take on the device.
 
     With a window, every span takes what it sees of its ancestors before its own keys, in one call. None where these
-    would be too many to gather.
+    would be too many to gather. `same_bits`: see `pairs_by_call`.
     """
     if window is not None:
         pairs = windowed_pairs(row, window)
         gathered = sum(run.tokens for _, seen in pairs for run in seen)
         most = (2 * GATHER + 1) * len(row.tokens) + row.kept_tokens
         return Calls(make_call(pairs, device), [], [], window) if gathered <= most else None
-    wide, narrow = pairs_by_call(row)
+    wide, narrow = pairs_by_call(row, same_bits)
     # Of each row's token, how many of the tokens before it are narrow: the narrow spans in a row of their own.
     is_narrow = np.zeros(len(row.tokens) + 1, dtype=np.int64)
     for run, _ in narrow[0] if narrow else []:

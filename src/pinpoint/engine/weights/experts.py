@@ -18,7 +18,14 @@ import torch.nn.functional as F
 from torch import Tensor
 from transformers.integrations.moe import ALL_EXPERTS_FUNCTIONS
 
-from pinpoint.engine.weights import int8_activations, triton_grouped, triton_int8, triton_pointwise
+from pinpoint.engine.weights import (
+    fixed_rows,
+    int8_activations,
+    triton_fixed,
+    triton_grouped,
+    triton_int8,
+    triton_pointwise,
+)
 from pinpoint.engine.weights.int8_product import (
     cast_product,
     few_rows,
@@ -49,6 +56,8 @@ def int8_experts(self: Any, hidden_states: Tensor, top_k_index: Tensor, top_k_we
     """
     if int8_activations.in_8_bits(self):
         return _with_8_bit_activations(self, hidden_states, top_k_index, top_k_weights)
+    if hidden_states.is_cuda and fixed_rows.held() and kernels_work():
+        return triton_fixed.experts(self, hidden_states, top_k_index, top_k_weights)
     if few_rows(hidden_states) and len(hidden_states) <= triton_int8.MOST_TOKENS_OF_EXPERTS:
         return triton_int8.few_rows_experts(self, hidden_states, top_k_index, top_k_weights)
     if hidden_states.is_cuda and kernels_work() and triton_grouped.takes(self, top_k_index.numel(), hidden_states):

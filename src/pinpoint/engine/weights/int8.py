@@ -27,8 +27,8 @@ from transformers.quantizers.auto import (
 )
 from transformers.utils.quantization_config import QuantizationConfigMixin
 
-from pinpoint.engine.weights import int8_activations
-from pinpoint.engine.weights.int8_product import scaled_product
+from pinpoint.engine.weights import fixed_rows, int8_activations, triton_fixed
+from pinpoint.engine.weights.int8_product import kernels_work, scaled_product
 from pinpoint.engine.weights.quantizer import WeightQuantizer, empty_parameter, format_of
 
 METHOD = "pinpoint_int8"
@@ -83,9 +83,15 @@ class Int8Linear(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """x [..., I] → [..., O], in the dtype of x."""
-        product = int8_activations.linear if self.activations == "int8" else scaled_product
-        out = product(x, self.weight, self.scale)
+        out = self._product(x)
         return out if self.bias is None else out + self.bias
+
+    def _product(self, x: Tensor) -> Tensor:
+        if self.activations == "int8":
+            return int8_activations.linear(x, self.weight, self.scale)
+        if x.is_cuda and fixed_rows.held() and kernels_work():
+            return triton_fixed.scaled_product(x, self.weight, self.scale)
+        return scaled_product(x, self.weight, self.scale)
 
 
 class Int8Config(QuantizationConfigMixin):

@@ -55,8 +55,9 @@ def cast_product(weight: Tensor, scale: Tensor, dtype: torch.dtype, rows: int) -
     Each call takes x [N, I] of `dtype` and writes to the contiguous `out` [N, O].
     """
     cast = weight.to(dtype)
-    # Float32 rounds a scaled weight no worse than a scaled output, and here there are fewer of them.
-    scale_weight = dtype == torch.float32 and rows > weight.shape[1]
+    # Float32 rounds a scaled weight no worse than a scaled output. Not by the number of rows, which would give a row
+    # other bits beside others.
+    scale_weight = dtype == torch.float32
     if scale_weight:
         cast.mul_(scale.unsqueeze(-1))
 

@@ -1,0 +1,112 @@
+"""Products in which a row comes out the same to the bit, whatever rows stand beside it and however many.
+
+Libraries choose among kernels by the number of rows, and these sum in different orders. Within `holding`, every product
+of states with a matrix takes a way that the number of rows does not change:
+
+* on a CPU, rows are a multiple of `ROWS`, zeros added. Of MKL's float32 products that is all it takes: 1, 2 and 3 rows,
+  and what is left of the rows when threads have shared them out by fours, go through kernels of their own. Tried for 1
+  to 16 threads and up to 1,100 rows on an AMD EPYC with AVX-512 (torch 2.13, MKL 2024.2).
+* on CUDA, Triton's kernels with tiles of one size (`triton_fixed.py`); for float32, and where Triton finds no C
+  compiler, torch's product in blocks of `CUDA_ROWS` rows, zeros added.
+
+It is a mode of torch's functions, so that it reaches what models multiply by themselves: routers, heads, experts.
+
+Axes: N rows, I input channels, O output channels, E experts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from itertools import pairwise
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+from torch.overrides import TorchFunctionMode
+
+from pinpoint.engine.weights import triton_fixed
+
+ROWS = 16
+CUDA_ROWS = 256
+
+_held: ContextVar[bool] = ContextVar("whether rows come out the same whatever stands beside them", default=False)
+
+
+def held() -> bool:
+    """Whether a pass is being computed within `holding`."""
+    return _held.get()
+
+
+@contextmanager
+def holding() -> Iterator[None]:
+    """Within the block, a row of a product does not depend on the others."""
+    token = _held.set(True)
+    try:
+        with _Products():
+            yield
+    finally:
+        _held.reset(token)
+
+
+def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+    """What `F.linear` computes, x [..., I] and `weight` [O, I] → [..., O], each row by itself."""
+    if x.is_cuda and _in_tiles(x, weight):
+        return triton_fixed.product(x, weight, bias)
+    count = x.numel() // x.shape[-1]
+    if not x.is_cuda and count % ROWS == 0:
+        return F.linear(x, weight, bias)
+    rows = x.reshape(-1, x.shape[-1])
+    if not x.is_cuda:
+        out = F.linear(_padded(rows, ROWS), weight, bias)
+    else:
+        parts = torch.split(_padded(rows, CUDA_ROWS), CUDA_ROWS)
+        out = torch.cat([F.linear(part, weight, bias) for part in parts])
+    return out[:count].view(*x.shape[:-1], -1)
+
+
+def mm(x: Tensor, matrix: Tensor, *, out: Tensor | None = None) -> Tensor:
+    """What `torch.mm` computes, x [N, I] and `matrix` [I, O] → [N, O], each row by itself."""
+    if not x.is_cuda and len(x) % ROWS == 0:
+        return torch.mm(x, matrix, out=out)
+    found = linear(x, matrix.t())
+    return found if out is None else out.copy_(found)
+
+
+def grouped_mm(x: Tensor, matrices: Tensor, *, offs: Tensor, **options: Any) -> Tensor:
+    """What `torch._grouped_mm` computes of x [N, I], sorted by expert, matrices [E, I, O] and the end of each expert's
+    rows, `offs` [E] → [N, O], each row by itself.
+    """
+    weights = matrices.transpose(-2, -1)
+    if x.is_cuda and _in_tiles(x, weights):
+        return triton_fixed.grouped(x, weights, offs)
+    out = x.new_empty(len(x), weights.shape[1])
+    for weight, (start, stop) in zip(weights, pairwise([0, *offs.tolist()]), strict=True):
+        if start < stop:
+            out[start:stop] = linear(x[start:stop], weight)
+    return out
+
+
+def _in_tiles(x: Tensor, weight: Tensor) -> bool:
+    return x.dtype == weight.dtype and x.element_size() == 2 and triton_fixed.works()
+
+
+def _padded(rows: Tensor, multiple: int) -> Tensor:
+    missing = -len(rows) % multiple
+    return torch.cat([rows, rows.new_zeros(missing, rows.shape[1])]) if missing else rows
+
+
+_BY_ROWS: dict[Any, Callable[..., Tensor]] = {F.linear: linear, torch.mm: mm}
+# Where torch has it; experts of weights in 16 bits are multiplied by it.
+for _place, _name in ((torch, "_grouped_mm"), (F, "grouped_mm")):
+    if hasattr(_place, _name):
+        _BY_ROWS[getattr(_place, _name)] = grouped_mm
+
+
+class _Products(TorchFunctionMode):
+    """Calls the functions above where torch's are called."""
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        return _BY_ROWS.get(func, func)(*args, **(kwargs or {}))
