@@ -155,7 +155,7 @@ def positions_shifted(patch: pytest.MonkeyPatch, scorer: Scorer) -> None:
 
 def norm_of_another_size(patch: pytest.MonkeyPatch, scorer: Scorer) -> None:
     usual = F.rms_norm
-    patch.setattr(F, "rms_norm", lambda states, shape, weight, epsilon: usual(states, shape, weight, 0.1))
+    patch.setattr(F, "rms_norm", lambda states, shape, weight, eps: usual(states, shape, weight, 0.1))
 
 
 def rows_mixed_up(patch: pytest.MonkeyPatch, scorer: Scorer) -> None:

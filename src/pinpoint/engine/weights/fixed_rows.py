@@ -75,6 +75,11 @@ def mm(x: Tensor, matrix: Tensor, *, out: Tensor | None = None) -> Tensor:
     return found if out is None else out.copy_(found)
 
 
+def matmul(x: Tensor, matrix: Tensor, *, out: Tensor | None = None) -> Tensor:
+    """What `torch.matmul` computes, by `mm` where it is a product of two matrices."""
+    return mm(x, matrix, out=out) if x.ndim == matrix.ndim == 2 else torch.matmul(x, matrix, out=out)
+
+
 def grouped_mm(x: Tensor, matrices: Tensor, *, offs: Tensor, **options: Any) -> Tensor:
     """What `torch._grouped_mm` computes of x [N, I], sorted by expert, matrices [E, I, O] and the end of each expert's
     rows, `offs` [E] → [N, O], each row by itself.
@@ -98,7 +103,10 @@ def _padded(rows: Tensor, multiple: int) -> Tensor:
     return torch.cat([rows, rows.new_zeros(missing, rows.shape[1])]) if missing else rows
 
 
-_BY_ROWS: dict[Any, Callable[..., Tensor]] = {F.linear: linear, torch.mm: mm}
+_BY_ROWS: dict[Any, Callable[..., Tensor]] = {
+    F.linear: linear, torch.mm: mm, torch.Tensor.mm: mm, torch.matmul: matmul, torch.Tensor.matmul: matmul,
+    torch.Tensor.__matmul__: matmul,
+}  # fmt: skip
 # Where torch has it; experts of weights in 16 bits are multiplied by it.
 for _place, _name in ((torch, "_grouped_mm"), (F, "grouped_mm")):
     if hasattr(_place, _name):
