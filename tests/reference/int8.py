@@ -32,7 +32,8 @@ def product(x: Tensor, weight: Tensor, scale: Tensor) -> Tensor:
         q, row_scale = quantise(list(values))
         for channel, (integers, channel_scale) in enumerate(zip(weight.tolist(), scale.numpy(), strict=True)):
             total = sum(one * other for one, other in zip(q, integers, strict=True))
-            out[row, channel] = float(float32(total) * row_scale * channel_scale)
+            with np.errstate(over="ignore"):  # beyond float32 it is infinite, as any product
+                out[row, channel] = float(float32(total) * row_scale * channel_scale)
     return out.to(x.dtype)
 
 

@@ -34,16 +34,25 @@ LEVELS = 127
 MOST_INPUTS = (2**31 - 1) // LEVELS**2
 # Float32 holds a sum of so many products exactly, in whatever order it is made.
 EXACT_IN_FLOAT = 2**24 // LEVELS**2
+# Rows at a time, so that what lies between two steps stays in the processor's cache.
+ROWS = 512
 
 
 def quantise_rows(x: Tensor) -> tuple[Tensor, Tensor]:
     """x [..., I] → int8 [N, I] and float32 scales [N, 1], by the formula above."""
-    rows = x.reshape(-1, x.shape[-1]).float()
-    largest = rows.abs().amax(dim=1, keepdim=True)
-    levels = largest.new_tensor(LEVELS)  # by a tensor: CUDA multiplies by the reciprocal of a number
-    step = levels / largest
-    step.masked_fill_(step.isinf(), 0.0)
-    return (rows * step).round_().to(torch.int8), largest / levels
+    rows = x.reshape(-1, x.shape[-1])
+    q = torch.empty(rows.shape, dtype=torch.int8, device=x.device)
+    scales = torch.empty(len(rows), 1, device=x.device)
+    for part, into, scale in zip(rows.split(ROWS), q.split(ROWS), scales.split(ROWS), strict=True):
+        wide = part.float()
+        size = wide.abs()
+        largest = size.amax(dim=1, keepdim=True)
+        levels = largest.new_tensor(LEVELS)  # by a tensor: CUDA multiplies by the reciprocal of a number
+        step = levels / largest
+        step.masked_fill_(step.isinf(), 0.0)
+        into.copy_(torch.mul(wide, step, out=size).round_())
+        torch.div(largest, levels, out=scale)
+    return q, scales
 
 
 def integer_product(q: Tensor, weight: Tensor) -> Tensor:
@@ -67,7 +76,11 @@ def linear(x: Tensor, weight: Tensor, scale: Tensor) -> Tensor:
     if x.is_cuda and kernels_work() and (kernels := _kernels()) is not None:
         out: Tensor = kernels.linear(x, weight, scale)
         return out
-    return _scaled(*quantise_rows(x), weight, scale).to(x.dtype).view(*x.shape[:-1], len(weight))
+    rows = x.reshape(-1, x.shape[-1])
+    out = x.new_empty(len(rows), len(weight))
+    for part, place in zip(rows.split(ROWS), out.split(ROWS), strict=True):
+        _scaled_into(*quantise_rows(part), weight, scale, place)
+    return out.view(*x.shape[:-1], len(weight))
 
 
 def experts(self: Any, hidden_states: Tensor, top_k_index: Tensor, top_k_weights: Tensor) -> Tensor | None:
@@ -88,18 +101,22 @@ def expert(self: Any, index: int, q: Tensor, scales: Tensor, out: Tensor) -> Non
         scales: float32 [N, 1], theirs.
         out: [N, H], where its output goes.
     """
-    wide = _scaled(q, scales, self.gate_up_proj[index], self.gate_up_proj_scale[index]).to(out.dtype)
+    wide = out.new_empty(len(q), self.gate_up_proj.shape[1])
+    _scaled_into(q, scales, self.gate_up_proj[index], self.gate_up_proj_scale[index], wide)
     if has_silu_gate(self):
         opening, up = wide.float().chunk(2, dim=-1)
         gated = F.silu(opening).mul_(up).to(out.dtype)
     else:
         gated = self._apply_gate(wide)
-    out.copy_(_scaled(*quantise_rows(gated), self.down_proj[index], self.down_proj_scale[index]))
+    _scaled_into(*quantise_rows(gated), self.down_proj[index], self.down_proj_scale[index], out)
 
 
-def _scaled(q: Tensor, scales: Tensor, weight: Tensor, channel_scales: Tensor) -> Tensor:
-    """The product with both scales, float32 [N, O]."""
-    return integer_product(q, weight).float().mul_(scales).mul_(channel_scales)
+def _scaled_into(q: Tensor, scales: Tensor, weight: Tensor, channel_scales: Tensor, out: Tensor) -> None:
+    """The product with both scales, written to `out` [N, O]."""
+    sums = integer_product(q, weight)
+    # In place of the integers, which are as wide: 6 % less for 512 rows than a tensor more in the processor's cache.
+    wide = sums if sums.dtype == torch.float32 else sums.view(torch.float32).copy_(sums)
+    torch.mul(wide.mul_(scales), channel_scales, out=out)
 
 
 def in_8_bits(module: nn.Module) -> bool:
