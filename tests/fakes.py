@@ -170,6 +170,7 @@ class FakeEngine:
     device_tokens: int | None = None
     drifted: bool = False
     on_card: bool = True
+    activations: dict[str, Any] = field(default_factory=dict)
     breaks: dict[int, BaseException] = field(default_factory=dict)
     gate: threading.Event | None = None
     prompts: PromptBuilder = field(default_factory=chatml_prompts)

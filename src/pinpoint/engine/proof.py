@@ -20,7 +20,7 @@ import math
 import statistics
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -29,7 +29,7 @@ import torch
 from pinpoint.engine import gpu
 from pinpoint.engine.forward import frequencies
 from pinpoint.engine.forward.forced import ATTENDED, EMBEDDING, LAYER, PROJECTED, STATES, TOKENS, Forced, Seen
-from pinpoint.engine.forward.plain import Plain
+from pinpoint.engine.forward.plain import Plain, one_thread
 from pinpoint.errors import CapacityError, ModelError, OutOfMemory
 from pinpoint.prompting.label_trie import build_trie
 from pinpoint.prompting.span_tree import NO_PARENT, Forest
@@ -68,9 +68,6 @@ Question = tuple[Path, Labels]
 BEYOND_TOKENS = 16
 # On a CPU, where models are tried out, a longer prompt would take longer than loading.
 LONGEST_ON_CPU_TOKENS = 1024
-# Of weights. With the embedded model's 17 MB, on two cores that were busy, it took 4.7 to 9.6 s in two threads, and 0.6
-# to 1.0 in one.
-SMALL_MODEL_BYTES = 1_000_000_000
 WINDOWS = ("sliding_window", "sliding_window_size", "attention_chunk_size")
 TEXT = "Invoice no. 4711 of 14 March 2025: three filing cabinets, net 30 days. Thank you for your business! "
 
@@ -152,7 +149,7 @@ def examine(scorer: Scorer) -> Proof:
     """
     full = False
     try:
-        with gpu.device_errors(), gpu.failures_refused(_fails_alone), _one_thread(scorer):
+        with gpu.device_errors(), gpu.failures_refused(_fails_alone), one_thread(scorer.loaded.model):
             found = compare(scorer)
     except OutOfMemory:
         full = True
@@ -328,21 +325,6 @@ def _parts(
     # What drifts in fewer bits drifts most where a router turns.
     value = max(scores) if exact or led else statistics.median(scores)
     yield Part(stage, company, None, value if all(map(math.isfinite, scores)) else math.inf, tolerance[stage])
-
-
-@contextmanager
-def _one_thread(scorer: Scorer) -> Iterator[None]:
-    """Within the block, products of a small model on a CPU are computed by one thread.
-
-    They are too short to share: where the machine is busy, waiting for another takes far longer than they do.
-    """
-    threads = torch.get_num_threads()
-    if not scorer.on_card and scorer.loaded.weight_bytes <= SMALL_MODEL_BYTES:
-        torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(threads)
 
 
 def _fails_alone(error: Exception) -> ModelError:

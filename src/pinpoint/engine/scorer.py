@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import psutil
 import torch
@@ -164,6 +165,15 @@ class Scorer:
         """Places of the caches of reasons that are written together, as the plan has it."""
         plan = self.loaded.plan
         return 2 * self.token_budget if plan is None else plan.reason_places(self.token_budget)
+
+    @property
+    def activations(self) -> dict[str, Any]:
+        """What health tells of 8-bit activations: the modules that are kept from them; empty without any."""
+        loaded = self.loaded
+        if loaded.activations == "compute":
+            return {}
+        kept = {name: round(error, 4) for name, error in loaded.kept.items()}
+        return {"activations": {"held_in": loaded.activations, "kept": kept}}
 
     @property
     def drifted(self) -> bool:

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from itertools import accumulate
-from typing import Protocol
+from typing import Any, Protocol
 
 from pinpoint.engine.readings import Memory, ModelInfo
 from pinpoint.errors import OutOfMemory
@@ -78,6 +78,10 @@ class Engine(Protocol):
     @property
     def on_card(self) -> bool:
         """Whether it computes on a GPU."""
+
+    @property
+    def activations(self) -> Mapping[str, Any]:
+        """What health tells of 8-bit activations; empty without any."""
 
     @property
     def drifted(self) -> bool:

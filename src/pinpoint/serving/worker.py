@@ -137,7 +137,8 @@ class Worker:
         """What a health job is answered."""
         tasks = {} if self.tasks.folder is None else {"tasks": self.tasks.told()}
         named = {"taxonomies": taxonomies.told(self.taxonomies)}
-        return {**self.health.verdict.to_wire(), **self.metrics.told(), **tasks, **named}
+        held = {} if self._engine is None else self._engine.activations
+        return {**self.health.verdict.to_wire(), **self.metrics.told(), **tasks, **named, **held}
 
     def close(self) -> None:
         """End the threads and reading processes, in a process that goes on without them; the engine stays loaded."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from torch import nn
 from transformers import PreTrainedModel
 
@@ -33,7 +35,7 @@ def set_activations(model: PreTrainedModel, wanted: Activations) -> None:
     Raises:
         ModelError: a product has too many inputs for sums of 32 bits; nothing is changed.
     """
-    found = {name: module for name, module in model.named_modules() if takes(module)}
+    found = modules_of(model)
     for name, module in found.items() if wanted == "int8" else ():
         most = max(weight.shape[-1] for weight in _weights(module))
         if most > MOST_INPUTS:
@@ -45,6 +47,11 @@ def set_activations(model: PreTrainedModel, wanted: Activations) -> None:
             )
     for module in found.values():
         module.activations = wanted
+
+
+def modules_of(model: PreTrainedModel) -> dict[str, Any]:
+    """The modules whose products can have 8-bit activations, by name, in the model's order."""
+    return {name: module for name, module in model.named_modules() if takes(module)}
 
 
 def takes(module: nn.Module) -> bool:

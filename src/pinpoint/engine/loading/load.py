@@ -11,7 +11,8 @@ from __future__ import annotations
 
 import logging
 import time
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ from pinpoint.engine import gpu
 from pinpoint.engine.forward import attention
 from pinpoint.engine.loading.activations import check_activations, set_activations
 from pinpoint.engine.loading.architecture import check_architecture, check_quantisable
+from pinpoint.engine.loading.calibration import keep_outliers
 from pinpoint.engine.loading.checkpoint import (
     FORMATS,
     check_finite,
@@ -56,6 +58,7 @@ class LoadedModel:
 
     Attributes:
         activations: what the inputs of products with 8-bit weights are held in.
+        kept: modules whose inputs are not held in 8 bits although `activations` are, and by how much they would be off.
         context_tokens: longest prompt with label.
         plan: what the model takes of its GPU; None on a CPU, where nothing is planned.
         weight_bytes: of all parameters and buffers.
@@ -74,6 +77,7 @@ class LoadedModel:
     seconds: float
     plan: MemoryPlan | None = None
     activations: Activations = "compute"
+    kept: Mapping[str, float] = field(default_factory=dict)
 
 
 def load(settings: Settings) -> LoadedModel:
@@ -103,6 +107,7 @@ def load(settings: Settings) -> LoadedModel:
     model, tokenizer = from_pretrained(_folder(source), config, precision, device, dtype)
     weight_bytes = check_placement(model, device, precision)
     set_activations(model, settings.activations)
+    kept = keep_outliers(model, tokenizer) if settings.activations == "int8" else {}
     if device.type == "cuda":
         gpu.release()  # what quantising took; from here on the device holds the weights alone
     loaded = LoadedModel(
@@ -118,6 +123,7 @@ def load(settings: Settings) -> LoadedModel:
         seconds=time.monotonic() - began,
         plan=made,
         activations=settings.activations,
+        kept=kept,
     )
     log.info(
         "loaded model=%s revision=%s from=%s precision=%s activations=%s compute=%s weights_gb=%.3f%s seconds=%.1f "

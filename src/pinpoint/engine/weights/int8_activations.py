@@ -17,7 +17,6 @@ Axes: N rows, O output channels, I input channels, T tokens, K experts chosen fo
 
 from __future__ import annotations
 
-import importlib
 from functools import cache
 from typing import Any, Literal
 
@@ -25,6 +24,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from pinpoint.engine.weights import triton_eight
 from pinpoint.engine.weights.int8_product import has_silu_gate, kernels_work
 
 Activations = Literal["compute", "int8"]
@@ -43,7 +43,7 @@ def quantise_rows(x: Tensor) -> tuple[Tensor, Tensor]:
     rows = x.reshape(-1, x.shape[-1])
     q = torch.empty(rows.shape, dtype=torch.int8, device=x.device)
     scales = torch.empty(len(rows), 1, device=x.device)
-    for part, into, scale in zip(rows.split(ROWS), q.split(ROWS), scales.split(ROWS), strict=True):
+    for part, into, scale in zip(*(torch.split(each, ROWS) for each in (rows, q, scales)), strict=True):
         wide = part.float()
         size = wide.abs()
         largest = size.amax(dim=1, keepdim=True)
@@ -73,21 +73,19 @@ def integer_product(q: Tensor, weight: Tensor) -> Tensor:
 
 def linear(x: Tensor, weight: Tensor, scale: Tensor) -> Tensor:
     """x [..., I] times an int8 weight [O, I] with float32 scales [O] → [..., O], in the dtype of x."""
-    if x.is_cuda and kernels_work() and (kernels := _kernels()) is not None:
-        out: Tensor = kernels.linear(x, weight, scale)
-        return out
+    if x.is_cuda and kernels_work():
+        return triton_eight.linear(x, weight, scale)
     rows = x.reshape(-1, x.shape[-1])
     out = x.new_empty(len(rows), len(weight))
-    for part, place in zip(rows.split(ROWS), out.split(ROWS), strict=True):
+    for part, place in zip(torch.split(rows, ROWS), torch.split(out, ROWS), strict=True):
         _scaled_into(*quantise_rows(part), weight, scale, place)
     return out.view(*x.shape[:-1], len(weight))
 
 
 def experts(self: Any, hidden_states: Tensor, top_k_index: Tensor, top_k_weights: Tensor) -> Tensor | None:
     """What `weights/experts.int8_experts` computes, by one call of the kernels; None where there are none."""
-    if hidden_states.is_cuda and kernels_work() and (kernels := _kernels()) is not None:
-        mixed: Tensor = kernels.experts(self, hidden_states, top_k_index, top_k_weights)
-        return mixed
+    if hidden_states.is_cuda and kernels_work():
+        return triton_eight.experts(self, hidden_states, top_k_index, top_k_weights)
     return None
 
 
@@ -137,12 +135,3 @@ def _int_mm_is_exact() -> bool:
             if not (product == int(one[0, 0]) * int(other[0, 0]) * inputs).all():
                 return False
     return True
-
-
-@cache
-def _kernels() -> Any:
-    """Triton's kernels for this."""
-    try:
-        return importlib.import_module("pinpoint.engine.weights.triton_eight")
-    except ModuleNotFoundError:
-        return None
