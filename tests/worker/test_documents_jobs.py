@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from pinpoint.pipeline import files
+from pinpoint.serving import answering
 from pinpoint.serving import worker as worker_module
 from pinpoint.serving.worker import Worker
 from pinpoint.settings import Settings
@@ -104,7 +105,7 @@ def test_documents_the_same_job_again_is_read_once(worker: Worker, monkeypatch: 
         read.append(1)
         return await with_files_read(*told)
 
-    monkeypatch.setattr(worker_module, "with_files_read", counting)
+    monkeypatch.setattr(answering, "with_files_read", counting)
 
     async def thrice() -> list[Any]:
         raw = {"base64": PDF, "labels": LABELS}

@@ -14,7 +14,7 @@ from pinpoint.api.least_bytes import check_least_bytes
 from pinpoint.api.response import check_wire
 from pinpoint.errors import CapacityError, DeviceError
 from pinpoint.pipeline.classify import Work, classify
-from pinpoint.serving import sdk_guards
+from pinpoint.serving import answering, sdk_guards
 from pinpoint.serving import worker as worker_module
 from pinpoint.serving.poison import FOLDER, PoisonMemory, _digest
 from pinpoint.serving.progress import PROGRESS_DOCUMENTS
@@ -120,7 +120,7 @@ async def test_nothing_that_rises_in_a_job_ends_the_worker(
 
     one = a_worker()
     with monkeypatch.context() as patch:
-        patch.setattr(worker_module, place, harmful)
+        patch.setattr(worker_module if place == "get_scorer" else answering, place, harmful)
         assert (await one.handle(job("1")))["error"].startswith("internal: ")
     assert (await one.handle(job("1")))["results"][0]["status"] == "ok"
 
@@ -352,7 +352,7 @@ async def test_an_answer_that_is_too_large_in_any_case_is_not_computed(engine: F
 async def test_a_job_that_is_given_up_while_it_is_read_is_read_no_further(
     engine: FakeEngine, monkeypatch: pytest.MonkeyPatch, multi_label: bool
 ) -> None:
-    monkeypatch.setattr(worker_module, "TURN_CHARS", 100)
+    monkeypatch.setattr(answering, "TURN_CHARS", 100)
     turns, real = 0, Work.prepare
 
     def slow(work: Work, max_chars: int | None = None) -> bool:
