@@ -181,6 +181,8 @@ def look(image: Image) -> Iterator[str]:
     plain = started(image)
     if "worker user=pinpoint" not in plain.stderr:
         raise Failed(f"it did not run as pinpoint: {plain.stderr[-2000:]}")
+    if plain.returncode:
+        raise Failed(f"test_input.json: exit code {plain.returncode}\n{plain.stderr[-4000:]}")
     label = json.loads(plain.stdout)["results"][0]["answers"]["category"]["label"]
     if label != "invoice":
         raise Failed(f"test_input.json is called {label}")
