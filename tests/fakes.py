@@ -126,7 +126,7 @@ class FakePass:
         before = self.forest_tokens
         self.engine.check_size(self.forest)
         self.scores += [self.engine.scores(self.forest, ask) for ask in self.forest.asks[len(self.scores) :]]
-        self.forest_tokens = self.forest.total_tokens
+        self.forest_tokens = self.forest.laid_tokens
         self.computed_tokens += self.forest_tokens - before
 
     def explain_all(
@@ -151,6 +151,8 @@ class FakeEngine:
     """An engine without a model.
 
     Attributes:
+        most_read_tokens: of a prompt that is read in chunks, by the pretended memory.
+        short_tokens: of the longest prompt that is not read as a long one.
         stored_tokens: of each pass, how many tokens are taken from a pretended prefix store.
         bounds: leave all but the best `Ask.exact_best` labels at a bound, where an ask allows it.
         breaks: what is raised by a forest that holds one of these tokens.
@@ -165,6 +167,9 @@ class FakeEngine:
 
     token_budget: int = 1_000_000
     context_tokens: int = 1_000_000
+    most_read_tokens: int = 1_000_000
+    short_tokens: int | None = None
+    held_bytes: int = 0
     stored_tokens: int = 0
     bounds: bool = False
     device_tokens: int | None = None
@@ -181,9 +186,18 @@ class FakeEngine:
     releases: int = 0
     store: FakeStore = field(default_factory=FakeStore)
 
+    @property
+    def read_tokens(self) -> int:
+        """All of the context."""
+        return min(self.context_tokens, max(self.token_budget, self.most_read_tokens))
+
+    def is_long(self, prompt_tokens: int) -> bool:
+        """Whether it has more tokens than short ones."""
+        return self.short_tokens is not None and prompt_tokens > self.short_tokens
+
     @contextmanager
     def run(self, forest: Forest, *, explain: bool = False) -> Iterator[FakePass]:
-        """Score a forest."""
+        """Score a forest, and read its chunks."""
         self.forests.append(forest)
         if self.gate is not None:
             assert self.gate.wait(GATE_S), "nobody opened the gate"
@@ -192,8 +206,14 @@ class FakeEngine:
         for token in sorted(self.breaks.keys() & {token for span in forest.tokens for token in span}):
             raise self.breaks[token]
         self.check_size(forest)
+        for span, prefill in forest.given:
+            assert forest.prompt(span) == list(prefill.tokens[: prefill.done]), "given is what was read"
+        for span, prefill in forest.reads:
+            assert forest.prompt_tokens(span) - len(forest.tokens[span]) == prefill.done
+            prefill.done += len(forest.tokens[span])
+            prefill.kept = "keys and values"
         scores = [self.scores(forest, ask) for ask in forest.asks]
-        total = forest.total_tokens
+        total = forest.laid_tokens
         done = FakePass(
             scores, total - self.stored_tokens, explain, self.explain_fails, forest, self, forest_tokens=total
         )
@@ -218,7 +238,7 @@ class FakeEngine:
 
     def check_size(self, forest: Forest) -> None:
         """Raise where the pretended device does not hold it."""
-        if self.device_tokens is not None and forest.total_tokens > self.device_tokens:
+        if self.device_tokens is not None and forest.laid_tokens > self.device_tokens:
             raise OutOfMemory("out_of_memory", "the pretended device ran out of memory")
 
     def scores(self, forest: Forest, ask: Ask) -> FakeScores:

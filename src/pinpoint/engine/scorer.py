@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import weakref
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -15,8 +16,8 @@ from pinpoint.engine import baseline, gpu
 from pinpoint.engine.forward import frequencies, generate
 from pinpoint.engine.forward.head import PEAK_LOGIT, check_head
 from pinpoint.engine.forward.packing import pack
-from pinpoint.engine.forward.parts import is_bounded, parts_of, spans_of, store_key
-from pinpoint.engine.forward.prefix_cache import Layers, PassCache, PrefixStore
+from pinpoint.engine.forward.parts import given_spans, is_bounded, parts_of, spans_of, store_key
+from pinpoint.engine.forward.prefix_cache import HeldPrefix, Layers, PassCache, PrefixStore
 from pinpoint.engine.forward.rules import unsupported
 from pinpoint.engine.forward.scoring import score
 from pinpoint.engine.loading.load import LoadedModel
@@ -25,6 +26,7 @@ from pinpoint.errors import ModelError
 from pinpoint.prompting.encoder import PromptEncoder
 from pinpoint.prompting.label_bounds import undecided
 from pinpoint.prompting.label_trie import build_trie
+from pinpoint.prompting.prefill import Prefill
 from pinpoint.prompting.prompt_proof import check_prompts
 from pinpoint.prompting.prompts import PromptBuilder
 from pinpoint.prompting.span_tree import NO_PARENT, Ask, Forest
@@ -68,6 +70,7 @@ class ForestPass:
     found: frozenset[int] = frozenset()
     kept: frozenset[int] = frozenset()
     _wrote: bool = False
+    _read: bool = False
 
     def more(self) -> None:
         """Score the asks that the forest was given since; what they have in common with those before is not computed
@@ -133,6 +136,8 @@ class Scorer:
     Attributes:
         prompts: lays documents and tasks into forests for this model.
         token_budget: most tokens of one forward pass.
+        read_tokens: longest prompt with its label that can be read, in chunks where it takes more than a pass; and what
+            is kept at most of all that are read in chunks at the same time.
         compared: prompts that are those of the model's chat template.
         store: keys and values of shared prompt beginnings.
     """
@@ -140,10 +145,13 @@ class Scorer:
     def __init__(self, loaded: LoadedModel, token_budget: int, prefix_store_bytes: int = 0) -> None:
         self.loaded = loaded
         self.token_budget = token_budget
+        context, made = loaded.context_tokens, loaded.plan
+        self.read_tokens = context if made is None else min(context, made.read_tokens(token_budget))
         version = known_version(getattr(loaded.model.config, VERSION_KEY, PROMPT_VERSION))
         self.prompts = PromptBuilder(PromptEncoder(loaded.tokenizer), version)
         self.compared = check_prompts(self.prompts)
         self.store = PrefixStore(prefix_store_bytes)
+        self._held: weakref.WeakSet[HeldPrefix] = weakref.WeakSet()
         self._short_tokens = frequencies.short_tokens(loaded.model)
         with gpu.device_errors(), gpu.failures_refused(_fails_in_company):
             self._check_head()
@@ -185,10 +193,20 @@ class Scorer:
         """Longest prompt with its label."""
         return self.loaded.context_tokens
 
+    @property
+    def held_bytes(self) -> int:
+        """Of documents that are being read in chunks, or asked about."""
+        return sum(held.bytes for held in list(self._held))
+
+    def is_long(self, prompt_tokens: int) -> bool:
+        """Whether a prompt of so many tokens, its longest label included, is read with other frequencies."""
+        return self._short_tokens is not None and prompt_tokens > self._short_tokens
+
     @contextmanager
     def run(self, forest: Forest, *, explain: bool = False) -> Iterator[ForestPass]:
-        """Score every ask of `forest`; the keys and values of the pass live until the end of the `with` block: of spans
-        that are open in the forest, and with `explain` of all prompts.
+        """Score every ask of `forest`, and read its chunks; the keys and values of the pass live until the end of the
+        `with` block: of spans that are open in the forest, and with `explain` of all prompts. Those of chunks live as
+        long as their prefill.
 
         Labels are exact, but for those that an ask allows to be bounded (`Ask.exact_best`) and that cannot matter.
 
@@ -203,8 +221,9 @@ class Scorer:
         finally:
             done.close()
         # Not after a failed pass: what it holds goes with its exception.
-        if self.baseline is not None and self.baseline.check(self.store.bytes, done._wrote) == 0:
-            self._baseline_bytes = torch.cuda.memory_allocated(self.loaded.device)
+        held_bytes = self.held_bytes
+        if self.baseline is not None and self.baseline.check(self.store.bytes + held_bytes, done._wrote) == 0:
+            self._baseline_bytes = torch.cuda.memory_allocated(self.loaded.device) - held_bytes
 
     def release(self) -> None:
         """Give back what a failed pass left behind."""
@@ -254,17 +273,22 @@ class Scorer:
         forest, first, explain = done._forest, len(done.scores), done._explains
         done._long += [self._is_long(forest, ask) for ask in forest.asks[first:]]
         scores: dict[int, AskScores] = {}
-        for kind in sorted(set(done._long[first:])):
-            held = done._layers.get(kind, {})
+        reads, done._read = [] if done._read else forest.reads, True
+        for kind in sorted({*done._long[first:], *(prefill.long for _, prefill in reads)}):
+            held = {**given_spans(forest, kind), **done._layers.get(kind, {})}
             alike = [index for index in range(first, len(forest.asks)) if done._long[index] == kind]
             parts = [alike] if explain else parts_of(forest, alike, self.token_budget, held.keys())
+            chunks = {span: prefill for span, prefill in reads if prefill.long == kind}
             for number, chosen in enumerate(parts):
                 part, only = forest, None
-                if len(chosen) < len(forest.asks):
+                if len(chosen) < len(forest.asks) or len(chunks) < len(forest.reads):
                     part = replace(forest, asks=[forest.asks[index] for index in chosen])
-                    only = spans_of(forest, chosen)
+                    only = spans_of(forest, chosen) | {one for span in chunks for one in forest.ancestry(span)}
                 later = forest.open | spans_of(forest, [index for behind in parts[number + 1 :] for index in behind])
-                found, layers, counts, moved = self._score_alike(part, only, kind, explain, held, later)
+                found, layers, counts, moved = self._score_alike(part, only, kind, explain, held, later | chunks.keys())
+                for span, prefill in chunks.items():
+                    self._take(prefill, layers.pop(span))
+                chunks = {}
                 held = layers if explain else {span: kept for span, kept in layers.items() if span in later}
                 scores |= dict(zip(chosen, found, strict=True))
                 done.found, done.kept = done.found | moved[0], done.kept | moved[1]
@@ -274,9 +298,17 @@ class Scorer:
         done.scores += [scores[index] for index in range(first, len(forest.asks))]
 
     def _is_long(self, forest: Forest, ask: Ask) -> bool:
-        if self._short_tokens is None:
-            return False
-        return forest.prompt_tokens(ask.span) + max(map(len, ask.trie.labels)) > self._short_tokens
+        return self.is_long(forest.prompt_tokens(ask.span) + max(map(len, ask.trie.labels)))
+
+    def _take(self, prefill: Prefill, chunk: Layers) -> None:
+        """Keep what was read of a prefill."""
+        if prefill.kept is None:
+            prefill.kept = HeldPrefix(len(prefill.tokens))
+            self._held.add(prefill.kept)
+        assert isinstance(prefill.kept, HeldPrefix)
+        with torch.inference_mode():
+            prefill.kept.put(prefill.done, chunk)
+        prefill.done += chunk[0][0].shape[1]
 
     def _score_alike(
         self, forest: Forest, only: set[int] | None, kind: bool, explain: bool, held: dict[int, Layers], later: set[int]

@@ -47,7 +47,7 @@ def check_tokens(task: Task, engine: Engine) -> tuple[list[Finding], list[Questi
 
 
 def _too_long(where: str, question: Question, engine: Engine) -> Iterator[Finding]:
-    prompts, room = engine.prompts, min(engine.context_tokens, engine.token_budget)
+    prompts, room = engine.prompts, engine.read_tokens
     left = room_beside(prompts.overhead([question]), prompts.row_overhead([question]), Options(), engine)
     taken = room - left
     if left < 1:

@@ -25,7 +25,7 @@ from pinpoint.pipeline.evidence import NO_EVIDENCE_OF_CUT, by_page, by_passage
 from pinpoint.pipeline.fair_queue import FairQueue, Lane
 from pinpoint.pipeline.own_tokens import laid_tokens, own_tokens, owned_tokens
 from pinpoint.pipeline.packets import BOUNDARY, cut_of, of_pages
-from pinpoint.pipeline.passes import Engine, Measured, Outcome, PassFigures, measure
+from pinpoint.pipeline.passes import Engine, Measured, Outcome, PassFigures, Unit, measure
 from pinpoint.pipeline.preparation import Preparation, Reading
 from pinpoint.pipeline.second_reading import again, both
 from pinpoint.pipeline.trees import of_tree
@@ -142,7 +142,7 @@ class Work:
         """
         results = self._results
         measured = [one for one in outcomes if isinstance(one, Measured)]
-        passes = list({id(one.figures): one.figures for one in measured}.values())
+        passes = list({id(one): one for each in measured for one in (*each.before, each.figures)}.values())
         counts = JobCounts(
             documents=len(results),
             failed=sum(isinstance(result, DocumentFailure) for result in results),
@@ -176,16 +176,18 @@ class Work:
         return own_tokens(self._preparation, self._preparation.tasks, self._engine.prompts, answered)
 
     def _memory(self, passes: Sequence[PassFigures]) -> Memory:
-        """What the device held, without the prefix store: what that grew by tells whether the labels were new to it."""
+        """What the device held, without the prefix store, whose growth tells whether the labels were new to it, and
+        without long documents, which may be others'.
+        """
         if passes:
-            memory, kept_bytes = passes[-1].memory, passes[-1].store_bytes
+            memory, kept_bytes, held_bytes = passes[-1].memory, passes[-1].store_bytes, passes[-1].held_bytes
         else:
-            memory, kept_bytes = self._engine.memory(), self._engine.store.bytes
+            memory, kept_bytes, held_bytes = self._engine.memory(), self._engine.store.bytes, self._engine.held_bytes
         # Without a card, the baseline is of before there was anything to keep.
         kept_in_baseline = min(kept_bytes, memory.baseline_bytes) if self._engine.on_card else 0
         return replace(
             memory,
-            allocated_bytes=max(0, memory.allocated_bytes - kept_bytes),
+            allocated_bytes=max(0, memory.allocated_bytes - kept_bytes - held_bytes),
             baseline_bytes=memory.baseline_bytes - kept_in_baseline,
         )
 
@@ -293,8 +295,9 @@ def classify(request: Request, engine: Engine, find: Find = no_task_file) -> tup
     queue, lane = FairQueue(max_tokens=0), work.lane()
     queue.put(lane)
     outcomes = list[Outcome]()
-    while batch := queue.take(engine.token_budget):
-        outcomes += measure([taken.unit for taken in batch], engine)
+    while batch := queue.take(engine.token_budget, engine.read_tokens):
+        measured = measure([taken.unit for taken in batch], engine)
+        outcomes += [one for taken, one in zip(batch, measured, strict=True) if isinstance(taken.unit, Unit)]
     for _, error in queue.failed:
         raise error
     work.decide(outcomes)

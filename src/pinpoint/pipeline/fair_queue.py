@@ -6,8 +6,8 @@ fit is left out of the rest of the batch. Jobs that got something go to the back
 
 What follows from that, and is tested:
 
-* the first job of the ring always gets its next unit measured, so a job with n others before it waits for at most n
-  passes, however long they are;
+* the first job of the ring that does not wait for room always gets its next unit measured, or read on, so a job with n
+  others before it waits for at most n passes, however long they are;
 * a job that is left waiting with room in the batch does not exist: jobs are left out only where their next unit does
   not fit;
 * the units of one job stay in order and together, so that they share their beginnings.
@@ -20,6 +20,11 @@ are, and one that is large waits for few such as itself.
 Of a document that takes more than half of a pass, the questions that find no room beside it go into the same batch, up
 to a second budget: the engine keeps what it read of the document for them, where another pass would read it again.
 
+Where a prompt takes more than a pass, its document is read before it, in chunks: a chunk is taken like a unit, as large
+as the job's share, so that other jobs' units go in between and beside it. What is read is kept until the job's next
+unit needs something else. All that is kept at once is bounded: a document that finds no room waits at its place in the
+ring for others to be done, and those behind it that need room as well wait for it.
+
 A batch holds jobs of one kind: reasons are written while a pass is open and keep the keys and values of all of it, so
 jobs that ask for them get passes of their own, of a few units each. A job that is suspected of ending the process is
 measured alone.
@@ -28,11 +33,11 @@ measured alone.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from pinpoint.errors import CapacityError
-from pinpoint.pipeline.passes import Unit
-from pinpoint.prompting.span_tree import Forest
+from pinpoint.pipeline.passes import LEAST_CHUNK_TOKENS, Chunk, ReadAhead, Unit
+from pinpoint.prompting.span_tree import NO_PARENT, Forest
 
 # Of one pass where reasons are asked for. They are written together, in a second or two on a GPU, while everybody else
 # waits; and where they are written in several companies, a pass of minutes would look like a hang.
@@ -51,6 +56,7 @@ class Lane:
         alone: measure it in passes of its own.
         job: the job's id, for logs and records.
         taken: how many are in a batch already.
+        begun: what its next unit waits for, or needs, of a document that takes more than a pass.
     """
 
     units: Iterator[Unit]
@@ -60,6 +66,7 @@ class Lane:
     alone: bool = False
     job: str = ""
     taken: int = 0
+    begun: ReadAhead | None = field(default=None, repr=False)
     _next: Unit | None = field(default=None, repr=False)
 
     @property
@@ -77,16 +84,59 @@ class Lane:
         """The next unit, which is now in a batch."""
         unit, self._next = self.peek(), None
         self.taken += 1
+        if unit.ahead:
+            unit = replace(unit, begun=self.begun)
+        if not self.left:
+            self.begun = None  # from here on the batch has it
         return unit
 
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """A unit in a batch: the `index`-th of its lane."""
+    """What is in a batch: the `index`-th unit of its lane, or a chunk of what that unit waits for."""
 
     lane: Lane
     index: int
-    unit: Unit
+    unit: Unit | Chunk
+
+
+@dataclass(slots=True)
+class _Filling:
+    """A batch while it is being filled.
+
+    Attributes:
+        share: of the token budget, what each lane gets in a round.
+        served: tokens that each lane got.
+        chunks: the tokens of those that read on.
+    """
+
+    budget_tokens: int
+    share: int
+    forest: Forest = field(default_factory=Forest)
+    batch: list[Taken] = field(default_factory=list)
+    served: dict[Lane, int] = field(default_factory=dict)
+    chunks: dict[Lane, int] = field(default_factory=dict)
+
+    @property
+    def laid_tokens(self) -> int:
+        """Tokens that the pass computes."""
+        return self.forest.laid_tokens + sum(self.chunks.values())
+
+    @property
+    def empty(self) -> bool:
+        """Whether nothing is in it."""
+        return not self.batch and not self.chunks
+
+    def read_on(self, lane: Lane, begun: ReadAhead) -> bool:
+        """Add to the lane's chunk, or begin it; whether more of it may find room."""
+        had, free = self.chunks.get(lane, 0), self.budget_tokens - self.laid_tokens
+        tokens = begun.chunk(had + min(self.share, free)) - had
+        # What is left between others may be too little to be worth a chunk: it waits for the next pass.
+        if tokens < 1 or (not had and not self.empty and tokens < min(begun.left, LEAST_CHUNK_TOKENS)):
+            return False
+        self.chunks[lane] = had + tokens
+        self.served[lane] = self.served.get(lane, 0) + tokens
+        return begun.chunk(had + tokens + 1) > had + tokens
 
 
 class FairQueue:
@@ -127,55 +177,104 @@ class FairQueue:
 
     def drop(self, lane: Lane) -> None:
         """Forget the units of a job that wait; nothing where none do."""
+        lane.begun = None
         if lane in self._ring:
             self._ring.remove(lane)
             self.tokens -= lane.asked_tokens
             lane.asked_tokens = 0
 
-    def take(self, budget_tokens: int) -> list[Taken]:
-        """The units of the next pass. Their forest keeps within the budget unless it is a single unit, or the questions
-        about a document that takes more than half of it, which may take as much again.
+    def take(self, budget_tokens: int, held_tokens: int = 0) -> list[Taken]:
+        """The units of the next pass, and chunks of what others wait for. Their forest keeps within the budget unless
+        it is a single unit, or the questions about a document that takes more than half of it, which may take as much
+        again. No pass is under way whose batch was taken before.
+
+        Args:
+            budget_tokens: of a pass.
+            held_tokens: of all beginnings that are kept at once; a single one may be longer.
         """
-        batch, served = list[Taken](), dict[Lane, int]()
-        filling = self._kindred()
-        share = budget_tokens // max(1, len(filling))
-        forest = Forest()
-        while filling:
-            filling = [lane for lane in filling if self._fill(lane, forest, batch, served, share, budget_tokens)]
+        waiting = self._make_room(held_tokens)
+        lanes = self._kindred(waiting)
+        filling = _Filling(budget_tokens, max(1, budget_tokens // max(1, len(lanes))))
+        while lanes:
+            lanes = [lane for lane in lanes if self._fill(lane, filling)]
+        for lane, tokens in filling.chunks.items():
+            assert lane.begun is not None
+            filling.batch.append(Taken(lane, lane.taken, Chunk(lane.begun, tokens)))
+        served = filling.served
         unserved = [lane for lane in self._ring if lane not in served]
         # Who got least goes first: shares are rounded up to whole units, always in favour of those in front.
         again = sorted((lane for lane in served if lane.left), key=served.__getitem__)
         self._ring = unserved + again
-        return batch
+        return filling.batch
 
-    def _kindred(self) -> list[Lane]:
-        """The first lane and those that may share a pass with it, in the ring's order."""
-        if not self._ring or self._ring[0].alone:
-            return self._ring[:1]
-        return [lane for lane in self._ring if not lane.alone and lane.explains == self._ring[0].explains]
+    def _make_room(self, held_tokens: int) -> set[Lane]:
+        """Let go of what no next unit needs, begin what is needed as far as there is room, and tell who waits for it.
 
-    def _fill(
-        self, lane: Lane, forest: Forest, batch: list[Taken], served: dict[Lane, int], share: int, budget_tokens: int
-    ) -> bool:
+        In the ring's order: once one waits, all behind it that need room do.
+        """
+        needing = list[tuple[Lane, Unit]]()
+        for lane in list(self._ring):
+            unit = self._peek(lane)
+            if unit is None or not unit.ahead:
+                lane.begun = None
+            elif lane.begun is None or not lane.begun.serves(unit):
+                lane.begun = None
+                needing.append((lane, unit))
+        held = sum(len(lane.begun.tokens) for lane in self._ring if lane.begun is not None)
+        waiting = set[Lane]()
+        for lane, unit in needing:
+            begun = ReadAhead(unit.prompt.path[: unit.ahead], unit.prompt.owner, unit.long)
+            if waiting or (held and held + len(begun.tokens) > held_tokens):
+                waiting.add(lane)
+            else:
+                lane.begun = begun
+                held += len(begun.tokens)
+        return waiting
+
+    def _peek(self, lane: Lane) -> Unit | None:
+        """A lane's next unit; None where it cannot be laid, and the job is out of the queue."""
+        try:
+            return lane.peek()
+        except Exception as error:  # whatever it is, it is this job's alone
+            self.drop(lane)
+            self.failed.append((lane, error))
+            return None
+
+    def _kindred(self, waiting: set[Lane]) -> list[Lane]:
+        """The first lane that does not wait for room and those that may share a pass with it, in the ring's order."""
+        ready = [lane for lane in self._ring if lane not in waiting]
+        if not ready or ready[0].alone:
+            return ready[:1]
+        return [lane for lane in ready if not lane.alone and lane.explains == ready[0].explains]
+
+    def _fill(self, lane: Lane, filling: _Filling) -> bool:
         """Add units of a lane until it has its share; whether there may be room for another of it."""
-        before = forest.total_tokens
+        forest, batch, before = filling.forest, filling.batch, filling.forest.laid_tokens
         while lane.left:
-            try:
-                unit = lane.peek()
-            except Exception as error:  # whatever it is, it is this job's alone
-                self.drop(lane)
-                self.failed.append((lane, error))
+            unit = self._peek(lane)
+            if unit is None:
                 return False
             if lane.explains and len(batch) >= EXPLAINED_UNITS:
                 return False
-            laid, new = forest.total_tokens, unit.prompt.new_tokens(forest)
-            if batch and laid + new > budget_tokens * (2 if _is_read(lane, unit, new, budget_tokens) else 1):
-                return False
-            unit.prompt.add_to(forest)
+            begun = lane.begun if unit.ahead else None
+            if unit.ahead:
+                if begun is None or not begun.serves(unit):
+                    return False  # begun before the next pass
+                if not begun.settled:
+                    return filling.read_on(lane, begun)
+                if begun.failure is None:
+                    _give(forest, begun)
+            laid = forest.laid_tokens
+            if begun is None or begun.failure is None:
+                new = unit.prompt.new_tokens(forest)
+                times = 2 if _is_read(lane, unit, new, filling.budget_tokens) else 1
+                if not filling.empty and filling.laid_tokens + new > filling.budget_tokens * times:
+                    return False
+                unit.prompt.add_to(forest)
             batch.append(Taken(lane, lane.taken, lane.take()))
-            served[lane] = served.get(lane, 0) + forest.total_tokens - laid
+            filling.served[lane] = filling.served.get(lane, 0) + forest.laid_tokens - laid
             self._count_off(lane, unit.asked_tokens)
-            if forest.total_tokens - before >= share:
+            if forest.laid_tokens - before >= filling.share:
                 return lane.left > 0
         return False
 
@@ -185,8 +284,16 @@ class FairQueue:
         self.tokens -= tokens
 
 
+def _give(forest: Forest, begun: ReadAhead) -> None:
+    """Lay what is read already, which takes nothing of the pass."""
+    span = NO_PARENT
+    for tokens in begun.path:
+        span = forest.add(tokens, span, owner=begun.owner)
+    forest.give(span, begun)
+
+
 def _is_read(lane: Lane, unit: Unit, new_tokens: int, budget_tokens: int) -> bool:
     """Whether a batch has read all but the question of a unit, and that is more than half of a pass. Where reasons are
-    written, all keys and values of the pass stay, and nothing is added.
+    written, all keys and values of the pass stay, and nothing is added. What is read ahead outlives the pass.
     """
-    return not lane.explains and 2 * (unit.asked_tokens - new_tokens) > budget_tokens
+    return not lane.explains and not unit.ahead and 2 * (unit.asked_tokens - new_tokens) > budget_tokens

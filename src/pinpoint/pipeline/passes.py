@@ -4,6 +4,9 @@ A unit is one question about one part of one document, of any job: what is never
 where equal beginnings are shared, and scored in one pass. Where the device runs out of memory the batch is halved, down
 to a unit that fails alone.
 
+A prompt that takes more than a pass has its beginning, the document, read before it, over several passes: a batch may
+hold *chunks* of such beginnings beside units. A chunk that runs out of memory alone is halved as well.
+
 Nothing here knows jobs, threads or clocks of the platform; nothing here is a tensor.
 """
 
@@ -13,14 +16,18 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from itertools import accumulate
+from itertools import accumulate, pairwise
 from typing import Any, Protocol
 
 from pinpoint.engine.readings import Memory, ModelInfo
 from pinpoint.errors import OutOfMemory
+from pinpoint.prompting.prefill import Prefill
 from pinpoint.prompting.prompt import Prompt
 from pinpoint.prompting.prompts import PromptBuilder
 from pinpoint.prompting.span_tree import Forest
+
+# Of a chunk that is halved because memory ran out; a beginning whose chunks have to be smaller cannot be read.
+LEAST_CHUNK_TOKENS = 64
 
 
 class Scores(Protocol):
@@ -66,6 +73,17 @@ class Engine(Protocol):
 
     prompts: PromptBuilder
     token_budget: int
+
+    @property
+    def read_tokens(self) -> int:
+        """Longest prompt with its label that can be read, in chunks where it takes more than a pass."""
+
+    @property
+    def held_bytes(self) -> int:
+        """Of beginnings that are read in chunks."""
+
+    def is_long(self, prompt_tokens: int) -> bool:
+        """Whether a prompt of so many tokens is read in another way than shorter ones, with which it shares nothing."""
 
     @property
     def store(self) -> Store:
@@ -120,6 +138,9 @@ class Unit:
         explained: what to give a reason for, where a reason is asked for.
         follow: what is asked next, where that depends on the answer; its prompt is `open`, so that the document is
             not computed again.
+        ahead: how many spans of its prompt are read before it, in chunks; 0 where it fits a pass.
+        long: whether its prompt is read as a long one (`Engine.is_long`).
+        begun: those spans, being read or read: set by whoever takes it.
     """
 
     prompt: Prompt
@@ -127,6 +148,9 @@ class Unit:
     exact_best: int | None = None
     explained: Chooser | None = None
     follow: Follow | None = None
+    ahead: int = 0
+    long: bool = False
+    begun: ReadAhead | None = None
 
     @property
     def asked_tokens(self) -> int:
@@ -148,6 +172,7 @@ class PassFigures:
         written_tokens: of explanations.
         out_of_memory: it measured nothing.
         store_bytes: of `memory`, what is kept of this pass and others for later ones.
+        held_bytes: of `memory`, beginnings that are read in chunks.
     """
 
     began_s: float
@@ -159,11 +184,63 @@ class PassFigures:
     written_tokens: int = 0
     out_of_memory: bool = False
     store_bytes: int = 0
+    held_bytes: int = 0
 
     @property
     def total_ms(self) -> float:
         """How long it took, packing and explanations included."""
         return (self.ended_s - self.began_s) * 1e3
+
+
+@dataclass(eq=False)
+class ReadAhead(Prefill):
+    """A beginning that units of one job wait for, and what reading it took.
+
+    Attributes:
+        most_tokens: of a chunk, once a larger one ran out of memory.
+        failure: why it cannot be read; so nothing behind it is asked.
+        figures: of the passes with its chunks, until a unit has them in its outcome, as `computed_tokens`.
+        computed_tokens: of those passes, its part.
+    """
+
+    most_tokens: int | None = None
+    failure: OutOfMemory | None = None
+    figures: list[PassFigures] = field(default_factory=list)
+    computed_tokens: int = 0
+
+    @property
+    def settled(self) -> bool:
+        """Whether what waits for it can go on."""
+        return not self.left or self.failure is not None
+
+    def serves(self, unit: Unit) -> bool:
+        """Whether it is what a unit waits for."""
+        prompt = unit.prompt
+        return (self.owner, self.long, self.path) == (prompt.owner, unit.long, prompt.path[: unit.ahead])
+
+    def chunk(self, tokens: int) -> int:
+        """How many of its next tokens are read where so many are wanted."""
+        return min(tokens, self.left, self.most_tokens or self.left)
+
+    def ran_out(self, tokens: int, failure: OutOfMemory) -> None:
+        """A chunk of so many tokens took more memory than there is, by itself."""
+        self.most_tokens = tokens // 2
+        if self.most_tokens < LEAST_CHUNK_TOKENS:
+            self.failure, self.kept = failure, None
+
+    def claimed(self) -> tuple[tuple[PassFigures, ...], int]:
+        """What reading it took, told once."""
+        told = tuple(self.figures), self.computed_tokens
+        self.figures, self.computed_tokens = [], 0
+        return told
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Chunk:
+    """The next tokens of a beginning, at most so many."""
+
+    begun: ReadAhead
+    tokens: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,6 +273,7 @@ class Measured:
         written_tokens: of the rationale.
         beginnings: of its prompt, where they are the caller's own.
         followed: scores of what was asked next.
+        before: the passes before it in which its beginning was read, where no unit before it told of them.
     """
 
     scores: Scores
@@ -206,9 +284,10 @@ class Measured:
     written_tokens: int = 0
     beginnings: tuple[Beginning, ...] = ()
     followed: Followed = field(default_factory=dict)
+    before: tuple[PassFigures, ...] = ()
 
 
-# None: nobody waited for the unit any more when its turn came.
+# None: nobody waited for the unit any more when its turn came; or it was a chunk, of which nothing comes by itself.
 Outcome = Measured | OutOfMemory | None
 
 
@@ -217,7 +296,7 @@ Observer = Callable[[Sequence[int], PassFigures], None]
 
 
 def measure(
-    units: Sequence[Unit],
+    units: Sequence[Unit | Chunk],
     engine: Engine,
     wanted: Callable[[int], bool] = lambda index: True,
     passed: Observer = lambda indices, figures: None,
@@ -225,7 +304,8 @@ def measure(
     """Measure a batch; where the device runs out of memory, its halves, down to a unit that fails alone.
 
     Args:
-        units: the batch; its forest is meant to keep within the engine's token budget.
+        units: the batch, with chunks of what later units wait for; its forest is meant to keep within the engine's
+            token budget.
         engine: runs the passes.
         wanted: whether somebody still waits for the unit of this index; asked before each pass.
         passed: told of each pass, those that ran out of memory among them.
@@ -238,7 +318,13 @@ def measure(
     # Halves are taken from the end, so that the first units are measured first.
     todo = [list(range(len(units)))]
     while todo:
-        indices = [index for index in todo.pop() if wanted(index)]
+        indices = list[int]()
+        for index in todo.pop():
+            one, begun = units[index], units[index].begun
+            if isinstance(one, Unit) and begun is not None and begun.failure is not None:
+                outcomes[index] = begun.failure
+            elif wanted(index) and not (isinstance(one, Chunk) and one.begun.settled):
+                indices.append(index)
         if not indices:
             continue
         began_s, failure = time.perf_counter(), None
@@ -247,35 +333,52 @@ def measure(
         except OutOfMemory as error:
             failure = error.with_traceback(None)
         if failure is None:
-            for index, one in zip(indices, measured, strict=True):
-                outcomes[index] = one
-            passed(indices, measured[0].figures)
+            for index, outcome in zip(indices, measured[0], strict=True):
+                outcomes[index] = outcome
+            passed(indices, measured[1])
             continue
         # Outside the `except`, so that nothing holds the pass that failed.
         engine.release()
         passed(indices, PassFigures(began_s, time.perf_counter(), engine.memory(), out_of_memory=True))
         if len(indices) == 1:
-            outcomes[indices[0]] = failure
+            (index,), alone = indices, units[indices[0]]
+            if isinstance(alone, Chunk):
+                alone.begun.ran_out(alone.begun.chunk(alone.tokens), failure)
+                todo.append(indices)
+            else:
+                outcomes[index] = failure
         else:
             middle = len(indices) // 2
             todo += [indices[middle:], indices[:middle]]
     return outcomes
 
 
-def _run(units: Sequence[Unit], engine: Engine, wanted: Callable[[int], bool]) -> list[Measured]:
+def _run(
+    batch: Sequence[Unit | Chunk], engine: Engine, wanted: Callable[[int], bool]
+) -> tuple[list[Measured | None], PassFigures]:
     began_s = time.perf_counter()
-    forest, asks = Forest(), list[int]()
-    asked, laid = [unit.asked_tokens for unit in units], list[int]()
-    for unit in units:
-        before = forest.total_tokens
-        asks.append(unit.prompt.add_to(forest, unit.exact_best))
-        laid.append(forest.total_tokens - before)
+    forest, units, asks = Forest(), list[Unit](), list[int]()
+    places = [place for place, one in enumerate(batch) if isinstance(one, Unit)]
+    chunks, asked, laid, laid_by_chunks = list[Chunk](), list[int](), list[int](), list[int]()
+    for one in batch:
+        before = forest.laid_tokens
+        if isinstance(one, Chunk):
+            chunks.append(one)
+            forest.read(one.begun, one.begun.chunk(one.tokens))
+            laid_by_chunks.append(forest.laid_tokens - before)
+            continue
+        units.append(one)
+        asked.append(one.asked_tokens)
+        asks.append(one.prompt.add_to(forest, one.exact_best))
+        if one.begun is not None:
+            forest.give(forest.ancestry(forest.asks[asks[-1]].span)[one.ahead - 1], one.begun)
+        laid.append(forest.laid_tokens - before)
     with engine.run(forest, explain=any(unit.explained for unit in units)) as done:
         next_asks = _follow(units, asks, forest, done, asked, laid)
         measured_s = time.perf_counter()
         scores = [done.scores[ask] for ask in asks]
         followed = [{number: done.scores[ask] for number, ask in each.items()} for each in next_asks]
-        reasons = _reasons(units, scores, followed, asks, next_asks, done, wanted)
+        reasons = _reasons(units, scores, followed, asks, next_asks, done, lambda unit: wanted(places[unit]))
         owned = _beginnings(forest, done)
         decode_s = time.perf_counter() - measured_s
         computed = done.computed_tokens
@@ -288,16 +391,26 @@ def _run(units: Sequence[Unit], engine: Engine, wanted: Callable[[int], bool]) -
         computed_tokens=computed,
         written_tokens=sum(tokens for _, tokens in reasons),
         store_bytes=engine.store.bytes,
+        held_bytes=engine.held_bytes,
     )
     # Cumulative, so that the roundings cancel.
-    marks = [computed * tokens // forest.total_tokens for tokens in accumulate(laid, initial=0)]
-    return [
-        Measured(
-            scores[index], figures, asked[index], marks[index + 1] - marks[index], *reasons[index],
-            owned.get(forest.asks[ask].span, ()), followed[index],
-        )
-        for index, ask in enumerate(asks)
-    ]  # fmt: skip
+    all_laid = [*laid, *laid_by_chunks]
+    marks = [computed * tokens // max(1, sum(all_laid)) for tokens in accumulate(all_laid, initial=0)]
+    parts = [stop - start for start, stop in pairwise(marks)]
+    for chunk, part in zip(chunks, parts[len(units) :], strict=True):
+        chunk.begun.figures.append(figures)
+        chunk.begun.computed_tokens += part
+    measured = list[Measured]()
+    for index, (unit, ask) in enumerate(zip(units, asks, strict=True)):
+        earlier, read = ((), 0) if unit.begun is None else unit.begun.claimed()
+        measured.append(
+            Measured(
+                scores[index], figures, asked[index], parts[index] + read, *reasons[index],
+                owned.get(forest.asks[ask].span, ()), followed[index], earlier,
+            )
+        )  # fmt: skip
+    found = iter(measured)
+    return [next(found) if isinstance(one, Unit) else None for one in batch], figures
 
 
 def _reasons(
@@ -335,10 +448,10 @@ def _follow(
             assert follow is not None
             wanted += [(index, *one) for one in follow(done.scores[asks[index]], known).items()]
         for index, number, prompt in wanted:
-            before = forest.total_tokens
+            before = forest.laid_tokens
             next_asks[index][number] = prompt.add_to(forest)
             asked[index] += prompt.length
-            laid[index] += forest.total_tokens - before
+            laid[index] += forest.laid_tokens - before
         if wanted:
             done.more()
         waiting = list(dict.fromkeys(index for index, _, _ in wanted))

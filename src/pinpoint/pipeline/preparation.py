@@ -8,7 +8,7 @@ between two turns somebody may look whether the job is still waited for.
 from __future__ import annotations
 
 from collections.abc import Generator, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 
 from pinpoint.api.request import Options, Request
@@ -99,13 +99,32 @@ class Preparation:
                 left_out = outcome.left_out_of(task)
                 whole = [(tokens, left_out.cuts()) for tokens in outcome.fitted[task.name].parts]
                 readings = zip(left_out.parts, map(left_out.cuts, left_out.shared), strict=True)
-                for part, (tokens, cuts) in enumerate((*whole, *readings)):
+                for part, (tokens, own_cuts) in enumerate((*whole, *readings)):
+                    cuts = self._cuts(task, tokens, own_cuts)
                     follow = self._follow(task, tokens, cuts, reduced=part >= len(whole))
                     for prompt in self._engine.prompts.ask(
                         task, self._first_questions(task), tokens, self._request.cache_key, cuts,
                         followed=follow is not None,
                     ):  # fmt: skip
-                        yield Unit(prompt, document, best, explained, follow)
+                        yield self._unit(Unit(prompt, document, best, explained, follow))
+
+    def _cuts(self, task: Task, tokens: Sequence[int], cuts: Sequence[int]) -> Sequence[int]:
+        """Where a document is cut into spans: also before its end, where all of its last span would be too much for a
+        pass, as it may be behind a question.
+        """
+        question, end = self._first_questions(task)[0], len(self._engine.prompts.fenced(tokens))
+        around = self._engine.prompts.row_overhead([question])
+        if len(tokens) + around <= self._engine.token_budget:
+            return cuts
+        return cuts if self._engine.prompts.document_first(task, question, len(tokens)) else [*cuts, end - 1]
+
+    def _unit(self, unit: Unit) -> Unit:
+        """The unit, with what is to be read ahead of it where it takes more than a pass."""
+        prompt, engine = unit.prompt, self._engine
+        if prompt.length <= engine.token_budget:
+            return unit
+        whole = prompt.length - len(prompt.trie.tokens) + max(map(len, prompt.trie.labels))
+        return replace(unit, ahead=prompt.ahead, long=engine.is_long(whole))
 
     def count(self) -> tuple[list[int], int]:
         """Units of each document, and the tokens that all of them together ask for, without laying them."""

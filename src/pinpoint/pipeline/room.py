@@ -20,9 +20,13 @@ REASON_TOKENS = 128  # room for a reason and its opening, where one is asked for
 def room_beside(prompt_tokens: int, row_tokens: int, options: Options, engine: Engine) -> int:
     """Tokens that are left for a document, by the lengths of a task's prompts and rows without one; none below 1.
 
-    It is the less of what the context leaves beside the longest prompt and of what a pass leaves beside a row.
+    It is what the longest prompt leaves of what can be read, in chunks where that is more than a pass; without chunks,
+    and of pages that are read apart, no more than a pass leaves beside a row. A row has to fit a pass in any case.
     """
-    room = min(engine.context_tokens - prompt_tokens, engine.token_budget - row_tokens)
+    room = engine.read_tokens - prompt_tokens
+    beside_row = engine.token_budget - row_tokens
+    if beside_row < 1 or engine.read_tokens <= engine.token_budget or options.long_document == "pages":
+        room = min(room, beside_row)
     return room - (REASON_TOKENS if options.explain else 0)
 
 
@@ -30,7 +34,7 @@ def refuse_beyond(task: Task, options: Options, engine: Engine, prompt_tokens: i
     """Refuse a task whose prompts and rows have at least so many tokens, where no document has room beside them."""
     room = room_beside(prompt_tokens, row_tokens, options, engine)
     if room < 1:
-        raise _too_long(task, f"at least {engine.context_tokens - room}", engine)
+        raise _too_long(task, f"at least {engine.read_tokens - room}", engine)
 
 
 def room_of(task: Task, asking: Sequence[Question], options: Options, engine: Engine) -> int:
@@ -41,10 +45,10 @@ def room_of(task: Task, asking: Sequence[Question], options: Options, engine: En
     """
     prompts = engine.prompts
     room = room_beside(prompts.overhead(asking), prompts.row_overhead(asking), options, engine)
-    taken = engine.context_tokens - room
+    taken = engine.read_tokens - room
     if room < 1:
         raise _too_long(task, str(taken), engine)
-    stepped = engine.context_tokens - math.ceil(taken / ROOM_STEP_TOKENS) * ROOM_STEP_TOKENS
+    stepped = engine.read_tokens - math.ceil(taken / ROOM_STEP_TOKENS) * ROOM_STEP_TOKENS
     return stepped if stepped > 0 else room
 
 
@@ -52,7 +56,7 @@ def _too_long(task: Task, taken: str, engine: Engine) -> RequestError:
     name = task.name.removeprefix(AGAIN)
     return RequestError(
         "labels_too_long",
-        f"the prompt takes {taken} tokens with its labels and without a document, and {engine.context_tokens} can "
+        f"the prompt takes {taken} tokens with its labels and without a document, and {engine.read_tokens} can "
         "be read; shorten or split the list of labels",
         "labels" if name == SHORT_FORM_TASK else f"tasks.{name}.labels",
     )

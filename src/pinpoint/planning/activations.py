@@ -43,15 +43,17 @@ class Stage:
     Attributes:
         fixed_bytes: whatever the row.
         token_bytes: per token of the row.
+        seen_token_bytes: per token that was read before and that the row sees, beyond those in `fixed_bytes`.
     """
 
     name: str
     fixed_bytes: int
     token_bytes: int
+    seen_token_bytes: int = 0
 
-    def peak_bytes(self, tokens: int) -> int:
-        """Held at that moment for a row of `tokens`."""
-        return self.fixed_bytes + self.token_bytes * tokens
+    def peak_bytes(self, tokens: int, seen_tokens: int = 0) -> int:
+        """Held at that moment for a row of `tokens` that sees `seen_tokens` of a document read before."""
+        return self.fixed_bytes + self.token_bytes * tokens + self.seen_token_bytes * seen_tokens
 
 
 def stages(shape: ModelShape, precision: Precision, kept_tokens: int = 0, *, even_routing: bool = False) -> list[Stage]:
@@ -78,7 +80,7 @@ def explanation(shape: ModelShape, precision: Precision, kept_tokens: int = 0) -
     """
     widest = max(_cast(precision, matrix.outputs, matrix.inputs) for matrix in shape.matrices)
     token_bytes = 2 * HALF * (shape.kv_width * shape.layers + max(shape.query_width, shape.kv_width)) + INDEX + 1
-    return Stage("explanation", token_bytes * (ANSWER_TOKENS + kept_tokens) + widest, token_bytes)
+    return Stage("explanation", token_bytes * (ANSWER_TOKENS + kept_tokens) + widest, token_bytes, token_bytes)
 
 
 def _cast(precision: Precision, outputs: int, inputs: int) -> int:
@@ -100,9 +102,9 @@ def _attention(shape: ModelShape, precision: Precision, kept_tokens: int) -> Sta
     merging = projected + FLOAT * query + HALF * query + 3 * FLOAT * query + 4 * FLOAT * shape.heads
     output = HALF * query + HALF * hidden
     # The kept keys and values stand before the row's own: joined, in the kernel's order, and gathered for one level.
-    kept = 3 * 2 * HALF * kv * kept_tokens
-    fixed = kept + _cast(precision, query, hidden)
-    return Stage("attention", fixed, held + max(HALF * query, projected + max(merging, output)))
+    kept = 3 * 2 * HALF * kv
+    fixed = kept * kept_tokens + _cast(precision, query, hidden)
+    return Stage("attention", fixed, held + max(HALF * query, projected + max(merging, output)), kept)
 
 
 def _dense(name: str, width: int, shape: ModelShape, precision: Precision) -> Stage:

@@ -4,6 +4,8 @@
     needed = driver + CUDA context + weights + prefix store
              + (scratch + activations(token budget) + kept keys and values(token budget)) with the allocator's slack
 
+             (where documents are read in chunks: + their keys and values, and what attention takes to see them)
+
 The token budget is the longest packed row for which `needed` stays within `bound`. It fits when that row holds at least
 one prompt, and when the weights also fit while they are loaded, with the scratch that quantising them takes.
 
@@ -12,6 +14,7 @@ Torch-free arithmetic: `python -m pinpoint plan` runs anywhere. GB is 10⁹ byte
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from dataclasses import dataclass
 
 from pinpoint.planning.activations import ANSWER_TOKENS, HALF, Precision, Stage, explanation, stages
@@ -123,13 +126,35 @@ class MemoryPlan:
         """What is taken at most: at the token budget, or where it does not fit, for one prompt."""
         return self.needed_bytes(self.token_budget or self.prompt_tokens)
 
-    def needed_bytes(self, tokens: int) -> int:
-        """What a worker takes at most that loads the model and runs rows of `tokens`."""
-        return self._resident_bytes + max(self.loading_bytes, self.store_bytes + with_slack(self.pass_bytes(tokens)))
+    def read_tokens(self, pass_tokens: int) -> int:
+        """Longest prompt that is read where passes take so many tokens, in chunks if it is longer than a pass.
 
-    def pass_bytes(self, tokens: int) -> int:
-        """What one forward pass, or what is done with what it kept, adds to the resident bytes, the slack aside."""
-        return self.kept_token_bytes * tokens + max(stage.peak_bytes(tokens) for stage in self.stages)
+        It is the model's context, or as much of it as memory holds of keys and values beside a pass; 0 where nothing
+        fits. All documents that are read in chunks at the same time have no more tokens than that together.
+        """
+        context = self.shape.context_tokens
+        tokens = min(pass_tokens, self.token_budget)
+        if tokens >= context or not tokens:
+            return min(tokens, context)
+        steps = range(context // ROW_STEP_TOKENS + 1)
+        held = bisect_right(steps, self.bound_bytes, key=lambda step: self.needed_bytes(tokens, step * ROW_STEP_TOKENS))
+        if self.needed_bytes(tokens, context) <= self.bound_bytes:
+            return context
+        return max(tokens, (held - 1) * ROW_STEP_TOKENS)
+
+    def needed_bytes(self, tokens: int, held_tokens: int = 0) -> int:
+        """What a worker takes at most that loads the model and runs rows of `tokens`, which may see `held_tokens` of
+        documents that are read in chunks.
+        """
+        working = with_slack(self.pass_bytes(tokens, held_tokens))
+        return self._resident_bytes + max(self.loading_bytes, self.store_bytes + working)
+
+    def pass_bytes(self, tokens: int, held_tokens: int = 0) -> int:
+        """What one forward pass, or what is done with what it kept, adds to the resident bytes, the slack aside, with
+        the keys and values of documents that are read in chunks.
+        """
+        kept = self.kept_token_bytes * (tokens + held_tokens)
+        return kept + max(stage.peak_bytes(tokens, held_tokens) for stage in self.stages)
 
     def reason_places(self, tokens: int) -> int:
         """Places in all that the caches of reasons which are written together may have, beside a pass of `tokens`."""

@@ -52,7 +52,8 @@ class Question:
 class Prompt:
     """One prompt: its spans, root first, which of them other prompts are likely to share, its labels, and its owner.
 
-    `open` says that more may be asked behind all but its last span, once its answer is known.
+    `open` says that more may be asked behind all but its last span, once its answer is known. `ahead` is how many of
+    its spans may be read ahead of the rest: the document with all that precedes it, or all but the last span.
     """
 
     path: tuple[tuple[int, ...], ...]
@@ -60,6 +61,7 @@ class Prompt:
     trie: LabelTrie
     owner: str = ""
     open: bool = False
+    ahead: int = 0
 
     @property
     def length(self) -> int:

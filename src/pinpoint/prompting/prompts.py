@@ -91,10 +91,12 @@ class PromptBuilder:
                 *opening, rest = question.spans
                 path = (self._root, *beginning, end, *opening, rest + self._ending)
                 shared = (True, *(False for _ in path[1:]))
+                ahead = len(path) - len(question.spans)
             else:
                 path = (self._root, question.tokens, *beginning, end + self._ending)
                 shared = (True, True, *(False for _ in path[2:]))
-            yield Prompt(path, shared, question.trie, owner, open=followed or task.tree is not None)
+                ahead = len(path) - 1
+            yield Prompt(path, shared, question.trie, owner, open=followed or task.tree is not None, ahead=ahead)
 
     def document_first(self, task: Task, question: Question, document_tokens: int) -> bool:
         """Whether the document precedes this question. Those of a multi-label task, and of a tree, only ever share the

@@ -18,6 +18,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from pinpoint.prompting.label_trie import LabelTrie
+from pinpoint.prompting.prefill import Prefill
 
 NO_PARENT = -1
 
@@ -51,6 +52,9 @@ class Forest:
         owners: whose each span is; those of two owners are never one, however equal.
         open: spans that more may be asked below while the pass over this forest is open.
         same_bits: whether scores have to be the same to the bit whatever else is in the forest, at the price of speed.
+        given: spans whose paths were read before, and by which prefill.
+        given_tokens: of `total_tokens`, those of given spans and of what is above them: nobody computes them again.
+        reads: spans that are the next chunk of a prefill; nothing is asked below them.
     """
 
     tokens: list[tuple[int, ...]] = field(default_factory=list)
@@ -61,6 +65,10 @@ class Forest:
     owners: list[str] = field(default_factory=list)
     open: set[int] = field(default_factory=set)
     same_bits: bool = False
+    given: list[tuple[int, Prefill]] = field(default_factory=list)
+    given_tokens: int = 0
+    reads: list[tuple[int, Prefill]] = field(default_factory=list)
+    _given: set[int] = field(default_factory=set)
     _known: dict[tuple[int, tuple[int, ...], str], int] = field(default_factory=dict)
 
     def add(self, tokens: Sequence[int], parent: int = NO_PARENT, *, shared: bool = False, owner: str = "") -> int:
@@ -86,6 +94,29 @@ class Forest:
         self.asks.append(Ask(span, trie, exact_best))
         self.total_tokens += len(trie.tokens)
         return len(self.asks) - 1
+
+    @property
+    def laid_tokens(self) -> int:
+        """Tokens of all spans and tries that were not read before."""
+        return self.total_tokens - self.given_tokens
+
+    def give(self, span: int, prefill: Prefill) -> None:
+        """Say that a span and all above it were read before: they are the beginning of `prefill`."""
+        if not any(of == span and one.long == prefill.long for of, one in self.given):
+            self.given.append((span, prefill))
+        for above in set(self.ancestry(span)) - self._given:
+            self._given.add(above)
+            self.given_tokens += len(self.tokens[above])
+
+    def read(self, prefill: Prefill, most_tokens: int) -> int:
+        """Add the next tokens of a prefill, at most so many, below those that are read; returns their span."""
+        owner, parent = f"\0{id(prefill)}", NO_PARENT  # no caller's has a control character
+        if prefill.done:
+            parent = self.add(prefill.tokens[: prefill.done], owner=owner)
+            self.give(parent, prefill)
+        span = self.add(prefill.tokens[prefill.done : prefill.done + most_tokens], parent, owner=owner)
+        self.reads.append((span, prefill))
+        return span
 
     def new_tokens(self, path: Sequence[Sequence[int]], owner: str = "") -> int:
         """Tokens that adding the spans of `path`, one under the other from a root, would add for an owner."""

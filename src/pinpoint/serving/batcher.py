@@ -30,7 +30,7 @@ from typing import Any, Protocol, TypeVar
 
 from pinpoint.errors import DeviceError, PinpointError
 from pinpoint.pipeline.fair_queue import FairQueue, Lane, Taken
-from pinpoint.pipeline.passes import Engine, Outcome, PassFigures, Unit, measure
+from pinpoint.pipeline.passes import Chunk, Engine, Outcome, PassFigures, Unit, measure
 from pinpoint.serving.failures import internal_error, place
 from pinpoint.serving.watch.log_words import printable
 from pinpoint.serving.watch.records import BatchRecord
@@ -70,6 +70,8 @@ class _Waiter:
             self.answer.set_exception(outcomes)
             return
         self.outcomes += outcomes
+        if not outcomes:
+            return  # a chunk was read
         if len(self.outcomes) == self.lane.count:
             self.answer.set_result(self.outcomes)
         else:
@@ -183,7 +185,7 @@ class Batcher:
         try:
             while self._queue:
                 await self._wait_for_more(engine)
-                batch = self._queue.take(engine.token_budget)
+                batch = self._queue.take(engine.token_budget, engine.read_tokens)
                 self._fail_unlaid()
                 if batch:
                     await self._pass(batch, engine)
@@ -238,15 +240,17 @@ class Batcher:
             )  # fmt: skip
         else:
             ends = iter(outcomes)
-            return [[next(ends) for _ in share] for _, share in shares]
+            by_share = [[(taken.unit, next(ends)) for taken in share] for _, share in shares]
+            return [[end for unit, end in share if isinstance(unit, Unit)] for share in by_share]
         # Outside the `except`, so that nothing holds the pass that failed.
         engine.release()
         if len(shares) == 1:
             return [internal_error()]
         return [alone for share in shares for alone in self._measure([share], engine)]
 
-    def _record(self, units: Sequence[tuple[_Waiter, Unit]], figures: PassFigures, engine: Engine) -> None:
-        waiters = {id(waiter): waiter for waiter, _ in units}.values()
+    def _record(self, taken: Sequence[tuple[_Waiter, Unit | Chunk]], figures: PassFigures, engine: Engine) -> None:
+        waiters = {id(waiter): waiter for waiter, _ in taken}.values()
+        units = [(waiter, unit) for waiter, unit in taken if isinstance(unit, Unit)]
         self._passed(
             BatchRecord(
                 jobs=len(waiters),

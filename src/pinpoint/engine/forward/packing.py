@@ -37,7 +37,7 @@ class PackedRow:
         starts: [S] where each span begins in the row.
         stops: [S] where each span's own tokens end.
         ends: [S] where its last descendant ends.
-        rows: [R] ascending indices of the tokens whose logits are wanted.
+        rows: [R] ascending indices of the tokens whose logits are wanted; the last one where nothing is asked.
         lookups: [L, 2] (index into `rows`, target token id).
         paths: for each ask, in the order of asking, for each label, the lookups whose sum is its log-probability.
         span_starts: where in the row each span of the forest that was laid begins.
@@ -106,6 +106,8 @@ def pack(forest: Forest, kept: Mapping[int, int] | None = None, only: Set[int] |
         paths.append(tuple(tuple(first + lookup for lookup in path) for path in trie.paths))
     flat = _ints(lookups).reshape(-1, 2)
     rows, index = np.unique(flat[:, 0], return_inverse=True)
+    if not len(rows):
+        rows = _ints([len(row.tokens) - 1])
     return PackedRow(
         tokens=_ints(row.tokens),
         positions=_ints(row.positions),

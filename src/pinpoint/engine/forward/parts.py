@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence, Set
 
-from pinpoint.engine.forward.prefix_cache import Key
+from pinpoint.engine.forward.prefix_cache import HeldPrefix, Key, Layers
 from pinpoint.prompting.span_tree import Ask, Forest
 
 # A trie is first bounded by its first tokens where it has more nodes than this, and more than this share of the tokens
@@ -37,7 +37,7 @@ def parts_of(forest: Forest, asks: Sequence[int], budget_tokens: int, held: Set[
     """Some asks in parts, each for one pass: the first takes the budget at most, and those that go on with what it
     read a share of that, unless they are a single ask. With `held` spans, all of them go on.
     """
-    if forest.total_tokens <= budget_tokens:
+    if forest.laid_tokens <= budget_tokens:
         return [list(asks)]
     parts, laid, taken = [list[int]()], set(held), 0
     most = budget_tokens // GOING_ON_SHARE if held else budget_tokens
@@ -50,6 +50,22 @@ def parts_of(forest: Forest, asks: Sequence[int], budget_tokens: int, held: Set[
         parts[-1].append(ask)
         taken, laid = taken + tokens, laid | new
     return parts
+
+
+def given_spans(forest: Forest, long: bool) -> dict[int, Layers]:
+    """The spans of a forest that were read before by prompts of one kind, and their keys and values."""
+    given = dict[int, Layers]()
+    for last, prefill in forest.given:
+        if prefill.long != long:
+            continue
+        held, start = prefill.kept, 0
+        assert isinstance(held, HeldPrefix), "nothing was read"
+        for span in forest.ancestry(last):
+            stop = start + len(forest.tokens[span])
+            assert stop <= prefill.done, "not read as far as that"
+            given.setdefault(span, held.span(start, stop))
+            start = stop
+    return given
 
 
 def is_bounded(forest: Forest, ask: Ask) -> bool:

@@ -1,4 +1,4 @@
-"""Keys and values that outlive a layer: those of shared prompt beginnings between passes, and of a pass for its next.
+"""Keys and values that outlive a layer: of shared prompt beginnings, of long documents, and of a pass for its next.
 
 The store is bounded in bytes and drops what was used longest ago. Its key is the whole token path from the root,
 beside the model and the prompt version: nothing that a tenant sent is ever shared but by equality of all of it. Where
@@ -19,6 +19,42 @@ from torch import Tensor
 
 Layers = list[tuple[Tensor, Tensor]]  # of each layer: keys and values, [G, n, D] each
 Key = tuple[tuple[int, ...], ...]  # the tokens of each span from the root
+
+
+@dataclass(slots=True, eq=False, weakref_slot=True)
+class HeldPrefix:
+    """Keys and values of a beginning that is read in chunks, in tensors that hold all of it from the first one on.
+
+    Attributes:
+        tokens: of all of it.
+        layers: of each layer, keys and values [G, tokens, D], filled as far as it is read.
+    """
+
+    tokens: int
+    layers: Layers = field(default_factory=list)
+
+    @property
+    def bytes(self) -> int:
+        """Of all tensors."""
+        return sum(tensor.numel() * tensor.element_size() for pair in self.layers for tensor in pair)
+
+    def put(self, at: int, chunk: Layers) -> None:
+        """Take a chunk's keys and values, whose first token is the `at`-th."""
+        if not self.layers:
+            self.layers = [
+                (_all_of(keys, self.tokens), _all_of(values, self.tokens)) for keys, values in chunk
+            ]  # fmt: skip
+        for whole, part in zip(self.layers, chunk, strict=True):
+            for into, tensor in zip(whole, part, strict=True):
+                into[:, at : at + tensor.shape[1]] = tensor
+
+    def span(self, start: int, stop: int) -> Layers:
+        """Views of the tokens from `start` to `stop`."""
+        return [(keys[:, start:stop], values[:, start:stop]) for keys, values in self.layers]
+
+
+def _all_of(part: Tensor, tokens: int) -> Tensor:
+    return part.new_empty(part.shape[0], tokens, part.shape[2])
 
 
 @dataclass(slots=True)

@@ -65,6 +65,8 @@ def score(
             use_cache=False,
         ).last_hidden_state[0]  # [T, hidden], of which only `rows` are to be read
     check_layers(model, table)
+    if not len(row.lookups):
+        return [[] for _ in row.paths]
     with fixed_rows.holding() if fixed else nullcontext():
         terms = lookup_log_probs(model, hidden[rows], torch.from_numpy(row.lookups).to(device)).tolist()
     return [[sum(terms[lookup] for lookup in path) for path in labels] for labels in row.paths]
