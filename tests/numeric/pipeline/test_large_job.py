@@ -66,7 +66,7 @@ LONG_BUDGET = 640
 @pytest.mark.parametrize("store_bytes", [0, 64_000_000])
 def test_a_document_that_fills_a_pass_is_read_once_for_all_questions(store_bytes: int) -> None:
     small = Scorer(embedded(), token_budget=LONG_BUDGET, prefix_store_bytes=store_bytes)
-    text = " ".join(DOCUMENTS)[:1000]
+    text = " ".join(DOCUMENTS)[:1450]
     tasks: dict[str, Any] = {
         "traits": {"labels": STATEMENTS, "multi_label": True},
         "kind": {"labels": ["invoice", "contract", "letter", "report"], "instructions": "Choose the kind of document."},
