@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from pinpoint.errors import CapacityError
 from pinpoint.pipeline.fair_queue import EXPLAINED_UNITS, FairQueue, Lane, Taken
-from pinpoint.pipeline.passes import Unit
+from pinpoint.pipeline.passes import Chunk, Unit
 from pinpoint.prompting.prompt import Prompt
 from pinpoint.prompting.span_tree import Forest
 from tests.fakes import lane_of, units_of
@@ -28,6 +28,12 @@ def made(number: int, job: tuple[list[int], bool, bool]) -> Lane:
     documents, explained, alone = job
     texts = [[1000 * (number + 1) + n] * length for n, length in enumerate(documents)]
     return lane_of(units_of(texts, explained=explained), str(number), alone=alone)
+
+
+def units_in(batch: list[Taken], lane: Lane | None = None) -> list[Unit]:
+    """The units in a batch, of one lane if it is told; there are no chunks here."""
+    assert not any(isinstance(one.unit, Chunk) for one in batch)
+    return [one.unit for one in batch if isinstance(one.unit, Unit) and lane in (None, one.lane)]
 
 
 def laid(units: list[Unit]) -> Forest:
@@ -60,7 +66,7 @@ def test_every_unit_is_taken_once_and_in_its_jobs_order(told: list[tuple[list[in
     taken = [one for batch in drained(queue, budget) for one in batch]
     for lane, (documents, _, _) in zip(lanes, told, strict=True):
         own = [one for one in taken if one.lane is lane]
-        assert [one.index for one in own] == [one.unit.document for one in own] == list(range(len(documents)))
+        assert [one.index for one in own] == [unit.document for unit in units(own)] == list(range(len(documents)))
     assert queue.tokens == 0
     assert queue.take(budget) == []
 
@@ -72,7 +78,7 @@ def test_a_batch_keeps_within_the_budget_unless_it_is_one_unit(
 ) -> None:
     # Each document is asked about once.
     for batch in drained(queue_of([made(*one) for one in enumerate(told)]), budget):
-        assert len(batch) == 1 or laid([one.unit for one in batch]).total_tokens <= budget
+        assert len(batch) == 1 or laid(units_in(batch)).total_tokens <= budget
 
 
 @settings(deadline=None)
@@ -111,10 +117,10 @@ def test_a_job_gets_its_share_of_a_batch_or_is_through_or_does_not_fit(told: lis
     while queue:
         waiting = [lane for lane in lanes if lane.left]
         batch = queue.take(budget)
-        forest = laid([one.unit for one in batch])
+        forest = laid(units_in(batch))
         for lane in waiting:
             # What is shared is charged to whoever came first, so a share may be short by as much.
-            own = laid([one.unit for one in batch if one.lane is lane]).total_tokens
+            own = laid(units_in(batch, lane)).total_tokens
             fits = lane.left > 0 and forest.total_tokens + lane.peek().prompt.new_tokens(forest) <= budget
             assert not fits, "room is left and a unit that fits it waits"
             assert not lane.left or own >= budget // len(waiting) or _blocked(lane, forest, budget)
@@ -132,13 +138,13 @@ def test_a_second_budget_is_for_questions_about_a_document_that_takes_more_than_
     queue = queue_of([one, other])
     read = 3 + document
     for batch in drained(queue, budget):
-        own = [taken.unit for taken in batch if taken.lane is one]
-        forest = laid([taken.unit for taken in batch])
+        own = units_in(batch, one)
+        forest = laid(units_in(batch))
         if len(batch) > 1 and forest.total_tokens > budget:
             assert own and not explained and forest.total_tokens <= 2 * budget
             assert 2 * read > budget
             # What is over it are questions alone.
-            assert laid([taken.unit for taken in batch if taken.lane is other]).total_tokens + read <= max(budget, read)
+            assert laid(units_in(batch, other)).total_tokens + read <= max(budget, read)
     assert not one.left and not other.left
 
 
@@ -256,7 +262,7 @@ def test_tokens_that_wait_are_counted_down_as_they_are_taken() -> None:
     queue = queue_of([lane])
     before = queue.tokens
     taken = queue.take(100)
-    assert queue.tokens == before - sum(one.unit.asked_tokens for one in taken)
+    assert queue.tokens == before - sum(unit.asked_tokens for unit in units_in(taken))
 
 
 def test_a_job_that_cannot_be_laid_fails_alone() -> None:
