@@ -66,7 +66,7 @@ def test_every_unit_is_taken_once_and_in_its_jobs_order(told: list[tuple[list[in
     taken = [one for batch in drained(queue, budget) for one in batch]
     for lane, (documents, _, _) in zip(lanes, told, strict=True):
         own = [one for one in taken if one.lane is lane]
-        assert [one.index for one in own] == [unit.document for unit in units(own)] == list(range(len(documents)))
+        assert [one.index for one in own] == [unit.document for unit in units_in(own)] == list(range(len(documents)))
     assert queue.tokens == 0
     assert queue.take(budget) == []
 
