@@ -56,6 +56,10 @@ def plan(
             "and Blackwell cards.",
         ),
     ] = "int8",
+    activations: Annotated[
+        Literal["compute", "int8"],
+        typer.Option(envvar="PINPOINT_ACTIVATIONS", help="What the inputs of products with int8 weights are held in."),
+    ] = "compute",
     buffer_gb: Annotated[
         float,
         typer.Option(min=0, callback=_finite, envvar="PINPOINT_BUFFER_GB", help="GB (10⁹ bytes) that must stay free."),
@@ -114,7 +118,8 @@ def plan(
             round(buffer_gb * GB),
             None if max_memory_gb is None else round(max_memory_gb * GB),
         )
-        more = {"driver_bytes": for_card.driver_bytes, "store_bytes": prefix_store_bytes}
+        more: dict[str, Any] = {"driver_bytes": for_card.driver_bytes, "store_bytes": prefix_store_bytes}
+        more["activations"] = activations
         if precision == "auto":
             return choose_precision(shape, *sizes, concurrency, **more)
         return plan_memory(shape, precision, *sizes, concurrency, **more)

@@ -48,12 +48,12 @@ def plan_or_refuse(
     check_precision(shape, precision)
     max_bytes = None if settings.max_memory_gb is None else round(settings.max_memory_gb * GB)
     card = (total_bytes, round(settings.buffer_gb * GB), max_bytes, settings.max_concurrency)
-    store_bytes = settings.prefix_store_bytes
+    store_bytes, activations = settings.prefix_store_bytes, settings.activations
     if precision == "auto":
-        made = choose_precision(shape, *card, store_bytes=store_bytes)
+        made = choose_precision(shape, *card, store_bytes=store_bytes, activations=activations)
         log.info("precision auto: %s is %s", made.precision, "the highest that fits" if made.fits else "the smallest")
     else:
-        made = plan_memory(shape, precision, *card, store_bytes=store_bytes)
+        made = plan_memory(shape, precision, *card, store_bytes=store_bytes, activations=activations)
     if not made.fits:
         names = [f"{found.name} ({found.plan.shape.name}, {found.plan.precision})" for found in alternatives(made)]
         options = "; ".join(names[:ALTERNATIVES_NAMED]) or "nothing that is known"
@@ -64,7 +64,9 @@ def plan_or_refuse(
         )
     # The context of this process is a part of the plan, and `free_bytes` has lost what it takes so far.
     others_bytes = max(0, total_bytes - free_bytes - CUDA_CONTEXT_BYTES)
-    beside = plan_memory(shape, made.precision, *card, store_bytes=store_bytes, others_bytes=others_bytes)
+    beside = plan_memory(
+        shape, made.precision, *card, store_bytes=store_bytes, others_bytes=others_bytes, activations=activations
+    )
     tokens = min(settings.token_budget, made.token_budget)
     if (needed_bytes := made.needed_bytes(tokens)) > beside.bound_bytes:
         raise CapacityError(

@@ -121,7 +121,8 @@ def warm_up(scorer: Scorer) -> WarmUp | None:
 
 def planned_pass_bytes(plan: MemoryPlan, tokens: int) -> int:
     """What the plan says a pass over `tokens` adds that sees no kept prefixes, the allocator's slack aside."""
-    return max(stage.peak_bytes(tokens) for stage in activations.stages(plan.shape, plan.precision))
+    found = activations.stages(plan.shape, plan.precision, activations=plan.activations)
+    return max(stage.peak_bytes(tokens) for stage in found)
 
 
 def report(done: WarmUp, plan: MemoryPlan) -> None:

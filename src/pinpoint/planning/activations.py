@@ -23,6 +23,8 @@ from typing import Literal
 from pinpoint.planning.model_shapes import ModelShape
 
 Precision = Literal["bf16", "int8", "fp8", "nf4"]
+# What the inputs of products with int8 weights are held in: what all is computed in, or 8 bits.
+Activations = Literal["compute", "int8"]
 
 HALF = 2  # bytes of bfloat16
 FLOAT = 4  # bytes of float32
@@ -56,8 +58,18 @@ class Stage:
         return self.fixed_bytes + self.token_bytes * tokens + self.seen_token_bytes * seen_tokens
 
 
-def stages(shape: ModelShape, precision: Precision, kept_tokens: int = 0, *, even_routing: bool = False) -> list[Stage]:
-    """The moments of a pass over a row that sees `kept_tokens` of kept prefixes."""
+def stages(
+    shape: ModelShape,
+    precision: Precision,
+    kept_tokens: int = 0,
+    *,
+    activations: Activations = "compute",
+    even_routing: bool = False,
+) -> list[Stage]:
+    """The moments of a pass over a row that sees `kept_tokens` of kept prefixes.
+
+    With 8-bit activations those without are there as well: layers may be kept from them.
+    """
     found = [_attention(shape, precision, kept_tokens)]
     if shape.dense_width:
         found.append(_dense("feed-forward", shape.dense_width, shape, precision))
@@ -67,6 +79,8 @@ def stages(shape: ModelShape, precision: Precision, kept_tokens: int = 0, *, eve
         found.append(_experts(shape, precision, even_routing))
         if precision == "int8":
             found.append(_grouped_experts(shape))
+            if activations == "int8":
+                found.append(_experts_in_8_bits(shape))
         if precision == "fp8":
             found.append(_experts_at_once(shape))
     return [*found, _logits(shape)]
@@ -141,6 +155,19 @@ def _experts_at_once(shape: ModelShape) -> Stage:
     between = (3 * HALF + 1) * shape.expert_width + FLOAT
     token_bytes = _held_by_experts(shape) + shape.hidden + FLOAT + between * shape.experts_per_token
     return Stage("experts, at once", 0, token_bytes)
+
+
+def _experts_in_8_bits(shape: ModelShape) -> Stage:
+    """All experts over all tokens (`engine/weights/triton_eight.py`), as the last product is computed.
+
+    Sorted states and gated ones in 8 bits, each row with its scale, the gated and what comes of them in 16. A gate of
+    another kind than Mixtral's is not computed inside of the product: of shapes that are measured, none is known.
+    """
+    chosen, hidden, width = shape.experts_per_token, shape.hidden, shape.expert_width
+    beside = _held_by_experts(shape) - (INDEX + 2 * HALF * hidden) * chosen
+    gated = (4 * HALF if shape.measured else HALF + 1) * width
+    pair = FLOAT + hidden + FLOAT + gated + FLOAT + HALF * hidden
+    return Stage("experts, in 8 bits", 0, beside + pair * chosen + HALF * hidden)
 
 
 def _held_by_experts(shape: ModelShape) -> int:

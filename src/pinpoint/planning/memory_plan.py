@@ -17,7 +17,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from dataclasses import dataclass
 
-from pinpoint.planning.activations import ANSWER_TOKENS, HALF, Precision, Stage, explanation, stages
+from pinpoint.planning.activations import ANSWER_TOKENS, HALF, Activations, Precision, Stage, explanation, stages
 from pinpoint.planning.cards import GB
 from pinpoint.planning.model_shapes import ModelShape
 from pinpoint.planning.weight_bytes import kv_bytes_per_token, weight_bytes_of
@@ -70,6 +70,7 @@ class MemoryPlan:
             reasons to be written, and for the prefix store.
         loading_bytes: scratch while weights are loaded; nothing else of the pass is there then.
         others_bytes: what other processes hold of the card.
+        activations: of products with int8 weights.
     """
 
     shape: ModelShape
@@ -87,6 +88,7 @@ class MemoryPlan:
     stages: tuple[Stage, ...]
     fitting_tokens: int
     others_bytes: int = 0
+    activations: Activations = "compute"
 
     @property
     def bound_bytes(self) -> int:
@@ -230,6 +232,7 @@ def plan(
     prompt_tokens: int = PROMPT_TOKENS,
     store_bytes: int = STORE_BYTES,
     others_bytes: int = 0,
+    activations: Activations = "compute",
 ) -> MemoryPlan:
     """Plan `shape` at `precision` on a card.
 
@@ -244,11 +247,15 @@ def plan(
         prompt_tokens: the row that must fit at least.
         store_bytes: most that the prefix store may hold, PINPOINT_PREFIX_STORE_BYTES.
         others_bytes: what other processes hold of the card.
+        activations: of products with int8 weights.
     """
     kept_token_bytes = kv_bytes_per_token(shape)
     stored = _store_bytes(shape, store_bytes, concurrency)
     stored_tokens = stored // kept_token_bytes
-    found = (*stages(shape, precision, stored_tokens), explanation(shape, precision, stored_tokens))
+    found = (
+        *stages(shape, precision, stored_tokens, activations=activations),
+        explanation(shape, precision, stored_tokens),
+    )
     largest = max(matrix.tensor_elements for matrix in shape.matrices)
     bound = _bound_bytes(card_bytes - others_bytes, buffer_bytes, max_bytes, driver_bytes)
     weight_bytes = weight_bytes_of(shape, precision)
@@ -273,6 +280,7 @@ def plan(
             0, min((working - stage.fixed_bytes) // (stage.token_bytes + kept_token_bytes) for stage in found)
         ),
         others_bytes=others_bytes,
+        activations=activations,
     )
 
 
@@ -286,12 +294,13 @@ def choose_precision(
     driver_bytes: int = 0,
     prompt_tokens: int = PROMPT_TOKENS,
     store_bytes: int = STORE_BYTES,
+    activations: Activations = "compute",
 ) -> MemoryPlan:
     """The plan of the highest precision that fits; of the lowest where none does. Arguments as for `plan`."""
     for precision in [each for each in PRECISIONS if each in shape.precisions]:
         tried = plan(
             shape, precision, card_bytes, buffer_bytes, max_bytes, concurrency,
-            driver_bytes=driver_bytes, prompt_tokens=prompt_tokens, store_bytes=store_bytes,
+            driver_bytes=driver_bytes, prompt_tokens=prompt_tokens, store_bytes=store_bytes, activations=activations,
         )  # fmt: skip
         if tried.fits:
             break

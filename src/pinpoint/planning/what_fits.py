@@ -69,4 +69,5 @@ def _replan(
         driver_bytes=card.driver_bytes if card else asked.driver_bytes,
         prompt_tokens=asked.prompt_tokens,
         store_bytes=asked.store_limit_bytes,
+        activations=asked.activations,
     )

@@ -515,3 +515,22 @@ def test_nothing_heavy_is_imported() -> None:
 def test_the_page_of_models_is_the_list() -> None:
     page = Path(__file__).parents[3] / "docs" / "models.md"
     assert page.read_text(encoding="utf-8").endswith(f"\n\n{markdown_table()}\n")
+
+
+@pytest.mark.parametrize("tokens", [2048, 8192, 32768])
+def test_8_bit_activations_take_no_more_of_mixtral_than_16_bit_ones(tokens: int) -> None:
+    shape = find_shape("mistralai/Mixtral-8x7B-Instruct-v0.1")
+    now = stages(shape, "int8")
+    eight = [stage for stage in stages(shape, "int8", activations="int8") if stage not in now]
+    assert [stage.name for stage in eight] == ["experts, in 8 bits"]
+    assert eight[0].peak_bytes(tokens) <= max(stage.peak_bytes(tokens) for stage in now)
+    # Two choices of gated states in 16 bits alone are 57 KB.
+    assert eight[0].token_bytes > 2 * 2 * shape.expert_width
+
+
+def test_the_plan_of_8_bit_activations_has_their_stage() -> None:
+    shape = find_shape("mistralai/Mixtral-8x7B-Instruct-v0.1")
+    made = plan(shape, "int8", 80 * GB, 3 * GB, activations="int8")
+    assert "experts, in 8 bits" in [stage.name for stage in made.stages]
+    assert "experts, in 8 bits" not in [stage.name for stage in plan(shape, "int8", 80 * GB, 3 * GB).stages]
+    assert all(one.plan.activations == "int8" for one in alternatives(made))

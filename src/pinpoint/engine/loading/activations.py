@@ -8,10 +8,10 @@ from torch import nn
 from transformers import PreTrainedModel
 
 from pinpoint.engine.weights.int8 import Int8Linear, is_int8_experts
-from pinpoint.engine.weights.int8_activations import MOST_INPUTS, Activations
+from pinpoint.engine.weights.int8_activations import MOST_INPUTS
 from pinpoint.engine.weights.quantizer import EXPERT_WEIGHTS
 from pinpoint.errors import ModelError
-from pinpoint.planning.activations import Precision
+from pinpoint.planning.activations import Activations, Precision
 
 
 def check_activations(wanted: Activations, precision: Precision) -> None:

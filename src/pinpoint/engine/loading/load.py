@@ -38,10 +38,9 @@ from pinpoint.engine.loading.checkpoint import (
 from pinpoint.engine.loading.measure import shape_of
 from pinpoint.engine.loading.pretrained import from_pretrained
 from pinpoint.engine.weights import experts, fp8, int8, nf4
-from pinpoint.engine.weights.int8_activations import Activations
 from pinpoint.engine.weights.quantizer import format_of, is_fused_experts
 from pinpoint.errors import ModelError
-from pinpoint.planning.activations import Precision
+from pinpoint.planning.activations import Activations, Precision
 from pinpoint.planning.cards import check_fp8
 from pinpoint.planning.memory_plan import MemoryPlan
 from pinpoint.settings import Settings

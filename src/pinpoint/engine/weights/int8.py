@@ -30,6 +30,7 @@ from transformers.utils.quantization_config import QuantizationConfigMixin
 from pinpoint.engine.weights import fixed_rows, int8_activations, triton_fixed
 from pinpoint.engine.weights.int8_product import kernels_work, scaled_product
 from pinpoint.engine.weights.quantizer import WeightQuantizer, empty_parameter, format_of
+from pinpoint.planning.activations import Activations
 
 METHOD = "pinpoint_int8"
 SCALE = "scale"
@@ -71,7 +72,7 @@ class Int8Linear(nn.Module):
     """
 
     weight_format = METHOD
-    activations: int8_activations.Activations = "compute"
+    activations: Activations = "compute"
 
     def __init__(self, inputs: int, outputs: int, bias: Tensor | None) -> None:
         super().__init__()

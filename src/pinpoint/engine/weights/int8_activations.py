@@ -18,7 +18,7 @@ Axes: N rows, O output channels, I input channels, T tokens, K experts chosen fo
 from __future__ import annotations
 
 from functools import cache
-from typing import Any, Literal
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -26,8 +26,6 @@ from torch import Tensor, nn
 
 from pinpoint.engine.weights import triton_eight
 from pinpoint.engine.weights.int8_product import has_silu_gate, kernels_work
-
-Activations = Literal["compute", "int8"]
 
 LEVELS = 127
 # A sum of more products of two 8-bit integers may not fit 32 bits.
