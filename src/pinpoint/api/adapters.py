@@ -20,7 +20,8 @@ from pinpoint.api.answer import round_scores
 from pinpoint.api.build import build_document, build_task, refuse_nothing
 from pinpoint.api.limits import Limits, join
 from pinpoint.api.response import DocumentFailure, DocumentResult, error_envelope, error_to_wire
-from pinpoint.api.schema import LabelFields, TaskFields, ZeroShotFields, validate
+from pinpoint.api.schema import LabelFields, TaskFields, ZeroShotFields
+from pinpoint.api.validation import validate
 from pinpoint.documents.text import Document, RejectedDocument, has_surrogate
 from pinpoint.errors import RequestError
 from pinpoint.prompting.taxonomy import Task

@@ -13,7 +13,8 @@ from pydantic.types import FailFast
 from pydantic_core import ErrorDetails, PydanticCustomError
 
 from pinpoint.api.limits import ROOT, join, kind_of
-from pinpoint.api.schema import BOUNDS, EXPECTED, MAX_ERRORS_COMPARED, WireModel
+from pinpoint.api.schema import WireModel
+from pinpoint.api.validation import BOUNDS, EXPECTED, MAX_ERRORS_COMPARED
 from pinpoint.documents.text import WHOLE_CHARACTERS
 from pinpoint.errors import RequestError
 

@@ -17,10 +17,11 @@ from pinpoint.api.build import OF_FILES, build_documents, build_from_fields, che
 from pinpoint.api.decisions import parse_decisions
 from pinpoint.api.deployed import NOTHING, Deployed
 from pinpoint.api.limits import ROOT, Limits, check_bounds, join, kind_of
-from pinpoint.api.schema import BACK_OFF, UNSEEN_MASS, JobFields, OptionFields, TaskFields, validate
+from pinpoint.api.schema import BACK_OFF, UNSEEN_MASS, JobFields, OptionFields, TaskFields
 from pinpoint.api.systemone import parse_systemone
 from pinpoint.api.teach import Lesson, asked_of, parse_lesson
 from pinpoint.api.typed_tasks import build_typed_task
+from pinpoint.api.validation import validate
 from pinpoint.api.ways import Way, find_way
 from pinpoint.documents.text import Document, File, RejectedDocument
 from pinpoint.errors import RequestError

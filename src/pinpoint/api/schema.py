@@ -1,4 +1,4 @@
-"""The fields of a request, as strict pydantic models, and the one error that a value which does not fit them gets.
+"""The fields of a request, as strict pydantic models; `validation` says what does not fit them.
 
 Models know names and types only; what needs two fields or a limit is in `request`. Optional text that a caller may
 well send as null is nullable; a document or a list of labels is not.
@@ -6,24 +6,17 @@ well send as null is nullable; a document or a list of labels is not.
 
 from __future__ import annotations
 
-import difflib
 from typing import Annotated, Literal, TypeVar
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 from pydantic.types import FailFast
-from pydantic_core import ErrorDetails, PydanticCustomError
-
-from pinpoint.api.limits import MAX_KEY_CHARS, ROOT, join, kind_of
-from pinpoint.documents.text import WHOLE_CHARACTERS
-from pinpoint.errors import RequestError
+from pydantic_core import PydanticCustomError
 
 # Of a tree: how much may lie below groups that are not asked about, and what a score must reach not to back off.
 UNSEEN_MASS, BACK_OFF = 0.1, 0.5
 NONE_OF_THESE = "none of these"  # what a label of ours is called that a task asks for with `other`
-MAX_ERRORS_COMPARED = 100  # each costs a walk; a request with more errors gets an early one, perhaps not the first
 
 ItemT = TypeVar("ItemT")
-ModelT = TypeVar("ModelT", bound="WireModel")
 FastList = Annotated[list[ItemT], FailFast()]  # one error is reported, so the second of a list is not worth finding
 Weight = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Inside = Annotated[float, Field(gt=0, lt=1, allow_inf_nan=False)]
@@ -225,106 +218,3 @@ class ZeroShotFields(WireModel):
         if isinstance(value, dict) and isinstance(text := value.get("inputs"), str):
             return {**value, "inputs": [text]}
         return value
-
-
-EXPECTED = {
-    "string_type": "a string",
-    "bool_type": "true or false",
-    "int_type": "a whole number",
-    "int_from_float": "a whole number",
-    "float_type": "a number",
-    "list_type": "a list",
-    "dict_type": "an object",
-    "model_type": "an object",
-    "label_type": "a string or an object",
-    "explain_type": "true, false, 'text' or 'evidence'",
-    "objects_type": "an object or a list of objects",
-    "option_type": "a string or a boolean",
-    "content_type": "a string, an object or a list",
-}
-BOUNDS = {"ge": "at least", "le": "at most", "gt": "greater than", "lt": "less than"}
-
-_PLACES: dict[str, type[WireModel]] = {
-    "job": JobFields,
-    "document": DocumentFields,
-    "label": LabelFields,
-    "level": LevelFields,
-    "task": TaskFields,
-    "taxonomy": TaxonomyFields,
-    "criteria": CriteriaFields,
-    "options": OptionFields,
-    "zero_shot": ZeroShotFields,
-    "teach": TeachFields,
-    "labelled": LabelledFields,
-    "parameters": ZeroShotParameters,
-}
-
-
-def validate(model: type[ModelT], raw: object) -> ModelT:
-    """Return the raw value as a model, or raise RequestError for the one error worth telling.
-
-    An unknown field comes first, since a typo explains a missing field, then an unserved one, then the order of the
-    caller's own document.
-    """
-    try:
-        return model.model_validate(raw)
-    except ValidationError as caught:
-        errors = caught.errors(include_url=False, include_input=False)
-    root = next(place for place, one in _PLACES.items() if one is model)
-    ranked = [(_rank(error), error) for error in errors]
-    best = min(rank for rank, _ in ranked)
-    candidates = [error for rank, error in ranked if rank == best][:MAX_ERRORS_COMPARED]
-    raise _translate(min(candidates, key=lambda error: _locate(error, raw)[0]), raw, root)
-
-
-def _rank(error: ErrorDetails) -> int:
-    return int(error["type"] != "extra_forbidden")
-
-
-def _place(loc: tuple[int | str, ...], root: str) -> str:
-    """Name the kind of object that the last step of `loc` is a field of."""
-    parent = loc[:-1]
-    if not parent:
-        return root
-    if isinstance(parent[-1], int):
-        if root == "teach" and parent[-2] == "documents":
-            return "labelled"
-        return {"documents": "document", "labels": "label", "children": "label", "levels": "level"}[str(parent[-2])]
-    return "task" if len(parent) == 2 and parent[0] == "tasks" else str(parent[-1])
-
-
-def _locate(error: ErrorDetails, raw: object) -> tuple[list[int], object]:
-    """Return where the error is, as numbers that compare in reading order, and the value there, if there is one."""
-    position = []
-    for step in error["loc"]:
-        if isinstance(raw, dict):
-            position.append(list(raw).index(step) if step in raw else len(raw))
-            raw = raw.get(step)
-        elif isinstance(raw, list) and isinstance(step, int):
-            position.append(step)
-            raw = raw[step]
-    return position, raw
-
-
-def _translate(error: ErrorDetails, raw: object, root: str) -> RequestError:
-    """Put an error of pydantic into our words: what was expected and what to do, never the value."""
-    loc, kind, context = error["loc"], error["type"], error.get("ctx", {})
-    field = join(ROOT, *loc)
-    if kind == "extra_forbidden":
-        place = _place(loc, root)
-        known = list(_PLACES[place].model_fields)
-        nearest = difflib.get_close_matches(str(loc[-1])[:MAX_KEY_CHARS], known, n=1)
-        hint = f"did you mean '{nearest[0]}'?" if nearest else f"known here: {', '.join(known)}"
-        return RequestError("unknown_field", f"unknown field; {hint}", field)
-    if kind == "missing":
-        return RequestError("missing_field", "this field is required", field)
-    if kind in EXPECTED:
-        return RequestError("wrong_type", f"must be {EXPECTED[kind]}, not {kind_of(_locate(error, raw)[1])}", field)
-    if kind == "string_unicode":
-        return RequestError("invalid_unicode", WHOLE_CHARACTERS, field)
-    if kind == "literal_error":
-        return RequestError("out_of_range", f"must be {context['expected']}", field)
-    for bound, words in BOUNDS.items():
-        if bound in context:
-            return RequestError("out_of_range", f"must be {words} {context[bound]:g}", field)
-    return RequestError("invalid_request", f"not valid here ({kind})", field)

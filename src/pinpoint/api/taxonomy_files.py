@@ -17,8 +17,9 @@ from pinpoint.api.build import prose
 from pinpoint.api.deployed import Deployed, Taxonomy
 from pinpoint.api.limits import ROOT, Limits, check_bounds, join
 from pinpoint.api.request import SHORT_FORM_TASK
-from pinpoint.api.schema import TaxonomyFields, validate
+from pinpoint.api.schema import TaxonomyFields
 from pinpoint.api.typed_tasks import build_typed_task
+from pinpoint.api.validation import validate
 from pinpoint.errors import RequestError
 
 MAX_FILE_BYTES = 1_000_000  # 1,000 labels with a paragraph each, twice

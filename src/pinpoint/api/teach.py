@@ -11,8 +11,9 @@ from dataclasses import dataclass, replace
 from pinpoint.api.build import build_documents, check_name
 from pinpoint.api.deployed import NOTHING, Deployed
 from pinpoint.api.limits import Limits, join
-from pinpoint.api.schema import TeachFields, validate
+from pinpoint.api.schema import TeachFields
 from pinpoint.api.typed_tasks import build_typed_task
+from pinpoint.api.validation import validate
 from pinpoint.documents.text import Document, File, RejectedDocument
 from pinpoint.errors import RequestError
 from pinpoint.prompting.taxonomy import Task, duplicate_key
