@@ -13,11 +13,12 @@ import psutil
 import torch
 
 from pinpoint.engine import baseline, gpu
-from pinpoint.engine.forward import frequencies, generate
+from pinpoint.engine.forward import attention, frequencies, generate
 from pinpoint.engine.forward.head import PEAK_LOGIT, check_head
 from pinpoint.engine.forward.packing import pack
 from pinpoint.engine.forward.parts import given_spans, is_bounded, parts_of, spans_of, store_key
 from pinpoint.engine.forward.prefix_cache import HeldPrefix, Layers, PassCache, PrefixStore
+from pinpoint.engine.forward.recorded import Recorder
 from pinpoint.engine.forward.rules import unsupported
 from pinpoint.engine.forward.scoring import score
 from pinpoint.engine.loading.load import LoadedModel
@@ -140,6 +141,7 @@ class Scorer:
             is kept at most of all that are read in chunks at the same time.
         compared: prompts that are those of the model's chat template.
         store: keys and values of shared prompt beginnings.
+        recorder: runs small passes, once it has recorded them.
     """
 
     def __init__(self, loaded: LoadedModel, token_budget: int, prefix_store_bytes: int = 0) -> None:
@@ -152,6 +154,7 @@ class Scorer:
         self.compared = check_prompts(self.prompts)
         self.store = PrefixStore(prefix_store_bytes)
         self._held: weakref.WeakSet[HeldPrefix] = weakref.WeakSet()
+        self.recorder = Recorder(loaded.model)
         self._short_tokens = frequencies.short_tokens(loaded.model)
         with gpu.device_errors(), gpu.failures_refused(_fails_in_company):
             self._check_head()
@@ -404,7 +407,9 @@ class Scorer:
                 if s in row.span_starts
             },
         )
-        sums = score(self.loaded.model, row, cache, long=kind, same_bits=forest.same_bits)
+        # Who looks on while layers attend looks at all of a pass.
+        recorder = None if attention.is_watched() else self.recorder
+        sums = score(self.loaded.model, row, cache, long=kind, same_bits=forest.same_bits, recorder=recorder)
         return sums, cache.taken, len(row.tokens)
 
     def info(self, labels_sha: str) -> ModelInfo:

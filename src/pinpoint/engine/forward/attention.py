@@ -34,7 +34,7 @@ from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 
 from pinpoint.engine.forward import blocks, varlen, written
 from pinpoint.engine.forward.blocks import Extras
-from pinpoint.engine.forward.rules import Mask, Rule, find_rule, unknown_mask, unsupported
+from pinpoint.engine.forward.rules import EVERYTHING, Mask, Rule, find_rule, unknown_mask, unsupported
 from pinpoint.engine.forward.span_table import Sight, SpanTable
 
 DENSE = "pinpoint_dense"
@@ -73,6 +73,42 @@ def watched(watch: Watch) -> Iterator[None]:
         yield
     finally:
         _watch.reset(token)
+
+
+def is_watched() -> bool:
+    """Whether this is within `watched`."""
+    return _watch.get() is not None
+
+
+class Cut(Protocol):
+    """Takes what a layer attends with, where passes are recorded without their attention."""
+
+    def __call__(self, layer: int, scale: float, query: Tensor, key: Tensor, value: Tensor, /) -> Tensor:
+        """Number of the layer, factor of the scores, [H, T, D], [G, T, D] and [G, T, E] → where [T, H, E] will be."""
+        ...
+
+
+_cut: ContextVar[Cut | None] = ContextVar("what takes the place of attention", default=None)
+
+
+@contextmanager
+def cutting(cut: Cut) -> Iterator[None]:
+    """Within the block, layers that attend by `span_attention` hand what they attend with to `cut`.
+
+    Raises:
+        ModelError: a layer asks for more than to see all of its token's path.
+    """
+    token = _cut.set(cut)
+    try:
+        yield
+    finally:
+        _cut.reset(token)
+
+
+def over_forest(table: SpanTable, query: Tensor, key: Tensor, value: Tensor, scale: float) -> Tensor:
+    """What `span_attention` computes for a layer that sees all of each token's path: [1, T, H, E]."""
+    table.calls += 1
+    return _spans(query[0], key[0], value[0], scale, table.sight(), False, Extras(None, None))[None]
 
 
 def current() -> SpanTable | None:
@@ -132,6 +168,11 @@ def span_attention(
         softcap: the scores become softcap · tanh(scores / softcap).
         kwargs: anything that is neither None nor known to be harmless is refused.
     """
+    if (cut := _cut.get()) is not None:
+        if s_aux is not None or softcap is not None or _rule_of(attention_mask, kwargs) != EVERYTHING:
+            raise unsupported("its layers ask for more than to see all of a token's path")
+        scale = query.shape[-1] ** -0.5 if scaling is None else scaling
+        return cut(int(module.layer_idx), scale, query[0], key[0], value[0])[None], None  # type: ignore[arg-type]
     table = _table.get()
     if table is None:
         return _without_table(module, query, key, value, attention_mask, scaling, s_aux, softcap, **kwargs)

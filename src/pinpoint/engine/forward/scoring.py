@@ -22,6 +22,7 @@ from pinpoint.engine.forward.attention import check_layers, over
 from pinpoint.engine.forward.head import decoder, lookup_log_probs
 from pinpoint.engine.forward.packing import PackedRow
 from pinpoint.engine.forward.prefix_cache import PassCache
+from pinpoint.engine.forward.recorded import Recorder
 from pinpoint.engine.forward.span_table import SpanTable
 from pinpoint.engine.weights import fixed_rows
 
@@ -30,6 +31,7 @@ from pinpoint.engine.weights import fixed_rows
 def score(
     model: PreTrainedModel, row: PackedRow, cache: PassCache | None = None, *, long: bool | None = None,
     same_bits: bool = False,
+    recorder: Recorder | None = None,
 ) -> list[list[float]]:  # fmt: skip
     """Sums of log-probabilities along every path of every ask of a packed forest, in their order.
 
@@ -42,6 +44,7 @@ def score(
         long: whether its prompts are the long ones of a model that reads these with other frequencies
             (`frequencies.py`); None: as the longest path of the row has it.
         same_bits: whether scores have to be the same to the bit whatever else the row holds. On a CPU they always are.
+        recorder: runs the rows that it takes, unless they have to be the same to the bit.
 
     Raises:
         ModelError: the model's layers do not attend as the row says.
@@ -50,20 +53,25 @@ def score(
     device = model.device
     fixed = same_bits or device.type == "cpu"
     rows = torch.from_numpy(row.rows).to(device)
-    narrow = last_layer.worthwhile(model, row)
-    table = SpanTable(row, device, last_layer.number(model) if narrow else None, same_bits)
-    with (
-        fixed_rows.holding() if fixed else nullcontext(),
-        over(table),
-        frequencies.of_long_prompts(model) if long else nullcontext(),
-        last_layer.only_rows(model, rows) if narrow else nullcontext(),
-    ):
-        hidden = decoder(model)(
-            input_ids=torch.from_numpy(row.tokens)[None].to(device),
-            position_ids=torch.from_numpy(row.positions)[None].to(device),
-            past_key_values=cache if cache is not None else PassCache([], {}),
-            use_cache=False,
-        ).last_hidden_state[0]  # [T, hidden], of which only `rows` are to be read
+    cache = cache if cache is not None else PassCache([], {})
+    if recorder is not None and not same_bits and recorder.takes(row):
+        table = SpanTable(row, device)
+        hidden = recorder.run(row, table, cache)
+    else:
+        narrow = last_layer.worthwhile(model, row)
+        table = SpanTable(row, device, last_layer.number(model) if narrow else None, same_bits)
+        with (
+            fixed_rows.holding() if fixed else nullcontext(),
+            over(table),
+            frequencies.of_long_prompts(model) if long else nullcontext(),
+            last_layer.only_rows(model, rows) if narrow else nullcontext(),
+        ):
+            hidden = decoder(model)(
+                input_ids=torch.from_numpy(row.tokens)[None].to(device),
+                position_ids=torch.from_numpy(row.positions)[None].to(device),
+                past_key_values=cache,
+                use_cache=False,
+            ).last_hidden_state[0]  # [T, hidden], of which only `rows` are to be read
     check_layers(model, table)
     if not len(row.lookups):
         return [[] for _ in row.paths]
