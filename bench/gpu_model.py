@@ -12,7 +12,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, MixtralConfig, Pre
 from transformers.quantizers.quantizers_utils import get_module_from_name
 
 from pinpoint.engine import gpu
-from pinpoint.engine.forward import attention, norms
+from pinpoint.engine.forward import attention, norms, rotary
 from pinpoint.engine.loading.load import LoadedModel, context_tokens, embedded_folder
 from pinpoint.engine.weights import experts, int8
 from pinpoint.planning.memory_plan import MemoryPlan
@@ -51,6 +51,7 @@ def random_model(config: Any, device: torch.device, dtype: torch.dtype = torch.b
     model.config.quantization_config = int8.Int8Config()
     if device.type == "cuda":
         norms.fuse(model)
+        rotary.fuse(model)
     return model.eval().requires_grad_(False)
 
 

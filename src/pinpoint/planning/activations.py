@@ -34,7 +34,7 @@ LOGIT_ROWS = 512
 # Places that a reason's cache has beside the prompt: a label and its opening, and the reason (`forward/generate.py`).
 ANSWER_TOKENS = 256
 # Lengths that small passes are recorded at on CUDA (`engine/forward/recorded.py`).
-RECORDED_LENGTHS = (256, 512, 1024, 1536, 2048)
+RECORDED_LENGTHS = (256, 512, 768, 1024, 1280, 1536, 2048)
 # Rows that an expert has, on average, up to which all experts of a layer are multiplied at once
 # (`engine/weights/triton_grouped.py` has the measurements).
 GROUPED_ROWS = 512

@@ -59,6 +59,8 @@ class Recorder:
             return []
         self._ids = torch.zeros(2, 1, RECORDED_LENGTHS[-1], dtype=torch.int64, device=self.model.device)
         self._pool = torch.cuda.graph_pool_handle()
+        # One for all: products take a workspace for each stream.
+        self._stream = torch.cuda.Stream(self.model.device)  # type: ignore[no-untyped-call]
         for length in reversed(RECORDED_LENGTHS):  # the longest takes the memory that the others find there
             try:
                 self._recorded[length] = self._record(length)
@@ -94,8 +96,7 @@ class Recorder:
         device, made = self.model.device, _Recording()
         # What compiles and allocates on first use may not be recorded, and the buffers have their shapes from here.
         self._forward(length, lambda layer, scale, *states: self._keep(*states))
-        stream = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
-        stream.wait_stream(torch.cuda.current_stream(device))
+        self._stream.wait_stream(torch.cuda.current_stream(device))
 
         def cut(layer: int, scale: float, *states: Tensor) -> Tensor:
             out = self._keep(*states)
@@ -104,13 +105,13 @@ class Recorder:
             made.pieces.append(self._begin())
             return out
 
-        with torch.cuda.stream(stream):
+        with torch.cuda.stream(self._stream):
             made.pieces.append(self._begin())
             try:
                 self._forward(length, cut)
             finally:
                 made.pieces[-1].capture_end()
-        torch.cuda.current_stream(device).wait_stream(stream)
+        torch.cuda.current_stream(device).wait_stream(self._stream)
         return made
 
     def _forward(self, length: int, cut: attention.Cut) -> None:

@@ -14,7 +14,7 @@ from transformers.utils import logging as transformers_logging
 
 from pinpoint.checkpoints.weight_files import TOKENIZER_FILES
 from pinpoint.engine import gpu
-from pinpoint.engine.forward import attention, norms
+from pinpoint.engine.forward import attention, norms, rotary
 from pinpoint.engine.loading.architecture import check_tokenizer
 from pinpoint.engine.loading.checkpoint import FORMATS, stored_precision, unreadable
 from pinpoint.engine.weights.quantizer import EXPERT_WEIGHTS, format_of
@@ -102,6 +102,7 @@ def from_pretrained(
     if any(format_of(module) is not None and hasattr(module, EXPERT_WEIGHTS[0]) for module in model.modules()):
         model.set_experts_implementation(FORMATS[precision].experts)
     norms.fuse(model)
+    rotary.fuse(model)
     # What a checkpoint says of sampling would leak into every call of `generate`.
     model.generation_config = GenerationConfig()
     return model.eval().requires_grad_(False), tokenizer

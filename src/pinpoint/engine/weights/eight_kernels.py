@@ -156,7 +156,7 @@ def product_kernel(
                 part = tl.load(matrix + start)
             else:
                 inside = start + columns < inputs
-                state = tl.load(states + start, mask=inside[None, :], other=0)
-                part = tl.load(matrix + start, mask=inside[:, None], other=0)
+                state = tl.load(states + start, mask=inside[None, :], other=0.0)
+                part = tl.load(matrix + start, mask=inside[:, None], other=0.0)
             sums = tl.dot(state, part, sums, out_dtype=tl.int32) if WHOLE else tl.dot(state, part, sums)
         finish(sums, x_scale, scale, out, outputs, expert, first, last, strip, GATED, ROWS, OUTPUTS)

@@ -1,0 +1,93 @@
+"""Recorded passes and the rotary kernel on a real GPU: the same bits as without, and memory back where it was."""
+
+from collections.abc import Iterator
+
+import pytest
+import torch
+from torch import Tensor
+from transformers.models.mixtral import modeling_mixtral
+
+from bench.gpu_model import plan_and_make
+from bench.gpu_passes import to_e4m3
+from bench.gpu_speed import forest_of
+from pinpoint.engine import gpu
+from pinpoint.engine.forward import rotary
+from pinpoint.engine.forward.prefix_cache import PrefixStore
+from pinpoint.engine.loading.activations import set_activations
+from pinpoint.engine.scorer import Scorer
+from pinpoint.planning.activations import RECORDED_LENGTHS
+from pinpoint.prompting.span_tree import Forest
+from pinpoint.settings import Settings
+
+
+@pytest.fixture(scope="module", params=["int8", "e4m3"])
+def scorer(request: pytest.FixtureRequest) -> Iterator[Scorer]:
+    """Two full-size layers with 8-bit states."""
+    made = Scorer(plan_and_make(2, Settings(device="cuda")), 8192)
+    change = {"int8": lambda model: set_activations(model, "int8"), "e4m3": to_e4m3}[request.param]
+    change(made.loaded.model)
+    yield made
+    del made
+    gpu.release()
+    torch.cuda.set_per_process_memory_fraction(1.0)
+
+
+def scores(scorer: Scorer, forest: Forest) -> list[list[float]]:
+    with scorer.run(forest) as done:
+        return [one.log_probs for one in done.scores]
+
+
+def test_recorded_passes_have_the_bits_of_others(scorer: Scorer) -> None:
+    forests = [forest_of(scorer, tokens, min(600, tokens - 110)) for tokens in (200, 256, 600, 1030, 2048, 2300)]
+    before = [scores(scorer, forest) for forest in forests]
+    assert scorer.recorder.record() == list(RECORDED_LENGTHS)
+    for _ in range(2):
+        assert [scores(scorer, forest) for forest in forests] == before
+
+
+def test_a_warm_store_is_seen_by_recorded_passes(scorer: Scorer) -> None:
+    scorer.recorder.record()
+    forest = forest_of(scorer, 900, 200)
+    cold = scores(scorer, forest)
+    scorer.store = PrefixStore(1_000_000_000)
+    try:
+        for _ in range(2):
+            assert scores(scorer, forest) == pytest.approx(cold, abs=0.05) or scorer.store.hits == 0
+        assert scorer.store.hits or not any(forest.shared)
+    finally:
+        scorer.store = PrefixStore(0)
+
+
+def test_what_recorded_passes_take_is_given_back(scorer: Scorer) -> None:
+    scorer.recorder.record()
+    forests = [forest_of(scorer, tokens, 150) for tokens in (250, 800, 2000)]
+    for forest in forests:
+        scores(scorer, forest)
+    held = torch.cuda.memory_allocated()
+    for forest in forests * 3:
+        scores(scorer, forest)
+    assert torch.cuda.memory_allocated() == held
+
+
+def test_a_model_with_a_window_is_not_recorded(scorer: Scorer, monkeypatch: pytest.MonkeyPatch) -> None:
+    from pinpoint.engine.forward import recorded
+    from pinpoint.engine.forward.rules import Rule
+
+    monkeypatch.setattr(recorded, "EVERYTHING", Rule(16))
+    other = recorded.Recorder(scorer.loaded.model)
+    assert other.record() == []
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16, torch.float32])
+@pytest.mark.parametrize(("heads", "kv_heads", "tokens", "size"), [(32, 8, 70, 128), (4, 1, 9, 24), (3, 3, 1, 64)])
+def test_rotated_heads_are_transformers_s(
+    dtype: torch.dtype, heads: int, kv_heads: int, tokens: int, size: int
+) -> None:
+    def states(count: int) -> Tensor:
+        return torch.randn(1, tokens, count, size, device="cuda").to(dtype).transpose(1, 2)
+
+    q, k, (cos, sin) = states(heads), states(kv_heads), (torch.randn(2, 1, tokens, size, device="cuda").to(dtype))
+    own = getattr(modeling_mixtral.apply_rotary_pos_emb, "own", modeling_mixtral.apply_rotary_pos_emb)
+    for found, expected in zip(rotary.rotated(q, k, cos, sin), own(q, k, cos, sin), strict=True):
+        assert torch.equal(found, expected)
+        assert found.stride() == expected.stride()
