@@ -75,6 +75,6 @@ def rotated(q: Tensor, k: Tensor, cos: Tensor, sin: Tensor) -> tuple[Tensor, Ten
     together = max(1, min(16, 2048 // block))
     rotary_kernel.rotate[(tokens, -(-heads // together) + -(-kv_heads // together))](
         q, k, cos.contiguous(), sin.contiguous(), out_q, out_k, heads, kv_heads, *strides, size // 2, BLOCK=block,
-        HEADS=together,
+        HEADS=together, enable_fp_fusion=False,
     )  # fmt: skip
     return out_q, out_k

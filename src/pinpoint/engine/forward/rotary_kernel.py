@@ -35,7 +35,7 @@ def rotate(
     dtype: tl.constexpr = q.dtype.element_ty
     first = tl.load(at, mask=known, other=0.0).to(tl.float32)
     second = tl.load(at + half, mask=known, other=0.0).to(tl.float32)
-    # Each product is rounded before the sum, as torch's are.
+    # Each product is rounded before the sum, as torch's are; hence no fusion of the two.
     low = (first * c1).to(dtype).to(tl.float32) + (-second * s1).to(dtype).to(tl.float32)
     high = (second * c2).to(dtype).to(tl.float32) + (first * s2).to(dtype).to(tl.float32)
     tl.store(to, low.to(dtype), mask=known)

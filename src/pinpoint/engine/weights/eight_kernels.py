@@ -129,34 +129,38 @@ def product_kernel(
     x, x_scale, weight, scale, starts, out, pairs, outputs, inputs, strips,
     ROWS: tl.constexpr, OUTPUTS: tl.constexpr, INPUTS: tl.constexpr, GROUP: tl.constexpr, GATED: tl.constexpr,
     WHOLE: tl.constexpr, GROUPED: tl.constexpr, EXPERTS: tl.constexpr, BLOCK_EXPERTS: tl.constexpr,
-    EVEN: tl.constexpr,
+    EVEN: tl.constexpr, COPIED: tl.constexpr,
 ):  # fmt: skip
-    """A tile of rows and channels a program."""
+    """A tile of rows and channels a program. With COPIED `weight` is a descriptor, else a pointer."""
     expert, first, last, strip = find(
         tl.program_id(0), starts, pairs, strips, EXPERTS, GROUPED, BLOCK_EXPERTS, ROWS, GROUP
     )
     if (expert < EXPERTS) & (strip < strips):
         # Rows behind the last are computed as the last, channels likewise, and not stored.
         row = tl.minimum(first + tl.arange(0, ROWS), last - 1)
-        lines = tl.arange(0, OUTPUTS)
-        if GATED:
-            # A gate and what it gates lie side by side, so that one thread holds both of their sums.
-            line = tl.minimum(strip * (OUTPUTS // 2) + lines // 2, outputs - 1) + lines % 2 * outputs
-            matrix = weight + tl.cast(expert, tl.int64) * outputs * 2 * inputs
-        else:
-            line = tl.minimum(strip * OUTPUTS + lines, outputs - 1)
-            matrix = weight + tl.cast(expert, tl.int64) * outputs * inputs
         columns = tl.arange(0, INPUTS)
         states = x + row[:, None].to(tl.int64) * inputs + columns[None, :]
-        matrix += line[None, :].to(tl.int64) * inputs + columns[:, None]
+        wide: tl.constexpr = OUTPUTS // 2 if GATED else OUTPUTS
+        if not COPIED:
+            lines = tl.arange(0, OUTPUTS)
+            if GATED:
+                # A gate and what it gates lie side by side, so that one thread holds both of their sums.
+                line = tl.minimum(strip * wide + lines // 2, outputs - 1) + lines % 2 * outputs
+                matrix = weight + tl.cast(expert, tl.int64) * outputs * 2 * inputs
+            else:
+                line = tl.minimum(strip * wide + lines, outputs - 1)
+                matrix = weight + tl.cast(expert, tl.int64) * outputs * inputs
+            matrix += line[None, :].to(tl.int64) * inputs + columns[:, None]
         sums = tl.zeros((ROWS, OUTPUTS), dtype=tl.int32 if WHOLE else tl.float32)
         for start in range(0, inputs, INPUTS):
-            if EVEN:
-                state = tl.load(states + start)
-                part = tl.load(matrix + start)
+            inside = start + columns < inputs
+            state = tl.load(states + start) if EVEN else tl.load(states + start, mask=inside[None, :], other=0.0)
+            if COPIED:
+                if GATED:
+                    part = weight.load([expert, strip * wide, 0, start]).reshape(OUTPUTS, INPUTS).T
+                else:
+                    part = weight.load([expert, strip * wide, start]).reshape(OUTPUTS, INPUTS).T
             else:
-                inside = start + columns < inputs
-                state = tl.load(states + start, mask=inside[None, :], other=0.0)
-                part = tl.load(matrix + start, mask=inside[:, None], other=0.0)
+                part = tl.load(matrix + start) if EVEN else tl.load(matrix + start, mask=inside[:, None], other=0.0)
             sums = tl.dot(state, part, sums, out_dtype=tl.int32) if WHOLE else tl.dot(state, part, sums)
         finish(sums, x_scale, scale, out, outputs, expert, first, last, strip, GATED, ROWS, OUTPUTS)

@@ -102,11 +102,11 @@ def _tiles(rows: float, x: Tensor) -> Tiles:
 
 
 def _fits(tiles: Tiles, x: Tensor) -> bool:
-    return tiles.shared_bytes(x.dtype) <= _shared_bytes(x.device)
+    return tiles.shared_bytes(x.dtype) <= shared_bytes(x.device)
 
 
 @cache
-def _shared_bytes(device: torch.device) -> int:
+def shared_bytes(device: torch.device) -> int:
     """Shared memory that one program may ask for: 227 KB on an H100, 163 on an A100, 99 on cards of the Ada kind."""
     properties: Any = torch.cuda.get_device_properties(device)
     return int(properties.shared_memory_per_block_optin)
