@@ -40,13 +40,13 @@ def scores(scorer: Scorer, forest: Forest) -> list[list[float]]:
 def test_recorded_passes_have_the_bits_of_others(scorer: Scorer) -> None:
     forests = [forest_of(scorer, tokens, min(600, tokens - 110)) for tokens in (200, 256, 600, 1030, 2048, 2300)]
     before = [scores(scorer, forest) for forest in forests]
-    assert scorer.recorder.record() == list(RECORDED_LENGTHS)
+    assert scorer.record() == list(RECORDED_LENGTHS)
     for _ in range(2):
         assert [scores(scorer, forest) for forest in forests] == before
 
 
 def test_a_warm_store_is_seen_by_recorded_passes(scorer: Scorer) -> None:
-    scorer.recorder.record()
+    scorer.record()
     forest = forest_of(scorer, 900, 200)
     cold = scores(scorer, forest)
     scorer.store = PrefixStore(1_000_000_000)
@@ -60,7 +60,7 @@ def test_a_warm_store_is_seen_by_recorded_passes(scorer: Scorer) -> None:
 
 
 def test_what_recorded_passes_take_is_given_back(scorer: Scorer) -> None:
-    scorer.recorder.record()
+    scorer.record()
     forests = [forest_of(scorer, tokens, 150) for tokens in (250, 800, 2000)]
     for forest in forests:
         scores(scorer, forest)
@@ -76,7 +76,7 @@ def test_a_model_with_a_window_is_not_recorded(scorer: Scorer, monkeypatch: pyte
 
     monkeypatch.setattr(recorded, "EVERYTHING", Rule(16))
     other = recorded.Recorder(scorer.loaded.model)
-    assert other.record() == []
+    assert other.record(8192) == []
 
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16, torch.float32])

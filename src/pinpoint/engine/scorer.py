@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 import weakref
 from collections.abc import Callable, Iterator, Sequence
@@ -32,6 +33,8 @@ from pinpoint.prompting.prompt_proof import check_prompts
 from pinpoint.prompting.prompts import PromptBuilder
 from pinpoint.prompting.span_tree import NO_PARENT, Ask, Forest
 from pinpoint.prompting.template import PROMPT_VERSION, VERSION_KEY, known_version
+
+log = logging.getLogger("pinpoint")
 
 # What the machine has left is read no more often than this: it takes longer to read than all else of `memory`.
 AVAILABLE_READ_S = 1.0
@@ -227,6 +230,19 @@ class Scorer:
         held_bytes = self.held_bytes
         if self.baseline is not None and self.baseline.check(self.store.bytes + held_bytes, done._wrote) == 0:
             self._baseline_bytes = torch.cuda.memory_allocated(self.loaded.device) - held_bytes
+
+    def record(self) -> list[int]:
+        """Record passes of some lengths, as far as this model's can be; from here on they are a part of the baseline.
+
+        Returns:
+            The lengths.
+        """
+        with gpu.device_errors():
+            lengths = self.recorder.record(self.token_budget)
+        if self.baseline is not None:
+            self.baseline = baseline.Baseline(lambda: baseline.requested_bytes(self.loaded.device))
+        log.info("recorded passes: lengths=%s", ",".join(map(str, lengths)) or "none")
+        return lengths
 
     def release(self) -> None:
         """Give back what a failed pass left behind."""

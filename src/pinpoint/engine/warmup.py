@@ -3,7 +3,8 @@
 The row is a single token, repeated. It makes all hidden states alike, so that the router sends every token to the same
 experts: the widest pass there is, and the one that the plan counts. It also loads the kernels and leaves behind the
 workspaces that stay, so that the baseline is taken after them.
-A small pass goes before it, for the kernels that only small ones take: compiling them would fall to the first job.
+A small pass goes before it, for the kernels that only small ones take: compiling them would fall to the first job. Then
+small passes are recorded, where the plan has room for them.
 """
 
 from __future__ import annotations
@@ -91,6 +92,8 @@ def warm_up(scorer: Scorer) -> WarmUp | None:
     try:
         with scorer.run(small):
             pass
+        if plan.recorded_bytes:
+            scorer.record()
         resident = torch.cuda.memory_allocated(device)
         torch.cuda.reset_peak_memory_stats(device)
         began = time.monotonic()

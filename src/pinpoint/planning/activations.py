@@ -88,6 +88,23 @@ def stages(
     return [*found, _logits(shape)]
 
 
+def recorded_bytes(shape: ModelShape, precision: Precision, activations: Activations = "compute") -> int:
+    """What stays on the device of passes that are recorded: what they hold but for attention, and buffers around it.
+
+    0 where they cannot be: experts in other precisions wait for the device.
+    """
+    if shape.expert_layers and precision not in ("int8", "fp8"):
+        return 0
+    widths = {"feed-forward": shape.dense_width, "shared expert": shape.shared_width}
+    found = [_dense(name, width, shape, precision) for name, width in widths.items() if width]
+    if shape.expert_layers:
+        in_8_bits = precision == "fp8" or activations == "int8"
+        found.append(_experts_in_8_bits(shape) if in_8_bits else _grouped_experts(shape))
+    tokens = RECORDED_LENGTHS[-1]
+    buffers = HALF * (2 * shape.query_width + 2 * shape.kv_width + shape.hidden) * tokens
+    return buffers + max(stage.peak_bytes(tokens) for stage in found)
+
+
 def explanation(shape: ModelShape, precision: Precision, kept_tokens: int = 0) -> Stage:
     """A reason being written about one prompt, all of the row and `kept_tokens`, beside what the pass has kept.
 

@@ -17,7 +17,17 @@ from __future__ import annotations
 from bisect import bisect_right
 from dataclasses import dataclass
 
-from pinpoint.planning.activations import ANSWER_TOKENS, HALF, Activations, Precision, Stage, explanation, stages
+from pinpoint.planning.activations import (
+    ANSWER_TOKENS,
+    HALF,
+    RECORDED_LENGTHS,
+    Activations,
+    Precision,
+    Stage,
+    explanation,
+    recorded_bytes,
+    stages,
+)
 from pinpoint.planning.cards import GB
 from pinpoint.planning.model_shapes import ModelShape
 from pinpoint.planning.weight_bytes import kv_bytes_per_token, weight_bytes_of
@@ -71,6 +81,7 @@ class MemoryPlan:
         loading_bytes: scratch while weights are loaded; nothing else of the pass is there then.
         others_bytes: what other processes hold of the card.
         activations: of products with int8 weights.
+        recorded_bytes: what stays of small passes that are recorded; 0 where none are.
     """
 
     shape: ModelShape
@@ -89,6 +100,7 @@ class MemoryPlan:
     fitting_tokens: int
     others_bytes: int = 0
     activations: Activations = "compute"
+    recorded_bytes: int = 0
 
     @property
     def bound_bytes(self) -> int:
@@ -149,7 +161,7 @@ class MemoryPlan:
         documents that are read in chunks.
         """
         working = with_slack(self.pass_bytes(tokens, held_tokens))
-        return self._resident_bytes + max(self.loading_bytes, self.store_bytes + working)
+        return self._resident_bytes + max(self.loading_bytes, self.store_bytes + self.recorded_bytes + working)
 
     def pass_bytes(self, tokens: int, held_tokens: int = 0) -> int:
         """What one forward pass, or what is done with what it kept, adds to the resident bytes, the slack aside, with
@@ -164,7 +176,7 @@ class MemoryPlan:
 
     @property
     def terms(self) -> tuple[Term, ...]:
-        """The lines of the table. The last is there before the five above it, not with them: the larger side counts."""
+        """The lines of the table. The last is there before the six above it, not with them: the larger side counts."""
         shape, tokens = self.shape, self.token_budget or self.prompt_tokens
         widest = max(self.stages, key=lambda stage: stage.peak_bytes(tokens))
         working = self.pass_bytes(tokens)
@@ -176,6 +188,13 @@ class MemoryPlan:
                 "prefix store",
                 self.store_bytes,
                 f"PINPOINT_PREFIX_STORE_BYTES, or less for {self.concurrency} jobs x {ROOT_TOKENS:,} tokens of labels",
+            ),
+            Term(
+                "recorded passes",
+                self.recorded_bytes,
+                f"passes of up to {RECORDED_LENGTHS[-1]:,} tokens, asked of the device in pieces"
+                if self.recorded_bytes
+                else "none: there is no room for them, or experts of this precision wait for the device",
             ),
             Term("scratch", widest.fixed_bytes, _scratch_how(widest, self.precision)),
             Term(
@@ -193,7 +212,7 @@ class MemoryPlan:
             Term(
                 "or, while loading",
                 self.loading_bytes,
-                "the largest tensor in 16 bits, and what quantising takes; the five above come later",
+                "the largest tensor in 16 bits, and what quantising takes; the six above come later",
             ),
         )
 
@@ -260,7 +279,15 @@ def plan(
     bound = _bound_bytes(card_bytes - others_bytes, buffer_bytes, max_bytes, driver_bytes)
     weight_bytes = weight_bytes_of(shape, precision)
     room = bound - driver_bytes - CUDA_CONTEXT_BYTES - weight_bytes - stored
-    working = room * 100 // (100 + SLACK_PERCENT)
+
+    def fitting(room_bytes: int) -> int:
+        working = room_bytes * 100 // (100 + SLACK_PERCENT)
+        rows = ((working - stage.fixed_bytes) // (stage.token_bytes + kept_token_bytes) for stage in found)
+        return max(0, min(rows))
+
+    recorded = recorded_bytes(shape, precision, activations)
+    if fitting(room - recorded) < prompt_tokens:  # what makes passes faster costs nobody a card
+        recorded = 0
     return MemoryPlan(
         shape=shape,
         precision=precision,
@@ -276,11 +303,10 @@ def plan(
         # As it arrives; where experts are stored one by one, less. Fused in bf16, it is there twice and stays once.
         loading_bytes=HALF * largest + (0 if precision == "bf16" else QUANTISING_BYTES),
         stages=found,
-        fitting_tokens=max(
-            0, min((working - stage.fixed_bytes) // (stage.token_bytes + kept_token_bytes) for stage in found)
-        ),
+        fitting_tokens=fitting(room - recorded),
         others_bytes=others_bytes,
         activations=activations,
+        recorded_bytes=recorded,
     )
 
 

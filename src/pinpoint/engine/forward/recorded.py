@@ -53,15 +53,20 @@ class Recorder:
         self._pool: Any = None
 
     @torch.inference_mode()
-    def record(self) -> list[int]:
-        """Record all lengths; those that were. A model that waits for the device, or attends otherwise, has none."""
-        if not recordable(self.model):
+    def record(self, most_tokens: int) -> list[int]:
+        """Record the lengths up to `most_tokens`, and say which: none of a model that waits for the device, or whose
+        layers attend otherwise.
+        """
+        self._recorded.clear()
+        lengths = [length for length in RECORDED_LENGTHS if length <= most_tokens]
+        if not lengths or not recordable(self.model):
             return []
+        self._buffers.clear()
         self._ids = torch.zeros(2, 1, RECORDED_LENGTHS[-1], dtype=torch.int64, device=self.model.device)
         self._pool = torch.cuda.graph_pool_handle()
         # One for all: products take a workspace for each stream.
         self._stream = torch.cuda.Stream(self.model.device)  # type: ignore[no-untyped-call]
-        for length in reversed(RECORDED_LENGTHS):  # the longest takes the memory that the others find there
+        for length in reversed(lengths):  # the longest takes the memory that the others find there
             try:
                 self._recorded[length] = self._record(length)
             except (ModelError, RuntimeError) as error:
