@@ -78,7 +78,8 @@ def stages(
     if shape.shared_width:
         found.append(_dense("shared expert", shape.shared_width, shape, precision))
     if shape.expert_layers:
-        found.append(_experts(shape, precision, even_routing))
+        if precision != "fp8":
+            found.append(_experts(shape, precision, even_routing))
         if precision == "int8":
             found.append(_grouped_experts(shape))
             if activations == "int8":
@@ -117,8 +118,8 @@ def explanation(shape: ModelShape, precision: Precision, kept_tokens: int = 0) -
 
 
 def _cast(precision: Precision, outputs: int, inputs: int) -> int:
-    """The 16-bit copy that a product makes of its matrix (one expert's, not the stack); none of weights in 16 bits."""
-    return 0 if precision == "bf16" else HALF * outputs * inputs
+    """The 16-bit copy that a product makes of its matrix (one expert's, not the stack), where it makes one."""
+    return 0 if precision in ("bf16", "fp8") else HALF * outputs * inputs
 
 
 def _row(shape: ModelShape) -> int:
@@ -167,13 +168,24 @@ def _grouped_experts(shape: ModelShape) -> Stage:
 
 
 def _experts_at_once(shape: ModelShape) -> Stage:
-    """All experts over all tokens: E4M3 of the states and of the gated, and in 16 bits gate and up, and the gated.
+    """All experts over all tokens, on states in 8 bits (`engine/weights/triton_eight.py`).
 
-    What linear layers hold in E4M3 is less than what their stages hold a moment later, and is not counted.
+    What linear layers hold in 8 bits is less than what their stages hold a moment later, and is not counted. With
+    weights in `int8` the same is computed, and of all known models another of their stages is as wide or wider.
     """
-    between = (3 * HALF + 1) * shape.expert_width + FLOAT
-    token_bytes = _held_by_experts(shape) + shape.hidden + FLOAT + between * shape.experts_per_token
-    return Stage("experts, at once", 0, token_bytes)
+    hidden, width = shape.hidden, shape.expert_width
+    # Of a pair: its place; its state in 8 bits, the gated in 16 and in 8 with two scales; and its output. Gates that no
+    # kernel has are computed apart, before the last two are there: narrower, but for experts much wider than the model.
+    pair = FLOAT + hidden + (HALF + 1) * width + 2 * FLOAT + HALF * hidden
+    return Stage("experts, at once", 0, _beside_experts(shape) + HALF * hidden + pair * shape.experts_per_token)
+
+
+def _beside_experts(shape: ModelShape) -> int:
+    """Per token, what there is beside the experts and all that they make."""
+    held = _row(shape) + 2 * HALF * shape.hidden
+    held += HALF * shape.hidden if shape.shared_width else 0  # the shared expert's output waits
+    # Router logits, choices, their weights.
+    return held + HALF * shape.experts + (INDEX + FLOAT) * shape.experts_per_token
 
 
 def _experts_in_8_bits(shape: ModelShape) -> Stage:
@@ -191,11 +203,8 @@ def _experts_in_8_bits(shape: ModelShape) -> Stage:
 
 def _held_by_experts(shape: ModelShape) -> int:
     """Per token, what there is beside one product of the experts."""
-    chosen, hidden = shape.experts_per_token, shape.hidden
-    held = _row(shape) + 2 * HALF * hidden
-    held += HALF * hidden if shape.shared_width else 0  # the shared expert's output waits
-    held += HALF * shape.experts + (INDEX + FLOAT) * chosen  # router logits, choices, their weights
-    return held + (INDEX + 2 * HALF * hidden) * chosen  # the order, the sorted states, the mixed ones
+    # The order, the sorted states, the mixed ones.
+    return _beside_experts(shape) + (INDEX + 2 * HALF * shape.hidden) * shape.experts_per_token
 
 
 def _logits(shape: ModelShape) -> Stage:

@@ -364,7 +364,7 @@ def _scratch_how(stage: Stage, precision: Precision) -> str:
         return "a slice of logits in 16 bits and in float32"
     if stage.name == "explanation":
         return "room for an answer and its reason, and what the store kept, once more"
-    if precision == "bf16":
+    if precision in ("bf16", "fp8") or not stage.fixed_bytes:
         return "no copy of a weight is made"
     return f"the largest matrix of one product, as a 16-bit copy ({stage.name})"
 

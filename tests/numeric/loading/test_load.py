@@ -146,6 +146,7 @@ def fake_card(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
     card = SimpleNamespace(total_bytes=CARD_BYTES, fraction=None)
     monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: (9, 0))
     monkeypatch.setattr(torch.cuda, "get_device_name", lambda device: "NVIDIA H100")
+    monkeypatch.setattr(load, "kernels_work", lambda: True)
     monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: (card.total_bytes, card.total_bytes))
     monkeypatch.setattr(
         torch.cuda, "set_per_process_memory_fraction", lambda fraction, device: setattr(card, "fraction", fraction)

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -19,7 +19,7 @@ from pinpoint.engine.loading.checkpoint import check_finite, read_config
 from pinpoint.engine.loading.checkpoint_writer import write
 from pinpoint.engine.loading.load import LoadedModel
 from pinpoint.engine.loading.quantize_job import prepare
-from pinpoint.engine.weights import fp8
+from pinpoint.engine.weights import fp8, triton_eight
 from pinpoint.engine.weights.fp8 import Fp8Config, Fp8Linear, Fp8Quantizer, fp8_experts, quantize, scaled_product
 from pinpoint.engine.weights.quantizer import EXPERT_WEIGHTS, format_of
 from pinpoint.errors import ModelError
@@ -264,6 +264,8 @@ def test_a_bias_is_kept() -> None:
 def card(monkeypatch: pytest.MonkeyPatch) -> Callable[[tuple[int, int]], None]:
     """Makes torch believe in a card of 2 GB with a compute capability."""
 
+    monkeypatch.setattr(load, "kernels_work", lambda: True)
+
     def believe(capability: tuple[int, int]) -> None:
         for name, answer in {
             "get_device_capability": capability, "get_device_name": "NVIDIA A100", "mem_get_info": (2 * 10**9,) * 2,
@@ -299,16 +301,26 @@ def test_a_card_with_it_is_planned(
     assert made is not None and precision == made.precision == "fp8"
 
 
+def test_a_card_on_which_nothing_can_be_compiled_is_refused_in_words(
+    saved: tuple[Path, LoadedModel], card: Callable[[tuple[int, int]], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    card((9, 0))
+    monkeypatch.setattr(load, "kernels_work", lambda: False)
+    with pytest.raises(ModelError, match="no C compiler here; install gcc") as caught:
+        load.settle_precision(Settings(precision="fp8"), read_config(saved[0]), "x/y", torch.device("cuda", 0))
+    assert caught.value.code == "precision_unsuitable"
+
+
 def test_what_is_on_a_card_goes_to_its_kernels(monkeypatch: pytest.MonkeyPatch) -> None:
     """No card is here: whatever says that it lies on one is handed over whole."""
     calls: list[tuple[str, tuple[Any, ...]]] = []
-    kernels = SimpleNamespace(
-        linear=lambda *given: calls.append(("linear", given)) or "product",  # type: ignore[func-returns-value]
-        experts=lambda *given: calls.append(("experts", given)) or "mixed",  # type: ignore[func-returns-value]
-    )
-    monkeypatch.setattr(fp8, "_kernels", lambda: kernels)
-    monkeypatch.setattr(fp8, "kernels_work", lambda: True)
-    there: Any = SimpleNamespace(is_cuda=True)
-    assert scaled_product(there, "w", "s") == "product"  # type: ignore[arg-type]
-    assert fp8_experts("layer", there, "index", "shares") == "mixed"  # type: ignore[arg-type]
-    assert calls == [("linear", (there, "w", "s")), ("experts", ("layer", there, "index", "shares"))]
+
+    def noted(name: str) -> Callable[..., str]:
+        return lambda *given: calls.append((name, given)) or name  # type: ignore[func-returns-value]
+
+    monkeypatch.setattr(triton_eight, "linear", noted("linear"))
+    monkeypatch.setattr(triton_eight, "experts", noted("experts"))
+    there, *rest = [cast(Tensor, SimpleNamespace(is_cuda=True)) for _ in range(4)]
+    assert scaled_product(there, *rest[:2]) == "linear"
+    assert fp8_experts(rest[0], there, *rest[1:]) == "experts"
+    assert calls == [("linear", (there, *rest[:2])), ("experts", (rest[0], there, *rest[1:]))]

@@ -314,13 +314,24 @@ def test_a_pass_is_as_wide_as_its_widest_stage() -> None:
 
 
 def test_in_fp8_all_experts_are_held_at_once_beside_their_states_in_8_bits() -> None:
-    *others, at_once, _ = stages(MIXTRAL, "fp8")
-    assert others == stages(MIXTRAL, "int8")[:2]
-    assert (at_once.name, at_once.fixed_bytes) == ("experts, at once", 0)
+    assert [stage.name for stage in stages(MIXTRAL, "fp8")] == ["attention", "experts, at once", "logits"]
+    _, at_once, _ = stages(MIXTRAL, "fp8")
     grouped = next(stage for stage in stages(MIXTRAL, "int8") if stage.name == "experts, grouped")
-    # Of a token: its state in 8 bits with a scale; of each of its two experts, gate, up and gated in 16 bits, and the
-    # gated once more in 8.
-    assert at_once.token_bytes - grouped.token_bytes == 4096 + 4 + 2 * (3 * 2 * 14336 + 14336 + 4)
+    # Of a token: what it is beside; the sum; and of each of its two experts a place, the state in 8 bits, the gated in
+    # 16 and in 8, and the output. Where 8 bits are widened, the grouped experts have an order and two wide states.
+    beside = grouped.token_bytes - 2 * (8 + 2 * 2 * 4096)
+    assert at_once.token_bytes - beside == 2 * 4096 + 2 * (4 + 4096 + 4 + 3 * 14336 + 4 + 2 * 4096)
+    # No weight is copied, in any stage.
+    assert all(stage.fixed_bytes == 0 for stage in stages(MIXTRAL, "fp8")[:2])
+
+
+def test_int8_is_planned_for_states_in_8_bits_as_well() -> None:
+    """What PINPOINT_ACTIVATIONS=int8 computes at once is no wider than what is planned without it."""
+    for shape in known_shapes().values():
+        if shape.expert_layers:
+            at_once = next(stage for stage in stages(shape, "fp8") if stage.name == "experts, at once")
+            for tokens in (2048, 8192, 32768):
+                assert at_once.peak_bytes(tokens) <= max(each.peak_bytes(tokens) for each in stages(shape, "int8"))
 
 
 def test_kept_prefixes_are_held_beside_a_pass() -> None:

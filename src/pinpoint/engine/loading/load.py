@@ -38,6 +38,7 @@ from pinpoint.engine.loading.checkpoint import (
 from pinpoint.engine.loading.measure import shape_of
 from pinpoint.engine.loading.pretrained import from_pretrained
 from pinpoint.engine.weights import experts, fp8, int8, nf4
+from pinpoint.engine.weights.int8_product import kernels_work
 from pinpoint.engine.weights.quantizer import format_of, is_fused_experts
 from pinpoint.errors import ModelError
 from pinpoint.planning.activations import Activations, Precision
@@ -141,7 +142,7 @@ def settle_precision(
     A quantised checkpoint has its own. On a CPU nothing is planned, and "auto" is what a GPU would hold by default.
 
     Raises:
-        ModelError: the checkpoint cannot be held in what was asked for, or attention on a GPU cannot compute it.
+        ModelError: the checkpoint cannot be held in what was asked for, or the GPU cannot compute it.
         CapacityError: it does not fit.
     """
     wanted, stored = settings.precision, stored_precision(config)
@@ -156,7 +157,15 @@ def settle_precision(
         wanted = stored
     if device.type != "cuda":
         return "int8" if wanted == "auto" else wanted, None
-    check_fp8(wanted, torch.cuda.get_device_capability(device), torch.cuda.get_device_name(device))
+    if wanted == "fp8":
+        check_fp8(wanted, torch.cuda.get_device_capability(device), torch.cuda.get_device_name(device))
+        if not kernels_work():
+            raise ModelError(
+                "precision_unsuitable",
+                "fp8 is computed by kernels that Triton compiles, and it finds no C compiler here; install gcc and "
+                "libc6-dev, or set PINPOINT_PRECISION=int8",
+                "PINPOINT_PRECISION",
+            )
     shape = shape_of(config, name)
     gpu.check_kernel(settings, shape)
     free_bytes, total_bytes = torch.cuda.mem_get_info(device)

@@ -7,9 +7,10 @@ machine. A row of zeros has the scale 0; so small a row that 448 / max|x| is inf
 finite leaves zeros and a scale that is not finite, by which the row is refused.
 
 A product is `Σ q_x · q_w` in float32, times the row's scale, times the channel's, rounded once to the dtype of the
-states. Cards from compute capability 8.9 on multiply E4M3 itself (`triton_eight`), and others are refused
-(`planning/cards.py`). A CPU multiplies the same values in float32, so that a checkpoint can be tried and its quality
-measured where there is no card; it is no faster there. Both are held to `tests/reference/fp8.py`.
+states. Cards from compute capability 8.9 on multiply E4M3 itself (`triton_eight`); others are refused, and so is a card
+where Triton cannot compile (`loading/load.py`). A CPU multiplies the same values in float32, so that a checkpoint can
+be tried and its quality measured where there is no card; it is no faster there. Both are held to
+`tests/reference/fp8.py`.
 
 Parts of a weight lie as those of 8 bits do: values under its name, scales under `w_scale` or `scale`.
 
@@ -19,7 +20,6 @@ Axes: E experts, N rows, O output channels, I input channels, T tokens, K expert
 from __future__ import annotations
 
 from functools import cache
-from importlib import import_module
 from typing import Any
 
 import torch
@@ -35,7 +35,7 @@ from transformers.quantizers.auto import (
 from transformers.utils.quantization_config import QuantizationConfigMixin
 
 from pinpoint.engine.weights.experts import mix
-from pinpoint.engine.weights.int8_product import has_silu_gate, kernels_work
+from pinpoint.engine.weights.int8_product import has_silu_gate
 from pinpoint.engine.weights.quantizer import WeightQuantizer, empty_parameter
 
 METHOD = "pinpoint_fp8"
@@ -76,8 +76,8 @@ def quantize_rows(x: Tensor) -> tuple[Tensor, Tensor]:
 
 def scaled_product(x: Tensor, weight: Tensor, scale: Tensor) -> Tensor:
     """x [..., I], quantised row by row, times E4M3 [O, I] with float32 scales [O] → [..., O], in the dtype of x."""
-    if x.is_cuda and kernels_work() and (kernels := _kernels()) is not None:
-        product: Tensor = kernels.linear(x, weight, scale)
+    if x.is_cuda:
+        product: Tensor = _kernels().linear(x, weight, scale)
         return product
     values, scales = quantize_rows(x.reshape(-1, x.shape[-1]))
     return _product(values, scales, weight, scale, x.dtype).view(*x.shape[:-1], -1)
@@ -100,13 +100,11 @@ def _table(device: torch.device) -> Tensor:
     return torch.arange(256, dtype=torch.uint8, device=device).view(torch.float8_e4m3fn).float()
 
 
-@cache
 def _kernels() -> Any:
     """Triton's kernels for this, imported where there is a card for them."""
-    try:
-        return import_module("pinpoint.engine.weights.triton_eight")
-    except ModuleNotFoundError:
-        return None
+    from pinpoint.engine.weights import triton_eight
+
+    return triton_eight
 
 
 def fp8_experts(self: Any, hidden_states: Tensor, top_k_index: Tensor, top_k_weights: Tensor) -> Tensor:
@@ -121,8 +119,8 @@ def fp8_experts(self: Any, hidden_states: Tensor, top_k_index: Tensor, top_k_wei
     Returns:
         [T, H]. A token's row is computed from that token alone, summed in the order of its choices.
     """
-    if hidden_states.is_cuda and kernels_work() and (kernels := _kernels()) is not None:
-        mixed: Tensor = kernels.experts(self, hidden_states, top_k_index, top_k_weights)
+    if hidden_states.is_cuda:
+        mixed: Tensor = _kernels().experts(self, hidden_states, top_k_index, top_k_weights)
         return mixed
     return mix(self, hidden_states, top_k_index, top_k_weights, _fp8_expert)
 
