@@ -32,8 +32,6 @@ NAMES = ("qwen15", "smollm2", EMBEDDED)
 # Documents of each short kind: what takes about an hour for all precisions of a model on a core that others use too.
 COUNTS = {"qwen15": 14, "smollm2": 30, EMBEDDED: 150}
 BATCH_TOKENS = 2_048
-# Of experts, as the embedded model has them, the inputs are not looked at, and so none is flagged.
-NOT_EMBEDDED = ("int8+int8 flagged",)
 LAYERS_TOKENS = 600  # of the documents that layers are looked at with
 
 
@@ -57,12 +55,11 @@ def main(
         ANSWERS.write_text(_one_a_line(known), encoding="utf-8")
         layers = KEPT / f"{name}-layers.json"
         for held in precision or PRECISIONS:
-            if name == EMBEDDED and held in NOT_EMBEDDED:
-                continue
             folder = folder_of(name, held)
-            if held.endswith("flagged") and not layers.exists():
+            # Of experts, as the embedded model has them, the inputs are not looked at.
+            if name != EMBEDDED and not layers.exists():
                 look(name, folder, every, device, layers)
-            measure(name, folder, held, every, device, layers)
+            measure(name, folder, held, every, device)
     page.write_text(quality_page.page(), encoding="utf-8")
     print(page)
 
@@ -74,27 +71,27 @@ def folder_of(name: str, held: str) -> str:
     return "" if held.startswith("int8") else str(embedded_16_bits())
 
 
-def measure(name: str, folder: str, held: str, every: list[Document], device: str, layers: Path) -> None:
+def measure(name: str, folder: str, held: str, every: list[Document], device: str) -> None:
     """Score the documents that have no scores yet in one precision."""
     out = KEPT / f"{name}-{held.replace(' ', '-')}.json"
-    kept: dict[str, Any] = json.loads(out.read_text(encoding="utf-8")) if out.exists() else {"scores": {}}
-    if all(document.id in kept["scores"] for document in every):
+    old: dict[str, Any] = json.loads(out.read_text(encoding="utf-8")) if out.exists() else {}
+    scores, seconds = old.get("scores", {}), old.get("seconds", 0.0)
+    if all(document.id in scores for document in every):
         return
-    figures = json.loads(layers.read_text(encoding="utf-8"))["layers"] if layers.exists() else []
-    loaded = scorer(folder, held, device, BATCH_TOKENS, figures)
+    loaded = scorer(folder, held, device, BATCH_TOKENS)
+    head = {"model": name, "precision": held, "device": device, "flagged": sorted(loaded.loaded.kept)}
     todo = [
         batch
         for batch in batches(loaded, every, BATCH_TOKENS // 2)
-        if any(document.id not in kept["scores"] for document in batch)
+        if any(document.id not in scores for document in batch)
     ]
     with _progress() as progress:
         task = progress.add_task(f"{name} {held}", total=len(todo))
         for batch in todo:
             began = time.monotonic()
-            found = run(loaded, batch)
-            kept["scores"] |= found
-            kept["seconds"] = round(kept.get("seconds", 0) + time.monotonic() - began, 1)
-            out.write_text(_lines({"model": name, "precision": held, "device": device, **environment(), **kept}))
+            scores |= run(loaded, batch)
+            seconds = round(seconds + time.monotonic() - began, 1)
+            out.write_text(_lines({**head, **environment(), "seconds": seconds, "scores": scores}), encoding="utf-8")
             progress.advance(task)
 
 

@@ -5,20 +5,18 @@ All compute in bfloat16, as on a GPU, but `float32`, which is the 16-bit weights
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
 
 import torch
 
-from bench.quality_figures import flagged_layers
+from pinpoint.engine.loading.activations import set_activations
 from pinpoint.engine.loading.load import load
 from pinpoint.engine.scorer import Scorer
 from pinpoint.settings import Settings
 
 
-def scorer(folder: str, precision: str, device: str, budget: int, layers: Sequence[dict[str, Any]] = ()) -> Scorer:
-    """A model in one of `quality_figures.PRECISIONS`; which layers are flagged is told by figures of `layers`."""
+def scorer(folder: str, precision: str, device: str, budget: int) -> Scorer:
+    """A model in one of `quality_figures.PRECISIONS`."""
     held = "bf16" if precision == "float32" else precision.partition("+")[0]
     settings = Settings.model_validate(
         {"model_name": folder, "precision": held, "device": device, "buffer_gb": 0.5,
@@ -28,7 +26,8 @@ def scorer(folder: str, precision: str, device: str, budget: int, layers: Sequen
     loaded = load(settings)
     if precision == "float32":
         loaded = replace(loaded, model=loaded.model.float(), compute_dtype=torch.float32)
-    if precision.endswith("flagged"):
-        for name in flagged_layers(layers):
-            loaded.model.get_submodule(name).activations = "compute"
+    if precision == "int8+int8":
+        # What loading keeps from it is measured as "flagged".
+        set_activations(loaded.model, "int8")
+        loaded = replace(loaded, kept={})
     return Scorer(loaded, budget)
