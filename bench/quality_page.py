@@ -31,7 +31,7 @@ NAMES = {
     "float32": "the same weights in float32",
     "int8": "int8 weights",
     "int8+int8": "int8 weights and activations",
-    "int8+int8 flagged": "the same, flagged layers' activations in 16 bits",
+    "int8+int8 flagged": "the same, flagged layers' activations in bf16",
     "fp8": "fp8 weights and activations",
     "nf4": "nf4 weights",
 }
@@ -94,7 +94,7 @@ def page() -> str:
     for model, title in TITLES.items():
         rows = table(model)
         if rows:
-            parts += [f"### {_capital(title)}\n\n", *_precisions(title, rows)]
+            parts += [f"### {_capital(title)}\n\n", *_precisions(model, title, rows)]
     looked = {title: file["layers"] for model, title in TITLES.items() if (file := read(model, "layers"))}
     if looked:
         parts += [LAYERS, *(line for title, layers in looked.items() for line in _layers(title, layers))]
@@ -110,7 +110,7 @@ def page() -> str:
     return "".join(parts).rstrip("\n") + "\n"
 
 
-def _precisions(title: str, rows: Sequence[Figures]) -> Iterator[str]:
+def _precisions(model: str, title: str, rows: Sequence[Figures]) -> Iterator[str]:
     first = rows[0]
     yield f"Median label mass {first.mass:.3f}.\n\n"
     yield from _header("precision", "questions", "NLL", "Δ NLL", "accuracy", "Δ accuracy", "same label", "lead lost",
@@ -130,7 +130,21 @@ def _precisions(title: str, rows: Sequence[Figures]) -> Iterator[str]:
     names, shown = (
         ", ".join(NAMES[row.precision] for row in some) or "none" for some in (met, [row for row in met if row.shown])
     )
+    yield from _kept(model)
     yield f"\nOn {title} these are within the rule, by so many questions: {names}. Shown to be: {shown}.\n\n"
+
+
+def _kept(model: str) -> Iterator[str]:
+    """Which layers kept their 16-bit activations, a sentence; nothing where that was not measured."""
+    file = read(model, "int8+int8 flagged")
+    if file:
+        kinds: dict[str, list[dict[str, Any]]] = {}
+        for name in file["flagged"]:
+            kinds.setdefault(name.rpartition(".")[2], []).append({"layer": name})
+        for lines in kinds.values():
+            lines.sort(key=_place)
+        said = "; ".join(f"`{kind}` of {_places(lines)}" for kind, lines in kinds.items())
+        yield f"\nFlagged: {said or 'none'}.\n"
 
 
 def _more(figure: Figure, digits: int) -> str:

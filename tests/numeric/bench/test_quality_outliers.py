@@ -5,7 +5,9 @@ from collections.abc import Callable
 import pytest
 import torch
 
+from bench.quality_figures import FLAGGED_ERROR
 from bench.quality_outliers import layer_figures
+from pinpoint.engine.loading.calibration import MOST_ERROR
 from pinpoint.engine.weights import fp8, int8
 
 
@@ -16,6 +18,10 @@ def states() -> torch.Tensor:
     x[3, 11] = 50 * x.abs().amax(dim=1).median()
     x[9] = 0
     return x
+
+
+def test_layers_are_flagged_at_the_bound_of_loading() -> None:
+    assert FLAGGED_ERROR == MOST_ERROR
 
 
 def test_outliers_of_tokens_and_channels_are_told_apart() -> None:
