@@ -1,5 +1,7 @@
 """What teaching gains, and whether its promises hold: `python -m bench.teaching --intents FILE`.
 
+A real model measures in place of the embedded one with `--model smollm2`.
+
 Every document of three sets (`teaching_sets.py`) is scored once; then draws of labelled documents from each are taught
 with, again and again, by the very function that `python -m pinpoint teach` calls.
 
@@ -10,11 +12,12 @@ it, as a promise assumes, and what is true of the population is known exactly, w
 broken where more than the target of the population's accepted documents are wrong. Beside ours stands the plain way,
 which picks the threshold that accepts most on the same documents that judge it, with the same bound.
 
-Figures go to bench/results/teaching.json, from which `make docs` makes the tables of docs/trust.md.
+Figures go to bench/results/teaching.json, a set of a model replacing its last figures; docs/trust.md is made from it.
 """
 
 from __future__ import annotations
 
+import json
 import sys
 import time
 from collections import Counter, defaultdict
@@ -30,7 +33,7 @@ ROOT = Path(__file__).parents[1]
 sys.path[:0] = [str(ROOT / "src"), str(ROOT)]
 
 from bench import report  # noqa: E402
-from bench.teaching_sets import ScoredSet, scored_sets  # noqa: E402
+from bench.teaching_sets import EMBEDDED, ScoredSet, scored_sets  # noqa: E402
 from pinpoint.decide.task_file import Scores, Setup, TaskFile  # noqa: E402
 from pinpoint.evaluate import figures  # noqa: E402
 from pinpoint.evaluate.certify import upper_bound  # noqa: E402
@@ -45,28 +48,33 @@ TARGETS = (0.01, 0.02, 0.05, 0.10)
 LEVEL = 0.9
 ALPHAS = (0.05, 0.1)
 TIMED = 200  # documents of one timed teaching
-SETUP = Setup(model="embedded", revision="-", precision="int8", prompt_version=1, labels_sha="-", engine="-")
+SETUP = Setup(model="-", revision="-", precision="-", prompt_version=1, labels_sha="-", engine="-")
 
 
 def main(
     intents: Annotated[Path, typer.Option(help="support-intents/train.jsonl")],
     cache: Annotated[Path, typer.Option(help="Where scores are kept.")] = ROOT / "runs/teaching",
-    count: Annotated[int, typer.Option(help="Documents of each set.")] = 1500,
-    draws: Annotated[int, typer.Option(help="Of examples, for each size.")] = 200,
+    model: Annotated[str, typer.Option(help="embedded, or one of `python -m training.real_models`.")] = EMBEDDED,
+    draws: Annotated[int, typer.Option(help="Of examples, for each size of a promise; a fit has a quarter.")] = 200,
+    only: Annotated[str | None, typer.Option(help="This set alone.")] = None,
 ) -> None:
     """Measure what teaching gains and whether its promises hold, and write bench/results/teaching.json."""
-    sets = list[dict[str, Any]]()
-    for one in scored_sets(intents, cache, count):
+    for one in scored_sets(model, intents, cache):
+        if only not in (None, one.name):
+            continue
         before = figures.scores(log_softmax(one.scores), one.right)
         entry: dict[str, Any] = {
-            "name": one.name, "documents": len(one.right), "labels": len(one.labels), "before": rounded(before),
-            "fits": [fits_of(one, size, draws) for size in SIZES],
+            "name": one.name, "model": model, "documents": len(one.right), "labels": len(one.labels), "draws": draws,
+            "before": rounded(before), "fits": [fits_of(one, size, draws // 4) for size in SIZES],
             "promises": [row for size in PROMISED_SIZES for row in promises_of(one, size, draws)],
             "time": time_of(one),
         }  # fmt: skip
-        sets.append(entry)
-        typer.echo(f"{one.name}: done")
-    report.write("teaching", {"draws": draws, "confidence_level": LEVEL, "sets": sets})
+        found = report.RESULTS / "teaching.json"
+        sets = json.loads(found.read_text(encoding="utf-8"))["sets"] if found.exists() else []
+        others = [old for old in sets if (old["model"], old["name"]) != (model, one.name)]
+        ordered = sorted([*others, entry], key=lambda each: (each["model"] != EMBEDDED, each["model"], each["name"]))
+        report.write("teaching", {"confidence_level": LEVEL, "sets": ordered})
+        typer.echo(f"{model}, {one.name}: done")
 
 
 def rounded(scores: Scores) -> dict[str, float]:
@@ -77,13 +85,14 @@ def rounded(scores: Scores) -> dict[str, float]:
 def taught(one: ScoredSet, chosen: NDArray[np.int64], promises: Promises, seed: int) -> TaskFile:
     """The file that these documents of a set teach."""
     task = Task("category", tuple(Label(name, name) for name in one.labels))
-    return teach(task, SETUP, Measured(one.scores[chosen], one.right[chosen].tolist()), promises, seed).file
+    measured = Measured(one.scores[chosen], one.right[chosen].tolist(), states=one.states[chosen])
+    return teach(task, SETUP, measured, promises, seed).file
 
 
 def applied(one: ScoredSet, file: TaskFile) -> NDArray[np.float64]:
     """Calibrated log-probabilities of the whole set, by what the worker applies."""
     calibration = file.calibration()
-    return np.array([calibration.apply(row) for row in one.scores.tolist()])
+    return np.array([calibration.apply(*each) for each in zip(one.scores.tolist(), one.states.tolist(), strict=True)])
 
 
 def fits_of(one: ScoredSet, size: int, draws: int) -> dict[str, Any]:
@@ -105,7 +114,7 @@ def fits_of(one: ScoredSet, size: int, draws: int) -> dict[str, Any]:
     means = {name: [round(float(mean), 4) for mean in np.mean(values, axis=0)] for name, values in found.items()}
     return {
         "examples": size, "draws": len(found["nll"]), **means, "worse_nll": worse,
-        "kept": {name: kept[name] for name in ("temperature", "offsets", "head")},
+        "kept": {name: kept[name] for name in ("temperature", "offsets", "state", "head")},
     }  # fmt: skip
 
 
@@ -170,10 +179,11 @@ def time_of(one: ScoredSet) -> dict[str, float]:
     began = time.process_time()
     file = taught(one, chosen, Promises(TARGETS, LEVEL, ALPHAS), 0)
     teaching = time.process_time() - began
-    calibration, rows = file.calibration(), one.scores[chosen].tolist()
+    calibration = file.calibration()
+    rows = list(zip(one.scores[chosen].tolist(), one.states[chosen].tolist(), strict=True))
     began = time.process_time()
     for row in rows:
-        calibration.apply(row)
+        calibration.apply(*row)
     applying = (time.process_time() - began) / len(rows)
     return {
         "documents": len(chosen), "scoring_s": round(one.scoring_s * len(chosen) / len(one.right), 2),

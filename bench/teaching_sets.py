@@ -1,18 +1,18 @@
-"""The documents that teaching is measured on, and what the model scores on them: computed once, then kept.
+"""The documents that teaching is measured on, and what a model measures of them: computed once, then kept.
 
 Three sets, none of which the embedded model was trained on: messages of intents that were held back, among themselves;
 business documents of new seeds, among all kinds; generated messages, among intents that are close to each other. Every
-text is there once.
+text is there once. A real model (`training.real_models`) reads the first of them, as many as `REAL_COUNTS` says, in
+bfloat16. A run that was ended goes on where it was.
 """
 
 from __future__ import annotations
 
-import json
 import random
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +24,7 @@ sys.path[:0] = [str(ROOT / "src"), str(ROOT)]
 
 from pinpoint.api.request import parse_request  # noqa: E402
 from pinpoint.api.response import DocumentResult  # noqa: E402
+from pinpoint.engine.readings import STATE_FLOATS  # noqa: E402
 from pinpoint.pipeline.classify import classify  # noqa: E402
 from training import documents, messages  # noqa: E402
 from training.sources import load_intents  # noqa: E402
@@ -34,17 +35,33 @@ if TYPE_CHECKING:
 SEED = 131  # no training step draws from it
 JOB_DOCUMENTS = 32
 NEAR_FAMILIES, NEAR_EACH = 6, 3
+EMBEDDED = "embedded"
+COUNT = 1500
+REAL_COUNTS = {"held-back intents": COUNT, "generated messages": 500}
+REAL_TOKENS, REAL_STORE_BYTES = 1024, 200_000_000
 
 Item = tuple[str, str]  # text, right label
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ScoredSet:
-    """A set with its scores: log-probabilities [n, K] as measured, the right labels' positions [n], and the names."""
+    """A set with what was measured of it.
+
+    Attributes:
+        name: of the set.
+        model: that measured.
+        labels: K names.
+        scores: [n, K] log-probabilities.
+        states: [n, P] what the model made of each document (`engine/forward/states.py`).
+        right: [n] positions of the right labels.
+        scoring_s: what it took.
+    """
 
     name: str
+    model: str
     labels: tuple[str, ...]
     scores: NDArray[np.float64]
+    states: NDArray[np.float64]
     right: NDArray[np.int64]
     scoring_s: float
 
@@ -80,50 +97,77 @@ def _drawn(every: Sequence[Item], count: int) -> list[Item]:
     return random.Random(SEED).sample(list(every), min(count, len(every)))
 
 
-def scored_sets(intents: Path, folder: Path, count: int) -> Iterator[ScoredSet]:
-    """All three; a set that lies in the folder is read from there."""
+def scored_sets(model: str, intents: Path, folder: Path) -> Iterator[ScoredSet]:
+    """The sets that a model reads; what lies in the folder is read from there."""
     made: dict[str, Any] = {
-        "held-back intents": lambda: held_back_intents(intents, count),
-        "generated documents": lambda: generated_documents(count),
-        "generated messages": lambda: generated_messages(count),
+        "held-back intents": lambda: held_back_intents(intents, COUNT),
+        "generated documents": lambda: generated_documents(COUNT),
+        "generated messages": lambda: generated_messages(COUNT),
     }
     engine: Scorer | None = None
-    for name, make in made.items():
-        path = folder / f"{name.replace(' ', '_')}_{count}.npz"
-        if not path.exists():
-            from pinpoint.serving.model import get_scorer
-            from pinpoint.settings import read_settings
-
-            engine = engine or get_scorer(read_settings())
-            labels, items = make()
-            found = score(name, labels, list(dict(items).items()), engine)
+    for name in made if model == EMBEDDED else REAL_COUNTS:
+        path = folder / f"{model}_{name.replace(' ', '_')}.npz"
+        labels, drawn = made[name]()
+        items = list(dict(drawn).items())[: COUNT if model == EMBEDDED else REAL_COUNTS[name]]
+        found = kept(path, name, model, labels, items)
+        while len(found.scores) < len(items):
+            engine = engine or engine_of(model)
+            found = further(found, items, engine)
             folder.mkdir(parents=True, exist_ok=True)
+            beside = path.with_suffix(".part.npz")
             np.savez_compressed(
-                path, labels=np.array(json.dumps(found.labels)), scores=found.scores, right=found.right,
-                scoring_s=np.array(found.scoring_s),
-            )  # fmt: skip
-        with np.load(path) as kept:
-            yield ScoredSet(
-                name, tuple(json.loads(str(kept["labels"]))), kept["scores"], kept["right"], float(kept["scoring_s"])
+                beside, scores=found.scores, states=found.states.astype(np.float32), scoring_s=found.scoring_s
             )
+            beside.replace(path)
+            print(f"\r{model}, {name}: {len(found.scores)} of {len(items)}", end="", file=sys.stderr, flush=True)
+        yield found
 
 
-def score(name: str, labels: Sequence[str], items: Sequence[Item], engine: Scorer) -> ScoredSet:
-    """What the model measures of every label for every text."""
-    began_s = time.perf_counter()
+def engine_of(model: str) -> Scorer:
+    """The embedded model as the worker has it, or a real one."""
+    if model == EMBEDDED:
+        from pinpoint.serving.model import get_scorer
+        from pinpoint.settings import read_settings
+
+        return get_scorer(read_settings())
+    from pinpoint.engine.loading.load import load
+    from pinpoint.engine.scorer import Scorer
+    from pinpoint.settings import Settings
+    from training.real_models import MODELS, obtain
+
+    place = str(obtain(next(one for one in MODELS if one.name == model)))
+    fields = {"model_name": place, "precision": "bf16", "device": "cpu", "buffer_gb": 0.5}
+    return Scorer(load(Settings.model_validate(fields)), REAL_TOKENS, REAL_STORE_BYTES)
+
+
+def kept(path: Path, name: str, model: str, labels: Sequence[str], items: Sequence[Item]) -> ScoredSet:
+    """What was measured before, of the first documents of the set."""
     place = {label: k for k, label in enumerate(labels)}
-    scores = np.empty((len(items), len(labels)))
-    for start in range(0, len(items), JOB_DOCUMENTS):
-        texts = [{"text": text} for text, _ in items[start : start + JOB_DOCUMENTS]]
-        job = {"documents": texts, "labels": list(labels), "options": {"return_raw": True}}
-        response, _ = classify(parse_request(job), engine)
-        for offset, result in enumerate(response.results):
-            assert isinstance(result, DocumentResult)
-            answer = result.answers["category"]
-            assert answer.log_probs is not None
-            for label, value in zip(answer.labels, answer.log_probs, strict=True):
-                scores[start + offset, place[label]] = value
-        print(f"\r{name}: {min(start + JOB_DOCUMENTS, len(items))} of {len(items)}", end="", file=sys.stderr)
-    print(file=sys.stderr)
     right = np.array([place[label] for _, label in items])
-    return ScoredSet(name, tuple(labels), scores, right, time.perf_counter() - began_s)
+    scores, states, scoring_s = np.empty((0, len(labels))), np.empty((0, STATE_FLOATS)), 0.0
+    if path.exists():
+        with np.load(path) as file:
+            scores, states, scoring_s = file["scores"], file["states"].astype(np.float64), float(file["scoring_s"])
+    return ScoredSet(name, model, tuple(labels), scores, states, right, scoring_s)
+
+
+def further(found: ScoredSet, items: Sequence[Item], engine: Scorer) -> ScoredSet:
+    """With one more job of documents."""
+    began_s, first = time.perf_counter(), len(found.scores)
+    texts = [{"text": text} for text, _ in items[first : first + JOB_DOCUMENTS]]
+    request = parse_request({"documents": texts, "labels": list(found.labels), "options": {"return_raw": True}})
+    response, _ = classify(replace(request, options=replace(request.options, states=True)), engine)
+    rows, states = list[list[float]](), list[tuple[float, ...]]()
+    for result in response.results:
+        assert isinstance(result, DocumentResult)
+        answer = result.answers["category"]
+        assert answer.log_probs is not None
+        values = dict(zip(answer.labels, answer.log_probs, strict=True))
+        rows.append([values[label] for label in found.labels])
+        states.append(answer.state)
+    return replace(
+        found,
+        scores=np.vstack([found.scores, rows]),
+        states=np.vstack([found.states, states]),
+        scoring_s=found.scoring_s + time.perf_counter() - began_s,
+    )

@@ -166,7 +166,7 @@ def teaching_fits() -> list[str]:
         for fit in one["fits"]:
             kept = ", ".join(f"{name} {count}" for name, count in fit["kept"].items() if count) or "none"
             pairs = [f"{fit[name][0]:.{digits}f} → {fit[name][1]:.{digits}f}" for name, digits in _SHOWN]
-            rows.append((one["name"], str(fit["examples"]), *pairs, f"{fit['worse_nll']} of {fit['draws']}", kept))
+            rows.append((_set_name(one), str(fit["examples"]), *pairs, f"{fit['worse_nll']} of {fit['draws']}", kept))
     head = ("set", "examples", "accuracy", "NLL", "ECE", "draws that got worse", "draws that kept")
     return table(head, rows)
 
@@ -175,7 +175,7 @@ def teaching_promises() -> list[str]:
     """How often promises were made and broken, ours and those of a threshold picked on the same documents."""
     rows = [
         (
-            one["name"], str(row["examples"]), f"{row['target_error']:.0%}", f"{row['made']}",
+            _set_name(one), str(row["examples"]), f"{row['target_error']:.0%}", f"{row['made']}",
             "" if row["coverage"] is None else f"{row['coverage']:.1%}",
             "" if row["accuracy"] is None else f"{row['accuracy']:.2%}",
             f"{row['broken']}", f"{row['kept_share']:.1%}", f"{row['plain_broken']} of {row['plain_made']}",
@@ -195,7 +195,7 @@ def teaching_sets() -> list[str]:
     """How often prediction sets held the right label, and how large they were."""
     rows = [
         (
-            one["name"],
+            _set_name(one),
             str(row["examples"]),
             f"{1 - row['alpha']:.0%}",
             f"{row['coverage']:.1%}",
@@ -212,15 +212,21 @@ def teaching_figures() -> str:
     """What was measured, in a sentence."""
     found = _teaching()
     sets = "; ".join(
-        f"{one['name']}: {one['documents']} documents, {one['labels']} labels, accuracy {one['before']['accuracy']:.3f}"
+        f"{_set_name(one)}: {one['documents']} documents, {one['labels']} labels, accuracy {one['before']['accuracy']:.3f}"
         for one in found["sets"]
     )
+    draws = min(one["draws"] for one in found["sets"])
     cpu = max(one["time"]["teaching_cpu_s"] for one in found["sets"])
     applied = max(one["time"]["applying_cpu_ms"] for one in found["sets"])
     return (
-        f"{sets}.\n\n{found['draws']} draws each. Teaching with 200 documents took at most {cpu:.2f} s of one core "
+        f"{sets}.\n\n{draws} draws of each for promises. Teaching with 200 documents took at most {cpu:.2f} s of one core "
         f"beside their scoring, and an answer at most {applied:.3f} ms more."
     )
+
+
+def _set_name(one: dict[str, Any]) -> str:
+    """Of a set, with the model that read it, unless that is the embedded one."""
+    return str(one["name"]) if one["model"] == "embedded" else f"{one['name']}, {one['model']}"
 
 
 def _teaching() -> dict[str, Any]:

@@ -13,7 +13,7 @@ from typing import Any
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import PreTrainedTokenizerFast
 
-from pinpoint.engine.readings import Memory, ModelInfo
+from pinpoint.engine.readings import STATE_FLOATS, Memory, ModelInfo
 from pinpoint.errors import OutOfMemory
 from pinpoint.pipeline.fair_queue import Lane
 from pinpoint.pipeline.passes import Unit
@@ -97,12 +97,18 @@ def log_prob(prompt: Sequence[int], label: Sequence[int]) -> float:
     return -1 - 9 * int.from_bytes(digest[:8], "big") / 2**64
 
 
+def state_of(prompt: Sequence[int]) -> tuple[float, ...]:
+    """The fake state of a prompt, from −1 to 1: hashes of it."""
+    return tuple((log_prob(prompt, [place]) + 5.5) / 4.5 for place in range(STATE_FLOATS))
+
+
 @dataclass(frozen=True, slots=True)
 class FakeScores:
     """Scores of one ask."""
 
     log_probs: list[float]
     bounded: frozenset[int] = frozenset()
+    state: tuple[float, ...] = ()
 
 
 @dataclass(slots=True)
@@ -247,7 +253,7 @@ class FakeEngine:
         values = [log_prob(prompt, label) for label in ask.trie.labels]
         best_first = sorted(range(len(values)), key=lambda k: -values[k])
         bounded = best_first[ask.exact_best :] if self.bounds and ask.exact_best is not None else []
-        return FakeScores(values, frozenset(bounded))
+        return FakeScores(values, frozenset(bounded), state_of(prompt) if ask.state else ())
 
 
 def units_of(documents: Sequence[Sequence[int]], *, explained: bool = False) -> list[Unit]:

@@ -14,8 +14,10 @@ def apply(
     offsets: Sequence[float] | None,
     head: Sequence[Sequence[float]] | None,
     masked: Collection[int],
+    state: Sequence[Sequence[float]] | None = None,
+    seen_state: Sequence[float] = (),
 ) -> list[float]:
-    """Log-probabilities after temperature, offsets and head, over the labels that are not masked."""
+    """Log-probabilities after temperature, offsets and both heads, over the labels that are not masked."""
     offered = [k for k in range(len(log_probs)) if k not in masked and log_probs[k] > -math.inf]
     if not offered:
         return [-math.inf] * len(log_probs)
@@ -25,6 +27,7 @@ def apply(
         k: (log_probs[k] - most) / temperature
         + (offsets[k] if offsets else 0.0)
         + (math.fsum(weight * one for weight, one in zip(head[k], seen, strict=True)) if head else 0.0)
+        + (math.fsum(weight * one for weight, one in zip(state[k], seen_state, strict=True)) if state else 0.0)
         for k in offered
     }
     largest = max(strengths.values())

@@ -73,6 +73,8 @@ class Answer:
     Of a tree, `path` leads from the top to `label`, which is a group where the answer is `backed_off`; there,
     `bounded_labels` have an equal part of what their group has.
 
+    `state` is no part of the wire: what a model made of the document, for those who teach (`Options.states`).
+
     A task of yes or no has a `probability` of yes; a score has the `distribution` over its levels, in their order, and
     the level that is `expected`, counted from 0.
     """
@@ -103,6 +105,7 @@ class Answer:
     path: tuple[str, ...] = ()
     path_scores: tuple[float, ...] = ()
     backed_off: bool = False
+    state: tuple[float, ...] = ()
 
     def to_wire(self) -> dict[str, object]:
         """Return the value of one member of `answers`; those behind `reasons` are there where they say something."""

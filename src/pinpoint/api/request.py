@@ -40,7 +40,10 @@ _OF_THE_SHORT_FORM = ("multi_label", "instructions", "mask", "prior")
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """How answers are cut, decided and reported; the same for all documents of a job."""
+    """How answers are cut, decided and reported; the same for all documents of a job.
+
+    `states` is no part of the wire: it asks for `Answer.state`.
+    """
 
     top_k: int | None = None
     threshold: float | None = None
@@ -59,6 +62,7 @@ class Options:
     alpha: float | None = None
     unseen_mass: float = UNSEEN_MASS
     back_off: float = BACK_OFF
+    states: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +108,12 @@ def parse_request(raw: object, limits: Limits = Limits(), deployed: Deployed = N
         check_bounds(way.body, limits)
         documents, lesson, warnings = parse_lesson(way.body, limits, deployed)
         return Request(
-            documents, (asked_of(lesson),), Options(return_raw=True), "teach", warnings=warnings, lesson=lesson
+            documents,
+            (asked_of(lesson),),
+            Options(return_raw=True, states=True),
+            "teach",
+            warnings=warnings,
+            lesson=lesson,
         )
     if way.shape == "models":
         raise RequestError("invalid_request", "a list of models is no question", ROOT)

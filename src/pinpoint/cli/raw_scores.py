@@ -1,9 +1,10 @@
-"""What the model measures of every label for many texts: the numbers that everything taught is made from."""
+"""What the model measures of every label for many texts, and makes of each: what everything taught is made from."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from pinpoint.api.request import parse_request
@@ -16,14 +17,22 @@ if TYPE_CHECKING:
 JOB_DOCUMENTS = 64  # of one request: enough to fill passes, few enough for a progress bar to move
 
 
+@dataclass(frozen=True, slots=True)
+class Raw:
+    """Of one text: log-probabilities in the order of `template.answer_ids`, and the model's state."""
+
+    log_probs: list[float]
+    state: tuple[float, ...]
+
+
 def measure(
     name: str,
     fields: Mapping[str, Any],
     texts: Sequence[str],
     engine: Engine,
     progress: Callable[[int], object] = lambda count: None,
-) -> list[list[float] | str]:
-    """Of every text its log-probabilities, in the order of `template.answer_ids`, or the code of its refusal.
+) -> list[Raw | str]:
+    """Of every text what was measured, or the code of its refusal.
 
     Args:
         name: of the task.
@@ -36,7 +45,7 @@ def measure(
     """
     # The prior and the mask act on answers, and a masked label is not listed among them: both are left out here.
     asked = {key: value for key, value in fields.items() if key not in ("mask", "prior")}
-    found = list[list[float] | str]()
+    found = list[Raw | str]()
     for start in range(0, len(texts), JOB_DOCUMENTS):
         part = texts[start : start + JOB_DOCUMENTS]
         found += _of_job(name, asked, part, engine)
@@ -44,7 +53,7 @@ def measure(
     return found
 
 
-def _of_job(name: str, fields: Mapping[str, Any], texts: Sequence[str], engine: Engine) -> list[list[float] | str]:
+def _of_job(name: str, fields: Mapping[str, Any], texts: Sequence[str], engine: Engine) -> list[Raw | str]:
     """One request; one that is refused because of its documents is halved until what is refused is one document."""
     from pinpoint.api.response import DocumentResult
     from pinpoint.pipeline.classify import classify
@@ -52,6 +61,7 @@ def _of_job(name: str, fields: Mapping[str, Any], texts: Sequence[str], engine: 
     job = {"tasks": {name: fields}, "documents": [{"text": text} for text in texts], "options": {"return_raw": True}}
     try:
         request = parse_request(job)
+        request = replace(request, options=replace(request.options, states=True))
         response, _ = classify(request, engine)
     except RequestError as error:
         if not (error.field or "").startswith("documents"):
@@ -61,7 +71,7 @@ def _of_job(name: str, fields: Mapping[str, Any], texts: Sequence[str], engine: 
         middle = len(texts) // 2
         return _of_job(name, fields, texts[:middle], engine) + _of_job(name, fields, texts[middle:], engine)
     ids = answer_ids(request.tasks[0])
-    found = list[list[float] | str]()
+    found = list[Raw | str]()
     for result in response.results:
         if not isinstance(result, DocumentResult):
             found.append(result.error.code)
@@ -70,5 +80,5 @@ def _of_job(name: str, fields: Mapping[str, Any], texts: Sequence[str], engine: 
         if answer.log_probs is None or len(answer.log_probs) != len(ids):
             raise PinpointError("not_supported", "this kind of task cannot be taught yet", "task")
         values = dict(zip(answer.labels, answer.log_probs, strict=True))
-        found.append([values.get(one, -math.inf) for one in ids])
+        found.append(Raw([values.get(one, -math.inf) for one in ids], answer.state))
     return found

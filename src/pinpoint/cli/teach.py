@@ -74,8 +74,8 @@ def teach(
 
     Every document is scored once by the model that the worker would load. Then fits are tried, from the one that needs
     least: a temperature (from 10 documents), an offset for each label (20), a linear head on all scores (50, with 5 of
-    every label). Each is kept only if it predicts documents that it has not seen better by a margin that is not chance;
-    the table says what each gained, or why it was refused.
+    every label) or on the model's state behind the document (50). Each is kept only if it predicts documents that it
+    has not seen better by a margin that is not chance; the table says what each gained, or why it was refused.
 
     A promise needs documents that no fit has seen. With --target-error or --alpha at least three fifths are held out,
     none of them a near-duplicate of another. At 90 % it takes, accepted without error, 230 for 1 %, 114 for 2 %, 45 for
@@ -177,7 +177,7 @@ def _taught(name: str, fields: dict[str, Any], task: Task, labelled: Labelled, p
     from pinpoint.decide.task_file import Setup
     from pinpoint.evaluate.parts import groups_of
     from pinpoint.evaluate.promises import impossible_promises
-    from pinpoint.evaluate.teaching import Measured, check_counts, check_task, teach, teach_without_labels
+    from pinpoint.evaluate.teaching import Measured, as_states, check_counts, check_task, teach, teach_without_labels
     from pinpoint.serving.model import get_scorer
     from pinpoint.settings import read_settings
 
@@ -200,15 +200,16 @@ def _taught(name: str, fields: dict[str, Any], task: Task, labelled: Labelled, p
         raise PinpointError("too_few_documents", f"none of {len(found)} documents could be read", "documents")
     refused = Counter(one for one in found if isinstance(one, str))
     notes = [f"{count} documents were refused as {code} and are left out" for code, count in refused.items()]
-    log_probs = np.array([found[index] for index in answered], dtype=np.float64).reshape(len(answered), -1)
-    empty = None if isinstance(content_free, str) else np.array(content_free)
+    read = [one for one in found if not isinstance(one, str)]
+    log_probs = np.array([one.log_probs for one in read], dtype=np.float64).reshape(len(read), -1)
+    empty = None if isinstance(content_free, str) else np.array(content_free.log_probs)
     texts = [labelled.texts[index] for index in answered]
     setup = Setup.of(engine.info(labels_sha(task)), on_card=engine.on_card)
     if not labelled.right:
         assert promises.label_free is not None
         return teach_without_labels(task, setup, Measured(log_probs, [], None, empty), promises.label_free, notes)
     right = [labelled.right[index] for index in answered]
-    measured = Measured(log_probs, right, groups_of(texts), empty)
+    measured = Measured(log_probs, right, groups_of(texts), empty, as_states([one.state for one in read]))
     return teach(task, setup, measured, promises, seed, notes)
 
 

@@ -1,11 +1,12 @@
-"""What teaching changes about a task's log-probabilities: a temperature, an offset for each label, a linear head.
+"""What teaching changes about a task's log-probabilities: a temperature, an offset for each label, a linear head on the
+scores f or on the state h, which is what the model made of the document (`engine/forward/states.py`).
 
-    z_k = s_k / T + b_k + Σ_j W_kj f_j        f_j = max(s_j − max s, −FLOOR)
+    z_k = s_k / T + b_k + Σ_j W_kj f_j + Σ_j V_kj h_j        f_j = max(s_j − max s, −FLOOR)
     apply(s)_k = z_k − log Σ_j exp z_j        over the labels that may be answered
 
-With T = 1, b = 0 and W = 0 it changes nothing but the sum, which becomes 1. The task's prior comes after it, as it
-comes after what was measured (`decision.py`). How the numbers are found is the matter of `evaluate/`. The slow twin is
-in tests/reference/calibration.py.
+With T = 1 and b, W and V of zeros it changes nothing but the sum, which becomes 1. The task's prior comes after it, as
+it comes after what was measured (`decision.py`). How the numbers are found is the matter of `evaluate/`. The slow twin
+is in tests/reference/calibration.py.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from pinpoint.engine.readings import STATE_FLOATS
 from pinpoint.errors import InternalError
 
 if TYPE_CHECKING:
@@ -37,6 +39,7 @@ class Calibration:
         temperature: T, above zero; above 1 the scores move towards each other.
         offsets: b [K], or None for zeros.
         head: W [K, K], rows are the labels that are changed, columns those that are looked at; None for zeros.
+        state: V [K, STATE_FLOATS], or None for zeros.
         masked: positions that may not be answered: they are no part of the sum.
     """
 
@@ -44,11 +47,16 @@ class Calibration:
     temperature: float = 1.0
     offsets: NDArray[np.float64] | None = None
     head: NDArray[np.float64] | None = None
+    state: NDArray[np.float64] | None = None
     masked: tuple[int, ...] = ()
     _masked: NDArray[np.bool_] | None = field(init=False, default=None)
 
     def __post_init__(self) -> None:
-        shapes = [(self.offsets, (self.labels,)), (self.head, (self.labels, self.labels))]
+        shapes = [
+            (self.offsets, (self.labels,)),
+            (self.head, (self.labels, self.labels)),
+            (self.state, (self.labels, STATE_FLOATS)),
+        ]
         if any(value is not None and value.shape != shape for value, shape in shapes) or not self.temperature > 0:
             raise InternalError("invalid_task", f"a calibration that is not one of {self.labels} labels")
         if self.masked:
@@ -59,15 +67,20 @@ class Calibration:
     @property
     def is_identity(self) -> bool:
         """Whether it leaves every share as the model measured it."""
-        return self.temperature == 1.0 and self.offsets is None and self.head is None
+        return self.temperature == 1.0 and self.offsets is None and self.head is None and self.state is None
 
-    def apply(self, log_probs: Sequence[float]) -> list[float]:
+    @property
+    def looks_at_state(self) -> bool:
+        """Whether it needs the state beside the scores."""
+        return self.state is not None
+
+    def apply(self, log_probs: Sequence[float], state: Sequence[float] = ()) -> list[float]:
         """Return the calibrated log-probabilities [K], minus infinity for masked labels; the others sum to 1.
 
         A label at minus infinity stays there. Where all are, or none may be answered, so are all returned.
 
         Raises:
-            InternalError: another number of values than of labels, or NaN.
+            InternalError: another number of values than of labels or of a state, or NaN.
         """
         if len(log_probs) != self.labels:
             raise InternalError("invalid_measurement", f"a task of {self.labels} labels needs as many values")
@@ -85,6 +98,10 @@ class Calibration:
             z += self.offsets
         if self.head is not None:
             z += self.head @ np.maximum(s, -FLOOR)
+        if self.state is not None:
+            if len(state) != STATE_FLOATS:
+                raise InternalError("invalid_measurement", "what was taught looks at a state, which was not measured")
+            z += self.state @ np.array(state, dtype=np.float64)
         z -= z.max()
         z -= math.log(np.exp(z).sum())
         calibrated: list[float] = z.tolist()

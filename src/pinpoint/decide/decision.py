@@ -49,10 +49,13 @@ class _Measured:
     score: float
 
 
-def decide(log_probs: Sequence[float], task: Task, options: Options, taught: Taught | None = None) -> Answer:
+def decide(
+    log_probs: Sequence[float], task: Task, options: Options, taught: Taught | None = None, state: Sequence[float] = ()
+) -> Answer:
     """Return the answer to a task with one label; `log_probs` has one s for each of its labels, in its order.
 
-    With a task file in force, scores are the calibrated ones; `label_mass` and `log_probs` stay what was measured.
+    With a task file in force, which may look at the `state` as well, scores are the calibrated ones; `label_mass` and
+    `log_probs` stay what was measured.
     With every s at minus infinity nothing was measured: the scores are those of the prior, and the decision is to
     review.
     Raises InternalError for NaN, a log-probability above zero, or another number of values than of labels.
@@ -65,7 +68,7 @@ def decide(log_probs: Sequence[float], task: Task, options: Options, taught: Tau
     # Relative to the likeliest first: a prior added to a very negative s would be lost in its rounding.
     relative = [s - likeliest if likeliest > -math.inf else 0.0 for s in raw]
     if taught is not None and likeliest > -math.inf:
-        calibrated = taught.calibration.apply(log_probs)
+        calibrated = taught.calibration.apply(log_probs, state)
         relative = [calibrated[k] for k in offered]
     strengths = [s + math.log(p) for s, p in zip(relative, _priors(task, offered, neutral=1.0), strict=True)]
     label_mass = min(1.0, math.fsum(map(math.exp, raw)))
@@ -86,12 +89,14 @@ def decide(log_probs: Sequence[float], task: Task, options: Options, taught: Tau
     )
 
 
-def decide_yes_no(yes: float, no: float, options: Options, taught: Taught | None = None) -> Answer:
+def decide_yes_no(
+    yes: float, no: float, options: Options, taught: Taught | None = None, state: Sequence[float] = ()
+) -> Answer:
     """Return the answer to a task of yes or no, from the log-probabilities of both.
 
     Raises InternalError as `decide` does.
     """
-    answer = decide([yes, no], YES_OR_NO, replace(options, top_k=None), taught)
+    answer = decide([yes, no], YES_OR_NO, replace(options, top_k=None), taught, state)
     shown = options.top_k or len(answer.labels)
     return replace(
         answer,

@@ -20,10 +20,10 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 import pinpoint
 from pinpoint.decide.calibration import MAX_HEAD_LABELS, Calibration
-from pinpoint.engine.readings import ModelInfo
+from pinpoint.engine.readings import STATE_FLOATS, ModelInfo
 from pinpoint.errors import PinpointError
 
-MAX_FILE_BYTES = 16_000_000  # a head of the most labels takes about 1 MB
+MAX_FILE_BYTES = 16_000_000  # a head of the most labels takes about 1 MB, one on the state a third of that
 CONFIDENCE_BINS = 10
 # With fewer labelled examples nobody knows whether a score is a probability: `confidence` stays null.
 LEAST_EXAMPLES = 10
@@ -69,6 +69,7 @@ class Fitted(FileModel):
     temperature: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 1.0
     offsets: list[Finite] | None = None
     head: list[list[Finite]] | None = None
+    state: list[Annotated[list[Finite], Field(min_length=STATE_FLOATS, max_length=STATE_FLOATS)]] | None = None
 
 
 class Fit(FileModel):
@@ -198,12 +199,12 @@ class TaskFile(FileModel):
     def _lengths(self) -> TaskFile:
         count, fitted = len(self.labels), self.fitted
         distribution = None if self.reference is None else self.reference.label_distribution
-        lists = [fitted.offsets, self.prior, *(fitted.head or []), distribution]
-        if any(one is not None and len(one) != count for one in lists) or len(fitted.head or self.labels) != count:
+        lists = [fitted.offsets, self.prior, fitted.head, *(fitted.head or []), fitted.state, distribution]
+        if any(one is not None and len(one) != count for one in lists):
             raise ValueError(f"a list is not as long as `labels`, which are {count}")
         if any(position >= count for position in (*self.mask, self.other or 0)) or len(set(self.mask)) == count:
             raise ValueError("`mask` or `other` names a label that is not there, or the mask all of them")
-        if fitted.head is not None and count > MAX_HEAD_LABELS:
+        if (fitted.head or fitted.state) and count > MAX_HEAD_LABELS:
             raise ValueError(f"a head of more than {MAX_HEAD_LABELS} labels")
         return self
 
@@ -220,6 +221,7 @@ class TaskFile(FileModel):
             fitted.temperature,
             None if fitted.offsets is None else np.array(fitted.offsets),
             None if fitted.head is None else np.array(fitted.head),
+            None if fitted.state is None else np.array(fitted.state),
             tuple(self.mask),
         )
 

@@ -1,8 +1,11 @@
-"""What the engine says of itself in every answer: its memory, and which model answered. Torch-free."""
+"""What others may know of the engine: its memory, which model answered, how long a state is. Torch-free."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+
+# Of what a model made of a document, where that is wanted (`forward/states.py`).
+STATE_FLOATS = 128
 
 
 @dataclass(frozen=True, slots=True)

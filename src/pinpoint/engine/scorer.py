@@ -22,6 +22,7 @@ from pinpoint.engine.forward.prefix_cache import HeldPrefix, Layers, PassCache, 
 from pinpoint.engine.forward.recorded import Recorder
 from pinpoint.engine.forward.rules import unsupported
 from pinpoint.engine.forward.scoring import score
+from pinpoint.engine.forward.states import States
 from pinpoint.engine.loading.load import LoadedModel
 from pinpoint.engine.readings import Memory, ModelInfo
 from pinpoint.errors import ModelError
@@ -46,10 +47,13 @@ HEAD_TOLERANCE = {torch.float32: 1e-3, torch.bfloat16: 0.25}
 
 @dataclass(frozen=True, slots=True)
 class AskScores:
-    """What was measured of one ask: log-probabilities by label, and which of them are upper bounds only."""
+    """What was measured of one ask: log-probabilities by label, which of them are upper bounds only, and the state
+    that they were read from, where it is wanted (`forward/states.py`).
+    """
 
     log_probs: list[float]
     bounded: frozenset[int] = frozenset()
+    state: tuple[float, ...] = ()
 
 
 @dataclass(slots=True)
@@ -349,7 +353,8 @@ class Scorer:
         shared = {span for span, is_shared in enumerate(forest.shared) if is_shared and span not in kept}
         if not self.store.max_bytes:
             shared.clear()  # nobody would take the copies
-        sums, layers, computed = self._pass(replace(forest, asks=asks), kept, wanted | shared, only, kind)
+        states = States(asks)
+        sums, layers, computed = self._pass(replace(forest, asks=asks), kept, wanted | shared, only, kind, states)
         went = {span for span in shared & layers.keys() if self.store.put(store_key(forest, span, kind), layers[span])}
         layers = {**held, **kept, **layers}
         exact: list[dict[int, float]] = [
@@ -358,9 +363,11 @@ class Scorer:
         computed += self._settle(forest, sorted(long), sums, exact, layers, kind)
         scores = [
             AskScores(
-                [known.get(k, bound) for k, bound in enumerate(bounds)], frozenset(range(len(bounds))) - known.keys()
+                [known.get(k, bound) for k, bound in enumerate(bounds)],
+                frozenset(range(len(bounds))) - known.keys(),
+                states.found.get(index, ()),
             )
-            for bounds, known in zip(sums, exact, strict=True)
+            for index, (bounds, known) in enumerate(zip(sums, exact, strict=True))
         ]
         stored = sum(len(forest.tokens[span]) for span in came)
         return scores, layers, (computed, stored), (set(came), went)
@@ -406,8 +413,9 @@ class Scorer:
         return kept
 
     def _pass(
-        self, forest: Forest, kept: dict[int, Layers], wanted: set[int], only: set[int] | None, kind: bool
-    ) -> tuple[list[list[float]], dict[int, Layers], int]:
+        self, forest: Forest, kept: dict[int, Layers], wanted: set[int], only: set[int] | None, kind: bool,
+        states: States | None = None,
+    ) -> tuple[list[list[float]], dict[int, Layers], int]:  # fmt: skip
         """One forward pass: sums by ask and label, copies of the `wanted` spans, tokens computed."""
         offsets, offset = {}, 0
         for span in kept:
@@ -425,7 +433,9 @@ class Scorer:
         )
         # Who looks on while layers attend looks at all of a pass.
         recorder = None if attention.is_watched() else self.recorder
-        sums = score(self.loaded.model, row, cache, long=kind, same_bits=forest.same_bits, recorder=recorder)
+        sums = score(
+            self.loaded.model, row, cache, long=kind, same_bits=forest.same_bits, recorder=recorder, states=states
+        )
         return sums, cache.taken, len(row.tokens)
 
     def info(self, labels_sha: str) -> ModelInfo:

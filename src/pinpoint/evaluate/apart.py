@@ -13,7 +13,7 @@ import os
 import pickle
 import sys
 import traceback
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from pinpoint.errors import PinpointError
@@ -37,6 +37,7 @@ class Lesson:
         texts: of the documents, to find those that are nearly the same.
         target_errors, confidence_level, alphas: of the promises that are asked for.
         notes: about how the documents were measured.
+        states: of each document, what the model made of it; empty where it was not measured.
     """
 
     task: Task
@@ -48,6 +49,7 @@ class Lesson:
     confidence_level: float
     alphas: tuple[float, ...]
     notes: tuple[str, ...]
+    states: list[tuple[float, ...]] = field(default_factory=list)
 
 
 def main() -> None:
@@ -70,11 +72,11 @@ def taught(lesson: Lesson) -> dict[str, Any]:
 
     from pinpoint.evaluate.parts import groups_of
     from pinpoint.evaluate.promises import Promises
-    from pinpoint.evaluate.teaching import Measured, teach
+    from pinpoint.evaluate.teaching import Measured, as_states, teach
 
     log_probs = np.array(lesson.log_probs, dtype=np.float64).reshape(len(lesson.right), -1)
     promises = Promises(lesson.target_errors, lesson.confidence_level, lesson.alphas)
-    measured = Measured(log_probs, lesson.right, groups_of(lesson.texts))
+    measured = Measured(log_probs, lesson.right, groups_of(lesson.texts), states=as_states(lesson.states))
     found = teach(lesson.task, lesson.setup, measured, promises, notes=lesson.notes)
     return {
         "task_file": json.loads(found.file.model_dump_json()),

@@ -32,12 +32,14 @@ class Examples:
         right: [n] positions of the right labels.
         groups: [n] numbers that near-duplicates share.
         log_prior: [K] what the task's prior adds to each label.
+        states: [n, P] what the model made of each document, or None where that was not measured.
     """
 
     scores: NDArray[np.float64]
     right: NDArray[np.int64]
     groups: NDArray[np.int64]
     log_prior: NDArray[np.float64]
+    states: NDArray[np.float64] | None = None
 
     def __len__(self) -> int:
         return len(self.right)
@@ -49,7 +51,8 @@ class Examples:
 
     def take(self, chosen: NDArray[np.int64]) -> Examples:
         """Some of them, by position."""
-        return Examples(self.scores[chosen], self.right[chosen], self.groups[chosen], self.log_prior)
+        states = None if self.states is None else self.states[chosen]
+        return Examples(self.scores[chosen], self.right[chosen], self.groups[chosen], self.log_prior, states)
 
     @property
     def distinct(self) -> int:
@@ -68,6 +71,7 @@ def make_examples(
     groups: Sequence[int] | None = None,
     prior: Sequence[float] | None = None,
     mask: Sequence[int] = (),
+    states: NDArray[np.float64] | None = None,
 ) -> Examples:
     """Examples from what was measured.
 
@@ -77,6 +81,7 @@ def make_examples(
         groups: near-duplicates share a number; None where every document stands for itself.
         prior: of the task, a weight for each of its labels.
         mask: labels that may not be answered.
+        states: [n, P] what the model made of each document.
 
     Raises RequestError for examples whose right label is masked.
     """
@@ -95,6 +100,7 @@ def make_examples(
         kept,
         np.arange(count) if groups is None else np.asarray(groups, dtype=np.int64),
         np.log(weights[offered]),
+        states,
     )
 
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from pinpoint.evaluate import fits
+from pinpoint.evaluate.choosing import Tried, compare
 from pinpoint.evaluate.examples import Examples, relative
 
 if TYPE_CHECKING:
@@ -48,10 +49,10 @@ def label_free_offsets(
     return {name: offsets - offsets.mean() for name, offsets in found.items()}
 
 
-def compared(name: LabelFree, fitting: Examples, base: NDArray[np.float64]) -> fits.Tried:
+def compared(name: LabelFree, fitting: Examples, base: NDArray[np.float64]) -> Tried:
     """Whether it gains on the examples. It has seen no label, so the comparison needs no cross-validation."""
     before = fits.unchanged(fitting.labels).log_probs(fitting)
-    return fits.compare(name, fitting, before, fits.Parameters(1.0, base).log_probs(fitting))
+    return compare(name, fitting, before, fits.Parameters(1.0, base).log_probs(fitting))
 
 
 def offer(name: LabelFree, offsets: NDArray[np.float64], examples: Examples) -> Offered:

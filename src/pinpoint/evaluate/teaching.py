@@ -27,6 +27,7 @@ from pinpoint.decide.task_file import (
 from pinpoint.errors import RequestError
 from pinpoint.evaluate import figures, fits
 from pinpoint.evaluate.certify import Judged
+from pinpoint.evaluate.choosing import Tried, choose
 from pinpoint.evaluate.examples import Examples, make_examples, relative
 from pinpoint.evaluate.label_free import LabelFree, Offered, compared, label_free_offsets, offer
 from pinpoint.evaluate.promises import Promises, all_sets, certify_all, impossible_promises, impossible_sets, parts
@@ -35,6 +36,9 @@ from pinpoint.prompting.template import NO, YES
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+
+STATE_DECIMALS = 6  # of weights below 10: what is cut off moves a score by 1e-5 nats
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -46,12 +50,14 @@ class Measured:
         right: [n] positions of the right labels.
         groups: [n] numbers that near-duplicates share, or None.
         content_free: [labels] log-probabilities of a document without content, or None.
+        states: [n, STATE_FLOATS] what the model made of each document, or None.
     """
 
     log_probs: NDArray[np.float64]
     right: Sequence[int]
     groups: Sequence[int] | None = None
     content_free: NDArray[np.float64] | None = None
+    states: NDArray[np.float64] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +67,11 @@ class Taught:
     file: TaskFile
     offered: tuple[Offered, ...] = ()
     notes: tuple[str, ...] = field(default=())
+
+
+def as_states(rows: Sequence[Sequence[float]]) -> NDArray[np.float64] | None:
+    """[n, STATE_FLOATS] of what was measured of each document, or None where it was not."""
+    return np.array(rows, dtype=np.float64) if rows and all(rows) else None
 
 
 def check_task(task: Task) -> None:
@@ -118,7 +129,7 @@ def teach(
     names, offered, mask, prior = _of_task(task)
     other = task.other_position
     check_counts(names, measured.right)
-    examples = make_examples(measured.log_probs, measured.right, measured.groups, prior, mask)
+    examples = make_examples(measured.log_probs, measured.right, measured.groups, prior, mask, measured.states)
     if examples.distinct < fits.LEAST_FOR_TEMPERATURE:  # copies say nothing about others, and cannot be parted
         raise RequestError(
             "too_few_documents",
@@ -138,7 +149,7 @@ def teach(
     kept_free = None if promises.label_free is None else compared(promises.label_free, fitting, base)
     if kept_free is not None and not kept_free.kept:
         base = np.zeros(examples.labels)
-    chosen = fits.choose(fitting, base, seed)
+    chosen = choose(fitting, base, seed)
 
     judged, log_probs = (
         (fitting, chosen.log_probs) if judging is None else (judging, chosen.parameters.log_probs(judging))
@@ -232,7 +243,7 @@ def _mass(measured: Measured, offered: NDArray[np.int64]) -> NDArray[np.float64]
 
 def _fitted(parameters: fits.Parameters, offered: NDArray[np.int64], labels: int) -> Fitted:
     """With the masked labels back in their places."""
-    offsets = head = None
+    offsets = head = state = None
     if parameters.offsets.any():
         spread = np.zeros(labels)
         spread[offered] = parameters.offsets
@@ -241,10 +252,14 @@ def _fitted(parameters: fits.Parameters, offered: NDArray[np.int64], labels: int
         wide = np.zeros((labels, labels))
         wide[np.ix_(offered, offered)] = parameters.head
         head = wide.tolist()
-    return Fitted(temperature=parameters.temperature, offsets=offsets, head=head)
+    if parameters.state is not None:
+        wide = np.zeros((labels, parameters.state.shape[1]))
+        wide[offered] = parameters.state.round(STATE_DECIMALS)
+        state = wide.tolist()
+    return Fitted(temperature=parameters.temperature, offsets=offsets, head=head, state=state)
 
 
-def _fit_of(tried: fits.Tried) -> Fit:
+def _fit_of(tried: Tried) -> Fit:
     gain = None if tried.nll_before is None or tried.nll_after is None else tried.nll_before - tried.nll_after
     return Fit(
         name=tried.name, kept=tried.kept, reason=tried.reason, nll_before=tried.nll_before,

@@ -49,6 +49,8 @@ def document_answer(
         whole = replace(options, top_k=None)
         first, second = (_of_parts(task, whole, reading, weights) for reading in readings)
         answer = read_twice(answer, first, second, task, options)
+    if options.states:
+        answer = replace(answer, state=weighted(parts, weights)[0].state)
     if options.explain:
         answer = replace(answer, explanation=measured[0].rationale)
     if options.long_document == "pages":
@@ -88,7 +90,7 @@ def task_answer(task: Task, options: Options, scores: Sequence[Scores], taught: 
     """The answer to a task from the scores of its questions, by the task file in force, where there is one."""
     if task.kind == "yes_no":
         yes, no = scores[0].log_probs
-        return decide_yes_no(yes, no, options, taught)
+        return decide_yes_no(yes, no, options, taught, scores[0].state)
     if task.multi_label:
         # The asks of a multi-label task are answered yes or no, in that order.
         pairs = [one.log_probs for one in scores]
@@ -102,17 +104,19 @@ def task_answer(task: Task, options: Options, scores: Sequence[Scores], taught: 
         # What was taught is which label is right: there is no promise for groups.
         whole = decide(tree.log_probs, task, replace(options, top_k=None), taught)
         return in_tree(tree.decision, whole, options, 0.0)
-    return replace(decide(scores[0].log_probs, task, options, taught), bounded_labels=len(scores[0].bounded))
+    answer = decide(scores[0].log_probs, task, options, taught, scores[0].state)
+    return replace(answer, bounded_labels=len(scores[0].bounded))
 
 
 @dataclass(frozen=True, slots=True)
 class _Summed:
     log_probs: list[float]
     bounded: frozenset[int]
+    state: tuple[float, ...]
 
 
 def weighted(parts: Sequence[Sequence[Scores]], weights: Sequence[float]) -> list[Scores]:
-    """The parts' log-probabilities, weighted by their tokens and summed; a single part stays as it is."""
+    """The parts' log-probabilities and states, weighted by their tokens and summed; a single part stays as it is."""
     if len(parts) == 1:
         return list(parts[0])
     trees = [scores for asks in parts for scores in asks if isinstance(scores, TreeScores)]
@@ -120,11 +124,15 @@ def weighted(parts: Sequence[Sequence[Scores]], weights: Sequence[float]) -> lis
         return [weighted_tree(trees, weights)]
     return [
         _Summed(
-            [
-                math.fsum(weight * s for weight, s in zip(weights, values, strict=True))
-                for values in zip(*(scores.log_probs for scores in asks), strict=True)
-            ],
+            _mean([scores.log_probs for scores in asks], weights),
             frozenset().union(*(scores.bounded for scores in asks)),
+            tuple(_mean([scores.state for scores in asks], weights)),
         )
         for asks in zip(*parts, strict=True)
+    ]
+
+
+def _mean(rows: Sequence[Sequence[float]], weights: Sequence[float]) -> list[float]:
+    return [
+        math.fsum(w * value for w, value in zip(weights, values, strict=True)) for values in zip(*rows, strict=True)
     ]

@@ -41,6 +41,10 @@ class Scores(Protocol):
     def bounded(self) -> frozenset[int]:
         """Labels that were not computed."""
 
+    @property
+    def state(self) -> tuple[float, ...]:
+        """What they were read from, where that was wanted."""
+
 
 class Pass(Protocol):
     """An open pass of the engine."""
@@ -141,6 +145,7 @@ class Unit:
         ahead: how many spans of its prompt are read before it, in chunks; 0 where it fits a pass.
         long: whether its prompt is read as a long one (`Engine.is_long`).
         begun: those spans, being read or read: set by whoever takes it.
+        state: whether its `Scores.state` is wanted.
     """
 
     prompt: Prompt
@@ -151,6 +156,7 @@ class Unit:
     ahead: int = 0
     long: bool = False
     begun: ReadAhead | None = None
+    state: bool = False
 
     @property
     def asked_tokens(self) -> int:
@@ -369,7 +375,7 @@ def _run(
             continue
         units.append(one)
         asked.append(one.asked_tokens)
-        asks.append(one.prompt.add_to(forest, one.exact_best))
+        asks.append(one.prompt.add_to(forest, one.exact_best, state=one.state))
         if one.begun is not None:
             forest.give(forest.ancestry(forest.asks[asks[-1]].span)[one.ahead - 1], one.begun)
         laid.append(forest.laid_tokens - before)

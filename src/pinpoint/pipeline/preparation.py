@@ -95,7 +95,7 @@ class Preparation:
             if not isinstance(outcome, Reading):
                 continue
             for task in self.tasks:
-                best, explained = self._exact_best(task), self._explained(task)
+                best, explained, state = self._exact_best(task), self._explained(task), self._wants_state(task)
                 left_out = outcome.left_out_of(task)
                 whole = [(tokens, left_out.cuts()) for tokens in outcome.fitted[task.name].parts]
                 readings = zip(left_out.parts, map(left_out.cuts, left_out.shared), strict=True)
@@ -106,7 +106,7 @@ class Preparation:
                         task, self._first_questions(task), tokens, self._request.cache_key, cuts,
                         followed=follow is not None,
                     ):  # fmt: skip
-                        yield self._unit(Unit(prompt, document, best, explained, follow))
+                        yield self._unit(Unit(prompt, document, best, explained, follow, state=state))
 
     def _cuts(self, task: Task, tokens: Sequence[int], cuts: Sequence[int]) -> Sequence[int]:
         """Where a document is cut into spans: also before its end, where all of its last span would be too much for a
@@ -277,6 +277,11 @@ class Preparation:
         if not options.explain or task.multi_label:
             return None
         return Explained(task, options, version, self._taught.get(task.name), self.trees.get(task.name))
+
+    def _wants_state(self, task: Task) -> bool:
+        """Whether what a head looks at beside scores is to be measured: for one that was taught, and for teaching."""
+        taught = self._taught.get(task.name)
+        return self._request.options.states or (taught is not None and taught.calibration.looks_at_state)
 
     def _exact_best(self, task: Task) -> int | None:
         """How many of a task's best labels must be exact; None for all.

@@ -36,6 +36,7 @@ class ReadTwice:
 
     log_probs: list[float]
     readings: tuple[list[float], list[float]]
+    state: tuple[float, ...] = ()
 
     @property
     def bounded(self) -> frozenset[int]:
@@ -49,6 +50,7 @@ class OneReading:
 
     log_probs: list[float]
     bounded: frozenset[int] = frozenset()
+    state: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,6 +29,7 @@ class TreeScores:
 
     decision: TreeDecision
     asked: Mapping[int, Sequence[float]]
+    state: tuple[float, ...] = ()
 
     @property
     def log_probs(self) -> list[float]:

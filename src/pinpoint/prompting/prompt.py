@@ -68,14 +68,14 @@ class Prompt:
         """Tokens of the whole prompt and of its labels, shared or not."""
         return sum(map(len, self.path)) + len(self.trie.tokens)
 
-    def add_to(self, forest: Forest, exact_best: int | None = None) -> int:
+    def add_to(self, forest: Forest, exact_best: int | None = None, *, state: bool = False) -> int:
         """Add what `forest` has not got of it; returns the index of its ask."""
         span = NO_PARENT
         for tokens, shared in zip(self.path, self.shared, strict=True):
             if self.open and span != NO_PARENT:
                 forest.open.add(span)
             span = forest.add(tokens, span, shared=shared, owner=self.owner)
-        return forest.ask(span, self.trie, exact_best)
+        return forest.ask(span, self.trie, exact_best, state=state)
 
     def new_tokens(self, forest: Forest) -> int:
         """How many tokens `add_to` would add."""

@@ -32,11 +32,13 @@ class Ask:
         trie: the labels.
         exact_best: how many of the best labels must be exact; the others may be bounded where they cannot matter. None:
             all are computed.
+        state: whether the state of the prompt's last token is wanted beside them.
     """
 
     span: int
     trie: LabelTrie
     exact_best: int | None = None
+    state: bool = False
 
 
 @dataclass(slots=True)
@@ -89,9 +91,9 @@ class Forest:
             self.total_tokens += len(ids)
         return span
 
-    def ask(self, span: int, trie: LabelTrie, exact_best: int | None = None) -> int:
+    def ask(self, span: int, trie: LabelTrie, exact_best: int | None = None, *, state: bool = False) -> int:
         """Hang a label trie on the last token of `span`; returns the index of the ask."""
-        self.asks.append(Ask(span, trie, exact_best))
+        self.asks.append(Ask(span, trie, exact_best, state))
         self.total_tokens += len(trie.tokens)
         return len(self.asks) - 1
 

@@ -158,6 +158,7 @@ def _lesson(request: Request, response: Response, engine: Engine) -> Lesson:
     task = lesson.task
     ids = answer_ids(task)
     log_probs, right, texts = list[list[float]](), list[int](), list[str]()
+    states = list[tuple[float, ...]]()
     refused = Counter[str]()
     for document, result, label in zip(request.documents, response.results, lesson.right, strict=True):
         if isinstance(result, DocumentFailure) or not isinstance(document, Document):
@@ -166,6 +167,7 @@ def _lesson(request: Request, response: Response, engine: Engine) -> Lesson:
         answer = result.answers[task.name]
         values = dict(zip(answer.labels, answer.log_probs or (), strict=True))
         log_probs.append([values.get(one, -math.inf) for one in ids])
+        states.append(answer.state)
         right.append(label)
         texts.append("\n\n".join(document.pages))
     check_counts(ids, right)
@@ -180,6 +182,7 @@ def _lesson(request: Request, response: Response, engine: Engine) -> Lesson:
         lesson.confidence_level,
         lesson.alphas,
         notes,
+        states,
     )
 
 

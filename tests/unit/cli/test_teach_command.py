@@ -11,9 +11,10 @@ from typer.testing import CliRunner, Result
 from pinpoint.api.request import Options
 from pinpoint.cli import app
 from pinpoint.cli.question_file import built, read_question
-from pinpoint.cli.raw_scores import measure
+from pinpoint.cli.raw_scores import Raw, measure
 from pinpoint.decide.task_file import TaskFile
 from pinpoint.decide.trust import Taught, standing
+from pinpoint.engine.readings import STATE_FLOATS
 from pinpoint.errors import PinpointError
 from pinpoint.prompting.taxonomy import labels_sha
 from pinpoint.serving import model
@@ -58,7 +59,7 @@ def test_it_writes_a_task_file_for_what_measured(engine: FakeEngine, save: Calla
     file = TaskFile.load(data.with_name("task.json"))
     assert (file.labels, file.examples + file.held_out, file.setup.engine[-4:]) == (LABELS, 24, "cuda")
     assert file.setup.labels_sha == engine.info(file.setup.labels_sha).labels_sha
-    assert [fit.name for fit in file.fits] == ["temperature", "offsets", "head"]
+    assert [fit.name for fit in file.fits] == ["temperature", "offsets", "state", "head"]
     assert "114 held-out documents" in " ".join(result.stdout.split())
     assert "offered, not on: --label-free batch" in result.stdout
 
@@ -100,7 +101,8 @@ def test_scores_are_those_of_the_request_in_the_order_of_its_labels(engine: Fake
         "kind", {"labels": LABELS, "mask": ["invoice"], "prior": {"receipt": 1, "contract": 9}}, texts, engine
     )
     assert turned[0] == first
-    assert isinstance(first, list) and len(first) == 3 and len(set(first)) == 3
+    assert isinstance(first, Raw) and len(first.log_probs) == 3 and len(set(first.log_probs)) == 3
+    assert len(first.state) == STATE_FLOATS
 
 
 def test_a_document_that_is_refused_is_left_out_with_its_count(engine: FakeEngine, save: Callable[..., Path]) -> None:

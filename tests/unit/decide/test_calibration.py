@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pinpoint.decide.calibration import FLOOR, Calibration
+from pinpoint.engine.readings import STATE_FLOATS
 from pinpoint.errors import InternalError
 from tests.reference import calibration as reference
 
@@ -29,19 +30,24 @@ def cases(draw: st.DrawFn) -> tuple[list[float], dict[str, Any]]:
             st.none() | st.lists(st.lists(small, min_size=count, max_size=count), min_size=count, max_size=count)
         ),
         "masked": tuple(draw(st.sets(st.integers(0, count - 1)))),
+        "state": None,
     }
+    if draw(st.booleans()):
+        numbers = np.random.default_rng(draw(st.integers(0, 99)))
+        fit |= {"state": numbers.normal(size=(count, STATE_FLOATS)).tolist()}
+        fit |= {"seen_state": numbers.normal(size=STATE_FLOATS).tolist()}
     return log_probs, fit
 
 
 def made(count: int, fit: dict[str, Any]) -> Calibration:
-    arrays = {name: None if fit[name] is None else np.array(fit[name]) for name in ("offsets", "head")}
+    arrays = {name: None if fit[name] is None else np.array(fit[name]) for name in ("offsets", "head", "state")}
     return Calibration(count, fit["temperature"], masked=fit["masked"], **arrays)
 
 
 @given(cases())
 def test_it_is_what_is_written_out_label_by_label(case: tuple[list[float], dict[str, Any]]) -> None:
     log_probs, fit = case
-    assert made(len(log_probs), fit).apply(log_probs) == pytest.approx(
+    assert made(len(log_probs), fit).apply(log_probs, fit.get("seen_state", ())) == pytest.approx(
         reference.apply(log_probs, **fit), rel=1e-9, abs=1e-9
     )
 
@@ -51,7 +57,7 @@ def test_what_comes_out_are_the_probabilities_of_the_labels_that_may_be_answered
     case: tuple[list[float], dict[str, Any]],
 ) -> None:
     log_probs, fit = case
-    out = made(len(log_probs), fit).apply(log_probs)
+    out = made(len(log_probs), fit).apply(log_probs, fit.get("seen_state", ()))
     possible = [k for k, s in enumerate(log_probs) if s > -INF and k not in fit["masked"]]
     assert math.fsum(map(math.exp, out)) == pytest.approx(1.0 if possible else 0.0)
     assert [k for k, s in enumerate(out) if s > -INF] == possible
@@ -80,6 +86,15 @@ def test_a_head_looks_at_other_labels_down_to_its_floor() -> None:
     assert deep[1] - deep[0] == pytest.approx(-50.0 - floor)
 
 
+def test_what_looks_at_a_state_needs_one() -> None:
+    taught = Calibration(2, state=np.zeros((2, STATE_FLOATS)))
+    assert taught.looks_at_state and not taught.is_identity
+    assert np.exp(taught.apply([0.0, 0.0], [1.0] * STATE_FLOATS)) == pytest.approx([0.5, 0.5])
+    for state in ((), [1.0] * (STATE_FLOATS - 1)):
+        with pytest.raises(InternalError, match="invalid_measurement"):
+            taught.apply([0.0, 0.0], state)
+
+
 @pytest.mark.parametrize("values", [[0.0], [0.0, 0.0, 0.0], [math.nan, 0.0], [0.0, math.nan]])
 def test_what_no_model_measures_is_our_own_mistake(values: list[float]) -> None:
     with pytest.raises(InternalError, match="invalid_measurement"):
@@ -87,7 +102,14 @@ def test_what_no_model_measures_is_our_own_mistake(values: list[float]) -> None:
 
 
 @pytest.mark.parametrize(
-    "fit", [{"offsets": np.zeros(3)}, {"head": np.zeros((2, 3))}, {"temperature": 0.0}, {"temperature": math.nan}]
+    "fit",
+    [
+        {"state": np.zeros((2, 3))},
+        {"offsets": np.zeros(3)},
+        {"head": np.zeros((2, 3))},
+        {"temperature": 0.0},
+        {"temperature": math.nan},
+    ],
 )
 def test_a_fit_of_another_shape_is_not_taken(fit: dict[str, Any]) -> None:
     with pytest.raises(InternalError, match="invalid_task"):

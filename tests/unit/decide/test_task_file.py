@@ -71,6 +71,8 @@ WRONG = {
     "offsets": {"fitted": {"offsets": [1.0]}},
     "head": {"fitted": {"head": [[0.0, 0.0]]}},
     "rows of the head": {"fitted": {"head": [[0.0], [0.0]]}},
+    "rows of what looks at a state": {"fitted": {"state": [[0.0] * 128]}},
+    "a state of another length": {"fitted": {"state": [[0.0] * 127] * 3}},
     "a large head": {"labels": ["x"] * 257, "fitted": {"head": [[0.0] * 257] * 257}},
     "prior": {"prior": [1.0]},
     "a prior of nothing": {"prior": [0.0, 1.0]},

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from pinpoint.decide.calibration import FLOOR
+from pinpoint.engine.readings import STATE_FLOATS
 from pinpoint.errors import RequestError
-from pinpoint.evaluate import fits
+from pinpoint.evaluate import choosing, fits
 from pinpoint.evaluate.examples import Examples, fold_rounds, held_out, make_examples
 from tests.reference.fits import objective
 from tests.unit.evaluate.synthetic import examples, measured
@@ -39,6 +40,36 @@ def test_a_head_undoes_what_neither_temperature_nor_offsets_can() -> None:
     head = fits.nll(fits.fit_head(swapped, spread=6.0).log_probs(swapped), right).mean()
     assert offsets > best + 0.3
     assert head < best + 0.05
+
+
+def with_states(some: Examples, states: np.ndarray) -> Examples:
+    return Examples(some.scores, some.right, some.groups, some.log_prior, states)
+
+
+def test_what_scores_do_not_say_a_state_may() -> None:
+    """Scores are noise, and which label is right stands in a direction of the state."""
+    rng = np.random.default_rng(0)
+    states, noise = rng.normal(size=(400, STATE_FLOATS)), rng.normal(size=(400, 3))
+    right = (states @ rng.normal(size=(STATE_FLOATS, 3))).argmax(axis=1)
+    some = with_states(make_examples(fits.log_softmax(noise), right.tolist()), states + 3.0)
+    chosen = choosing.choose(some)
+    by_name = {one.name: one for one in chosen.tried}
+    assert by_name["state"].kept and not by_name["head"].kept
+    assert chosen.parameters.head is None and chosen.parameters.state is not None
+    assert (chosen.log_probs.argmax(axis=1) == right).mean() > 0.6
+    shuffled = with_states(some, rng.permutation(states))
+    assert not choosing.choose(shuffled).tried[-2].kept
+
+
+def test_states_are_looked_at_from_where_they_lie() -> None:
+    """Offsets hold the centre: states that are all moved say nothing else."""
+    some, states = examples(80, 3, 9), np.random.default_rng(1).normal(size=(80, 5))
+    here, there = (fits.fit_state(with_states(some, states + move)) for move in (0.0, 4.0))
+    assert here.state == pytest.approx(there.state, abs=1e-6)
+    assert here.log_probs(with_states(some, states)) == pytest.approx(
+        there.log_probs(with_states(some, states + 4.0)), abs=1e-6
+    )
+    assert fits.fit_state(with_states(some, np.ones((80, 5)))).state == pytest.approx(np.zeros((3, 5)), abs=1e-9)
 
 
 @pytest.mark.parametrize("head", [False, True])
@@ -78,15 +109,15 @@ def test_sharper_scores_of_a_model_that_has_not_erred_yet_are_no_gain() -> None:
     flawless = make_examples(np.log(np.stack([sure, 1 - sure], axis=1)), [0] * 30)
     before = fits.unchanged(2).log_probs(flawless)
     sharper = fits.Parameters(0.5, np.zeros(2)).log_probs(flawless)
-    found = fits.compare("temperature", flawless, before, sharper)
+    found = choosing.compare("temperature", flawless, before, sharper)
     assert found.nll_before is not None and found.nll_after is not None
-    assert found.nll_before - found.nll_after > fits.LEAST_GAIN
+    assert found.nll_before - found.nll_after > choosing.LEAST_GAIN
     assert not found.kept
     assert "may be chance" in found.reason or "would undo" in found.reason
 
 
 def test_choosing_keeps_what_gains_and_says_what_does_not() -> None:
-    chosen = fits.choose(examples(300, 4, 6, temperature=3.0, offsets=OFFSETS))
+    chosen = choosing.choose(examples(300, 4, 6, temperature=3.0, offsets=OFFSETS))
     by_name = {one.name: one for one in chosen.tried}
     assert by_name["temperature"].kept and by_name["offsets"].kept and not by_name["head"].kept
     assert chosen.parameters.temperature == pytest.approx(3.0, rel=0.3)
@@ -101,22 +132,22 @@ def test_choosing_keeps_what_gains_and_says_what_does_not() -> None:
     ],
 )
 def test_a_fit_without_enough_examples_is_not_tried(count: int, refused: dict[str, str]) -> None:
-    tried = fits.choose(examples(count, 4, 7)).tried
+    tried = choosing.choose(examples(count, 4, 7)).tried
     assert {one.name: one.reason for one in tried if one.p_value is None} == refused
 
 
 def test_a_head_needs_five_of_every_label_and_not_too_many_labels() -> None:
     log_probs, right = measured(60, 4, 8)
     right[right == 3] = 0
-    head = fits.choose(make_examples(log_probs, right.tolist())).tried[-1]
+    head = choosing.choose(make_examples(log_probs, right.tolist())).tried[-1]
     assert not head.kept and head.reason == "needs 5 examples of every label; 1 of 4 have fewer"
     wide = np.zeros((60, 257))
-    assert "at most 256 labels" in fits.choose(make_examples(wide, [0, 1] * 30)).tried[-1].reason
+    assert "at most 256 labels" in choosing.choose(make_examples(wide, [0, 1] * 30)).tried[-1].reason
 
 
 def test_of_scores_that_are_right_hardly_any_fit_is_kept() -> None:
     """Under the null: a test at 5 % for each of two fits."""
-    kept = sum(any(one.kept for one in fits.choose(examples(40, 3, 100 + draw)).tried) for draw in range(25))
+    kept = sum(any(one.kept for one in choosing.choose(examples(40, 3, 100 + draw)).tried) for draw in range(25))
     assert kept <= 5  # more come with 3 % where one in ten is kept
 
 
@@ -125,9 +156,9 @@ def test_a_head_that_would_take_long_is_chosen_on_one_part_and_fitted_on_fewer(
 ) -> None:
     log_probs, right = measured(300, 3, 3)
     swapped = make_examples(log_probs[:, [1, 0, 2]], right.tolist())
-    usual = fits.choose(swapped)
-    monkeypatch.setattr(fits, "EASY_WORK", 0)
-    quick = fits.choose(swapped)
+    usual = choosing.choose(swapped)
+    monkeypatch.setattr(choosing, "EASY_WORK", 0)
+    quick = choosing.choose(swapped)
     assert quick.tried[-1].kept and usual.tried[-1].kept
     assert quick.tried[-1].nll_after == pytest.approx(usual.tried[-1].nll_after, abs=0.05)
     seen = list[int]()
@@ -176,10 +207,10 @@ def test_near_duplicates_weigh_as_one_when_a_gain_is_tested() -> None:
     noisy = np.random.default_rng(1).normal(0.4, 1.0, (20, 1)) * np.eye(3)[some.right] + before
     copies = np.tile(np.arange(20), 20)
     copied = Examples(some.scores[copies], some.right[copies], copies, some.log_prior)
-    once = fits.compare("offsets", some, before, noisy)
-    many = fits.compare("offsets", copied, before[copies], noisy[copies])
+    once = choosing.compare("offsets", some, before, noisy)
+    many = choosing.compare("offsets", copied, before[copies], noisy[copies])
     assert many.p_value == pytest.approx(once.p_value)
-    assert fits.compare("head", some, before, noisy, choices=3).p_value == pytest.approx(
+    assert choosing.compare("head", some, before, noisy, choices=3).p_value == pytest.approx(
         min(1.0, 3 * (once.p_value or 0))
     )
 

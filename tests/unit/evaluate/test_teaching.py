@@ -9,7 +9,8 @@ import pytest
 
 from pinpoint.decide.task_file import Setup
 from pinpoint.errors import RequestError
-from pinpoint.evaluate import figures, fits
+from pinpoint.evaluate import figures
+from pinpoint.evaluate.choosing import choose
 from pinpoint.evaluate.examples import make_examples
 from pinpoint.evaluate.promises import Promises
 from pinpoint.evaluate.teaching import Measured, teach, teach_without_labels
@@ -34,7 +35,7 @@ def test_the_reference_is_of_answers_by_fits_that_had_not_seen_the_document() ->
     some = examples(100, 3, temperature=3.0, offsets=OFFSETS)
     file = teach(task_of(4), SETUP, some).file
     told = make_examples(some.log_probs, some.right, some.groups, None, [])
-    unseen = np.exp(fits.choose(told, np.zeros(4), 0).log_probs)
+    unseen = np.exp(choose(told, np.zeros(4), 0).log_probs)
     expected = figures.reference(unseen, np.exp(some.log_probs).sum(axis=1), np.arange(4), 4)
     assert file.reference is not None
     assert file.reference.label_distribution == pytest.approx(expected.label_distribution)

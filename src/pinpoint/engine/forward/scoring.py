@@ -24,6 +24,7 @@ from pinpoint.engine.forward.packing import PackedRow
 from pinpoint.engine.forward.prefix_cache import PassCache
 from pinpoint.engine.forward.recorded import Recorder
 from pinpoint.engine.forward.span_table import SpanTable
+from pinpoint.engine.forward.states import States
 from pinpoint.engine.weights import fixed_rows
 
 
@@ -32,6 +33,7 @@ def score(
     model: PreTrainedModel, row: PackedRow, cache: PassCache | None = None, *, long: bool | None = None,
     same_bits: bool = False,
     recorder: Recorder | None = None,
+    states: States | None = None,
 ) -> list[list[float]]:  # fmt: skip
     """Sums of log-probabilities along every path of every ask of a packed forest, in their order.
 
@@ -45,6 +47,7 @@ def score(
             (`frequencies.py`); None: as the longest path of the row has it.
         same_bits: whether scores have to be the same to the bit whatever else the row holds. On a CPU they always are.
         recorder: runs the rows that it takes, unless they have to be the same to the bit.
+        states: takes the states that are wanted of it.
 
     Raises:
         ModelError: the model's layers do not attend as the row says.
@@ -75,6 +78,8 @@ def score(
     check_layers(model, table)
     if not len(row.lookups):
         return [[] for _ in row.paths]
+    if states is not None:
+        states.take(row, hidden[rows])
     with fixed_rows.holding() if fixed else nullcontext():
         terms = lookup_log_probs(model, hidden[rows], torch.from_numpy(row.lookups).to(device)).tolist()
     return [[sum(terms[lookup] for lookup in path) for path in labels] for labels in row.paths]
