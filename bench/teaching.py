@@ -55,7 +55,7 @@ def main(
     intents: Annotated[Path, typer.Option(help="support-intents/train.jsonl")],
     cache: Annotated[Path, typer.Option(help="Where scores are kept.")] = ROOT / "runs/teaching",
     model: Annotated[str, typer.Option(help="embedded, or one of `python -m training.real_models`.")] = EMBEDDED,
-    draws: Annotated[int, typer.Option(help="Of examples, for each size of a promise; a fit has a quarter.")] = 200,
+    draws: Annotated[int, typer.Option(help="Of examples, for each size of a promise; a fit has a fifth.")] = 200,
     only: Annotated[str | None, typer.Option(help="This set alone.")] = None,
 ) -> None:
     """Measure what teaching gains and whether its promises hold, and write bench/results/teaching.json."""
@@ -65,7 +65,7 @@ def main(
         before = figures.scores(log_softmax(one.scores), one.right)
         entry: dict[str, Any] = {
             "name": one.name, "model": model, "documents": len(one.right), "labels": len(one.labels), "draws": draws,
-            "before": rounded(before), "fits": [fits_of(one, size, draws // 4) for size in SIZES],
+            "before": rounded(before), "fits": [fits_of(one, size, draws // 5) for size in SIZES],
             "promises": [row for size in PROMISED_SIZES for row in promises_of(one, size, draws)],
             "time": time_of(one),
         }  # fmt: skip
