@@ -212,15 +212,16 @@ def teaching_figures() -> str:
     """What was measured, in a sentence."""
     found = _teaching()
     sets = "; ".join(
-        f"{_set_name(one)}: {one['documents']} documents, {one['labels']} labels, accuracy {one['before']['accuracy']:.3f}"
+        f"{_set_name(one)}: {one['documents']} documents, {one['labels']} labels, "
+        f"accuracy {one['before']['accuracy']:.3f}"
         for one in found["sets"]
     )
     draws = min(one["draws"] for one in found["sets"])
     cpu = max(one["time"]["teaching_cpu_s"] for one in found["sets"])
     applied = max(one["time"]["applying_cpu_ms"] for one in found["sets"])
     return (
-        f"{sets}.\n\n{draws} draws of each for promises. Teaching with 200 documents took at most {cpu:.2f} s of one core "
-        f"beside their scoring, and an answer at most {applied:.3f} ms more."
+        f"{sets}.\n\n{draws} draws of each for promises. Teaching with 200 documents took at most {cpu:.2f} s of one "
+        f"core beside their scoring, and an answer at most {applied:.3f} ms more."
     )
 
 
