@@ -40,7 +40,7 @@ MAY_IMPORT = {
     "api": "engine.readings prompting documents errors",
     "engine": "engine.loading engine.forward engine.gpu engine.readings prompting planning errors",
     "engine.loading": "engine.forward engine.weights engine.gpu planning checkpoints settings errors",
-    "engine.forward": "engine.weights prompting planning errors",
+    "engine.forward": "engine.readings engine.weights prompting planning errors",
     "engine.weights": "planning errors",
     "engine.gpu": "planning settings errors",
     "engine.readings": "",
