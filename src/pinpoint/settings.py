@@ -57,8 +57,10 @@ class Settings(OfHttp, OfGuards):
     activations: Literal["compute", "int8"] = Field(
         default="compute",
         description="What the inputs of products with int8 weights are held in: `compute`, the 16 or 32 bits of "
-        "`PINPOINT_COMPUTE_DTYPE`, or `int8`, by the row, so that integers are multiplied with integers, about twice "
-        "as fast. With precision `int8` alone, and its checkpoints as they are",
+        "`PINPOINT_COMPUTE_DTYPE`, or `int8`, by the row: integers are multiplied with integers, which is faster where "
+        "the card or the processor (VNNI, AMX) has products for it. With precision `int8` alone, its checkpoints as "
+        "they are; layers with outliers are [kept from it](architecture.md#8-bit-activations). "
+        "[What it costs](quality.md)",
     )
     verify_checksums: bool = Field(
         default=False,

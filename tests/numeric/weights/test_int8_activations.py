@@ -1,20 +1,23 @@
 """8-bit activations: the bits of the slow twin, whatever the sizes and the neighbours, and nothing hidden."""
 
+import os
+import subprocess
+import sys
 from typing import Any
 
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from torch import Tensor
+from torch import Tensor, nn
 
-from pinpoint.engine.weights import int8_activations
+from pinpoint.engine.weights import experts, int8_activations
 from pinpoint.engine.weights.experts import int8_experts
 from pinpoint.engine.weights.int8 import Int8Linear, is_int8_experts
 from pinpoint.engine.weights.int8_activations import EXACT_IN_FLOAT, integer_product, linear
 from tests.models import load_cpu
 from tests.numeric.conftest import Pair
-from tests.numeric.weights.test_experts import layer, routing
+from tests.numeric.weights.test_experts import layer, routing, tanh_gate
 from tests.reference import int8 as reference
 
 DTYPES = (torch.float32, torch.bfloat16)
@@ -83,6 +86,69 @@ def test_experts_are_the_slow_ones(small_mixtral: Pair, rows: int, choices: int,
     torch.testing.assert_close(ours.float(), slow, rtol=0, atol=0.01 * float(slow.abs().max()))
     same = (ours.float() - slow).abs() <= torch.finfo(dtype).eps * 4 * float(slow.abs().max())
     assert same.float().mean() > 0.95
+
+
+@torch.inference_mode()
+def test_experts_that_nobody_chose_and_rows_of_zeros_change_nothing(small_mixtral: Pair) -> None:
+    module = int8_layer(small_mixtral)
+    states, chosen, weights = routing(module, 3)
+    chosen = torch.tensor([[2, 0]]).expand_as(chosen)
+    states[4] = 0
+    states[9, 5], states[11, 0] = float("nan"), float("inf")
+    ours = in_8_bits(module, states, chosen, weights)
+    assert (ours[4] == 0).all()
+    assert not ours[[9, 11]].isfinite().any()
+    others = [row for row in range(len(states)) if row not in (9, 11)]
+    alone = in_8_bits(module, states[others], chosen[others], weights[others])
+    assert alone.isfinite().all() and torch.equal(ours[others], alone)
+
+
+@pytest.mark.parametrize("gate", ["gelu", "of its own"])
+@torch.inference_mode()
+def test_experts_gate_as_their_module_does(small_mixtral: Pair, gate: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    module = int8_layer(small_mixtral)
+    if gate == "gelu":
+        monkeypatch.setitem(module._modules, "act_fn", nn.GELU())
+    else:
+        monkeypatch.setattr(type(module), "_apply_gate", tanh_gate)
+    states, chosen, weights = routing(module, 8)
+    ours = in_8_bits(module, states, chosen, weights)
+    up = module.gate_up_proj, module.gate_up_proj_scale
+    down = module.down_proj, module.down_proj_scale
+    slow = reference.mixed(states, chosen, weights, up, down, module._apply_gate)
+    torch.testing.assert_close(ours, slow, rtol=0, atol=0.01 * float(slow.abs().max()))
+
+
+@pytest.mark.parametrize("rows", [1, 3])
+@torch.inference_mode()
+def test_parts_leave_no_trace(small_mixtral: Pair, rows: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    module = int8_layer(small_mixtral)
+    states, chosen, weights = routing(module, 7)
+    weight, scale = matrix(7, 9, states.shape[1])
+    at_once = in_8_bits(module, states, chosen, weights), linear(states, weight, scale)
+    monkeypatch.setattr(int8_activations, "ROWS", rows)
+    monkeypatch.setattr(experts, "CPU_ROWS", rows)
+    in_parts = in_8_bits(module, states, chosen, weights), linear(states, weight, scale)
+    assert all(torch.equal(*pair) for pair in zip(at_once, in_parts, strict=True))
+
+
+def test_sums_are_exact_on_a_processor_without_vnni() -> None:
+    """torch's own product of integers is wrong there; oneDNN takes the instructions of older processors where told."""
+    asked = (
+        "import torch; from pinpoint.engine.weights.int8_activations import integer_product; "
+        "q = torch.full((40, 300), 127, dtype=torch.int8); assert (integer_product(q, q) == 127 * 127 * 300).all()"
+    )
+    subprocess.run([sys.executable, "-c", asked], env={**os.environ, "ONEDNN_MAX_CPU_ISA": "AVX2"}, check=True)
+
+
+def test_a_bias_is_added_after_the_scales() -> None:
+    weight, scale = matrix(1, 5, 12)
+    bias = torch.arange(5.0)
+    layer = Int8Linear(12, 5, bias)
+    layer.weight, layer.scale = (nn.Parameter(part, requires_grad=False) for part in (weight, scale))
+    layer.activations = "int8"
+    x = torch.randn(2, 3, 12, generator=torch.Generator().manual_seed(0))
+    assert torch.equal(layer(x), reference.product(x.view(6, 12), weight, scale).view(2, 3, 5) + bias)
 
 
 @torch.inference_mode()
