@@ -53,7 +53,7 @@ def test_the_embedded_model_is_proved_and_the_table_says_by_how_much() -> None:
     assert "proved: what is scored is what the model computes" in said
 
 
-@pytest.mark.parametrize(("family", "precision"), [("gpt_oss", "bf16"), ("phi3, longrope", "int8")])
+@pytest.mark.parametrize(("family", "precision"), [("gpt_oss", "bf16"), ("phi3, longrope", "int8"), ("mixtral", "fp8")])
 def test_a_folder_is_loaded_as_a_worker_would_and_proved(family: str, precision: str, tmp_path: Path) -> None:
     found = as_json(save(family, tmp_path / "m"), "--precision", precision, "--device", "cpu")
     assert found["proved"] and found["error"] is None

@@ -82,10 +82,8 @@ def stages(
             found.append(_experts(shape, precision, even_routing))
         if precision == "int8":
             found.append(_grouped_experts(shape))
-            if activations == "int8":
-                found.append(_experts_in_8_bits(shape))
-        if precision == "fp8":
-            found.append(_experts_at_once(shape))
+        if precision == "fp8" or (precision == "int8" and activations == "int8"):
+            found.append(_experts_in_8_bits(shape))
     return [*found, _logits(shape)]
 
 
@@ -167,27 +165,6 @@ def _grouped_experts(shape: ModelShape) -> Stage:
     return Stage("experts, grouped", between * tokens, _held_by_experts(shape))
 
 
-def _experts_at_once(shape: ModelShape) -> Stage:
-    """All experts over all tokens, on states in 8 bits (`engine/weights/triton_eight.py`).
-
-    What linear layers hold in 8 bits is less than what their stages hold a moment later, and is not counted. With
-    weights in `int8` the same is computed, and of all known models another of their stages is as wide or wider.
-    """
-    hidden, width = shape.hidden, shape.expert_width
-    # Of a pair: its place; its state in 8 bits, the gated in 16 and in 8 with two scales; and its output. Gates that no
-    # kernel has are computed apart, before the last two are there: narrower, but for experts much wider than the model.
-    pair = FLOAT + hidden + (HALF + 1) * width + 2 * FLOAT + HALF * hidden
-    return Stage("experts, at once", 0, _beside_experts(shape) + HALF * hidden + pair * shape.experts_per_token)
-
-
-def _beside_experts(shape: ModelShape) -> int:
-    """Per token, what there is beside the experts and all that they make."""
-    held = _row(shape) + 2 * HALF * shape.hidden
-    held += HALF * shape.hidden if shape.shared_width else 0  # the shared expert's output waits
-    # Router logits, choices, their weights.
-    return held + HALF * shape.experts + (INDEX + FLOAT) * shape.experts_per_token
-
-
 def _experts_in_8_bits(shape: ModelShape) -> Stage:
     """All experts over all tokens (`engine/weights/triton_eight.py`), as the last product is computed.
 
@@ -203,8 +180,11 @@ def _experts_in_8_bits(shape: ModelShape) -> Stage:
 
 def _held_by_experts(shape: ModelShape) -> int:
     """Per token, what there is beside one product of the experts."""
-    # The order, the sorted states, the mixed ones.
-    return _beside_experts(shape) + (INDEX + 2 * HALF * shape.hidden) * shape.experts_per_token
+    chosen, hidden = shape.experts_per_token, shape.hidden
+    held = _row(shape) + 2 * HALF * hidden
+    held += HALF * hidden if shape.shared_width else 0  # the shared expert's output waits
+    held += HALF * shape.experts + (INDEX + FLOAT) * chosen  # router logits, choices, their weights
+    return held + (INDEX + 2 * HALF * hidden) * chosen  # the order, the sorted states, the mixed ones
 
 
 def _logits(shape: ModelShape) -> Stage:

@@ -198,16 +198,17 @@ def stopped_after(shards: int, job: Job, monkeypatch: pytest.MonkeyPatch) -> Non
         write(job)
 
 
+@pytest.mark.parametrize("precision", ["int8", "fp8"])
 def test_a_finished_file_that_changed_since_is_written_again(
-    sources: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    precision: Precision, sources: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     source, made = sources["mixtral"], tmp_path / "made"
-    stopped_after(3, prepare(source, made, "int8", SMALL_SHARD), monkeypatch)
+    stopped_after(3, prepare(source, made, precision, SMALL_SHARD), monkeypatch)
     first, second, _ = sorted(made.glob("*.safetensors"))
     flip_a_bit(first)
     second.unlink()
-    assert quantise(source, made).kept_shards == 1
-    quantise(source, tmp_path / "whole")
+    assert quantise(source, made, precision).kept_shards == 1
+    quantise(source, tmp_path / "whole", precision)
     assert contents(made) == contents(tmp_path / "whole")
 
 

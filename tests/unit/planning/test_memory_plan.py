@@ -313,25 +313,11 @@ def test_a_pass_is_as_wide_as_its_widest_stage() -> None:
     assert Stage("x", 5, 7).peak_bytes(3) == 26
 
 
-def test_in_fp8_all_experts_are_held_at_once_beside_their_states_in_8_bits() -> None:
-    assert [stage.name for stage in stages(MIXTRAL, "fp8")] == ["attention", "experts, at once", "logits"]
-    _, at_once, _ = stages(MIXTRAL, "fp8")
-    grouped = next(stage for stage in stages(MIXTRAL, "int8") if stage.name == "experts, grouped")
-    # Of a token: what it is beside; the sum; and of each of its two experts a place, the state in 8 bits, the gated in
-    # 16 and in 8, and the output. Where 8 bits are widened, the grouped experts have an order and two wide states.
-    beside = grouped.token_bytes - 2 * (8 + 2 * 2 * 4096)
-    assert at_once.token_bytes - beside == 2 * 4096 + 2 * (4 + 4096 + 4 + 3 * 14336 + 4 + 2 * 4096)
-    # No weight is copied, in any stage.
-    assert all(stage.fixed_bytes == 0 for stage in stages(MIXTRAL, "fp8")[:2])
-
-
-def test_int8_is_planned_for_states_in_8_bits_as_well() -> None:
-    """What PINPOINT_ACTIVATIONS=int8 computes at once is no wider than what is planned without it."""
-    for shape in known_shapes().values():
-        if shape.expert_layers:
-            at_once = next(stage for stage in stages(shape, "fp8") if stage.name == "experts, at once")
-            for tokens in (2048, 8192, 32768):
-                assert at_once.peak_bytes(tokens) <= max(each.peak_bytes(tokens) for each in stages(shape, "int8"))
+def test_in_fp8_experts_are_held_as_with_8_bit_activations_and_no_weight_is_copied() -> None:
+    found = stages(MIXTRAL, "fp8")
+    assert [stage.name for stage in found] == ["attention", "experts, in 8 bits", "logits"]
+    assert found[1] in stages(MIXTRAL, "int8", activations="int8")
+    assert all(stage.fixed_bytes == 0 for stage in found[:2])
 
 
 def test_kept_prefixes_are_held_beside_a_pass() -> None:

@@ -25,7 +25,7 @@ from pinpoint.engine.forward import frequencies
 from pinpoint.engine.forward.head import decoder
 from pinpoint.engine.forward.prefix_cache import Layers
 from pinpoint.engine.forward.written import RowCache, Written, writing
-from pinpoint.engine.weights import experts
+from pinpoint.engine.weights import experts, fp8
 from pinpoint.engine.weights.int8_product import kernels_work
 from pinpoint.engine.weights.quantizer import EXPERT_WEIGHTS
 from pinpoint.prompting.template import Piece
@@ -219,7 +219,7 @@ def _end_of(row: Begun, count: int) -> list[int]:
 def records(model: PreTrainedModel) -> bool:
     """Whether a step can be recorded: on CUDA, and nothing in it waits for the device.
 
-    8-bit experts wait for nothing, be their tokens few or some (`weights/experts.py`).
+    8-bit experts wait for nothing, be their tokens few or some (`weights/experts.py`), and those in FP8 never do.
     """
     if model.device.type != "cuda" or frequencies.looks(model):
         return False
@@ -227,4 +227,4 @@ def records(model: PreTrainedModel) -> bool:
         all(isinstance(getattr(module, name, None), nn.Parameter) for name in EXPERT_WEIGHTS)
         for module in model.modules()
     )
-    return not mixture or (model.config._experts_implementation == experts.NAME and kernels_work())
+    return not mixture or (model.config._experts_implementation in (experts.NAME, fp8.METHOD) and kernels_work())
