@@ -5,7 +5,10 @@ The files of tests/worker wait more than they compute. They come first, the long
 time as leave one process to the other tests, which fill the cores meanwhile.
 """
 
+import shlex
+import sys
 from contextlib import ExitStack
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,6 +20,7 @@ from tests import warm
 settings.register_profile("suite", deadline=None)
 settings.load_profile("suite")
 
+ROOT = Path(__file__).parents[1]
 WORKER = "tests/worker/"
 HTTP = "tests/http/"  # shares a server: all in one process
 LONGEST = ("test_vigil.py", "test_faults.py", "test_guards.py")
@@ -27,6 +31,13 @@ def pytest_configure(config: pytest.Config) -> None:
         stack = ExitStack()
         stack.enter_context(warm.shared())
         config.add_cleanup(stack.close)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_setupnodes(config: pytest.Config, specs: list[Any]) -> None:
+    if config.invocation_params.dir == ROOT:  # where `tests` can be imported
+        for spec in specs:
+            spec.python = f"{shlex.quote(sys.executable)} -m tests.node"
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
