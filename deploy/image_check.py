@@ -35,6 +35,7 @@ LIBRARIES = (
 )
 # What this machine needs to reach Debian and PyPI, if anything.
 THROUGH = ("PIP_CERT", "PIP_INDEX_URL", "SSL_CERT_FILE", "http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY")
+RUN_S = 600  # for one run of what is built; seconds on a machine that does nothing else
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 HOME_ENV = {"PATH": PATH, "HOME": "/root", "LANG": "C.UTF-8"}
 
@@ -215,10 +216,14 @@ def look(image: Image) -> Iterator[str]:
 
 def started(image: Image, *command: str, volume: Path | None = None) -> subprocess.CompletedProcess[str]:
     """One run to its end."""
-    return subprocess.run(
-        image.started(*command, volume=volume), env=image.environment, capture_output=True, text=True, timeout=300,
-        check=False,
-    )  # fmt: skip
+    try:
+        return subprocess.run(
+            image.started(*command, volume=volume), env=image.environment, stdin=subprocess.DEVNULL,
+            capture_output=True, text=True, timeout=RUN_S, check=False,
+        )  # fmt: skip
+    except subprocess.TimeoutExpired as error:
+        said = (error.stderr or b"").decode(errors="replace")
+        raise Failed(f"{' '.join(command) or 'the worker'}: no end within {RUN_S} s\n{said[-4000:]}") from None
 
 
 @contextmanager
