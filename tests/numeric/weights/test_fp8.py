@@ -19,7 +19,7 @@ from pinpoint.engine.loading.checkpoint import check_finite, read_config
 from pinpoint.engine.loading.checkpoint_writer import write
 from pinpoint.engine.loading.load import LoadedModel
 from pinpoint.engine.loading.quantize_job import prepare
-from pinpoint.engine.weights import fp8, triton_eight
+from pinpoint.engine.weights import fixed_rows, fp8, triton_eight
 from pinpoint.engine.weights.fp8 import Fp8Config, Fp8Linear, Fp8Quantizer, fp8_experts, quantize, scaled_product
 from pinpoint.engine.weights.quantizer import EXPERT_WEIGHTS, format_of
 from pinpoint.errors import ModelError
@@ -197,6 +197,19 @@ def test_experts_are_mixed_as_the_twin_does(seed: int, sizes: tuple[int, int, in
     apart = ((mixed - expected).abs() / (expected.abs().amax(dim=1, keepdim=True) + 1e-30)).amax(dim=1)
     assert (apart <= 2e-5).sum() >= tokens - 1
     assert float(apart.max()) < 0.2
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_deterministic_a_row_has_the_same_bits_in_any_company(dtype: torch.dtype) -> None:
+    layer: Any = OneLayer(4, 40, 72)
+    states, generator = random_rows(3, (37, 72)).to(dtype), torch.Generator().manual_seed(3)
+    chosen = torch.rand(37, 4, generator=generator).argsort(dim=1)[:, :2]
+    shares = torch.rand(37, 2, generator=generator)
+    with fixed_rows.holding():
+        together = fp8_experts(layer, states, chosen, shares)
+        for count in (1, 2, 5, 36):
+            alone = fp8_experts(layer, states[-count:], chosen[-count:], shares[-count:])
+            assert torch.equal(alone, together[-count:]), count
 
 
 @pytest.fixture(scope="module", params=["mixtral", "qwen2", "qwen3_moe"])
