@@ -72,7 +72,7 @@ class Settings(OfHttp, OfGuards):
         ge=256,
         le=1_048_576,
         description="Most tokens of one forward pass; on a GPU the memory plan may allow fewer. Enough to keep the "
-        "matrix products busy; a longer document is treated as one beyond the context",
+        "matrix products busy; a document that takes more is read in chunks",
         json_schema_extra=_of("tokens"),
     )
     buffer_gb: float = Field(

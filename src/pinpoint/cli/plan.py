@@ -22,9 +22,11 @@ from pinpoint.planning.memory_plan import STORE_BYTES, MemoryPlan, choose_precis
 from pinpoint.planning.memory_plan import plan as plan_memory
 from pinpoint.planning.model_shapes import ModelShape, check_precision
 from pinpoint.planning.what_fits import Alternative, alternatives
+from pinpoint.settings import Settings
 
 DEFAULT_MODEL = "mistralai/Mixtral-8x7B-Instruct-v0.1"
 DOES_NOT_FIT, BAD_USAGE = 1, 2
+TOKEN_BUDGET: int = Settings.model_fields["token_budget"].default
 # Tables are for people; into a pipe they keep one width whatever the terminal was.
 PIPED_COLUMNS = 120
 _WHERE = {"precision": "on {card}", "model": "smaller models on {card}", "card": "this model in {precision} on"}
@@ -82,6 +84,12 @@ def plan(
             min=0, envvar="PINPOINT_PREFIX_STORE_BYTES", help="Most that shared prompt beginnings may hold, bytes."
         ),
     ] = STORE_BYTES,
+    token_budget: Annotated[
+        int,
+        typer.Option(
+            min=256, envvar="PINPOINT_TOKEN_BUDGET", help="Most tokens of a pass; longer documents are read in chunks."
+        ),
+    ] = TOKEN_BUDGET,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON, with every figure in bytes.")] = False,
 ) -> None:
     """Say whether a model fits on a card, term by term; and if it does not, what does.
@@ -127,16 +135,20 @@ def plan(
     if card is None:
         plans = [(each, made(each)) for each in CARDS if computes(each, precision)]
         if as_json:
-            typer.echo(_dumps({"model": shape.name, "cards": [_plan_json(each, one, None) for each, one in plans]}))
+            typer.echo(
+                _dumps(
+                    {"model": shape.name, "cards": [_plan_json(each, one, None, token_budget) for each, one in plans]}
+                )
+            )
         else:
             _print_cards(_console(), shape, plans)
         raise typer.Exit(0 if any(one.fits for _, one in plans) else DOES_NOT_FIT)
     asked = made(card)
     fitting = alternatives(asked)
     if as_json:
-        typer.echo(_dumps(_plan_json(card, asked, fitting)))
+        typer.echo(_dumps(_plan_json(card, asked, fitting, token_budget)))
     else:
-        _print_plan(_console(), card, asked, fitting, chosen=precision == "auto")
+        _print_plan(_console(), card, asked, fitting, token_budget, chosen=precision == "auto")
     raise typer.Exit(0 if asked.fits else DOES_NOT_FIT)
 
 
@@ -145,7 +157,9 @@ def _console() -> Console:
     return console if console.is_terminal else Console(width=PIPED_COLUMNS)
 
 
-def _print_plan(console: Console, card: Card, asked: MemoryPlan, fitting: list[Alternative], *, chosen: bool) -> None:
+def _print_plan(
+    console: Console, card: Card, asked: MemoryPlan, fitting: list[Alternative], pass_tokens: int, *, chosen: bool
+) -> None:
     console.print(
         f"[bold]{escape(asked.shape.name)}[/bold] in {asked.precision} on {escape(card.name)}", soft_wrap=True
     )
@@ -165,6 +179,8 @@ def _print_plan(console: Console, card: Card, asked: MemoryPlan, fitting: list[A
     console.print(table)
     colour = "green" if asked.fits else "red"
     console.print(f"[bold {colour}]{escape(asked.verdict(card.name))}[/bold {colour}]", soft_wrap=True)
+    if asked.fits:
+        console.print(asked.reading(pass_tokens), soft_wrap=True)
     if not fitting:
         console.print("Nothing that is known here fits in its place.")
         return
@@ -208,7 +224,7 @@ def _bound_how(asked: MemoryPlan) -> str:
     return f"the card's {_gb(asked.card_bytes)} GB less the buffer of {_gb(asked.buffer_bytes)} GB"
 
 
-def _plan_json(card: Card, asked: MemoryPlan, fitting: list[Alternative] | None) -> dict[str, Any]:
+def _plan_json(card: Card, asked: MemoryPlan, fitting: list[Alternative] | None, pass_tokens: int) -> dict[str, Any]:
     found: dict[str, Any] = {
         "model": asked.shape.name,
         "parameters": asked.shape.parameters,
@@ -224,6 +240,8 @@ def _plan_json(card: Card, asked: MemoryPlan, fitting: list[Alternative] | None)
         "fits": asked.fits,
         "missing_bytes": asked.missing_bytes,
         "token_budget": asked.token_budget,
+        "pass_tokens": min(pass_tokens, asked.token_budget),
+        "read_tokens": asked.read_tokens(pass_tokens),
         "verdict": asked.verdict(card.name),
     }
     if fitting is not None:

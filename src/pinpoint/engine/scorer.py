@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import time
 import weakref
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence, Set
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -303,6 +303,8 @@ class Scorer:
             parts = [alike] if explain else parts_of(forest, alike, self.token_budget, held.keys())
             chunks = {span: prefill for span, prefill in reads if prefill.long == kind}
             for number, chosen in enumerate(parts):
+                ahead, read_tokens = self._read_ahead(forest, chosen, held.keys(), kind)
+                held = {**held, **ahead}
                 part, only = forest, None
                 if len(chosen) < len(forest.asks) or len(chunks) < len(forest.reads):
                     part = replace(forest, asks=[forest.asks[index] for index in chosen])
@@ -315,10 +317,28 @@ class Scorer:
                 held = layers if explain else {span: kept for span, kept in layers.items() if span in later}
                 scores |= dict(zip(chosen, found, strict=True))
                 done.found, done.kept = done.found | moved[0], done.kept | moved[1]
-                done.computed_tokens += counts[0]
+                done.computed_tokens += counts[0] + read_tokens
                 done.stored_tokens += counts[1]
             done._layers[kind] = held
         done.scores += [scores[index] for index in range(first, len(forest.asks))]
+
+    def _read_ahead(
+        self, forest: Forest, asks: Sequence[int], held: Set[int], kind: bool
+    ) -> tuple[dict[int, Layers], int]:
+        """Of a single ask whose prompt takes more than a pass, and that nobody had read ahead: the spans above its own,
+        read in chunks, and the tokens that it took. So it is of what follows from an answer and shares no beginning.
+        """
+        *above, last = forest.ancestry(forest.asks[asks[0]].span) if len(asks) == 1 else [NO_PARENT]
+        new = sum(len(forest.tokens[span]) for span in (*above, last) if span not in held) if above else 0
+        if new <= self.token_budget:
+            return {}, 0
+        computed, prefill = 0, Prefill(tuple(forest.tokens[span] for span in above), long=kind)
+        while prefill.left:
+            chunk = Forest(same_bits=forest.same_bits)
+            chunk.read(prefill, self.token_budget)
+            computed += self._score(chunk, explain=False).computed_tokens
+        given = replace(forest, given=[(above[-1], prefill)])
+        return given_spans(given, kind), computed
 
     def _is_long(self, forest: Forest, ask: Ask) -> bool:
         return self.is_long(forest.prompt_tokens(ask.span) + max(map(len, ask.trie.labels)))

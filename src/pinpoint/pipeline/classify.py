@@ -27,6 +27,7 @@ from pinpoint.pipeline.own_tokens import laid_tokens, own_tokens, owned_tokens
 from pinpoint.pipeline.packets import BOUNDARY, cut_of, of_pages
 from pinpoint.pipeline.passes import Engine, Measured, Outcome, PassFigures, Unit, measure
 from pinpoint.pipeline.preparation import Preparation, Reading
+from pinpoint.pipeline.room import short_of_context
 from pinpoint.pipeline.second_reading import again, both
 from pinpoint.pipeline.trees import of_tree
 from pinpoint.prompting.long_document import Fitted
@@ -232,7 +233,8 @@ class Work:
         if most_cut.dropped and options.evidence:
             warnings.append(NO_EVIDENCE_OF_CUT)
         if most_cut.dropped:
-            warnings.append(f"the document was cut: {most_cut.dropped} tokens from its middle were not read")
+            said = f"the document was cut: {most_cut.dropped} tokens from its middle were not read"
+            warnings.append(f"{said}{short_of_context(self._engine)}")
         return DocumentResult(
             id=document.id,
             answers=answers,

@@ -52,6 +52,25 @@ def room_of(task: Task, asking: Sequence[Question], options: Options, engine: En
     return stepped if stepped > 0 else room
 
 
+def told(engine: Engine) -> dict[str, int]:
+    """What a worker says of the prompts that it reads."""
+    return {
+        "pass_tokens": engine.token_budget,
+        "prompt_tokens": engine.read_tokens,
+        "context_tokens": engine.context_tokens,
+    }
+
+
+def short_of_context(engine: Engine) -> str:
+    """To be added where a document was cut though the model could read more of it: how much memory has room for."""
+    if engine.read_tokens >= engine.context_tokens:
+        return ""
+    return (
+        f"; the card has room for prompts of {engine.read_tokens} tokens, of the {engine.context_tokens} that the "
+        "model can read"
+    )
+
+
 def _too_long(task: Task, taken: str, engine: Engine) -> RequestError:
     name = task.name.removeprefix(AGAIN)
     return RequestError(

@@ -156,6 +156,17 @@ class MemoryPlan:
             return context
         return max(tokens, (held - 1) * ROW_STEP_TOKENS)
 
+    def reading(self, pass_tokens: int) -> str:
+        """How long prompts are read where passes take so many tokens, in one sentence."""
+        tokens, context = min(pass_tokens, self.token_budget), self.shape.context_tokens
+        read = self.read_tokens(pass_tokens)
+        most = f"prompts of up to {read:,} tokens are read" + (", the model's context" if read >= context else "")
+        if read <= tokens:
+            return f"passes of {tokens:,} tokens: {most}"
+        needed = self.needed_bytes(tokens, read) - self.needed_bytes(tokens)
+        short = "" if read >= context else f", of a context of {context:,}"
+        return f"passes of {tokens:,} tokens: {most}{short}, in chunks; that takes {_gb(needed)} GB more than a pass"
+
     def needed_bytes(self, tokens: int, held_tokens: int = 0) -> int:
         """What a worker takes at most that loads the model and runs rows of `tokens`, which may see `held_tokens` of
         documents that are read in chunks.

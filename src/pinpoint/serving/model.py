@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from typing import TYPE_CHECKING
 
+from pinpoint.pipeline.room import told
 from pinpoint.settings import Settings
 
 if TYPE_CHECKING:
     from pinpoint.engine.proof import Proof
     from pinpoint.engine.scorer import Scorer
+
+log = logging.getLogger("pinpoint")
 
 _lock = threading.Lock()
 _scorer: Scorer | None = None
@@ -60,5 +64,6 @@ def make_scorer(settings: Settings) -> Scorer:
     if loaded.plan is not None:
         budget, store = min(budget, loaded.plan.token_budget), min(store, loaded.plan.store_bytes)
     scorer = Scorer(loaded, budget, store)
+    log.info("reads: %s", " ".join(f"{name}={tokens}" for name, tokens in told(scorer).items()))
     warm_up(scorer)
     return scorer

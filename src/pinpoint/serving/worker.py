@@ -20,6 +20,7 @@ from typing import Any
 from pinpoint.api.served import models_body
 from pinpoint.api.ways import job_error, located, told_in
 from pinpoint.errors import CapacityError, PinpointError, RequestError
+from pinpoint.pipeline import room
 from pinpoint.pipeline.passes import Engine
 from pinpoint.serving import sdk_guards, taxonomies
 from pinpoint.serving.answering import Answering, model_names_of, ms_since
@@ -121,7 +122,7 @@ class Worker:
         """What a health job is answered."""
         tasks = {} if self.tasks.folder is None else {"tasks": self.tasks.told()}
         named = {"taxonomies": taxonomies.told(self.taxonomies)}
-        held = {} if self._engine is None else self._engine.activations
+        held = {} if self._engine is None else {**self._engine.activations, "reads": room.told(self._engine)}
         return {**self.health.verdict.to_wire(), **self.metrics.told(), **tasks, **named, **held}
 
     def close(self) -> None:

@@ -23,6 +23,7 @@ from pinpoint.planning.memory_plan import (
     PROMPT_TOKENS,
     QUANTISING_BYTES,
     ROOT_TOKENS,
+    ROW_STEP_TOKENS,
     STORE_BYTES,
     MemoryPlan,
     choose_precision,
@@ -203,6 +204,24 @@ def test_verdicts_give_the_numbers() -> None:
     assert 90_000 < yes.fitting_tokens < 105_000
     held = plan(MISTRAL, "int8", 24 * GB, 3 * GB, 10 * GB)
     assert "against 10.0 GB (PINPOINT_MAX_MEMORY_GB)" in held.verdict()
+
+
+@given(st.integers(8, 80), st.sampled_from([MIXTRAL, MISTRAL]), st.integers(256, 40_000))
+def test_what_is_read_is_what_fits_beside_a_pass(card_gb: int, shape: ModelShape, pass_tokens: int) -> None:
+    made = plan(shape, "int8", card_gb * GB, BUFFER)
+    read, tokens = made.read_tokens(pass_tokens), min(pass_tokens, made.token_budget)
+    if not made.fits:
+        assert read == 0
+        return
+    assert min(tokens, shape.context_tokens) <= read <= shape.context_tokens
+    assert read == min(tokens, shape.context_tokens) or made.needed_bytes(tokens, read) <= made.bound_bytes
+    # No step more would fit.
+    more = read + ROW_STEP_TOKENS
+    assert more > shape.context_tokens or read <= tokens or made.needed_bytes(tokens, more) > made.bound_bytes
+    held = 5_000
+    assert made.needed_bytes(tokens, held) > made.needed_bytes(tokens) + held * made.kept_token_bytes
+    assert f"{read:,} tokens" in made.reading(pass_tokens)
+    assert ("in chunks" in made.reading(pass_tokens)) == (read > tokens)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,132 @@
+"""Documents longer than a pass, through the whole pipeline, against the plain forward pass of each whole prompt."""
+
+from typing import Any
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from transformers import PreTrainedModel
+
+from pinpoint.api.request import Request, parse_request
+from pinpoint.api.response import DocumentResult
+from pinpoint.engine.scorer import Scorer
+from pinpoint.pipeline.classify import Work, classify
+from pinpoint.pipeline.fair_queue import FairQueue
+from pinpoint.pipeline.passes import Measured, Unit, measure
+from tests.models import embedded
+from tests.numeric.tolerances import FLOAT32
+from tests.reference.scoring import label_log_prob, plain_model
+
+TEXT = "Letter {}. Please pay the invoice of {} March; the chairs came late, and two of them were broken. "
+KINDS = ["invoice", "contract", "letter", "report"]
+TRAITS = ["it is urgent", "it names an amount", "it is signed", "it is about chairs", "it is about gas"]
+
+
+@pytest.fixture(scope="module")
+def plain() -> PreTrainedModel:
+    torch.set_num_threads(1)
+    return plain_model(embedded().model)
+
+
+@pytest.fixture(scope="module")
+def whole() -> Scorer:
+    return Scorer(embedded(), 8192, 0)
+
+
+def text_of(letters: int) -> str:
+    return "".join(TEXT.format(number, number + 1) for number in range(letters))
+
+
+def job(texts: list[str], tasks: dict[str, Any], **options: Any) -> Request:
+    options = {"return_raw": True, **options}
+    return parse_request({"documents": [{"text": text} for text in texts], "tasks": tasks, "options": options})
+
+
+def measured(request: Request, scorer: Scorer) -> list[tuple[Unit, Measured]]:
+    """Each unit of a job and what came of it."""
+    work = Work(request, scorer, 0.0)
+    work.prepare()
+    queue, found = FairQueue(10**9), list[tuple[Unit, Measured]]()
+    queue.put(work.lane())
+    while batch := queue.take(scorer.token_budget, scorer.read_tokens):
+        units = [taken.unit for taken in batch]
+        for unit, one in zip(units, measure(units, scorer), strict=True):
+            if isinstance(unit, Unit):
+                assert isinstance(one, Measured)
+                found.append((unit, one))
+    return found
+
+
+@settings(deadline=None, max_examples=3)
+@given(st.integers(1, 20), st.sampled_from([64, 128]), st.integers(2, len(TRAITS)))
+def test_any_length_any_budget_any_number_of_questions(letters: int, budget: int, questions: int) -> None:
+    """The embedded model's questions fit the smallest of these passes alone; documents take up to 20 of them."""
+    torch.set_num_threads(1)
+    scorer, endless = Scorer(embedded(), budget, 0), Scorer(embedded(), 8192, 0)
+    request = job([text_of(letters)], {"traits": {"labels": TRAITS[:questions], "multi_label": True}})
+    (result,), (other,) = classify(request, scorer)[0].results, classify(request, endless)[0].results
+    assert isinstance(result, DocumentResult) and isinstance(other, DocumentResult)
+    assert result.input == other.input
+    one, two = result.answers["traits"], other.answers["traits"]
+    assert one.log_probs is not None and two.log_probs is not None
+    by_label = dict(zip(two.labels, two.log_probs, strict=True))
+    assert dict(zip(one.labels, one.log_probs, strict=True)) == pytest.approx(by_label, abs=FLOAT32)
+    assert scorer.held_bytes == 0
+
+
+@pytest.mark.parametrize("budget", [160, 300])
+def test_scores_are_those_of_whole_prompts(plain: PreTrainedModel, budget: int) -> None:
+    tasks = {"traits": {"labels": TRAITS[:2], "multi_label": True}, "kind": {"labels": KINDS}}
+    scorer = Scorer(embedded(), budget, 1_000_000)
+    found = measured(job([text_of(16), text_of(2)], tasks), scorer)
+    assert {bool(unit.ahead) for unit, _ in found} == {True, False}
+    for unit, one in found:
+        prompt = [token for span in unit.prompt.path for token in span]
+        expected = [
+            label_log_prob(plain, prompt, label, scorer.prompts.encoder.stop) for label in unit.prompt.trie.labels
+        ]
+        assert one.scores.log_probs == pytest.approx(expected, abs=FLOAT32)
+
+
+LEAVES = [{"name": kind, "children": [{"name": f"{kind} {n}"} for n in range(2)]} for kind in KINDS[:2]]
+LISTS: dict[str, dict[str, Any]] = {
+    # So many labels stand before a document that is not eight times as long (version 1 of the prompt).
+    "labels first": {"kind": {"labels": [f"{kind} of {n} March" for kind in KINDS for n in range(8)]}},
+    "tree": {"kind": {"labels": LEAVES}},
+}
+
+
+@pytest.mark.parametrize("second_reading", [False, True])
+@pytest.mark.parametrize("tasks", LISTS.values(), ids=LISTS)
+def test_what_follows_from_an_answer_finds_the_document(
+    whole: Scorer, tasks: dict[str, Any], second_reading: bool
+) -> None:
+    scorer = Scorer(embedded(), 400, 0)
+    request = job([text_of(25)], tasks, second_reading=second_reading)
+    (result,), (other,) = classify(request, scorer)[0].results, classify(request, whole)[0].results
+    assert isinstance(result, DocumentResult) and isinstance(other, DocumentResult)
+    assert result.input == other.input
+    assert result.input.tokens > 400 and not result.input.tokens_dropped
+    one, two = result.answers["kind"], other.answers["kind"]
+    assert one.log_probs is not None and two.log_probs is not None
+    assert dict(zip(one.labels, one.log_probs, strict=True)) == pytest.approx(
+        dict(zip(two.labels, two.log_probs, strict=True)), abs=FLOAT32
+    )
+
+
+@pytest.mark.parametrize("explain", ["text", "evidence"])
+def test_reasons_and_evidence_of_a_long_document_are_those_of_a_short_one(whole: Scorer, explain: str) -> None:
+    scorer = Scorer(embedded(), 256, 0)
+    text = "\n\n".join(text_of(number + 2) for number in range(5))
+    request = job([text], {"kind": {"labels": KINDS}}, explain=explain)
+    (result,), (other,) = classify(request, scorer)[0].results, classify(request, whole)[0].results
+    assert isinstance(result, DocumentResult) and isinstance(other, DocumentResult)
+    assert result.input.tokens > 256
+    one, two = result.answers["kind"], other.answers["kind"]
+    assert result.warnings == other.warnings == ()
+    assert (one.explanation, one.explanation is None) == (two.explanation, explain == "evidence")
+    mine, theirs = one.evidence or (), two.evidence or ()
+    assert len(mine) == len(theirs) and bool(mine) == (explain == "evidence")
+    changes = {(each.page, each.start): each.change for each in theirs}
+    assert {(each.page, each.start): each.change for each in mine} == pytest.approx(changes, abs=10 * FLOAT32)
