@@ -103,7 +103,8 @@ def _with_8_bit_activations(self: Any, hidden_states: Tensor, top_k_index: Tenso
     for index, (rows, out) in enumerate(zip(torch.split(tokens, runs), torch.split(mixed, runs), strict=True)):
         for part, place in zip(torch.split(rows, CPU_ROWS), torch.split(out, CPU_ROWS), strict=True):
             if len(part):
-                int8_activations.expert(self, index, q[part], scales[part], place)
+                states = q.index_select(0, part), scales.index_select(0, part)
+                int8_activations.expert(self, index, *states, place)
     return _weighted_sum(mixed, order, top_k_weights)
 
 

@@ -39,18 +39,20 @@ ROWS = 512
 def quantise_rows(x: Tensor) -> tuple[Tensor, Tensor]:
     """x [..., I] → int8 [N, I] and float32 scales [N, 1], by the formula above."""
     rows = x.reshape(-1, x.shape[-1])
-    q = torch.empty(rows.shape, dtype=torch.int8, device=x.device)
-    scales = torch.empty(len(rows), 1, device=x.device)
-    for part, into, scale in zip(*(torch.split(each, ROWS) for each in (rows, q, scales)), strict=True):
-        wide = part.float()
-        size = wide.abs()
-        largest = size.amax(dim=1, keepdim=True)
-        levels = largest.new_tensor(LEVELS)  # by a tensor: CUDA multiplies by the reciprocal of a number
-        step = levels / largest
-        step.masked_fill_(step.isinf(), 0.0)
-        into.copy_(torch.mul(wide, step, out=size).round_())
-        torch.div(largest, levels, out=scale)
-    return q, scales
+    if len(rows) <= ROWS:
+        return _quantise(rows)
+    parts = [_quantise(part) for part in torch.split(rows, ROWS)]
+    return torch.cat([q for q, _ in parts]), torch.cat([scales for _, scales in parts])
+
+
+def _quantise(rows: Tensor) -> tuple[Tensor, Tensor]:
+    wide = rows.float()
+    size = wide.abs()
+    largest = size.amax(dim=1, keepdim=True)
+    levels = largest.new_tensor(LEVELS)  # by a tensor: CUDA multiplies by the reciprocal of a number
+    step = levels / largest
+    step.masked_fill_(step.isinf(), 0.0)
+    return torch.mul(wide, step, out=size).round_().to(torch.int8), largest / levels
 
 
 def integer_product(q: Tensor, weight: Tensor) -> Tensor:
@@ -76,7 +78,7 @@ def linear(x: Tensor, weight: Tensor, scale: Tensor) -> Tensor:
     rows = x.reshape(-1, x.shape[-1])
     out = x.new_empty(len(rows), len(weight))
     for part, place in zip(torch.split(rows, ROWS), torch.split(out, ROWS), strict=True):
-        _scaled_into(*quantise_rows(part), weight, scale, place)
+        torch.mul(_scaled_by_row(*quantise_rows(part), weight), scale, out=place)
     return out.view(*x.shape[:-1], len(weight))
 
 
@@ -97,22 +99,22 @@ def expert(self: Any, index: int, q: Tensor, scales: Tensor, out: Tensor) -> Non
         scales: float32 [N, 1], theirs.
         out: [N, H], where its output goes.
     """
-    wide = out.new_empty(len(q), self.gate_up_proj.shape[1])
-    _scaled_into(q, scales, self.gate_up_proj[index], self.gate_up_proj_scale[index], wide)
+    sums = _scaled_by_row(q, scales, self.gate_up_proj[index])
+    wide = sums.mul_(self.gate_up_proj_scale[index]).to(out.dtype)
     if has_silu_gate(self):
         opening, up = wide.float().chunk(2, dim=-1)
         gated = F.silu(opening).mul_(up).to(out.dtype)
     else:
         gated = self._apply_gate(wide)
-    _scaled_into(*quantise_rows(gated), self.down_proj[index], self.down_proj_scale[index], out)
+    torch.mul(_scaled_by_row(*quantise_rows(gated), self.down_proj[index]), self.down_proj_scale[index], out=out)
 
 
-def _scaled_into(q: Tensor, scales: Tensor, weight: Tensor, channel_scales: Tensor, out: Tensor) -> None:
-    """The product with both scales, written to `out` [N, O]."""
+def _scaled_by_row(q: Tensor, scales: Tensor, weight: Tensor) -> Tensor:
+    """The product with the first of its scales, float32 [N, O]."""
     sums = integer_product(q, weight)
     # In place of the integers, which are as wide: less time than with a tensor more in the processor's cache.
     wide = sums if sums.dtype == torch.float32 else sums.view(torch.float32).copy_(sums)
-    torch.mul(wide.mul_(scales), channel_scales, out=out)
+    return wide.mul_(scales)
 
 
 def in_8_bits(module: nn.Module) -> bool:
