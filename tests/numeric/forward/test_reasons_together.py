@@ -100,9 +100,13 @@ def test_every_family_writes_in_company_what_it_writes_alone(
     assert max(batches) >= 3
 
 
-def test_the_embedded_model_writes_in_company_what_transformers_writes(batches: list[int]) -> None:
-    """Prompts of the product, answers of its labels, some of which end at the stop token."""
+def test_the_embedded_model_writes_in_company_what_transformers_writes(
+    batches: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Prompts of the product and answers of its labels; it would stop at once, and is kept from it."""
     scorer = Scorer(embedded(), 8192, 10_000_000)
+    never = scorer.prompts.encoder.label_tokens("Q")[0]
+    monkeypatch.setattr(scorer.prompts.encoder, "stop", never)
     forest, task = Forest(), Task("kind", tuple(Label(name, name) for name in ("invoice", "receipt", "gas bill")))
     for number in range(6):
         text = f"Invoice no. {number}. " + "Total due: 99.50 EUR, pay within 30 days. " * (number % 3 * 4 + 1)
@@ -113,7 +117,7 @@ def test_the_embedded_model_writes_in_company_what_transformers_writes(batches: 
     plain = plain_model(scorer.loaded.model)
     for one, told in zip(asked, together, strict=True):
         slow = by_transformers(plain, prompt_of(scorer, forest, *one), scorer.prompts.encoder.stop)
-        assert told == (scorer.prompts.encoder.decode(slow), len(slow))
+        assert told == (scorer.prompts.encoder.decode(slow), len(slow) or -1)
     assert max(batches) == 6
 
 
