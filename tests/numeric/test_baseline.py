@@ -97,7 +97,7 @@ def test_the_workspace_of_a_recorded_graph_belongs_to_the_baseline_and_comes_onc
     device = Device()
     baseline = device.baseline()
     device.bytes += WORKSPACE_BYTES
-    assert [baseline.check(0, wrote=True) for _ in range(BATCHES)] == [0] * BATCHES
+    assert [baseline.check(0, recorded=True) for _ in range(BATCHES)] == [0] * BATCHES
     assert baseline.check(0) == 0
     device.bytes += WORKSPACE_BYTES
-    assert baseline.check(0, wrote=True) == WORKSPACE_BYTES
+    assert baseline.check(0, recorded=True) == WORKSPACE_BYTES

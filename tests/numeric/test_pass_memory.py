@@ -9,6 +9,7 @@ import torch
 from pinpoint.engine import scorer as scorer_module
 from pinpoint.engine.baseline import Baseline
 from pinpoint.engine.forward.prefix_cache import PassCache
+from pinpoint.engine.forward.steps import RecordedSteps
 from pinpoint.engine.loading.load import LoadedModel
 from pinpoint.engine.scorer import Scorer
 from pinpoint.engine.weights import experts
@@ -179,16 +180,18 @@ def test_every_pass_is_compared_with_the_baseline(loaded: LoadedModel, monkeypat
     held, checks = [1000], list[tuple[int, bool]]()
 
     class Noted(Baseline):
-        def check(self, store_bytes: int, wrote: bool = False) -> int:
-            checks.append((store_bytes, wrote))
-            return super().check(store_bytes, wrote)
+        def check(self, store_bytes: int, recorded: bool = False) -> int:
+            checks.append((store_bytes, recorded))
+            return super().check(store_bytes, recorded)
 
     scorer.baseline = Noted(lambda: held[0] + scorer.store.bytes, batches=3)
     monkeypatch.setattr(torch.cuda, "memory_allocated", lambda _: held[0])
     with scorer.run(a_forest(scorer)):
         assert not checks, "the pass's own keys and values are still there"
+    scorer._steps = RecordedSteps(0, lambda call, pool: (call, pool))
     with scorer.run(a_forest(scorer), explain=True) as done:
         done.explain(0, "ab")
+        scorer._steps.made += 1
     stored = scorer.store.bytes
     assert stored > 0
     assert checks == [(stored, False), (stored, True)]

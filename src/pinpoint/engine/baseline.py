@@ -4,9 +4,10 @@ What is compared are the bytes that living tensors asked for. Those that the all
 (`memory_allocated`) are as many where the allocator's blocks are used again in the same way, but a tensor may also get
 a larger block that happens to be free, so they can differ without a leak.
 
-Beside the model, two things stay on the device for good reasons: the prefix store, which counts its own bytes, and
-cuBLAS' workspaces, one for each thread and stream that multiplies: a thread's first batch brings one, and the first in
-which it records a graph, to write a reason, another.
+Beside the model, three things stay on the device for good reasons: the prefix store, which counts its own bytes; the
+cache that recorded steps of reasons are over, taken at the warm-up; and cuBLAS' workspaces, one for each thread and
+stream that multiplies: a thread's first batch brings one, and the first in which it records a graph, to write a reason,
+another.
 """
 
 from __future__ import annotations
@@ -42,17 +43,17 @@ class Baseline:
         self._above = 0
         self._seen: set[tuple[int, bool]] = set()
 
-    def check(self, store_bytes: int, wrote: bool = False) -> int:
+    def check(self, store_bytes: int, recorded: bool = False) -> int:
         """Compare after a batch of which nothing is left, and return `drift_bytes`.
 
-        A thread's first batch, and its first that wrote a reason, are taken as they are.
+        A thread's first batch, and its first in which a step was recorded, are taken as they are.
 
         Args:
             store_bytes: what the prefix store holds now.
-            wrote: whether a reason was written.
+            recorded: whether a step of a reason was recorded.
         """
         held_bytes = self._read_bytes() - store_bytes
-        who = (threading.get_ident(), wrote)
+        who = (threading.get_ident(), recorded)
         if self.bytes is None or who not in self._seen:
             self._seen.add(who)
             self.bytes = held_bytes

@@ -23,6 +23,7 @@ from pinpoint.engine.forward.recorded import Recorder
 from pinpoint.engine.forward.rules import unsupported
 from pinpoint.engine.forward.scoring import score
 from pinpoint.engine.forward.states import States
+from pinpoint.engine.forward.steps import RecordedSteps, record_graph
 from pinpoint.engine.loading.load import LoadedModel
 from pinpoint.engine.readings import Memory, ModelInfo
 from pinpoint.errors import ModelError
@@ -77,8 +78,8 @@ class ForestPass:
     _layers: dict[bool, dict[int, Layers]] = field(default_factory=dict)
     found: frozenset[int] = frozenset()
     kept: frozenset[int] = frozenset()
-    _wrote: bool = False
     _read: bool = False
+    _recorded_from: int = 0
 
     def more(self) -> None:
         """Score the asks that the forest was given since; what they have in common with those before is not computed
@@ -110,7 +111,6 @@ class ForestPass:
         """
         if not asked:
             return []
-        self._wrote = True
         scorer = self._scorer
         encoder = scorer.prompts.encoder
         opening = encoder.pieces(generate.reason_opening())
@@ -127,7 +127,7 @@ class ForestPass:
                 with gpu.device_errors():
                     written = generate.write_together(
                         scorer.loaded.model, [begun[index] for index in chosen], encoder.stop, long,
-                        lambda row, chosen=chosen: wanted(chosen[row]),  # type: ignore[misc]
+                        lambda row, chosen=chosen: wanted(chosen[row]), scorer.steps,  # type: ignore[misc]
                     )  # fmt: skip
                 for index, tokens in zip(chosen, written, strict=True):
                     found[index] = None if tokens is None else (encoder.decode(tokens), len(tokens))
@@ -162,6 +162,7 @@ class Scorer:
         self.store = PrefixStore(prefix_store_bytes)
         self._held: weakref.WeakSet[HeldPrefix] = weakref.WeakSet()
         self.recorder = Recorder(loaded.model)
+        self._steps: RecordedSteps | None = None
         self._short_tokens = frequencies.short_tokens(loaded.model)
         with gpu.device_errors(), gpu.failures_refused(_fails_in_company):
             self._check_head()
@@ -181,8 +182,21 @@ class Scorer:
     @property
     def reason_places(self) -> int:
         """Places of the caches of reasons that are written together, as the plan has it."""
-        plan = self.loaded.plan
-        return 2 * self.token_budget if plan is None else plan.reason_places(self.token_budget)
+        plan, kept = self.loaded.plan, self.steps.places if self.steps is not None else 0
+        return max(kept, 2 * self.token_budget if plan is None else plan.reason_places(self.token_budget))
+
+    @property
+    def steps(self) -> RecordedSteps | None:
+        """The recorded steps of reasons and the cache that they are over; None on a CPU."""
+        if self._steps is None and self.on_card:
+            plan = self.loaded.plan
+            places = 0 if plan is None else plan.kept_reason_places(self.token_budget)
+            self._steps = RecordedSteps(places, record_graph)
+        return self._steps
+
+    @property
+    def _made(self) -> int:
+        return 0 if self._steps is None else self._steps.made
 
     @property
     def activations(self) -> dict[str, Any]:
@@ -231,8 +245,8 @@ class Scorer:
         finally:
             done.close()
         # Not after a failed pass: what it holds goes with its exception.
-        held_bytes = self.held_bytes
-        if self.baseline is not None and self.baseline.check(self.store.bytes + held_bytes, done._wrote) == 0:
+        held_bytes, recorded = self.held_bytes, done._recorded_from < self._made
+        if self.baseline is not None and self.baseline.check(self.store.bytes + held_bytes, recorded) == 0:
             self._baseline_bytes = torch.cuda.memory_allocated(self.loaded.device) - held_bytes
 
     def record(self) -> list[int]:
@@ -285,7 +299,7 @@ class Scorer:
 
     def _score(self, forest: Forest, *, explain: bool) -> ForestPass:
         """Score the asks of a forest in an open pass."""
-        done = ForestPass([], 0, 0, self, forest, explain)
+        done = ForestPass([], 0, 0, self, forest, explain, _recorded_from=self._made)
         self._score_new(done)
         return done
 

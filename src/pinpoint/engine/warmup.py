@@ -3,8 +3,9 @@
 The row is a single token, repeated. It makes all hidden states alike, so that the router sends every token to the same
 experts: the widest pass there is, and the one that the plan counts. It also loads the kernels and leaves behind the
 workspaces that stay, so that the baseline is taken after them.
-A small pass goes before it, for the kernels that only small ones take: compiling them would fall to the first job. Then
-small passes are recorded, where the plan has room for them.
+A small pass goes before it, for the kernels that only small ones take: compiling them would fall to the first job. The
+first tokens of a reason are written behind it, which takes the cache that recorded steps are over (`forward/steps.py`).
+Then small passes are recorded, where the plan has room for them. All that stays of it belongs to the baseline.
 """
 
 from __future__ import annotations
@@ -90,8 +91,8 @@ def warm_up(scorer: Scorer) -> WarmUp | None:
     )
     failed = False
     try:
-        with scorer.run(small):
-            pass
+        with scorer.run(small, explain=True) as opened:
+            opened.explain_all([(0, "a")], lambda _: False)
         if plan.recorded_bytes:
             scorer.record()
         resident = torch.cuda.memory_allocated(device)

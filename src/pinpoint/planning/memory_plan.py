@@ -51,6 +51,9 @@ PROMPT_TOKENS = 2048
 # Longer rows gain little: at 16 k tokens, casting each expert costs 6 % of the pass (arithmetic for an H200), and
 # everyone in a row waits for all of it. Documents of up to 29 k tokens are known from the field, and should fit.
 MAX_ROW_TOKENS = 32_768
+# Places of the cache that recorded steps of reasons are over, at the usual token budget of 8,192, and the fewest worth
+# keeping: 24 documents of 300 tokens, or 8 of 1,000, and one.
+KEPT_REASON_PLACES, LEAST_REASON_PLACES = 14_336, 2048
 # Row lengths are multiples of this, so that the figures are easy to compare.
 ROW_STEP_TOKENS = 256
 # What quantising takes beside the matrix that it is made of: float32 copies of a chunk (weights/int8.py), or statistics
@@ -138,7 +141,8 @@ class MemoryPlan:
     @property
     def planned_bytes(self) -> int:
         """What is taken at most: at the token budget, or where it does not fit, for one prompt."""
-        return self.needed_bytes(self.token_budget or self.prompt_tokens)
+        tokens = self.token_budget or self.prompt_tokens
+        return self.needed_bytes(tokens) + self.kept_reason_bytes(tokens)
 
     def read_tokens(self, pass_tokens: int) -> int:
         """Longest prompt that is read where passes take so many tokens, in chunks if it is longer than a pass.
@@ -185,9 +189,21 @@ class MemoryPlan:
         """Places in all that the caches of reasons which are written together may have, beside a pass of `tokens`."""
         return tokens + ANSWER_TOKENS + self.store_bytes // self.kept_token_bytes
 
+    def kept_reason_places(self, tokens: int) -> int:
+        """Places of the cache that recorded steps of reasons are over, which stays: of what a worker that runs rows of
+        `tokens` leaves over, so that it costs no pass a token; 0 where that is too little.
+        """
+        left_bytes = self.bound_bytes - self.needed_bytes(tokens)
+        places = min(KEPT_REASON_PLACES, tokens * KEPT_REASON_PLACES // 8192, left_bytes // self.kept_token_bytes)
+        return places if places >= LEAST_REASON_PLACES else 0
+
+    def kept_reason_bytes(self, tokens: int) -> int:
+        """Of this cache."""
+        return self.kept_token_bytes * self.kept_reason_places(tokens)
+
     @property
     def terms(self) -> tuple[Term, ...]:
-        """The lines of the table. The last is there before the six above it, not with them: the larger side counts."""
+        """The lines of the table. The last is there before the seven above it, not with them: the larger side counts."""
         shape, tokens = self.shape, self.token_budget or self.prompt_tokens
         widest = max(self.stages, key=lambda stage: stage.peak_bytes(tokens))
         working = self.pass_bytes(tokens)
@@ -207,6 +223,12 @@ class MemoryPlan:
                 if self.recorded_bytes
                 else "none: there is no room for them, or experts of this precision wait for the device",
             ),
+            Term(
+                "reasons",
+                self.kept_reason_bytes(tokens),
+                f"{self.kept_reason_places(tokens):,} tokens x {self.kept_token_bytes / 1024:,.0f} KiB of what is left "
+                "over: the cache of recorded steps",
+            ),
             Term("scratch", widest.fixed_bytes, _scratch_how(widest, self.precision)),
             Term(
                 "activations",
@@ -223,7 +245,7 @@ class MemoryPlan:
             Term(
                 "or, while loading",
                 self.loading_bytes,
-                "the largest tensor in 16 bits, and what quantising takes; the six above come later",
+                "the largest tensor in 16 bits, and what quantising takes; the seven above come later",
             ),
         )
 

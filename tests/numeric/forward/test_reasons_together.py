@@ -10,7 +10,8 @@ from transformers import AutoConfig, PreTrainedModel
 from transformers.utils import logging as transformers_logging
 
 from pinpoint.engine.forward import attention, generate
-from pinpoint.engine.forward.generate import MOST_ROWS, Begun, companies
+from pinpoint.engine.forward.generate import Begun, companies
+from pinpoint.engine.forward.steps import ROWS
 from pinpoint.engine.scorer import Scorer
 from pinpoint.prompting.label_trie import build_trie
 from pinpoint.prompting.span_tree import Forest
@@ -41,7 +42,7 @@ def batches(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[int]]:
     plain = generate._Writer._forward
 
     def counting(self: generate._Writer) -> None:
-        rows.append(len(self.token))
+        rows.append(len(self.state.token))
         plain(self)
 
     monkeypatch.setattr(generate._Writer, "_forward", counting)
@@ -117,7 +118,8 @@ def test_the_embedded_model_writes_in_company_what_transformers_writes(
     plain = plain_model(scorer.loaded.model)
     for one, told in zip(asked, together, strict=True):
         slow = by_transformers(plain, prompt_of(scorer, forest, *one), scorer.prompts.encoder.stop)
-        assert told == (scorer.prompts.encoder.decode(slow), len(slow) or -1)
+        assert slow
+        assert told == (scorer.prompts.encoder.decode(slow), len(slow))
     assert max(batches) == 6
 
 
@@ -171,10 +173,10 @@ def test_companies_keep_within_the_places_and_leave_nobody_out(lengths: list[int
     assert sorted(index for company in found for index in company) == list(range(len(rows)))
     for company in found:
         places = len(company) * max(rows[index].places for index in company)
-        assert len(company) == 1 or (places <= most_places and len(company) <= MOST_ROWS)
+        assert len(company) == 1 or (places <= most_places and len(company) <= ROWS[-1])
     for one, other in pairwise(found):
         assert min(lengths[index] for index in one) >= max(lengths[index] for index in other)
-        room = len(one) == MOST_ROWS or (len(one) + 1) * max(rows[index].places for index in one) > most_places
+        room = len(one) == ROWS[-1] or (len(one) + 1) * max(rows[index].places for index in one) > most_places
         assert room, "another row had room"
 
 

@@ -64,6 +64,10 @@ class Written:
         rule = self.rules[self._asked - 1]
         return Mask.of(rule, rows, self.places) if rule else torch.empty(1, 1, rows, self.places, device="meta")
 
+    def forget(self) -> None:
+        """Let go what was made for this step."""
+        self._seen.clear()
+
     def seen(self, rule: Rule) -> Tensor:
         """[B, 1, n, L] whether a layer of this rule sees a place."""
         if rule not in self._seen:
@@ -138,19 +142,29 @@ class RowCache:
         keys, values: of each layer, [B, G, L, D] and [B, G, L, E].
     """
 
-    def __init__(self, rows: Sequence[Sequence[Layers]], places: int) -> None:
-        """Copy the keys and values of each row's spans, from the root, into a cache of so many places."""
-        self.keys, self.values = list[Tensor](), list[Tensor]()
-        for layer, pair in enumerate(rows[0][0]):
-            for made, like, which in ((self.keys, pair[0], 0), (self.values, pair[1], 1)):
-                made.append(like.new_zeros(len(rows), like.shape[0], places, like.shape[2]))
-                for row, spans in zip(made[-1], rows, strict=True):
+    def __init__(self, keys: list[Tensor], values: list[Tensor], numbers: Tensor) -> None:
+        """Over tensors of whatever content; `fill` comes next. `numbers` [B, 1] are those of the rows."""
+        self.keys, self.values = keys, values
+        self._rows = numbers
+
+    @staticmethod
+    def of(like: Layers, rows: int, places: int) -> RowCache:
+        """A cache of its own for keys and values such as these."""
+        pairs = [tuple(x.new_empty(rows, x.shape[0], places, x.shape[2]) for x in pair) for pair in like]
+        numbers = torch.arange(rows, device=like[0][0].device)[:, None]
+        return RowCache([keys for keys, _ in pairs], [values for _, values in pairs], numbers)
+
+    def fill(self, rows: Sequence[Sequence[Layers]]) -> None:
+        """Copy the keys and values of each row's spans, from the root, to its beginning; all else is zero."""
+        for which, held in enumerate((self.keys, self.values)):
+            for layer, tensor in enumerate(held):
+                tensor.zero_()
+                for row, spans in zip(tensor, rows, strict=False):
                     start = 0
                     for span in spans:
                         stop = start + span[layer][which].shape[1]
                         row[:, start:stop] = span[layer][which]
                         start = stop
-        self._rows = torch.arange(len(rows), device=self.keys[0].device)[:, None]  # [B, 1]
 
     def update(self, keys: Tensor, values: Tensor, layer: int, *_: object, **__: object) -> tuple[Tensor, Tensor]:
         """keys and values [B, G, n, ·] of a step → [B, G, L, ·] of all places that it may see."""
@@ -160,8 +174,13 @@ class RowCache:
             held.transpose(1, 2)[self._rows, step.positions] = new.transpose(1, 2)  # [B, n, G, ·]
         return self.keys[layer][:, :, : step.places], self.values[layer][:, :, : step.places]
 
+    def move(self, rows: Tensor) -> None:
+        """Have these rows be the first ones, where they lie."""
+        for held in (*self.keys, *self.values):
+            held[: len(rows)] = held[rows]
+
     def keep(self, rows: Tensor) -> None:
-        """Go on with these rows alone."""
+        """Go on with these rows alone, in tensors of their own."""
         for layer in range(len(self.keys)):
             self.keys[layer], self.values[layer] = self.keys[layer][rows], self.values[layer][rows]
         self._rows = self._rows[: len(rows)]
