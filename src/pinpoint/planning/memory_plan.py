@@ -203,7 +203,7 @@ class MemoryPlan:
 
     @property
     def terms(self) -> tuple[Term, ...]:
-        """The lines of the table. The last is there before the seven above it, not with them: the larger side counts."""
+        """The table's lines. The last is there before the seven above it, not with them; the larger side counts."""
         shape, tokens = self.shape, self.token_budget or self.prompt_tokens
         widest = max(self.stages, key=lambda stage: stage.peak_bytes(tokens))
         working = self.pass_bytes(tokens)
