@@ -156,13 +156,13 @@ def test_of_many_sizes_those_used_last_are_kept(monkeypatch: pytest.MonkeyPatch)
         made.append(0 if pool is None else 1)
         return lambda: None, "pool"
 
-    steps = RecordedSteps(10_000, record)
+    kept = RecordedSteps(10_000, record)
     sizes = [(1, 64), (2, 64), (4, 64), (8, 64)]
     for size in sizes[:3]:
-        steps.record(size, lambda: None)
-    assert steps.known(sizes[0]) is not None
-    steps.record(sizes[3], lambda: None)
-    assert [steps.known(size) is not None for size in sizes] == [True, False, True, True]
+        kept.record(size, lambda: None)
+    assert kept.known(sizes[0]) is not None
+    kept.record(sizes[3], lambda: None)
+    assert [kept.known(size) is not None for size in sizes] == [True, False, True, True]
     assert made == [0, 1, 1, 1], "all share the pool of the first"
 
 
