@@ -20,6 +20,9 @@ from pinpoint.prompting.taxonomy import Task, duplicate_key
 from pinpoint.prompting.template import answer_ids
 
 MAX_PROMISES = 10
+MANY_LABELS_REFUSED = (
+    "a task with many labels to a document cannot be taught; ask for each label as a task of type yes_no, which can"
+)
 _FORMS = ("text", "pages", "url", "base64")
 
 
@@ -54,9 +57,7 @@ def parse_lesson(
     check_name(fields.name, "name", limits.max_id_chars, kind="name of a task")
     task, warnings = build_typed_task(fields.name, fields.task, limits, "task", deployed)
     if task.multi_label and task.kind != "yes_no":
-        raise RequestError(
-            "not_supported", "a task with many labels to a document cannot be taught yet", "task.multi_label"
-        )
+        raise RequestError("not_supported", MANY_LABELS_REFUSED, "task.multi_label")
     for name in ("target_errors", "alphas"):
         if len(getattr(fields, name)) > MAX_PROMISES:
             raise RequestError("too_large", f"{len(getattr(fields, name))} promises, at most {MAX_PROMISES}", name)

@@ -48,10 +48,11 @@ def read_asked(
     if made.multi_label or made.kind != "choice":
         raise PinpointError("not_supported", "a document has one right label here: a task of one choice", given[0])
     described = {label.id: _told(label) for label in made.labels if label.id != made.other}
+    offered = (*described, made.other) if made.other is not None else tuple(described)
     if made.tree is not None or "taxonomy" in fields:
-        return Question(name=name, fields=fields, whole=True, deployed=deployed), tuple(described)
+        return Question(name=name, fields=fields, whole=True, deployed=deployed, other=made.other), offered
     fields = {key: value for key, value in fields.items() if key != "labels"}
-    return Question(name=name, fields=fields, described=described), tuple(described)
+    return Question(name=name, fields=fields, described=described, other=made.other), offered
 
 
 def _deployed(taxonomy: str) -> tuple[Deployed, str]:

@@ -241,7 +241,9 @@ def _bar(shown: bool) -> Progress:
 def _outcome(answered: dict[str, Any]) -> Outcome:
     if "error" in answered:
         return Outcome(None, answered["error"]["code"])
-    return Outcome(answered["answer"]["label"])
+    from pinpoint.evaluate.outcomes import answered_label
+
+    return Outcome(answered_label(answered["answer"]))
 
 
 def _in_words(summary: dict[str, Any], lines: Sequence[Line], outcomes: Sequence[Outcome]) -> Iterator[str]:

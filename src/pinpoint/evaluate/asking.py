@@ -21,6 +21,7 @@ from pinpoint.api.response import DocumentResult, error_to_wire
 from pinpoint.documents.text import Document, File, RejectedDocument
 from pinpoint.errors import DocumentError, PinpointError, RequestError
 from pinpoint.evaluate.labelled_file import DECLARED, Line
+from pinpoint.evaluate.outcomes import answered_label
 from pinpoint.pipeline.classify import Find, classify, no_task_file
 from pinpoint.pipeline.passes import Engine
 
@@ -47,6 +48,8 @@ class Question:
         whole: whether `fields` hold the labels, too, as those of a tree or of a deployed taxonomy do.
         deployed: taxonomies that `fields` may name.
         options: of the request.
+        other: the label that says that none of the others holds: it is among those to choose from, and `fields` ask
+            for it.
     """
 
     wordings: Mapping[str, str] = field(default_factory=dict)
@@ -57,6 +60,7 @@ class Question:
     whole: bool = False
     deployed: Deployed = NOTHING
     options: Mapping[str, Any] = field(default_factory=dict)
+    other: str | None = None
 
     def request(
         self, labels: Sequence[str], documents: Sequence[Any], words: Mapping[str, str] | None = None
@@ -67,9 +71,10 @@ class Question:
         """
         task = dict(self.fields)
         if not self.whole:
-            asked: list[dict[str, Any]] = [{"id": one, "name": one, **self.described.get(one, {})} for one in labels]
+            own = [label for label in labels if label != self.other]
+            asked: list[dict[str, Any]] = [{"id": one, "name": one, **self.described.get(one, {})} for one in own]
             if words is not None:
-                asked = [{**one, "name": words[label]} for one, label in zip(asked, labels, strict=True)]
+                asked = [{**one, "name": words[label]} for one, label in zip(asked, own, strict=True)]
             task = {"labels": asked, **task}
         raw = {
             "tasks": {self.name: task}, "options": {"return_raw": True, **self.options}, "documents": list(documents)
@@ -227,7 +232,8 @@ class Asking:
             for k, result in zip(chosen, response.results, strict=True):
                 if isinstance(result, DocumentResult):
                     answer = result.answers[self._question.name]
-                    lines[k].setdefault("variants", {})[name] = {"label": answer.label, "score": answer.score}
+                    label = answered_label(answer.to_wire())
+                    lines[k].setdefault("variants", {})[name] = {"label": label, "score": answer.score}
 
     def _about(self, labels: Sequence[str], words: Mapping[str, str] | None, documents: Sequence[Sent]) -> Request:
         """The question about documents that are read."""

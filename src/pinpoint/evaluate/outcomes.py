@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from pinpoint.decide.decision import NONE_OF_THESE
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
@@ -20,7 +22,7 @@ class Outcomes:
     """What was answered, and what is right.
 
     Attributes:
-        names: the labels that occur as truth or as an answer, sorted.
+        names: the labels that occur as truth or as an answer, sorted; where none of the others holds, `other` does.
         truth: [n] positions in `names`.
         answer: [n] positions in `names`, `NOTHING` where no label was answered or the document was refused.
         answered: [n] whether there is an answer, be it none of the labels.
@@ -53,12 +55,21 @@ class Outcomes:
         return len(self.truth)
 
 
+def answered_label(answer: Mapping[str, Any]) -> str | None:
+    """The label of an answer; one that abstains because none of the others holds is answered by that label."""
+    label: str | None = answer["labels"][0] if NONE_OF_THESE in answer.get("reasons", ()) else answer["label"]
+    return label
+
+
 def outcomes(lines: Sequence[Mapping[str, Any]], groups: Sequence[int] | None = None) -> Outcomes:
     """The outcomes of lines of answers.jsonl, with the group of each; without, each is one of its own."""
     answers = [line.get("answer") for line in lines]
-    names = sorted({line["truth"] for line in lines} | {one["label"] for one in answers if one and one["label"]})
+    labels = [None if one is None else answered_label(one) for one in answers]
+    names = sorted({line["truth"] for line in lines} | {label for label in labels if label})
     place = {name: k for k, name in enumerate(names)}
-    calibrated = any(answers) and all(one.get("confidence") is not None for one in answers if one)
+    # What abstains has no confidence; its score is calibrated where that of the others is.
+    known = [one.get("confidence") is not None for one in answers if one and one["label"]]
+    calibrated = bool(known) and all(known)
     score, truth_score, brier = (np.full(len(lines), np.nan) for _ in range(3))
     rank = np.zeros(len(lines), dtype=np.int64)
     for k, (line, answer) in enumerate(zip(lines, answers, strict=True)):
@@ -66,14 +77,14 @@ def outcomes(lines: Sequence[Mapping[str, Any]], groups: Sequence[int] | None = 
             continue
         scores = dict(zip(answer["labels"], answer["scores"], strict=True))
         right = scores.get(line["truth"], 0.0)
-        score[k] = answer["confidence"] if calibrated else answer["score"]
+        score[k] = answer["score"] if answer.get("confidence") is None or not calibrated else answer["confidence"]
         truth_score[k] = right
         brier[k] = sum(value * value for value in scores.values()) - 2 * right + 1
         rank[k] = answer["labels"].index(line["truth"]) + 1 if line["truth"] in scores else len(scores) + 1
     return Outcomes(
         tuple(names),
         np.array([place[line["truth"]] for line in lines], dtype=np.int64),
-        np.array([place[one["label"]] if one and one["label"] else NOTHING for one in answers], dtype=np.int64),
+        np.array([place[label] if label else NOTHING for label in labels], dtype=np.int64),
         np.array([one is not None for one in answers], dtype=np.bool_),
         score,
         truth_score,

@@ -10,7 +10,7 @@ import numpy as np
 
 from pinpoint.evaluate import metrics
 from pinpoint.evaluate.asking import REVERSED, REWORDED
-from pinpoint.evaluate.outcomes import NOTHING, Outcomes, outcomes
+from pinpoint.evaluate.outcomes import NOTHING, Outcomes, answered_label, outcomes
 from pinpoint.evaluate.parts import groups_of
 from pinpoint.evaluate.slices import slices
 
@@ -66,7 +66,7 @@ def build_report(
         "details": [
             {
                 "id": line["id"], "key": key, "truth": line["truth"], "right": bool(right),
-                "label": line["answer"]["label"] if "answer" in line else None,
+                "label": answered_label(line["answer"]) if "answer" in line else None,
                 "score": None if np.isnan(score) else float(score),
             }
             for line, key, right, score in zip(lines, keys, found.right, found.score, strict=True)
@@ -206,7 +206,7 @@ def stability(lines: Lines, found: Outcomes) -> dict[str, Any]:
         asked = [(k, line["variants"][name]) for k, line in enumerate(lines) if name in line.get("variants", {})]
         if not asked:
             continue
-        changed = sum(lines[k]["answer"]["label"] != again["label"] for k, again in asked)
+        changed = sum(answered_label(lines[k]["answer"]) != again["label"] for k, again in asked)
         right = sum(lines[k]["truth"] == again["label"] for k, again in asked)
         told[name] = {
             "documents": len(asked),

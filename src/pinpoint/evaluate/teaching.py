@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from pinpoint.api.teach import MANY_LABELS_REFUSED
 from pinpoint.decide.task_file import (
     Certificate,
     Figures,
@@ -77,10 +78,10 @@ def as_states(rows: Sequence[Sequence[float]]) -> NDArray[np.float64] | None:
 def check_task(task: Task) -> None:
     """Raise RequestError `not_supported` for a kind of task that cannot be taught."""
     if task.multi_label and task.kind != "yes_no":
-        raise RequestError("not_supported", "a task with many labels to a document cannot be taught yet", "multi_label")
+        raise RequestError("not_supported", MANY_LABELS_REFUSED, "multi_label")
     if task.tree is not None:
         raise RequestError(
-            "not_supported", "labels with children cannot be taught yet; teach their leaves as one list", "labels"
+            "not_supported", "labels with children cannot be taught; teach their leaves as one list", "labels"
         )
 
 

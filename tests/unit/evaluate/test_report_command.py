@@ -421,3 +421,25 @@ def test_what_is_not_installed_is_said(data: Path, tmp_path: Path, monkeypatch: 
     refused = run(data, "--out", str(tmp_path / "out"))
     assert refused.exit_code == 1 and "pip install 'pinpoint[evaluate]'" in refused.stderr
     assert run(data).exit_code == 0, "without a report nothing of it is needed"
+
+
+def test_a_document_that_none_of_the_labels_fits_is_right_where_that_is_answered(data: Path, tmp_path: Path) -> None:
+    """What abstains by `other` says so: it is right for documents whose label that is, and wrong for all others."""
+    rows = [json.loads(line) for line in data.read_text().splitlines() if json.loads(line)["text"]]
+    truths = [*NAMES, "none of these"]
+    write(data, [{**row, "label": truths[number % 4]} for number, row in enumerate(rows)])
+    asked, out = tmp_path / "kind.json", tmp_path / "out"
+    asked.write_text(json.dumps({"labels": NAMES, "other": "none of these"}))
+    result = run(data, "--task", str(asked), "--out", str(out), "--again", "3", "--json", labels=None)
+    assert result.exit_code == 0, result.output
+    answers = [json.loads(line) for line in (out / "answers.jsonl").read_text().splitlines()]
+    report = json.loads((out / "report.json").read_text())
+    best = [line["answer"]["labels"][0] for line in answers]
+    right = [line["truth"] == one for line, one in zip(answers, best, strict=True)]
+    assert [one["right"] for one in report["details"]] == right
+    assert any(ok and line["answer"]["label"] is None for ok, line in zip(right, answers, strict=True))
+    assert json.loads(result.stdout.splitlines()[-1])["right"] == sum(right)
+    assert {one["label"]: one["support"] for one in report["per_label"]}["none of these"] == len(rows) // 4
+    assert all(line["labels"] == truths for line in answers)
+    refused = run(data, labels=",".join(NAMES))
+    assert refused.exit_code == 1 and refused.stderr.startswith("unknown_label")
