@@ -132,7 +132,11 @@ def _measures(
                 budget = loaded.plan.token_budget
                 yield "memory", lambda: gpu_memory.peak(scorer, budget)
         if "passes" in parts:  # the last: it changes the weights
-            yield "passes", lambda: gpu_passes.passes(with_store(scorer, 0))
+            for name in gpu_passes.VARIANTS:
+                yield (
+                    "passes",
+                    lambda name=name: gpu_passes.measure(with_store(scorer, 0), name),  # type: ignore[misc]
+                )
         del scorer, loaded
         _forget()
     if "loading" in parts or "usual" in parts:

@@ -91,4 +91,4 @@ def test_rotated_heads_are_transformers_s(
     own = getattr(modeling_mixtral.apply_rotary_pos_emb, "own", modeling_mixtral.apply_rotary_pos_emb)
     for found, expected in zip(rotary.rotated(q, k, cos, sin), own(q, k, cos, sin), strict=True):
         assert torch.equal(found, expected)
-        assert found.stride() == expected.stride()
+        assert found.transpose(1, 2).is_contiguous()  # as the variable-length kernel wants it
