@@ -44,6 +44,7 @@ def measure(scorer: Scorer, name: str) -> Iterator[Row]:
     lengths = scorer.record()
     yield Row(PART, f"{name}: recorded lengths", ", ".join(map(str, lengths)))
     for size in SIZES:
+        scorer.token_budget = max(size, 8192)
         forest = forest_of(scorer, size, min(1000, size - 110))
         sides: dict[str, Callable[[], object]] = {"recorded": partial(_run, scorer, forest)}
         if forest.total_tokens <= max(lengths, default=0):
@@ -55,6 +56,7 @@ def measure(scorer: Scorer, name: str) -> Iterator[Row]:
             yield Row(PART, f"{what}, k tokens/s", round(forest.total_tokens / took / 1e3, 1))
     for job, (tokens, labels, budgets) in JOBS.items():
         for budget in budgets:
+            scorer.token_budget = budget
             forests = _forests(scorer, tokens, labels, budget)
             took = median(in_turn({"ours": partial(_all, scorer, forests)}, 1)["ours"])
             computed = sum(forest.total_tokens for forest in forests)

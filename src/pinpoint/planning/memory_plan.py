@@ -221,7 +221,7 @@ class MemoryPlan:
                 self.recorded_bytes,
                 f"passes of up to {RECORDED_LENGTHS[-1]:,} tokens, asked of the device in pieces"
                 if self.recorded_bytes
-                else "none: there is no room for them, or experts of this precision wait for the device",
+                else "none: there is no room for them, or experts have 16-bit states",
             ),
             Term(
                 "reasons",
