@@ -191,9 +191,10 @@ class MemoryPlan:
 
     def kept_reason_places(self, tokens: int) -> int:
         """Places of the cache that recorded steps of reasons are over, which stays: of what a worker that runs rows of
-        `tokens` leaves over, so that it costs no pass a token; 0 where that is too little.
+        `tokens` leaves over, documents in chunks read, so that it costs none a token; 0 where that is too little.
         """
-        left_bytes = self.bound_bytes - self.needed_bytes(tokens)
+        read = self.read_tokens(tokens)
+        left_bytes = self.bound_bytes - self.needed_bytes(tokens, read if read > tokens else 0)
         places = min(KEPT_REASON_PLACES, tokens * KEPT_REASON_PLACES // 8192, left_bytes // self.kept_token_bytes)
         return places if places >= LEAST_REASON_PLACES else 0
 
