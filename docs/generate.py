@@ -9,7 +9,7 @@ import ast
 import inspect
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
 
@@ -17,6 +17,7 @@ import cog  # type: ignore[import-not-found]  # exists while cog runs
 import typer
 from pydantic import AliasChoices, SecretStr
 from pydantic.fields import FieldInfo
+from typer.testing import CliRunner
 
 from pinpoint.api.limits import Limits
 from pinpoint.cli import COMMANDS, app
@@ -237,3 +238,10 @@ def _teaching() -> dict[str, Any]:
 
 
 _SHOWN = (("accuracy", 3), ("nll", 3), ("ece", 3))
+
+
+def plan(words: Sequence[str]) -> list[str]:
+    """What `python -m pinpoint plan` prints, on a terminal of 110 columns."""
+    done = CliRunner().invoke(app, ["plan", *words], env={"COLUMNS": "110", "TERM": "dumb"})
+    code = [f"exit code {done.exit_code}"] if done.exit_code else []
+    return ["```text", *(line.rstrip() for line in done.output.splitlines()), *code, "```"]
