@@ -137,12 +137,12 @@ def test_with_most_rows_wanted_all_are_computed(small_mixtral: Pair) -> None:
     assert not last_layer.worthwhile(small_mixtral[0].model, pack(forest))
 
 
-def test_with_no_row_wanted_or_layers_elsewhere_all_rows_are_computed(small_mixtral: Pair) -> None:
+def test_where_nothing_is_asked_one_row_is_computed_and_where_layers_lie_elsewhere_all(small_mixtral: Pair) -> None:
     model = small_mixtral[0].model
     unasked = Forest()
     unasked.add(range(3, 40))
     row = pack(unasked)
-    assert not last_layer.worthwhile(model, row)
+    assert row.rows.tolist() == [36] and last_layer.worthwhile(model, row)  # a chunk that is only read
     assert score(model, row) == []
     elsewhere: Any = SimpleNamespace(get_decoder=lambda: SimpleNamespace(h=model.base_model.layers))
     assert not last_layer.worthwhile(elsewhere, pack(documents(small_mixtral[0])))

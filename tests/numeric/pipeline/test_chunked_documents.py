@@ -59,7 +59,7 @@ def measured(request: Request, scorer: Scorer) -> list[tuple[Unit, Measured]]:
 
 
 @settings(deadline=None, max_examples=3)
-@given(st.integers(1, 20), st.sampled_from([64, 128]), st.integers(2, len(TRAITS)))
+@given(st.integers(1, 20), st.sampled_from([72, 128]), st.integers(2, len(TRAITS)))
 def test_any_length_any_budget_any_number_of_questions(letters: int, budget: int, questions: int) -> None:
     """The embedded model's questions fit the smallest of these passes alone; documents take up to 20 of them."""
     torch.set_num_threads(1)

@@ -27,7 +27,7 @@ def test_documents_are_measured_without_mask_and_prior_and_labels_are_named_by_i
     documents: list[dict[str, Any]] = [{"text": "a", "label": "INVOICE"}, {"pages": ["b", "c"], "label": "Receipt"}]
     told = lesson(name="kind", task=task, documents=documents, target_errors=[0.1, 0.02, 0.1], alphas=[0.2])
     request = parse_request(told)
-    assert (request.shape, request.options) == ("teach", Options(return_raw=True))
+    assert (request.shape, request.options) == ("teach", Options(return_raw=True, states=True))
     assert [getattr(document, "pages", None) for document in request.documents] == [("a",), ("b", "c")]
     assert request.tasks == (task_of({"labels": [*LABELS, "?"]}, "kind"),)
     assert request.lesson == Lesson(task_of(task, "kind"), (0, 1), (0.02, 0.1), 0.9, (0.2,))
