@@ -142,6 +142,7 @@ class Unit:
         explained: what to give a reason for, where a reason is asked for.
         follow: what is asked next, where that depends on the answer; its prompt is `open`, so that the document is
             not computed again.
+        same_bits: whether its scores have to be the same to the bit in any company; its whole pass is computed so then.
         ahead: how many spans of its prompt are read before it, in chunks; 0 where it fits a pass.
         long: whether its prompt is read as a long one (`Engine.is_long`).
         begun: those spans, being read or read: set by whoever takes it.
@@ -153,6 +154,7 @@ class Unit:
     exact_best: int | None = None
     explained: Chooser | None = None
     follow: Follow | None = None
+    same_bits: bool = False
     ahead: int = 0
     long: bool = False
     begun: ReadAhead | None = None
@@ -363,7 +365,9 @@ def _run(
     batch: Sequence[Unit | Chunk], engine: Engine, wanted: Callable[[int], bool]
 ) -> tuple[list[Measured | None], PassFigures]:
     began_s = time.perf_counter()
-    forest, units, asks = Forest(), list[Unit](), list[int]()
+    # On a CPU they are always the same, so that what is kept serves all passes.
+    same_bits = engine.on_card and any(isinstance(one, Unit) and one.same_bits for one in batch)
+    forest, units, asks = Forest(same_bits=same_bits), list[Unit](), list[int]()
     places = [place for place, one in enumerate(batch) if isinstance(one, Unit)]
     chunks, asked, laid, laid_by_chunks = list[Chunk](), list[int](), list[int](), list[int]()
     for one in batch:

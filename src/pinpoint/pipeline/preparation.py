@@ -96,6 +96,7 @@ class Preparation:
                 continue
             for task in self.tasks:
                 best, explained, state = self._exact_best(task), self._explained(task), self._wants_state(task)
+                same_bits = self._request.options.deterministic
                 left_out = outcome.left_out_of(task)
                 whole = [(tokens, left_out.cuts()) for tokens in outcome.fitted[task.name].parts]
                 readings = zip(left_out.parts, map(left_out.cuts, left_out.shared), strict=True)
@@ -106,7 +107,7 @@ class Preparation:
                         task, self._first_questions(task), tokens, self._request.cache_key, cuts,
                         followed=follow is not None,
                     ):  # fmt: skip
-                        yield self._unit(Unit(prompt, document, best, explained, follow, state=state))
+                        yield self._unit(Unit(prompt, document, best, explained, follow, same_bits, state=state))
 
     def _cuts(self, task: Task, tokens: Sequence[int], cuts: Sequence[int]) -> Sequence[int]:
         """Where a document is cut into spans: also before its end, where all of its last span would be too much for a

@@ -155,6 +155,17 @@ def test_bounded_labels_are_counted_in_the_answer() -> None:
     assert answered(response)[0]["category"].bounded_labels == len(NAMES) - 4
 
 
+@pytest.mark.parametrize("on_card", [True, False])
+def test_the_passes_of_a_deterministic_job_keep_bits_where_that_is_not_so_anyway(on_card: bool) -> None:
+    def asked(**options: Any) -> list[bool]:
+        engine = FakeEngine(on_card=on_card)
+        classify(request("one", "two", tasks=(CHOICE, FLAGS), **options), engine)
+        return [forest.same_bits for forest in engine.forests]
+
+    assert set(asked(deterministic=True)) == {on_card}
+    assert set(asked()) == {False}
+
+
 @pytest.mark.parametrize(
     ("task", "options"),
     [

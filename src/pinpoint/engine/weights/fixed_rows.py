@@ -1,4 +1,4 @@
-"""Products in which a row comes out the same to the bit, whatever rows stand beside it and however many.
+"""Rows that come out the same to the bit, whatever rows stand beside them and however many.
 
 Libraries choose among kernels by the number of rows, and these sum in different orders. Within `holding`, every product
 of states with a matrix takes a way that the number of rows does not change:
@@ -9,7 +9,11 @@ of states with a matrix takes a way that the number of rows does not change:
 * on CUDA, Triton's kernels with tiles of one size (`triton_fixed.py`); for float32, and where Triton finds no C
   compiler, torch's product in blocks of `CUDA_ROWS` rows, zeros added.
 
-It is a mode of torch's functions, so that it reaches what models multiply by themselves: routers, heads, experts.
+On a CPU the like holds of functions that have no exact value, as `silu`: torch computes `LANES` numbers at a time by
+instructions for vectors, and what is left at the end, of each thread's part, by another approximation. So there the
+numbers are filled up until nothing is left.
+
+It is a mode of torch's functions, so that it reaches what models compute by themselves: routers, heads, experts.
 
 Axes: N rows, I input channels, O output channels, E experts.
 """
@@ -31,6 +35,9 @@ from pinpoint.engine.weights import triton_fixed
 
 ROWS = 16
 CUDA_ROWS = 256
+# Of torch: two vectors of 512 bits in float32, which holds shorter ones and bfloat16's a whole number of times; and
+# with more numbers than GRAIN a thread, threads share them evenly (`at::internal::GRAIN_SIZE`).
+LANES, GRAIN = 64, 32768
 
 _held: ContextVar[bool] = ContextVar("whether rows come out the same whatever stands beside them", default=False)
 
@@ -45,7 +52,7 @@ def holding() -> Iterator[None]:
     """Within the block, a row of a product does not depend on the others."""
     token = _held.set(True)
     try:
-        with _Products():
+        with _ByRows():
             yield
     finally:
         _held.reset(token)
@@ -94,6 +101,32 @@ def grouped_mm(x: Tensor, matrices: Tensor, *, offs: Tensor, **options: Any) -> 
     return out
 
 
+def _by_vectors(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
+    """A function of each number by itself, computed of all numbers in the same way."""
+
+    def of_all(x: Tensor, *args: Any, **kwargs: Any) -> Tensor:
+        count = x.numel()
+        filled = _filled_up(count)
+        # Rows of whole vectors need not follow each other; but `gelu` has another library's function where they do.
+        whole = x.is_contiguous() or (x.shape[-1] % LANES == 0 and function is F.silu)
+        if x.is_cuda or not count or (filled == count and whole):
+            return function(x, *args, **kwargs)
+        numbers = x.new_zeros(filled)
+        numbers[:count] = x.reshape(-1)
+        return function(numbers, *args, **kwargs)[:count].view(x.shape)
+
+    return of_all
+
+
+def _filled_up(count: int) -> int:
+    """The next number of numbers that threads share out in whole vectors."""
+    while True:
+        threads = max(1, min(torch.get_num_threads(), -(-count // GRAIN)))
+        if not (missing := -count % (LANES * threads)):
+            return count
+        count += missing
+
+
 def _in_tiles(x: Tensor, weight: Tensor) -> bool:
     return x.dtype == weight.dtype and x.element_size() == 2 and triton_fixed.works()
 
@@ -113,7 +146,15 @@ for _place, _name in ((torch, "_grouped_mm"), (F, "grouped_mm")):
         _BY_ROWS[getattr(_place, _name)] = grouped_mm
 
 
-class _Products(TorchFunctionMode):
+_APPROXIMATE = (
+    F.silu, F.gelu, F.sigmoid, F.softplus, F.tanh,
+    torch.sigmoid, torch.tanh, torch.exp, torch.erf, torch.cos, torch.sin, torch.Tensor.sigmoid, torch.Tensor.tanh,
+    torch.Tensor.exp, torch.Tensor.erf, torch.Tensor.cos, torch.Tensor.sin,
+)  # fmt: skip
+_BY_ROWS |= {function: _by_vectors(function) for function in _APPROXIMATE}
+
+
+class _ByRows(TorchFunctionMode):
     """Calls the functions above where torch's are called."""
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
