@@ -34,7 +34,7 @@ from pinpoint.api.taxonomy_files import SHIPPED, read_taxonomy
 from pinpoint.documents.text import Document
 from pinpoint.errors import RequestError
 from pinpoint.pipeline.classify import classify
-from pinpoint.pipeline.passes import Engine
+from pinpoint.pipeline.engine_protocol import Engine
 from pinpoint.prompting.label_tree import questions_of
 from pinpoint.prompting.taxonomy import Task
 from pinpoint.serving.model import get_scorer

@@ -16,7 +16,7 @@ from transformers import PreTrainedTokenizerFast
 from pinpoint.engine.readings import STATE_FLOATS, Memory, ModelInfo
 from pinpoint.errors import OutOfMemory
 from pinpoint.pipeline.fair_queue import Lane
-from pinpoint.pipeline.passes import Unit
+from pinpoint.pipeline.units import Unit
 from pinpoint.prompting.encoder import PromptEncoder
 from pinpoint.prompting.label_trie import build_trie
 from pinpoint.prompting.prompt import Prompt

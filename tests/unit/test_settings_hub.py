@@ -15,6 +15,7 @@ from pinpoint.api.request import parse_request
 from pinpoint.planning.cards import CARDS, find_card
 from pinpoint.planning.known_models import find_shape
 from pinpoint.planning.memory_plan import plan
+from pinpoint.planning.plan_words import verdict
 from pinpoint.settings import Settings
 
 ROOT = Path(__file__).parents[2]
@@ -92,7 +93,7 @@ def test_a_preset_fits_the_cards_that_it_names(preset: hub.Preset) -> None:
         made = plan(
             find_shape(preset.model), preset.precision, card.total_bytes, 3_000_000_000, driver_bytes=card.driver_bytes
         )
-        assert made.fits and made.token_budget >= Settings().token_budget, made.verdict(name)
+        assert made.fits and made.token_budget >= Settings().token_budget, verdict(made, name)
     assert bool(preset.cards) == bool(preset.model)
 
 

@@ -18,7 +18,7 @@ from pinpoint.documents.text import File
 from pinpoint.errors import DocumentError, PinpointError
 
 if TYPE_CHECKING:
-    from pinpoint.pipeline.passes import Engine
+    from pinpoint.pipeline.engine_protocol import Engine
     from pinpoint.settings import Settings
 
 JOB_FILES = 16  # read while those before are classified: enough to fill passes, few enough for the bar to move

@@ -21,6 +21,7 @@ from pinpoint.planning.known_models import find_shape
 from pinpoint.planning.memory_plan import STORE_BYTES, MemoryPlan, choose_precision
 from pinpoint.planning.memory_plan import plan as plan_memory
 from pinpoint.planning.model_shapes import ModelShape, check_precision
+from pinpoint.planning.plan_words import reading, terms, verdict
 from pinpoint.planning.what_fits import Alternative, alternatives
 from pinpoint.settings import Settings
 
@@ -166,7 +167,7 @@ def _print_plan(
     if chosen:
         console.print(f"precision auto: {_why(asked)}", soft_wrap=True)
     table = Table("term", _right("GB"), _right("GiB"), "how it is computed")
-    for term in asked.terms:
+    for term in terms(asked):
         table.add_row(term.name, _gb(term.bytes), _gib(term.bytes), term.how)
     table.add_section()
     table.add_row(
@@ -178,9 +179,9 @@ def _print_plan(
     table.add_row("allowed", _gb(asked.bound_bytes), _gib(asked.bound_bytes), _bound_how(asked))
     console.print(table)
     colour = "green" if asked.fits else "red"
-    console.print(f"[bold {colour}]{escape(asked.verdict(card.name))}[/bold {colour}]", soft_wrap=True)
+    console.print(f"[bold {colour}]{escape(verdict(asked, card.name))}[/bold {colour}]", soft_wrap=True)
     if asked.fits:
-        console.print(asked.reading(pass_tokens), soft_wrap=True)
+        console.print(reading(asked, pass_tokens), soft_wrap=True)
     if not fitting:
         console.print("Nothing that is known here fits in its place.")
         return
@@ -236,13 +237,13 @@ def _plan_json(card: Card, asked: MemoryPlan, fitting: list[Alternative] | None,
         "prefix_store_bytes": asked.store_bytes,
         "bound_bytes": asked.bound_bytes,
         "planned_bytes": asked.planned_bytes,
-        "terms": {term.name: {"bytes": term.bytes, "how": term.how} for term in asked.terms},
+        "terms": {term.name: {"bytes": term.bytes, "how": term.how} for term in terms(asked)},
         "fits": asked.fits,
         "missing_bytes": asked.missing_bytes,
         "token_budget": asked.token_budget,
         "pass_tokens": min(pass_tokens, asked.token_budget),
         "read_tokens": asked.read_tokens(pass_tokens),
-        "verdict": asked.verdict(card.name),
+        "verdict": verdict(asked, card.name),
     }
     if fitting is not None:
         found["what_fits"] = [

@@ -12,7 +12,7 @@ from pinpoint.errors import PinpointError, RequestError
 from pinpoint.prompting.template import answer_ids
 
 if TYPE_CHECKING:
-    from pinpoint.pipeline.passes import Engine
+    from pinpoint.pipeline.engine_protocol import Engine
 
 JOB_DOCUMENTS = 64  # of one request: enough to fill passes, few enough for a progress bar to move
 

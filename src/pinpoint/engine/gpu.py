@@ -17,6 +17,7 @@ from pinpoint.planning.cards import GB
 from pinpoint.planning.memory_plan import CUDA_CONTEXT_BYTES, MemoryPlan, choose_precision
 from pinpoint.planning.memory_plan import plan as plan_memory
 from pinpoint.planning.model_shapes import ModelShape, check_precision
+from pinpoint.planning.plan_words import verdict
 from pinpoint.planning.what_fits import alternatives
 from pinpoint.settings import Settings
 
@@ -59,7 +60,7 @@ def plan_or_refuse(
         options = "; ".join(names[:ALTERNATIVES_NAMED]) or "nothing that is known"
         raise CapacityError(
             "does_not_fit",
-            f"{made.verdict('GPU 0')}. What fits: {options}. `python -m pinpoint plan` shows the whole table",
+            f"{verdict(made, 'GPU 0')}. What fits: {options}. `python -m pinpoint plan` shows the whole table",
             "MODEL_NAME",
         )
     # The context of this process is a part of the plan, and `free_bytes` has lost what it takes so far.

@@ -23,7 +23,7 @@ from pinpoint.errors import DocumentError, PinpointError, RequestError
 from pinpoint.evaluate.labelled_file import DECLARED, Line
 from pinpoint.evaluate.outcomes import answered_label
 from pinpoint.pipeline.classify import Find, classify, no_task_file
-from pinpoint.pipeline.passes import Engine
+from pinpoint.pipeline.engine_protocol import Engine
 
 JOB_DOCUMENTS = 64  # of one request: enough to fill passes, few enough for the progress bar to move
 JOB_FILES, JOB_BYTES = 16, 50_000_000  # read while those before are classified

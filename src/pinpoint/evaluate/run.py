@@ -16,7 +16,7 @@ from pinpoint.evaluate.answers_file import FIELD, AnswersFile, digest_of, key_of
 from pinpoint.evaluate.asking import Answered, Asking, Question, read_with, sample
 from pinpoint.evaluate.labelled_file import Line
 from pinpoint.pipeline.classify import Find, no_task_file
-from pinpoint.pipeline.passes import Engine
+from pinpoint.pipeline.engine_protocol import Engine
 from pinpoint.prompting.taxonomy import labels_sha
 
 REPORT, PAGE = "report.json", "report.html"

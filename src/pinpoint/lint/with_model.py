@@ -17,7 +17,7 @@ from pinpoint.documents.text import Document
 from pinpoint.errors import RequestError
 from pinpoint.lint.findings import TOP_NAME, Finding, QuestionCost, is_choice, questions
 from pinpoint.pipeline.classify import classify
-from pinpoint.pipeline.passes import Engine
+from pinpoint.pipeline.engine_protocol import Engine
 from pinpoint.pipeline.room import room_beside
 from pinpoint.prompting.prompt import Question
 from pinpoint.prompting.taxonomy import Label, Task

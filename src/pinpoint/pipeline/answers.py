@@ -11,9 +11,10 @@ from pinpoint.api.request import Options
 from pinpoint.decide.decision import decide, decide_multi, decide_yes_no, read_twice
 from pinpoint.decide.tree import decide_tree, in_tree
 from pinpoint.decide.trust import NO_TASK_FILE, Standing, Taught, trusted
-from pinpoint.pipeline.passes import Measured, Scores
+from pinpoint.pipeline.engine_protocol import Scores
 from pinpoint.pipeline.second_reading import apart
 from pinpoint.pipeline.trees import TreeScores, weighted_tree
+from pinpoint.pipeline.units import Measured
 from pinpoint.pipeline.votes import combined
 from pinpoint.prompting.long_document import Fitted
 from pinpoint.prompting.taxonomy import Task

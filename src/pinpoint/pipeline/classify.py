@@ -21,15 +21,17 @@ from pinpoint.documents.visible import counted
 from pinpoint.engine.readings import Memory
 from pinpoint.errors import OutOfMemory
 from pinpoint.pipeline.answers import document_answer, questions
+from pinpoint.pipeline.engine_protocol import Engine
 from pinpoint.pipeline.evidence import NO_EVIDENCE_OF_CUT, by_page, by_passage
 from pinpoint.pipeline.fair_queue import FairQueue, Lane
 from pinpoint.pipeline.own_tokens import laid_tokens, own_tokens, owned_tokens
 from pinpoint.pipeline.packets import BOUNDARY, cut_of, of_pages
-from pinpoint.pipeline.passes import Engine, Measured, Outcome, PassFigures, Unit, measure
+from pinpoint.pipeline.passes import measure
 from pinpoint.pipeline.preparation import Preparation, Reading
 from pinpoint.pipeline.room import short_of_context
 from pinpoint.pipeline.second_reading import again, both
 from pinpoint.pipeline.trees import of_tree
+from pinpoint.pipeline.units import Measured, Outcome, PassFigures, Unit
 from pinpoint.prompting.long_document import Fitted
 from pinpoint.prompting.taxonomy import Task, labels_sha
 

@@ -15,9 +15,10 @@ from pinpoint.api.answer import Answer, Evidence
 from pinpoint.decide.evidence import log_odds, log_odds_in_tree
 from pinpoint.documents.paragraphs import Run, paragraphs
 from pinpoint.pipeline.answers import weighted
-from pinpoint.pipeline.passes import Measured, Scores
+from pinpoint.pipeline.engine_protocol import Scores
 from pinpoint.pipeline.second_reading import first_reading
 from pinpoint.pipeline.trees import TreeScores
+from pinpoint.pipeline.units import Measured
 from pinpoint.prompting.long_document import Fitted
 from pinpoint.prompting.prompt import Question
 from pinpoint.prompting.prompts import PromptBuilder

@@ -36,7 +36,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
 from pinpoint.errors import CapacityError
-from pinpoint.pipeline.passes import LEAST_CHUNK_TOKENS, Chunk, ReadAhead, Unit
+from pinpoint.pipeline.units import LEAST_CHUNK_TOKENS, Chunk, ReadAhead, Unit
 from pinpoint.prompting.span_tree import NO_PARENT, Forest
 
 # Of one pass where reasons are asked for. They are written together, in a second or two on a GPU, while everybody else

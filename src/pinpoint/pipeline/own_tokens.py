@@ -12,8 +12,8 @@ from __future__ import annotations
 from collections.abc import Container, Iterable, Sequence
 from functools import cache
 
-from pinpoint.pipeline.passes import Measured, Outcome, Unit, followed_prompts
 from pinpoint.pipeline.preparation import Preparation, Reading
+from pinpoint.pipeline.units import Measured, Outcome, Unit, followed_prompts
 from pinpoint.prompting.prompts import PromptBuilder
 from pinpoint.prompting.taxonomy import Task
 

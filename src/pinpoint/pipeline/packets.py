@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 
 from pinpoint.decide.segments import Cut, cut
 from pinpoint.documents.text import is_blank
-from pinpoint.pipeline.passes import Measured
+from pinpoint.pipeline.units import Measured
 from pinpoint.prompting.long_document import Fitted
 from pinpoint.prompting.taxonomy import Label, Task
 

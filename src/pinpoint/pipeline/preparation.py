@@ -18,13 +18,14 @@ from pinpoint.decide.trust import Taught
 from pinpoint.documents.text import PAGE_BREAK, Document, File, RejectedDocument
 from pinpoint.errors import DocumentError, RequestError
 from pinpoint.pipeline.answers import questions
+from pinpoint.pipeline.engine_protocol import Engine
 from pinpoint.pipeline.evidence import LeftOut, Passage, common, passages
 from pinpoint.pipeline.packets import BOUNDARY, joints
-from pinpoint.pipeline.passes import Engine, Follow, Unit
 from pinpoint.pipeline.reasons import Explained
 from pinpoint.pipeline.room import refuse_beyond, room_of
 from pinpoint.pipeline.second_reading import SecondReading, again
 from pinpoint.pipeline.trees import Expansion
+from pinpoint.pipeline.units import Follow, Unit
 from pinpoint.prompting.long_document import Fitted, as_tuple, fit
 from pinpoint.prompting.prompt import Question
 from pinpoint.prompting.taxonomy import Task

@@ -8,8 +8,9 @@ from pinpoint.api.request import Options
 from pinpoint.decide.tree import TreeDecision
 from pinpoint.decide.trust import Taught
 from pinpoint.pipeline.answers import task_answer
-from pinpoint.pipeline.passes import Followed, Scores
+from pinpoint.pipeline.engine_protocol import Scores
 from pinpoint.pipeline.trees import TreeScores, tree_scores
+from pinpoint.pipeline.units import Followed
 from pinpoint.prompting.label_tree import TOP, questions_of
 from pinpoint.prompting.taxonomy import Task
 from pinpoint.prompting.template import Version, choice_in_words
@@ -26,7 +27,7 @@ class Explained:
     tree: TreeDecision | None
 
     def __call__(self, scores: Scores, followed: Followed) -> tuple[int | None, str] | None:
-        """As `passes.Chooser`."""
+        """As `units.Chooser`."""
         if self.tree is not None:
             return self._in_tree(self.tree, tree_scores(self.tree, scores, followed))
         answer = task_answer(self.task, self.options, [scores], self.taught)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from pinpoint.api.request import Options
 from pinpoint.errors import RequestError
-from pinpoint.pipeline.passes import Engine
+from pinpoint.pipeline.engine_protocol import Engine
 from pinpoint.pipeline.second_reading import AGAIN
 from pinpoint.prompting.prompt import Question
 from pinpoint.prompting.prompts import SHORT_FORM_TASK

@@ -1,6 +1,6 @@
 """A second reading: a choice whose first answer is unsure, asked once more with its labels in reverse.
 
-Both questions stand behind the same document while its pass is open (`passes.Unit.follow`): where the document precedes
+Both questions stand behind the same document while its pass is open (`units.Unit.follow`): where the document precedes
 the question, the second one costs its own tokens. What the order of the labels moves can be told then, and the mean of
 both readings is freer of it.
 """
@@ -12,7 +12,8 @@ from dataclasses import dataclass, replace
 
 from pinpoint.api.request import Options
 from pinpoint.decide.decision import decide
-from pinpoint.pipeline.passes import Followed, Measured, Scores
+from pinpoint.pipeline.engine_protocol import Scores
+from pinpoint.pipeline.units import Followed, Measured
 from pinpoint.prompting.prompt import Prompt, Question
 from pinpoint.prompting.prompts import PromptBuilder
 from pinpoint.prompting.taxonomy import Task

@@ -1,7 +1,7 @@
 """A task with a tree on its way: which questions follow a document's first one, and its scores node by node.
 
 Only the question at the top is a unit. What follows depends on its answer, and is asked behind the same document while
-its pass is open (`passes.Unit.follow`).
+its pass is open (`units.Unit.follow`).
 """
 
 from __future__ import annotations
@@ -11,7 +11,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from pinpoint.decide.tree import TreeDecision
-from pinpoint.pipeline.passes import Followed, Measured, Scores
+from pinpoint.pipeline.engine_protocol import Scores
+from pinpoint.pipeline.units import Followed, Measured
 from pinpoint.prompting.label_tree import TOP
 from pinpoint.prompting.prompt import Prompt, Question
 from pinpoint.prompting.prompts import PromptBuilder

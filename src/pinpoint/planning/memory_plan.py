@@ -20,7 +20,6 @@ from dataclasses import dataclass
 from pinpoint.planning.activations import (
     ANSWER_TOKENS,
     HALF,
-    RECORDED_LENGTHS,
     Activations,
     Precision,
     Stage,
@@ -28,7 +27,6 @@ from pinpoint.planning.activations import (
     recorded_bytes,
     stages,
 )
-from pinpoint.planning.cards import GB
 from pinpoint.planning.model_shapes import ModelShape
 from pinpoint.planning.weight_bytes import kv_bytes_per_token, weight_bytes_of
 from pinpoint.settings import Settings
@@ -59,15 +57,6 @@ ROW_STEP_TOKENS = 256
 # What quantising takes beside the matrix that it is made of: float32 copies of a chunk (weights/int8.py), or statistics
 # of a matrix (bitsandbytes). Chunks of 4 M elements twice in float32 are 34 MB.
 QUANTISING_BYTES = 64_000_000
-
-
-@dataclass(frozen=True, slots=True)
-class Term:
-    """One line of a plan."""
-
-    name: str
-    bytes: int
-    how: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,17 +149,6 @@ class MemoryPlan:
             return context
         return max(tokens, (held - 1) * ROW_STEP_TOKENS)
 
-    def reading(self, pass_tokens: int) -> str:
-        """How long prompts are read where passes take so many tokens, in one sentence."""
-        tokens, context = min(pass_tokens, self.token_budget), self.shape.context_tokens
-        read = self.read_tokens(pass_tokens)
-        most = f"prompts of up to {read:,} tokens are read" + (", the model's context" if read >= context else "")
-        if read <= tokens:
-            return f"passes of {tokens:,} tokens: {most}"
-        needed = self.needed_bytes(tokens, read) - self.needed_bytes(tokens)
-        short = "" if read >= context else f", of a context of {context:,}"
-        return f"passes of {tokens:,} tokens: {most}{short}, in chunks; that takes {_gb(needed)} GB more than a pass"
-
     def needed_bytes(self, tokens: int, held_tokens: int = 0) -> int:
         """What a worker takes at most that loads the model and runs rows of `tokens`, which may see `held_tokens` of
         documents that are read in chunks.
@@ -201,72 +179,6 @@ class MemoryPlan:
     def kept_reason_bytes(self, tokens: int) -> int:
         """Of this cache."""
         return self.kept_token_bytes * self.kept_reason_places(tokens)
-
-    @property
-    def terms(self) -> tuple[Term, ...]:
-        """The table's lines. The last is there before the seven above it, not with them; the larger side counts."""
-        shape, tokens = self.shape, self.token_budget or self.prompt_tokens
-        widest = max(self.stages, key=lambda stage: stage.peak_bytes(tokens))
-        working = self.pass_bytes(tokens)
-        return (
-            Term("driver", self.driver_bytes, "what the driver keeps of the card's total"),
-            Term("CUDA context", CUDA_CONTEXT_BYTES, "kernels and workspaces outside the allocator"),
-            Term("weights", self.weight_bytes, f"{shape.parameters / 1e9:.2f} B parameters: {_weights_how(self)}"),
-            Term(
-                "prefix store",
-                self.store_bytes,
-                f"PINPOINT_PREFIX_STORE_BYTES, or less for {self.concurrency} jobs x {ROOT_TOKENS:,} tokens of labels",
-            ),
-            Term(
-                "recorded passes",
-                self.recorded_bytes,
-                f"passes of up to {RECORDED_LENGTHS[-1]:,} tokens, asked of the device in pieces"
-                if self.recorded_bytes
-                else "none: there is no room for them, or experts have 16-bit states",
-            ),
-            Term(
-                "reasons",
-                self.kept_reason_bytes(tokens),
-                f"{self.kept_reason_places(tokens):,} tokens x {self.kept_token_bytes / 1024:,.0f} KiB of what is left "
-                "over: the cache of recorded steps",
-            ),
-            Term("scratch", widest.fixed_bytes, _scratch_how(widest, self.precision)),
-            Term(
-                "activations",
-                widest.token_bytes * tokens,
-                f"{tokens:,} tokens x {widest.token_bytes / 1e3:.0f} kB, widest in {widest.name}",
-            ),
-            Term(
-                "kept by a pass",
-                self.kept_token_bytes * tokens,
-                f"{tokens:,} tokens x {self.kept_token_bytes / 1024:,.0f} KiB: keys and values for reasons, long lists "
-                "of labels and the store",
-            ),
-            Term("allocator's slack", with_slack(working) - working, f"{SLACK_PERCENT} % of the three above"),
-            Term(
-                "or, while loading",
-                self.loading_bytes,
-                "the largest tensor in 16 bits, and what quantising takes; the seven above come later",
-            ),
-        )
-
-    def verdict(self, card: str = "the card") -> str:
-        """The answer in one sentence."""
-        against = (
-            f"{_gb(self.bound_bytes)} GB ({card}: {_gb(self.card_bytes)} GB less a buffer of {_gb(self.buffer_bytes)})"
-        )
-        needed_bytes = self.planned_bytes
-        if self.held_by_max:
-            against = f"{_gb(self.bound_bytes - self.driver_bytes)} GB (PINPOINT_MAX_MEMORY_GB)"
-            needed_bytes -= self.driver_bytes
-        weights = f"{_gb(self.weight_bytes)} GB of weights in {self.precision}"
-        if self.fits:
-            more = f" (memory allows {self.fitting_tokens:,})" if self.fitting_tokens > MAX_ROW_TOKENS else ""
-            return f"fits: {weights} against {against}; token budget {self.token_budget:,}{more}"
-        return (
-            f"does not fit: {weights} against {against}; loading it and answering one prompt of {self.prompt_tokens:,} "
-            f"tokens needs {_gb(needed_bytes)} GB, {_gb(self.missing_bytes)} GB too many"
-        )
 
     @property
     def _resident_bytes(self) -> int:
@@ -379,29 +291,3 @@ def _bound_bytes(card_bytes: int, buffer_bytes: int, max_bytes: int | None, driv
 def with_slack(working_bytes: int) -> int:
     """With what the allocator takes beyond the tensors themselves."""
     return -(-working_bytes * (100 + SLACK_PERCENT) // 100)
-
-
-def _weights_how(made: MemoryPlan) -> str:
-    """How the weights' bytes come about, in a few words."""
-    if made.precision == "bf16":
-        return "2 bytes each"
-    each = {
-        "int8": "1 byte each and a float32 scale per output channel",
-        "fp8": "1 byte each and a float32 scale per output channel",
-        "nf4": "4 bits each, 8 more per 64, 32 more per 16,384",
-    }
-    return f"{each[made.precision]}; {made.shape.kept_parameters / 1e9:.2f} B of them kept in 16 bits"
-
-
-def _scratch_how(stage: Stage, precision: Precision) -> str:
-    if stage.name == "logits":
-        return "a slice of logits in 16 bits and in float32"
-    if stage.name == "explanation":
-        return "room for an answer and its reason, and what the store kept, once more"
-    if precision in ("bf16", "fp8") or not stage.fixed_bytes:
-        return "no copy of a weight is made"
-    return f"the largest matrix of one product, as a 16-bit copy ({stage.name})"
-
-
-def _gb(size_bytes: int) -> str:
-    return f"{size_bytes / GB:.1f}"

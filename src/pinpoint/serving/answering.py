@@ -26,9 +26,9 @@ from pinpoint.api.served import check_model, model_names
 from pinpoint.api.shapes import answer_in_shape
 from pinpoint.documents.file_reader import FileReader
 from pinpoint.pipeline.classify import JobCounts, Work
+from pinpoint.pipeline.engine_protocol import Engine
 from pinpoint.pipeline.fair_queue import Lane
 from pinpoint.pipeline.files import with_files_read
-from pinpoint.pipeline.passes import Engine
 from pinpoint.serving.batcher import Batcher
 from pinpoint.serving.failures import contained
 from pinpoint.serving.jobs import JobLedger, input_digest

@@ -29,8 +29,10 @@ from functools import partial
 from typing import Any, Protocol, TypeVar
 
 from pinpoint.errors import DeviceError, PinpointError
+from pinpoint.pipeline.engine_protocol import Engine
 from pinpoint.pipeline.fair_queue import FairQueue, Lane, Taken
-from pinpoint.pipeline.passes import Chunk, Engine, Outcome, PassFigures, Unit, measure
+from pinpoint.pipeline.passes import measure
+from pinpoint.pipeline.units import Chunk, Outcome, PassFigures, Unit
 from pinpoint.serving.failures import internal_error, place
 from pinpoint.serving.watch.log_words import printable
 from pinpoint.serving.watch.records import BatchRecord

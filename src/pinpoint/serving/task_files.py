@@ -18,7 +18,7 @@ from pinpoint.api.response import DocumentResult, Response
 from pinpoint.decide.task_file import Setup, TaskFile
 from pinpoint.decide.trust import NO_TASK_FILE, TASK_FILE_REFUSED, Standing, Taught, standing
 from pinpoint.errors import PinpointError
-from pinpoint.pipeline.passes import Engine
+from pinpoint.pipeline.engine_protocol import Engine
 from pinpoint.prompting.taxonomy import Task, labels_sha
 from pinpoint.prompting.template import answer_ids
 from pinpoint.serving.watch.drift import Drift

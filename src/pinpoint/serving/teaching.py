@@ -32,7 +32,7 @@ from pinpoint.documents.text import Document
 from pinpoint.errors import PinpointError, RequestError
 from pinpoint.evaluate.apart import Lesson
 from pinpoint.evaluate.teaching import check_counts, check_task
-from pinpoint.pipeline.passes import Engine
+from pinpoint.pipeline.engine_protocol import Engine
 from pinpoint.prompting.taxonomy import labels_sha
 from pinpoint.prompting.template import answer_ids
 from pinpoint.serving.failures import internal_error

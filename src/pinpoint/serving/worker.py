@@ -21,7 +21,7 @@ from pinpoint.api.served import models_body
 from pinpoint.api.ways import job_error, located, told_in
 from pinpoint.errors import CapacityError, PinpointError, RequestError
 from pinpoint.pipeline import room
-from pinpoint.pipeline.passes import Engine
+from pinpoint.pipeline.engine_protocol import Engine
 from pinpoint.serving import sdk_guards, taxonomies
 from pinpoint.serving.answering import Answering, model_names_of, ms_since
 from pinpoint.serving.batcher import Batcher

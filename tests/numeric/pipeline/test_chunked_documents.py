@@ -13,7 +13,8 @@ from pinpoint.api.response import DocumentResult
 from pinpoint.engine.scorer import Scorer
 from pinpoint.pipeline.classify import Work, classify
 from pinpoint.pipeline.fair_queue import FairQueue
-from pinpoint.pipeline.passes import Measured, Unit, measure
+from pinpoint.pipeline.passes import measure
+from pinpoint.pipeline.units import Measured, Unit
 from tests.models import embedded
 from tests.numeric.tolerances import FLOAT32
 from tests.reference.scoring import label_log_prob, plain_model

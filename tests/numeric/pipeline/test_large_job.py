@@ -8,7 +8,8 @@ from pinpoint.api.request import parse_request
 from pinpoint.api.response import DocumentResult
 from pinpoint.engine.scorer import Scorer
 from pinpoint.pipeline.classify import Work, classify
-from pinpoint.pipeline.passes import Measured, measure
+from pinpoint.pipeline.passes import measure
+from pinpoint.pipeline.units import Measured
 from tests.models import embedded
 from tests.numeric.tolerances import FLOAT32
 

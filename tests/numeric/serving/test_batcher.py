@@ -10,7 +10,7 @@ import pytest
 from pinpoint.api.request import parse_request
 from pinpoint.engine.scorer import Scorer
 from pinpoint.pipeline.classify import Work, classify
-from pinpoint.pipeline.passes import Measured
+from pinpoint.pipeline.units import Measured
 from pinpoint.serving.batcher import Batcher
 from tests.models import embedded
 from tests.numeric.tolerances import FLOAT32

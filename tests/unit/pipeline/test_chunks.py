@@ -13,7 +13,8 @@ from pinpoint.api.response import DocumentFailure, DocumentResult
 from pinpoint.errors import OutOfMemory
 from pinpoint.pipeline.classify import Work, classify
 from pinpoint.pipeline.fair_queue import FairQueue, Lane, Taken
-from pinpoint.pipeline.passes import LEAST_CHUNK_TOKENS, Chunk, Measured, ReadAhead, Unit, measure
+from pinpoint.pipeline.passes import measure
+from pinpoint.pipeline.units import LEAST_CHUNK_TOKENS, Chunk, Measured, ReadAhead, Unit
 from pinpoint.prompting.prompt import Prompt
 from tests.fakes import FakeEngine, lane_of, units_of
 from tests.requests_of import CHOICE, FLAGS, PROMPTS, TONE, answered, document, request

@@ -11,7 +11,8 @@ from pinpoint.api.response import DocumentFailure, DocumentInput, DocumentResult
 from pinpoint.documents.text import PAGE_BREAK, FileFacts, RejectedDocument
 from pinpoint.errors import DocumentError
 from pinpoint.pipeline.classify import Work, classify
-from pinpoint.pipeline.passes import Outcome, measure
+from pinpoint.pipeline.passes import measure
+from pinpoint.pipeline.units import Outcome
 from pinpoint.prompting.taxonomy import labels_sha
 from tests.fakes import FakeEngine
 from tests.requests_of import (

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from pinpoint.api.response import DocumentFailure
 from pinpoint.errors import DeviceError, OutOfMemory
 from pinpoint.pipeline.classify import classify
-from pinpoint.pipeline.passes import Beginning, Measured, PassFigures, measure
+from pinpoint.pipeline.passes import measure
+from pinpoint.pipeline.units import Beginning, Measured, PassFigures
 from pinpoint.prompting.span_tree import Forest
 from pinpoint.prompting.taxonomy import Label, Task
 from pinpoint.prompting.template import choice_in_words

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from pinpoint.errors import CapacityError
 from pinpoint.pipeline.fair_queue import EXPLAINED_UNITS, FairQueue, Lane, Taken
-from pinpoint.pipeline.passes import Chunk, Unit
+from pinpoint.pipeline.units import Chunk, Unit
 from pinpoint.prompting.prompt import Prompt
 from pinpoint.prompting.span_tree import Forest
 from tests.fakes import lane_of, units_of

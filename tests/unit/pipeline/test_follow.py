@@ -4,7 +4,9 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from pinpoint.errors import OutOfMemory
-from pinpoint.pipeline.passes import Followed, Measured, Outcome, Scores, Unit, measure
+from pinpoint.pipeline.engine_protocol import Scores
+from pinpoint.pipeline.passes import measure
+from pinpoint.pipeline.units import Followed, Measured, Outcome, Unit
 from pinpoint.prompting.label_trie import build_trie
 from pinpoint.prompting.prompt import Prompt
 from pinpoint.prompting.span_tree import Forest

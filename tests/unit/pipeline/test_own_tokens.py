@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 from pinpoint.api.request import Options, Request
 from pinpoint.pipeline.classify import classify
 from pinpoint.pipeline.own_tokens import own_tokens, owned_tokens
-from pinpoint.pipeline.passes import Beginning, Measured, PassFigures
 from pinpoint.pipeline.preparation import Preparation
+from pinpoint.pipeline.units import Beginning, Measured, PassFigures
 from pinpoint.prompting.span_tree import Forest
 from pinpoint.prompting.taxonomy import Label, Task
 from tests.fakes import FakeEngine, FakeScores

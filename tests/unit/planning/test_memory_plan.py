@@ -31,6 +31,7 @@ from pinpoint.planning.memory_plan import (
     with_slack,
 )
 from pinpoint.planning.model_shapes import ModelShape, shape_from_config
+from pinpoint.planning.plan_words import reading, terms, verdict
 from pinpoint.planning.weight_bytes import kv_bytes_per_token, weight_bytes_of
 from pinpoint.planning.what_fits import alternatives
 from pinpoint.settings import Settings
@@ -130,7 +131,7 @@ def test_the_operators_bound_is_the_workers_and_not_the_drivers() -> None:
 
 def test_terms_add_up_to_what_is_planned() -> None:
     made = on("A100 80GB")
-    *serving, loading = made.terms
+    *serving, loading = terms(made)
     assert abs(sum(term.bytes for term in serving) - made.planned_bytes) <= 1
     assert loading.bytes == made.loading_bytes == 2 * 8 * 2 * 14336 * 4096 + QUANTISING_BYTES
     by_name = {term.name: term.bytes for term in serving}
@@ -140,7 +141,7 @@ def test_terms_add_up_to_what_is_planned() -> None:
     widest = max(made.stages, key=lambda stage: stage.peak_bytes(made.token_budget))
     assert by_name["scratch"] == widest.fixed_bytes
     assert next(stage for stage in made.stages if stage.name == "experts").fixed_bytes == 2 * 2 * 14336 * 4096
-    assert all(term.how for term in made.terms)
+    assert all(term.how for term in terms(made))
 
 
 def test_a_pass_is_planned_with_the_allocators_slack() -> None:
@@ -195,15 +196,15 @@ def test_a_row_is_no_longer_than_is_useful_and_a_multiple_of_256() -> None:
 
 def test_verdicts_give_the_numbers() -> None:
     no = on("RTX 4090")
-    assert no.verdict("RTX 4090").startswith(
+    assert verdict(no, "RTX 4090").startswith(
         "does not fit: 47.0 GB of weights in int8 against 22.8 GB (RTX 4090: 25.8 GB"
     )
-    assert f"{no.missing_bytes / GB:.1f} GB too many" in no.verdict()
+    assert f"{no.missing_bytes / GB:.1f} GB too many" in verdict(no)
     yes = on("A100 80GB")
-    assert yes.verdict().endswith(f"token budget 32,768 (memory allows {yes.fitting_tokens:,})")
+    assert verdict(yes).endswith(f"token budget 32,768 (memory allows {yes.fitting_tokens:,})")
     assert 90_000 < yes.fitting_tokens < 105_000
     held = plan(MISTRAL, "int8", 24 * GB, 3 * GB, 10 * GB)
-    assert "against 10.0 GB (PINPOINT_MAX_MEMORY_GB)" in held.verdict()
+    assert "against 10.0 GB (PINPOINT_MAX_MEMORY_GB)" in verdict(held)
 
 
 @given(st.integers(8, 80), st.sampled_from([MIXTRAL, MISTRAL]), st.integers(256, 40_000))
@@ -220,8 +221,8 @@ def test_what_is_read_is_what_fits_beside_a_pass(card_gb: int, shape: ModelShape
     assert more > shape.context_tokens or read <= tokens or made.needed_bytes(tokens, more) > made.bound_bytes
     held = 5_000
     assert made.needed_bytes(tokens, held) > made.needed_bytes(tokens) + held * made.kept_token_bytes
-    assert f"{read:,} tokens" in made.reading(pass_tokens)
-    assert ("in chunks" in made.reading(pass_tokens)) == (read > tokens)
+    assert f"{read:,} tokens" in reading(made, pass_tokens)
+    assert ("in chunks" in reading(made, pass_tokens)) == (read > tokens)
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pinpoint.errors import CapacityError, DeviceError, InternalError, ModelError, OutOfMemory, PinpointError
-from pinpoint.pipeline.passes import Measured, Outcome, Unit, measure
+from pinpoint.pipeline.passes import measure
+from pinpoint.pipeline.units import Measured, Outcome, Unit
 from pinpoint.prompting.span_tree import Forest
 from pinpoint.serving.batcher import Batcher
 from pinpoint.serving.watch.records import BatchRecord
