@@ -27,7 +27,7 @@ from rich.table import Table
 from torch import Tensor
 
 from bench.gpu_model import as_loaded, mixtral_8x7b, random_model
-from pinpoint.engine import scorer as scorer_module
+from pinpoint.engine import forest_scorer
 from pinpoint.engine.forward import last_layer
 from pinpoint.engine.forward.packing import PackedRow
 from pinpoint.engine.loading.load import load
@@ -112,7 +112,7 @@ def _watching(scorer: Scorer, trace: Trace, path: list[tuple[int, int, int]]) ->
     """Within the block, passes that lay the last span of a path leave in `trace` what each module of the layers made of
     its rows. The path is of spans, where each begins in the prompt, and how many tokens of each are looked at.
     """
-    engine: Any = scorer_module
+    engine: Any = forest_scorer
     plain, handles, laid = engine.score, list[Any](), list[PackedRow]()
 
     def score(model: Any, row: PackedRow, *args: Any, **options: Any) -> Any:

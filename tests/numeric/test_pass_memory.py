@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import torch
 
-from pinpoint.engine import scorer as scorer_module
+from pinpoint.engine import forest_scorer
 from pinpoint.engine.baseline import Baseline
 from pinpoint.engine.forward.prefix_cache import PassCache
 from pinpoint.engine.forward.steps import RecordedSteps
@@ -49,7 +49,7 @@ def wanted(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[PassCache]]:
         made.append(PassCache(*given))
         return made[-1]
 
-    monkeypatch.setattr(scorer_module, "PassCache", noted)
+    monkeypatch.setattr(forest_scorer, "PassCache", noted)
     yield made
 
 

@@ -12,7 +12,7 @@ import torch
 from transformers import AutoConfig, PreTrainedConfig, PreTrainedModel
 from transformers.utils import logging as transformers_logging
 
-from pinpoint.engine import scorer as scorer_module
+from pinpoint.engine import forest_scorer
 from pinpoint.engine.forward import attention, frequencies, head, norms
 from pinpoint.engine.forward.packing import PackedRow
 from pinpoint.engine.forward.scoring import score
@@ -203,7 +203,7 @@ def test_the_passes_of_a_long_prompt_are_long_however_short_their_rows(monkeypat
         positions.append(int(row.positions.max()) + 1)
         return score(model, row, *given, **more)
 
-    monkeypatch.setattr(scorer_module, "score", counted)
+    monkeypatch.setattr(forest_scorer, "score", counted)
     with scorer.run(forest) as done:
         (found,) = done.scores
     assert min(positions) <= SHORT_TOKENS < max(positions), "else nothing is tested"

@@ -9,8 +9,9 @@ from torch import nn
 
 from pinpoint.api.request import Options
 from pinpoint.decide.decision import decide
+from pinpoint.engine.forest_pass import AskScores
 from pinpoint.engine.forward.parts import TRIE_SHARE_AT_ONCE, TRIE_TOKENS_AT_ONCE
-from pinpoint.engine.scorer import AskScores, Scorer
+from pinpoint.engine.scorer import Scorer
 from pinpoint.prompting.label_trie import LabelTrie, build_trie
 from pinpoint.prompting.span_tree import Forest
 from pinpoint.prompting.taxonomy import Label, Task
