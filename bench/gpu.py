@@ -176,14 +176,11 @@ def _forget() -> None:
 
 
 def _figures(rows: list[Row], commit: str, seconds: float) -> dict[str, Any]:
-    try:
-        where = environment()
-    except (FileNotFoundError, ImportError):  # no git on the machine, or a package without its metadata
-        where = {}
+    where = environment()
     card = torch.cuda.get_device_properties(0)
     return {
         **where,
-        "commit": commit or where.get("commit"),
+        "commit": commit or where["commit"],
         "gpu": {"name": card.name, "bytes": card.total_memory, "multiprocessors": card.multi_processor_count},
         "torch_cuda": torch.version.cuda,
         "seconds": round(seconds, 1),

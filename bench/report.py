@@ -9,7 +9,7 @@ import subprocess
 import time
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -19,20 +19,30 @@ PACKAGES = ("torch", "transformers", "bitsandbytes", "accelerate", "numpy")
 
 
 def environment() -> dict[str, Any]:
-    """Commit, machine and versions."""
-    commit = subprocess.run(
-        ["git", "rev-parse", "HEAD"], capture_output=True, text=True, cwd=RESULTS.parent, check=False
-    )
-    dirty = subprocess.run(
-        ["git", "status", "--porcelain"], capture_output=True, text=True, cwd=RESULTS.parent, check=False
-    )
+    """Commit, machine and versions; None for what the machine does not have, git among it."""
+    dirty = _git("status", "--porcelain")
     return {
         "time": datetime.now(UTC).isoformat(timespec="seconds"),
-        "commit": commit.stdout.strip() or None,
-        "uncommitted_changes": bool(dirty.stdout.strip()),
+        "commit": _git("rev-parse", "HEAD") or None,
+        "uncommitted_changes": None if dirty is None else bool(dirty),
         "machine": {"processor": _processor(), "cores": os.cpu_count(), "python": platform.python_version()},
-        "versions": {name: version(name) for name in PACKAGES},
+        "versions": {name: _version(name) for name in PACKAGES},
     }
+
+
+def _git(*words: str) -> str | None:
+    try:
+        done = subprocess.run(["git", *words], capture_output=True, text=True, cwd=RESULTS.parent, check=False)
+    except FileNotFoundError:
+        return None
+    return done.stdout.strip() if done.returncode == 0 else None
+
+
+def _version(package: str) -> str | None:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None
 
 
 def in_turn(sides: dict[str, Callable[[], Any]], rounds: int) -> dict[str, list[float]]:
