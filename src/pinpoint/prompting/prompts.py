@@ -82,7 +82,7 @@ class PromptBuilder:
         """The prompts of `lay` for questions that are encoded, each laid when it is asked for.
 
         `owner` is whose their beginnings are, in a pass and in the prefix store. `cuts` are places among the tokens of
-        the fenced document, ascending: what stands before each is a span that other documents may share. `followed`
+        the fenced document: what stands before each is a span that other documents may share. `followed`
         says that more may be asked behind the document, as it may be of a tree.
         """
         *beginning, end = _cut(self.fenced(document), cuts)
@@ -231,7 +231,7 @@ class PromptBuilder:
 
 def _cut(tokens: tuple[int, ...], cuts: Sequence[int]) -> list[tuple[int, ...]]:
     """The tokens in runs that end at the cuts within them."""
-    within = [0, *(cut for cut in cuts if 0 < cut < len(tokens)), len(tokens)]
+    within = sorted({0, *(cut for cut in cuts if 0 < cut < len(tokens)), len(tokens)})
     return [tokens] if len(within) == 2 else [tokens[start:end] for start, end in pairwise(within)]
 
 

@@ -53,6 +53,17 @@ def test_a_choice_reads_as_the_template_says() -> None:
     assert [said(list(label)) for label in forest.asks[ask].trie.labels] == ["A", "B", "C"]
 
 
+@given(st.lists(st.integers(-2, 60)))
+def test_cuts_wherever_they_are_change_no_token_and_leave_no_span_empty(cuts: list[int]) -> None:
+    """A document decides where its readings part, and may so choose a place twice."""
+    document = PROMPTS.document("a, b, c. " * 5)
+    for task in (CHOICE, FLAGS):
+        asking = PROMPTS.questions(task)
+        for one, other in zip(PROMPTS.ask(task, asking, document, cuts=cuts), PROMPTS.lay(task, document), strict=True):
+            assert all(one.path)
+            assert sum(one.path, ()) == sum(other.path, ())
+
+
 def test_of_a_long_list_the_labels_themselves_are_written() -> None:
     labels = tuple(Label(name, name) for name in "abcdefg")
     forest = Forest()
