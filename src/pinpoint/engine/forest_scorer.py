@@ -104,8 +104,9 @@ class ForestScorer:
         for kind in sorted({*done._long[first:], *(prefill.long for _, prefill in reads)}):
             held = {**given_spans(forest, kind), **done._layers.get(kind, {})}
             alike = [index for index in range(first, len(forest.asks)) if done._long[index] == kind]
-            parts = [alike] if explain else parts_of(forest, alike, self.token_budget, held.keys())
             chunks = {span: prefill for span, prefill in reads if prefill.long == kind}
+            chunk_tokens = sum(len(forest.tokens[span]) for span in chunks)
+            parts = [alike] if explain else parts_of(forest, alike, self.token_budget, held.keys(), chunk_tokens)
             for number, chosen in enumerate(parts):
                 ahead, read_tokens = self._read_ahead(forest, chosen, held.keys(), kind)
                 held = {**held, **ahead}

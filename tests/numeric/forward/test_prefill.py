@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from transformers.utils import logging as transformers_logging
 
 from pinpoint.engine.forward import attention, generate
+from pinpoint.engine.forward.parts import parts_of
 from pinpoint.engine.scorer import Scorer
 from pinpoint.prompting.label_trie import build_trie
 from pinpoint.prompting.prefill import Prefill
@@ -147,6 +148,25 @@ def test_any_document_any_budget_any_number_of_questions(small_mixtral: Pair, da
     with small.run(alone) as done:
         for values, one in zip(got, done.scores, strict=True):
             assert values == pytest.approx(one.log_probs, abs=FLOAT32)
+
+
+@given(st.integers(1, 90), st.lists(st.integers(1, 30), min_size=1, max_size=20), st.integers(1, 60), st.booleans())
+def test_a_pass_keeps_within_its_budget_with_the_chunks_that_go_with_it(
+    document: int, questions: list[int], chunk: int, began: bool
+) -> None:
+    budget, forest = 100, Forest()
+    root = forest.add([3] * document)
+    for number, length in enumerate(questions):
+        forest.ask(forest.add([10 + number] * length, root), TRIE)
+    prefill = Prefill(((5,) * 120,), done=50 if began else 0)
+    forest.read(prefill, chunk)
+    asks = range(len(questions))
+    parts = parts_of(forest, asks, budget, read_tokens=chunk)
+    assert [ask for part in parts for ask in part] == list(asks)
+    own = [questions[ask] + len(TRIE.tokens) for ask in asks]
+    first, *behind = [sum(own[ask] for ask in part) for part in parts]
+    assert document + first + chunk <= budget or len(parts[0]) == 1
+    assert all(tokens <= budget // 4 or len(part) == 1 for tokens, part in zip(behind, parts[1:], strict=True))
 
 
 def test_a_reason_behind_chunks_is_that_behind_the_whole(small_mixtral: Pair) -> None:

@@ -33,14 +33,17 @@ def spans_of(forest: Forest, asks: Sequence[int]) -> set[int]:
     return {span for ask in asks for span in forest.ancestry(forest.asks[ask].span)}
 
 
-def parts_of(forest: Forest, asks: Sequence[int], budget_tokens: int, held: Set[int] = frozenset()) -> list[list[int]]:
-    """Some asks in parts, each for one pass: the first takes the budget at most, and those that go on with what it
-    read a share of that, unless they are a single ask. With `held` spans, all of them go on.
+def parts_of(
+    forest: Forest, asks: Sequence[int], budget_tokens: int, held: Set[int] = frozenset(), read_tokens: int = 0
+) -> list[list[int]]:
+    """Some asks in parts, each for one pass: the first takes the budget at most, with the `read_tokens` of chunks that
+    go with it, and those that go on with what it read a share of that, unless they are a single ask. With `held` spans,
+    all of them go on.
     """
     if forest.laid_tokens <= budget_tokens:
         return [list(asks)]
     parts, laid, taken = [list[int]()], set(held), 0
-    most = budget_tokens // GOING_ON_SHARE if held else budget_tokens
+    most = min(budget_tokens // GOING_ON_SHARE if held else budget_tokens, budget_tokens - read_tokens)
     for ask in asks:
         new = set(forest.ancestry(forest.asks[ask].span)) - laid
         tokens = sum(len(forest.tokens[span]) for span in new) + len(forest.asks[ask].trie.tokens)
