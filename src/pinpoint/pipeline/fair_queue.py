@@ -75,9 +75,11 @@ class Lane:
         return self.count - self.taken
 
     def peek(self) -> Unit:
-        """The next unit."""
+        """The next unit. One that would fit a pass goes behind what was read for those before it, where it can."""
         if self._next is None:
-            self._next = next(self.units)
+            unit = next(self.units)
+            behind = replace(unit, ahead=unit.prompt.ahead)
+            self._next = behind if self.begun is not None and self.begun.serves(behind) else unit
         return self._next
 
     def take(self) -> Unit:
@@ -202,8 +204,9 @@ class FairQueue:
             filling.batch.append(Taken(lane, lane.taken, Chunk(lane.begun, tokens)))
         served = filling.served
         unserved = [lane for lane in self._ring if lane not in served]
-        # Who got least goes first: shares are rounded up to whole units, always in favour of those in front.
-        again = sorted((lane for lane in served if lane.left), key=served.__getitem__)
+        # Who got least goes first: shares are rounded up to whole units, always in favour of those in front. A job that
+        # is out of the queue, because one of its units could not be laid, stays out.
+        again = sorted((lane for lane in self._ring if lane in served and lane.left), key=served.__getitem__)
         self._ring = unserved + again
         return filling.batch
 
@@ -266,11 +269,11 @@ class FairQueue:
                     _give(forest, begun)
             laid = forest.laid_tokens
             if begun is None or begun.failure is None:
-                new = unit.prompt.new_tokens(forest)
+                new = unit.prompt.new_tokens(forest, begun)
                 times = 2 if _is_read(lane, unit, new, filling.budget_tokens) else 1
                 if not filling.empty and filling.laid_tokens + new > filling.budget_tokens * times:
                     return False
-                unit.prompt.add_to(forest)
+                unit.prompt.add_to(forest, begun=begun)
             batch.append(Taken(lane, lane.taken, lane.take()))
             filling.served[lane] = filling.served.get(lane, 0) + forest.laid_tokens - laid
             self._count_off(lane, unit.asked_tokens)
@@ -288,7 +291,7 @@ def _give(forest: Forest, begun: ReadAhead) -> None:
     """Lay what is read already, which takes nothing of the pass."""
     span = NO_PARENT
     for tokens in begun.path:
-        span = forest.add(tokens, span, owner=begun.owner)
+        span = forest.add(tokens, span, owner=begun.owner, begun=begun)
     forest.give(span, begun)
 
 

@@ -102,7 +102,7 @@ def _run(
             continue
         units.append(one)
         asked.append(one.asked_tokens)
-        asks.append(one.prompt.add_to(forest, one.exact_best, state=one.state))
+        asks.append(one.prompt.add_to(forest, one.exact_best, state=one.state, begun=one.begun))
         if one.begun is not None:
             forest.give(forest.ancestry(forest.asks[asks[-1]].span)[one.ahead - 1], one.begun)
         laid.append(forest.laid_tokens - before)
@@ -182,7 +182,7 @@ def _follow(
             wanted += [(index, *one) for one in follow(done.scores[asks[index]], known).items()]
         for index, number, prompt in wanted:
             before = forest.laid_tokens
-            next_asks[index][number] = prompt.add_to(forest)
+            next_asks[index][number] = prompt.add_to(forest, begun=units[index].begun)
             asked[index] += prompt.length
             laid[index] += forest.laid_tokens - before
         if wanted:

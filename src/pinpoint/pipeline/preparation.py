@@ -123,10 +123,9 @@ class Preparation:
     def _unit(self, unit: Unit) -> Unit:
         """The unit, with what is to be read ahead of it where it takes more than a pass."""
         prompt, engine = unit.prompt, self._engine
-        if prompt.length <= engine.token_budget:
-            return unit
         whole = prompt.length - len(prompt.trie.tokens) + max(map(len, prompt.trie.labels))
-        return replace(unit, ahead=prompt.ahead, long=engine.is_long(whole))
+        ahead = prompt.ahead if prompt.length > engine.token_budget else 0
+        return replace(unit, ahead=ahead, long=engine.is_long(whole))
 
     def count(self) -> tuple[list[int], int]:
         """Units of each document, and the tokens that all of them together ask for, without laying them."""

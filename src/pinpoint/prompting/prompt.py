@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from pinpoint.prompting.label_trie import LabelTrie
+from pinpoint.prompting.prefill import Prefill
 from pinpoint.prompting.span_tree import NO_PARENT, Forest
 from pinpoint.prompting.taxonomy import Task
 
@@ -68,18 +69,20 @@ class Prompt:
         """Tokens of the whole prompt and of its labels, shared or not."""
         return sum(map(len, self.path)) + len(self.trie.tokens)
 
-    def add_to(self, forest: Forest, exact_best: int | None = None, *, state: bool = False) -> int:
-        """Add what `forest` has not got of it; returns the index of its ask."""
+    def add_to(
+        self, forest: Forest, exact_best: int | None = None, *, state: bool = False, begun: Prefill | None = None
+    ) -> int:
+        """Add what `forest` has not got of it, which may be `begun` ahead; returns the index of its ask."""
         span = NO_PARENT
         for tokens, shared in zip(self.path, self.shared, strict=True):
             if self.open and span != NO_PARENT:
                 forest.open.add(span)
-            span = forest.add(tokens, span, shared=shared, owner=self.owner)
+            span = forest.add(tokens, span, shared=shared, owner=self.owner, begun=begun)
         return forest.ask(span, self.trie, exact_best, state=state)
 
-    def new_tokens(self, forest: Forest) -> int:
+    def new_tokens(self, forest: Forest, begun: Prefill | None = None) -> int:
         """How many tokens `add_to` would add."""
-        return forest.new_tokens(self.path, self.owner) + len(self.trie.tokens)
+        return forest.new_tokens(self.path, self.owner, begun) + len(self.trie.tokens)
 
 
 def kept_bytes(task: Task, questions: Sequence[Question]) -> int:

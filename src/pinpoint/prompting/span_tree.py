@@ -51,7 +51,8 @@ class Forest:
         shared: whether other forests are likely to hold the span too, so that its keys and values are worth keeping.
         asks: in the order in which they were added; scores come back in that order.
         total_tokens: tokens of all spans and tries.
-        owners: whose each span is; those of two owners are never one, however equal.
+        owners: whose each span is; those of two owners are never one, however equal, and nor are those of prompts that
+            one prefill began and of any others.
         open: spans that more may be asked below while the pass over this forest is open.
         same_bits: whether scores have to be the same to the bit whatever else is in the forest, at the price of speed.
         given: spans whose paths were read before, and by which prefill.
@@ -71,10 +72,14 @@ class Forest:
     given_tokens: int = 0
     reads: list[tuple[int, Prefill]] = field(default_factory=list)
     _given: set[int] = field(default_factory=set)
-    _known: dict[tuple[int, tuple[int, ...], str], int] = field(default_factory=dict)
+    _known: dict[tuple[int, tuple[int, ...], str, Prefill | None], int] = field(default_factory=dict)
 
-    def add(self, tokens: Sequence[int], parent: int = NO_PARENT, *, shared: bool = False, owner: str = "") -> int:
-        """Add a span under `parent` and return its index; an equal span there, of the same owner, is reused.
+    def add(
+        self, tokens: Sequence[int], parent: int = NO_PARENT, *, shared: bool = False, owner: str = "",
+        begun: Prefill | None = None,
+    ) -> int:  # fmt: skip
+        """Add a span under `parent` and return its index; an equal span there, of the same owner, is reused, and where
+        its prompt was `begun` ahead, of the same prefill: what a prompt sees never depends on what others had read.
 
         Raises:
             ValueError: the span is empty or the parent does not exist.
@@ -82,7 +87,7 @@ class Forest:
         ids = tuple(tokens)
         if not ids or not NO_PARENT <= parent < len(self.tokens):
             raise ValueError(f"a span needs tokens and an existing parent, got {len(ids)} tokens under {parent}")
-        span = self._known.setdefault((parent, ids, owner), len(self.tokens))
+        span = self._known.setdefault((parent, ids, owner, begun), len(self.tokens))
         if span == len(self.tokens):
             self.tokens.append(ids)
             self.parents.append(parent)
@@ -112,19 +117,19 @@ class Forest:
 
     def read(self, prefill: Prefill, most_tokens: int) -> int:
         """Add the next tokens of a prefill, at most so many, below those that are read; returns their span."""
-        owner, parent = f"\0{id(prefill)}", NO_PARENT  # no caller's has a control character
+        owner, parent = prefill.owner, NO_PARENT
         if prefill.done:
-            parent = self.add(prefill.tokens[: prefill.done], owner=owner)
+            parent = self.add(prefill.tokens[: prefill.done], owner=owner, begun=prefill)
             self.give(parent, prefill)
-        span = self.add(prefill.tokens[prefill.done : prefill.done + most_tokens], parent, owner=owner)
+        span = self.add(prefill.tokens[prefill.done : prefill.done + most_tokens], parent, owner=owner, begun=prefill)
         self.reads.append((span, prefill))
         return span
 
-    def new_tokens(self, path: Sequence[Sequence[int]], owner: str = "") -> int:
+    def new_tokens(self, path: Sequence[Sequence[int]], owner: str = "", begun: Prefill | None = None) -> int:
         """Tokens that adding the spans of `path`, one under the other from a root, would add for an owner."""
         parent = NO_PARENT
         for position, tokens in enumerate(path):
-            known = self._known.get((parent, tuple(tokens), owner))
+            known = self._known.get((parent, tuple(tokens), owner, begun))
             if known is None:
                 return sum(map(len, path[position:]))
             parent = known

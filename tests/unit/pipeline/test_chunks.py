@@ -20,6 +20,7 @@ from tests.fakes import FakeEngine, lane_of, units_of
 from tests.requests_of import CHOICE, FLAGS, PROMPTS, TONE, answered, document, request
 
 TRIE = units_of([[9]])[0].prompt.trie
+PLENTY = 10**9
 ROOM = 5_000  # of what is kept at once, where it is no matter
 
 
@@ -152,6 +153,35 @@ def test_what_is_kept_is_bounded_and_nobody_waits_for_ever(
     first = [next(n for n, batch in enumerate(batches) if any(t.lane is lane for t in batch)) for lane in lanes]
     if not any(alone):
         assert first == sorted(first)
+
+
+def test_a_question_that_would_fit_a_pass_goes_behind_what_was_read_for_those_before_it() -> None:
+    """Of three tasks about a document, that in the middle would fit."""
+    asked, engine = request("x" + "ab" * 147, tasks=(TONE, FLAGS, CHOICE)), FakeEngine(token_budget=250)
+    work = Work(asked, engine, 0.0)
+    work.prepare()
+    assert [bool(unit.ahead) for unit in work.lane().units] == [True, False, False, False, True]
+    response, counts = classify(asked, engine)
+    assert counts.tokens_computed == response.usage.prompt_tokens - response.usage.cached_tokens
+
+
+def test_documents_of_two_jobs_are_apart_though_they_are_equal_and_from_what_is_short() -> None:
+    """What a prompt sees is what its own job had read, or what its own pass computed: it depends on no other job."""
+    queue, engine = FairQueue(10**9), FakeEngine()
+    short = Unit(Prompt(((1,) * 3, (5,)), (True, False), TRIE))
+    for lane in (lane_of(about(0, 500, 2), "one"), lane_of(about(0, 500, 2), "other")):
+        queue.put(lane)
+    while batch := queue.take(400, PLENTY):
+        if not any(isinstance(taken.unit, Chunk) for taken in batch):
+            measure([*(taken.unit for taken in batch), short], engine)
+            break
+        measure([taken.unit for taken in batch], engine)
+    forest = engine.forests[-1]
+    sources = {span: prefill for last, prefill in forest.given for span in forest.ancestry(last)}
+    seen = [{id(sources[span]) for span in forest.ancestry(ask.span) if span in sources} for ask in forest.asks]
+    assert [len(one) for one in seen] == [1, 1, 1, 1, 0]
+    assert len(set.union(*seen)) == 2
+    assert forest.laid_tokens == 4 * (4 + len(TRIE.tokens)) + 3 + 1 + len(TRIE.tokens)
 
 
 def test_what_a_job_had_read_goes_with_it() -> None:

@@ -1,6 +1,7 @@
 """The queue between jobs and passes: nothing lost, order kept, budget held, nobody starved."""
 
 from collections import deque
+from collections.abc import Iterator
 from itertools import pairwise
 from typing import Any
 
@@ -276,6 +277,18 @@ def test_a_job_that_cannot_be_laid_fails_alone() -> None:
     ((lane, error),) = queue.failed
     assert lane is bad and isinstance(error, ValueError)
     assert queue.tokens == 0
+
+
+def test_a_job_that_cannot_be_laid_any_further_stays_out() -> None:
+    def broken() -> Iterator[Unit]:
+        yield from units_of([[7] * 10])
+        raise ValueError("no")
+
+    bad = Lane(broken(), 5, 100)
+    queue = queue_of([bad])
+    assert [one.lane for one in queue.take(100)] == [bad]
+    assert [lane for lane, _ in queue.failed] == [bad]
+    assert not queue and queue.tokens == 0
 
 
 def drained_with_failures(queue: FairQueue) -> list[list[Taken]]:
