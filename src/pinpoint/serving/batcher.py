@@ -266,6 +266,7 @@ class Batcher:
                 forward_ms=figures.total_ms - figures.decode_s * 1e3,
                 decode_ms=figures.decode_s * 1e3,
                 store_bytes=engine.store.bytes,
+                held_bytes=figures.held_bytes,
                 memory=figures.memory,
             )
         )

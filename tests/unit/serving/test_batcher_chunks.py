@@ -107,3 +107,10 @@ def _check_reads(passes: list[FakePass], answers: list[Any], jobs: list[Told]) -
             for n, length in enumerate(job.lengths):
                 tokens = read[(job.token(number) + n,) * length]
                 assert tokens == 2 + length if isinstance(answer, list) else tokens <= 2 + length
+
+
+def test_of_each_pass_it_is_told_what_is_held_of_long_documents() -> None:
+    """Else their reading looks like memory that is lost, and the worker asks to be replaced."""
+    bench = Bench(FakeEngine(token_budget=100, held_bytes=3))
+    run(play(bench, [Long(0.0, [250])]))
+    assert [record.held_bytes for record in bench.records] == [3] * 4

@@ -40,7 +40,7 @@ class VitalSigns:
         out_of_memory: batches of the last 10 min that ran out of memory.
         tokens_written: tokens of explanations in the last 10 min.
         decode_tokens_per_s: at what rate they were written.
-        drift_bytes: the least that the last batches held beyond the baseline and the prefix store.
+        drift_bytes: the least that the last batches held beyond the baseline and what they are meant to.
         further: reasons that are found elsewhere, with their figures.
     """
 

@@ -66,6 +66,7 @@ class BatchRecord:
         forward_ms: the pass, without explanations.
         decode_ms: writing explanations.
         store_bytes: what the prefix store holds after it, which is meant to be held.
+        held_bytes: so is what is read of documents in chunks.
     """
 
     jobs: int = 1
@@ -79,11 +80,12 @@ class BatchRecord:
     forward_ms: float = 0.0
     decode_ms: float = 0.0
     store_bytes: int = 0
+    held_bytes: int = 0
     memory: Memory | None = None
 
     @property
     def drift_bytes(self) -> int | None:
-        """Allocated beyond the baseline and the prefix store."""
+        """Allocated beyond the baseline and what is meant to be held."""
         if self.memory is None:
             return None
-        return self.memory.allocated_bytes - self.memory.baseline_bytes - self.store_bytes
+        return self.memory.allocated_bytes - self.memory.baseline_bytes - self.store_bytes - self.held_bytes

@@ -123,10 +123,11 @@ def test_drift_is_what_no_batch_of_the_last_ones_gave_back(drifts: list[int]) ->
     assert metrics.vital_signs().drift_bytes == expected
 
 
-def test_the_prefix_store_is_no_drift() -> None:
+@pytest.mark.parametrize("what", ["store_bytes", "held_bytes"])
+def test_the_prefix_store_is_no_drift_and_nor_are_long_documents(what: str) -> None:
     metrics = Metrics(Clock())
-    for number in range(DRIFT_BATCHES):
-        metrics.batch_done(a_batch(drift_bytes=number * 1000, store_bytes=number * 1000))
+    for number in range(1, DRIFT_BATCHES + 1):
+        metrics.batch_done(a_batch(drift_bytes=number * GB, **{what: number * GB}))
     assert metrics.vital_signs().drift_bytes == 0
 
 
