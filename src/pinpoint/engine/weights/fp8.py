@@ -23,20 +23,12 @@ from functools import cache
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 from transformers.integrations.moe import ALL_EXPERTS_FUNCTIONS
-from transformers.quantizers.auto import (
-    AUTO_QUANTIZATION_CONFIG_MAPPING,
-    AUTO_QUANTIZER_MAPPING,
-    register_quantization_config,
-    register_quantizer,
-)
-from transformers.utils.quantization_config import QuantizationConfigMixin
 
 from pinpoint.engine.weights.experts import mix
-from pinpoint.engine.weights.int8_product import has_silu_gate
-from pinpoint.engine.weights.quantizer import WeightQuantizer, empty_parameter
+from pinpoint.engine.weights.int8_product import gate_rounded_once
+from pinpoint.engine.weights.quantizer import WeightConfig, WeightQuantizer, empty_parameter, register_format
 
 METHOD = "pinpoint_fp8"
 SCALE = "scale"
@@ -127,16 +119,7 @@ def fp8_experts(self: Any, hidden_states: Tensor, top_k_index: Tensor, top_k_wei
 
 def _fp8_expert(self: Any, index: int, states: Tensor, out: Tensor) -> None:
     wide = scaled_product(states, self.gate_up_proj[index], self.gate_up_proj_scale[index])
-    out.copy_(scaled_product(_gate(self, wide), self.down_proj[index], self.down_proj_scale[index]))
-
-
-def _gate(experts: Any, wide: Tensor) -> Tensor:
-    """The gate of a fused experts module, rounded once: wide [N, 2F] → [N, F]."""
-    if has_silu_gate(experts):
-        opening, up = wide.float().chunk(2, dim=-1)
-        return F.silu(opening).mul_(up).to(wide.dtype)
-    gated: Tensor = experts._apply_gate(wide)
-    return gated
+    out.copy_(scaled_product(gate_rounded_once(self, wide), self.down_proj[index], self.down_proj_scale[index]))
 
 
 class Fp8Linear(nn.Module):
@@ -158,11 +141,10 @@ class Fp8Linear(nn.Module):
         return out if self.bias is None else out + self.bias
 
 
-class Fp8Config(QuantizationConfigMixin):
-    """What a quantised checkpoint's config.json says of it."""
+class Fp8Config(WeightConfig):
+    """See `WeightConfig`."""
 
-    def __init__(self, **kwargs: Any) -> None:
-        super().__init__(quant_method=METHOD)
+    method = METHOD
 
 
 class Fp8Quantizer(WeightQuantizer):
@@ -189,9 +171,6 @@ class Fp8Quantizer(WeightQuantizer):
 
 def register() -> None:
     """Make transformers know the method and its experts function; does nothing the second time."""
-    if METHOD not in AUTO_QUANTIZER_MAPPING:
-        register_quantizer(METHOD)(Fp8Quantizer)
-    if METHOD not in AUTO_QUANTIZATION_CONFIG_MAPPING:
-        register_quantization_config(METHOD)(Fp8Config)
+    register_format(Fp8Quantizer, Fp8Config)
     if METHOD not in ALL_EXPERTS_FUNCTIONS:
         ALL_EXPERTS_FUNCTIONS.register(METHOD, fp8_experts)

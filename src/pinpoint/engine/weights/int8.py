@@ -15,21 +15,12 @@ Axes: E experts, O output channels, I input channels.
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
 from torch import Tensor, nn
-from transformers.quantizers.auto import (
-    AUTO_QUANTIZATION_CONFIG_MAPPING,
-    AUTO_QUANTIZER_MAPPING,
-    register_quantization_config,
-    register_quantizer,
-)
-from transformers.utils.quantization_config import QuantizationConfigMixin
 
 from pinpoint.engine.weights import fixed_rows, int8_activations, triton_fixed
 from pinpoint.engine.weights.int8_product import kernels_work, scaled_product
-from pinpoint.engine.weights.quantizer import WeightQuantizer, empty_parameter, format_of
+from pinpoint.engine.weights.quantizer import WeightConfig, WeightQuantizer, empty_parameter, format_of, register_format
 from pinpoint.planning.activations import Activations
 
 METHOD = "pinpoint_int8"
@@ -95,11 +86,10 @@ class Int8Linear(nn.Module):
         return scaled_product(x, self.weight, self.scale)
 
 
-class Int8Config(QuantizationConfigMixin):
-    """What a quantised checkpoint's config.json says of it."""
+class Int8Config(WeightConfig):
+    """See `WeightConfig`."""
 
-    def __init__(self, **kwargs: Any) -> None:
-        super().__init__(quant_method=METHOD)
+    method = METHOD
 
 
 class Int8Quantizer(WeightQuantizer):
@@ -126,10 +116,7 @@ class Int8Quantizer(WeightQuantizer):
 
 def register() -> None:
     """Make transformers know the method; does nothing the second time."""
-    if METHOD not in AUTO_QUANTIZER_MAPPING:
-        register_quantizer(METHOD)(Int8Quantizer)
-    if METHOD not in AUTO_QUANTIZATION_CONFIG_MAPPING:
-        register_quantization_config(METHOD)(Int8Config)
+    register_format(Int8Quantizer, Int8Config)
 
 
 def is_int8_experts(module: nn.Module) -> bool:

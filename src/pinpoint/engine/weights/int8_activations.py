@@ -21,11 +21,10 @@ from functools import cache
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from pinpoint.engine.weights import triton_eight
-from pinpoint.engine.weights.int8_product import has_silu_gate, kernels_work
+from pinpoint.engine.weights.int8_product import gate_rounded_once, kernels_work
 
 LEVELS = 127
 # A sum of more products of two 8-bit integers may not fit 32 bits.
@@ -101,11 +100,7 @@ def expert(self: Any, index: int, q: Tensor, scales: Tensor, out: Tensor) -> Non
     """
     sums = _scaled_by_row(q, scales, self.gate_up_proj[index])
     wide = sums.mul_(self.gate_up_proj_scale[index]).to(out.dtype)
-    if has_silu_gate(self):
-        opening, up = wide.float().chunk(2, dim=-1)
-        gated = F.silu(opening).mul_(up).to(out.dtype)
-    else:
-        gated = self._apply_gate(wide)
+    gated = gate_rounded_once(self, wide)
     torch.mul(_scaled_by_row(*quantise_rows(gated), self.down_proj[index]), self.down_proj_scale[index], out=out)
 
 

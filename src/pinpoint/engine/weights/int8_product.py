@@ -87,6 +87,15 @@ def gate(experts: Any, wide: Tensor) -> Tensor:
     return gated
 
 
+def gate_rounded_once(experts: Any, wide: Tensor) -> Tensor:
+    """The same where what it gates is quantised next: in float32, and rounded to the dtype of `wide` at the end."""
+    if has_silu_gate(experts):
+        opening, up = wide.float().chunk(2, dim=-1)
+        return F.silu(opening).mul_(up).to(wide.dtype)
+    gated: Tensor = experts._apply_gate(wide)
+    return gated
+
+
 def has_silu_gate(experts: Any) -> bool:
     """Whether a fused experts module gates as Mixtral's does: silu of the first half times the second."""
     default = getattr(moe, "_default_apply_gate", None)

@@ -28,17 +28,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from transformers.integrations.moe import ALL_EXPERTS_FUNCTIONS
-from transformers.quantizers.auto import (
-    AUTO_QUANTIZATION_CONFIG_MAPPING,
-    AUTO_QUANTIZER_MAPPING,
-    register_quantization_config,
-    register_quantizer,
-)
-from transformers.utils.quantization_config import QuantizationConfigMixin
 
 from pinpoint.engine.weights.experts import mix
 from pinpoint.engine.weights.int8_product import gate
-from pinpoint.engine.weights.quantizer import WeightQuantizer, empty_parameter, part_name
+from pinpoint.engine.weights.quantizer import WeightConfig, WeightQuantizer, empty_parameter, part_name, register_format
 from pinpoint.planning.weight_bytes import NF4_BLOCK, NF4_GROUP
 
 METHOD = "pinpoint_nf4"
@@ -121,11 +114,10 @@ def expert_weight(experts: Any, name: str, expert: int, dtype: torch.dtype) -> T
     return dequantize(parts, outputs, inputs, dtype)
 
 
-class Nf4Config(QuantizationConfigMixin):
-    """What a quantised checkpoint's config.json says of it."""
+class Nf4Config(WeightConfig):
+    """See `WeightConfig`."""
 
-    def __init__(self, **kwargs: Any) -> None:
-        super().__init__(quant_method=METHOD)
+    method = METHOD
 
 
 class Nf4Quantizer(WeightQuantizer):
@@ -155,10 +147,7 @@ class Nf4Quantizer(WeightQuantizer):
 
 def register() -> None:
     """Make transformers know the method and its experts function; does nothing the second time."""
-    if METHOD not in AUTO_QUANTIZER_MAPPING:
-        register_quantizer(METHOD)(Nf4Quantizer)
-    if METHOD not in AUTO_QUANTIZATION_CONFIG_MAPPING:
-        register_quantization_config(METHOD)(Nf4Config)
+    register_format(Nf4Quantizer, Nf4Config)
     if METHOD not in ALL_EXPERTS_FUNCTIONS:
         ALL_EXPERTS_FUNCTIONS.register(METHOD, nf4_experts)
 

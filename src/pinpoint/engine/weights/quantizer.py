@@ -24,8 +24,15 @@ import torch
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 from transformers.core_model_loading import ConversionOps, WeightConverter, WeightTransform
+from transformers.quantizers.auto import (
+    AUTO_QUANTIZATION_CONFIG_MAPPING,
+    AUTO_QUANTIZER_MAPPING,
+    register_quantization_config,
+    register_quantizer,
+)
 from transformers.quantizers.base import HfQuantizer
 from transformers.quantizers.quantizers_utils import get_module_from_name
+from transformers.utils.quantization_config import QuantizationConfigMixin
 
 from pinpoint.errors import ModelError
 
@@ -167,6 +174,24 @@ class WeightQuantizer(HfQuantizer):
     def is_trainable(self) -> bool:
         """The weights take no gradients."""
         return False
+
+
+class WeightConfig(QuantizationConfigMixin):
+    """What a quantised checkpoint's config.json says of its format."""
+
+    method: ClassVar[str]
+
+    def __init__(self, **kwargs: Any) -> None:
+        """Whatever else a file says of it is not needed."""
+        super().__init__(quant_method=self.method)
+
+
+def register_format(quantizer: type[WeightQuantizer], config: type[WeightConfig]) -> None:
+    """Make transformers know a format; does nothing the second time."""
+    if config.method not in AUTO_QUANTIZER_MAPPING:
+        register_quantizer(config.method)(quantizer)
+    if config.method not in AUTO_QUANTIZATION_CONFIG_MAPPING:
+        register_quantization_config(config.method)(config)
 
 
 class _Quantize(ConversionOps):
