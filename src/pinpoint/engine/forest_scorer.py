@@ -7,7 +7,6 @@ from __future__ import annotations
 import weakref
 from collections.abc import Sequence, Set
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 import torch
 
@@ -27,9 +26,6 @@ from pinpoint.prompting.prefill import Prefill
 from pinpoint.prompting.prompts import PromptBuilder
 from pinpoint.prompting.span_tree import NO_PARENT, Ask, Forest
 from pinpoint.prompting.template import PROMPT_VERSION, VERSION_KEY, known_version
-
-if TYPE_CHECKING:
-    pass
 
 
 class ForestScorer:

@@ -100,6 +100,30 @@ def test_recorded_steps_write_for_every_company_what_called_ones_write(family: s
     assert recorder.pools == [None, *["pool 1"] * (len(recorder.traced) - 1)]
 
 
+@pytest.mark.parametrize("places", [PLACES, 0])
+def test_a_step_that_cannot_be_recorded_is_called_from_then_on(
+    recorder: Recorder, places: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    recording, calling = scorers("mistral", recorder)
+
+    def refused(call: Callable[[], None], pool: object) -> tuple[Step, object]:
+        recorder(call, pool)  # all that is Python of it has run
+        raise RuntimeError("operation not permitted when stream is capturing\nand more")
+
+    kept = recording._steps = RecordedSteps(places, refused)
+    for lengths in LENGTHS:
+        forest = documents(*lengths)
+        found = []
+        for scorer in (recording, calling):
+            with scorer.run(forest, explain=True) as done:
+                found.append(done.explain_all(asked_of(forest)))
+        assert found[0] == found[1], lengths
+    assert (len(recorder.traced), kept.made, kept.failed) == (1, 0, True)
+    assert [one.getMessage() for one in caplog.records if one.levelname == "WARNING"] == [
+        "steps of reasons are not recorded: operation not permitted when stream is capturing"
+    ]
+
+
 def test_a_recorded_step_reads_nothing_that_is_not_there_for_the_next_company(recorder: Recorder) -> None:
     recording, _ = scorers("mistral", recorder)
     for lengths in LENGTHS[:2]:

@@ -183,8 +183,8 @@ class _Writer:
         """The next `count` tokens of each row."""
         before, self.given = self.given, self.given + count
         while self._known < self.given:
-            if self._replay is None and self._records and self._called:
-                self._replay = self._recorded()
+            if self._replay is None and self._called and self._kept is not None and not self._kept.failed:
+                self._replay = self._recorded(self._kept) if self._records else None
             if self._replay is not None:
                 self._replay()
             else:
@@ -236,9 +236,8 @@ class _Writer:
         following: Tensor = logits.argmax(dim=-1)
         return following
 
-    def _recorded(self) -> Step:
-        assert self._kept is not None, "nothing is recorded without"
-        return self._kept.record(self._size, self._forward) if self._size else self._kept.record_once(self._forward)
+    def _recorded(self, kept: RecordedSteps) -> Step | None:
+        return kept.record(self._size, self._forward) if self._size else kept.record_once(self._forward)
 
 
 def _end_of(row: Begun, count: int) -> list[int]:

@@ -51,6 +51,7 @@ class Recorder:
         self._recorded: dict[int, _Recording] = {}
         self._buffers: dict[str, Tensor] = {}
         self._pool: Any = None
+        self._stream: Any = None
 
     @torch.inference_mode()
     def record(self, most_tokens: int) -> list[int]:
@@ -58,18 +59,19 @@ class Recorder:
         layers attend otherwise.
         """
         self._recorded.clear()
+        self._buffers.clear()
         lengths = [length for length in RECORDED_LENGTHS if length <= most_tokens]
         if not lengths or not recordable(self.model):
             return []
-        self._buffers.clear()
         self._ids = torch.zeros(2, 1, RECORDED_LENGTHS[-1], dtype=torch.int64, device=self.model.device)
         self._pool = torch.cuda.graph_pool_handle()
         # One for all: products take a workspace for each stream.
-        self._stream = torch.cuda.Stream(self.model.device)  # type: ignore[no-untyped-call]
+        self._stream = self._stream or torch.cuda.Stream(self.model.device)  # type: ignore[no-untyped-call]
         for length in reversed(lengths):  # the longest takes the memory that the others find there
             try:
                 self._recorded[length] = self._record(length)
             except (ModelError, RuntimeError) as error:
+                torch.cuda.synchronize(self.model.device)  # a device that has failed says so here
                 log.warning("passes of %d tokens are not recorded: %s", length, str(error).split("\n")[0][:200])
                 break
         return sorted(self._recorded)

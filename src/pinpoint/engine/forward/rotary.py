@@ -38,23 +38,21 @@ def fuse(model: PreTrainedModel) -> int:
 def _is_usual(module: Any) -> bool:
     """Whether a module's functions are Llama's."""
     for name in (_NAME, _HALVES):
-        found, usual = getattr(module, name, None), getattr(modeling_llama, name)
-        code, llama_s = (getattr(getattr(one, "own", one), "__code__", None) for one in (found, usual))
-        if code is None or llama_s is None:
-            return False
-        if (code.co_code, code.co_names, code.co_consts[1:]) != (
-            llama_s.co_code,
-            llama_s.co_names,
-            llama_s.co_consts[1:],
-        ):
+        found, usual = (getattr(one, name, None) for one in (module, modeling_llama))
+        if found is None or _words(getattr(found, "own", found)) != _words(getattr(usual, "own", usual)):
             return False
     return True
 
 
+def _words(function: Any) -> tuple[Any, ...] | None:
+    """All of a function but what documents it."""
+    code = getattr(function, "__code__", None)
+    return code and (code.co_code, code.co_names, code.co_consts[1:], function.__defaults__)
+
+
 def _either(own: Rotate) -> Rotate:
     def rotate(q: Tensor, k: Tensor, cos: Tensor, sin: Tensor, unsqueeze_dim: int = 1) -> tuple[Tensor, Tensor]:
-        usual = unsqueeze_dim == 1 and len(q) == 1 and cos.ndim == 3 and cos.dtype == q.dtype
-        if q.is_cuda and usual and not torch.is_grad_enabled() and kernels_work():
+        if q.is_cuda and unsqueeze_dim == 1 and _takes(q, k, cos) and not torch.is_grad_enabled() and kernels_work():
             return rotated(q, k, cos, sin)
         return own(q, k, cos, sin, unsqueeze_dim)
 
@@ -62,13 +60,17 @@ def _either(own: Rotate) -> Rotate:
     return rotate
 
 
+def _takes(q: Tensor, k: Tensor, cos: Tensor) -> bool:
+    """Whether the kernel computes these: one row, whole heads whose numbers lie side by side, all of one dtype."""
+    whole = q.stride(3) == k.stride(3) == 1 and cos.ndim == 3 and cos.shape[-1] == q.shape[-1] == k.shape[-1]
+    return whole and len(q) == len(cos) == 1 and q.dtype == k.dtype == cos.dtype
+
+
 def rotated(q: Tensor, k: Tensor, cos: Tensor, sin: Tensor) -> tuple[Tensor, Tensor]:
     """q [1, H, T, D], k [1, G, T, D] with cos, sin [1, T, D] → both rotated, laid out as they are given."""
     (_, heads, tokens, size), kv_heads = q.shape, k.shape[1]
     out_q, out_k = torch.empty_like(q), torch.empty_like(k)
     strides = [stride for each in (q, out_q, k, out_k) for stride in each.stride()[1:3]]
-    if any(each.stride(3) != 1 for each in (q, k)):
-        raise ValueError("the numbers of a head do not lie side by side")
     from pinpoint.engine.forward import rotary_kernel  # triton comes with torch's CUDA builds alone
 
     block = 1 << (size // 2 - 1).bit_length()

@@ -11,6 +11,7 @@ Axes: B rows, L places of the cache, G key-value heads, D head size.
 
 from __future__ import annotations
 
+import logging
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -20,6 +21,8 @@ from torch import Tensor
 
 from pinpoint.engine.forward.prefix_cache import Layers
 from pinpoint.engine.forward.written import RowCache
+
+log = logging.getLogger("pinpoint")
 
 # Of a company, dummies included.
 ROWS = (1, 2, 4, 8, 16, 24, 32)
@@ -70,6 +73,7 @@ class RecordedSteps:
     Attributes:
         places: of the cache, all rows together; 0 keeps nothing.
         made: how many steps were recorded so far.
+        failed: whether one could not be: from then on steps are called.
     """
 
     def __init__(self, places: int, record: Callable[[Callable[[], None], object], tuple[Step, object]]) -> None:
@@ -79,7 +83,7 @@ class RecordedSteps:
             places: of all rows together.
             record: makes a step of a call, given the pool of the first step, or None; returns it with its pool.
         """
-        self.places, self.made = places, 0
+        self.places, self.made, self.failed = places, 0, False
         self._record = record
         self._flat: list[tuple[Tensor, Tensor]] = []
         self._state: State | None = None
@@ -130,21 +134,35 @@ class RecordedSteps:
             self._steps.move_to_end(size)
         return self._steps.get(size)
 
-    def record(self, size: Size, call: Callable[[], None]) -> Step:
-        """Record a step, which may not be the first of this size, and keep it."""
+    def record(self, size: Size, call: Callable[[], None]) -> Step | None:
+        """Record a step, which may not be the first of this size, and keep it; None where it could not be."""
         while len(self._steps) >= MOST_GRAPHS:
             self._steps.popitem(last=False)
-        step, pool = self._record(call, self._pool)
-        self.made += 1
+        step, pool = self._tried(call, self._pool)
+        if step is None:
+            return None
         if self._first is None:  # kept for good: its pool is that of all others
             self._first, self._pool = step, pool
         self._steps[size] = step
         return step
 
-    def record_once(self, call: Callable[[], None]) -> Step:
-        """Record a step over a cache of its company's own, which goes with it."""
+    def record_once(self, call: Callable[[], None]) -> Step | None:
+        """Record a step over a cache of its company's own, which goes with it; None where it could not be."""
+        return self._tried(call, None)[0]
+
+    def _tried(self, call: Callable[[], None], pool: object) -> tuple[Step | None, object]:
+        try:
+            made = self._record(call, pool)
+        except torch.OutOfMemoryError:
+            raise
+        except RuntimeError as error:
+            if self._numbers.is_cuda:
+                torch.cuda.synchronize()  # a device that has failed says so here
+            log.warning("steps of reasons are not recorded: %s", str(error).split("\n")[0][:200])
+            self.failed = True
+            return None, None
         self.made += 1
-        return self._record(call, None)[0]
+        return made
 
 
 def record_graph(call: Callable[[], None], pool: object) -> tuple[Step, object]:
@@ -154,6 +172,10 @@ def record_graph(call: Callable[[], None], pool: object) -> tuple[Step, object]:
     """
     graph = torch.cuda.CUDAGraph()
     given = {} if pool is None else {"pool": pool}
-    with torch.cuda.graph(graph, capture_error_mode="thread_local", **given):  # type: ignore[arg-type]
+    # Where recording fails, torch leaves the thread on the stream that it recorded on.
+    with (
+        torch.cuda.stream(torch.cuda.current_stream()),
+        torch.cuda.graph(graph, capture_error_mode="thread_local", **given),  # type: ignore[arg-type]
+    ):
         call()
     return graph.replay, graph.pool()
