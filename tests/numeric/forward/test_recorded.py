@@ -4,6 +4,10 @@ pass. What CUDA does with the pieces is tested in tests/gpu/test_recorded.py.
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Sequence
+from functools import partial
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -12,21 +16,19 @@ from torch import Tensor
 from transformers import AutoModelForCausalLM, PreTrainedModel
 
 from pinpoint.engine.forward import attention, recorded
-from pinpoint.engine.forward.head import decoder
-from pinpoint.engine.forward.packing import PackedRow, pack
+from pinpoint.engine.forward.packing import pack
 from pinpoint.engine.forward.prefix_cache import PassCache
 from pinpoint.engine.forward.rules import EVERYTHING, Mask, Rule
 from pinpoint.engine.forward.scoring import score
-from pinpoint.engine.forward.span_table import SpanTable
 from pinpoint.errors import ModelError
+from pinpoint.planning.activations import RECORDED_LENGTHS
 from pinpoint.prompting.label_trie import build_trie
 from pinpoint.prompting.span_tree import Forest
 
 SIZES = {
     "vocab_size": 64, "hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 3, "num_attention_heads": 4,
-    "num_key_value_heads": 2, "max_position_embeddings": 128,
+    "num_key_value_heads": 2, "max_position_embeddings": 512,
 }  # fmt: skip
-PADDED = 40
 
 
 def made(kind: str, **more: Any) -> PreTrainedModel:
@@ -39,75 +41,99 @@ def made(kind: str, **more: Any) -> PreTrainedModel:
     return model.eval().requires_grad_(False)
 
 
-def forest() -> Forest:
+def forest(document: Sequence[int] = (8, 9, 10, 11, 12)) -> Forest:
     """Two documents under a question, each with labels of which one begins another."""
     made = Forest()
     root = made.add([5, 6, 7], shared=True)
-    for document in ([8, 9, 10, 11, 12], [13, 14]):
-        made.ask(made.add(document, root), build_trie([(20,), (20, 21), (22,)], 1))
+    for one in (document, [13, 14]):
+        made.ask(made.add(list(one), root), build_trie([(20,), (20, 21), (22,)], 1))
     return made
 
 
-class ByPieces:
-    """A recorder whose pieces are run as they come."""
+class Turns:
+    """What a device does with the pieces of a pass: each runs the model up to where the next layer attends.
 
-    def __init__(self, model: PreTrainedModel) -> None:
-        self.model = model
-        self.rows: list[int] = []
+    The model runs in a thread of its own, which waits at each cut for the next piece.
+    """
 
-    def takes(self, row: PackedRow) -> bool:
-        return True
+    def __init__(self, recorder: recorded.Recorder, length: int) -> None:
+        self.recorder, self.length = recorder, length
+        self.there, self.on = threading.Semaphore(0), threading.Semaphore(0)
 
-    def run(self, row: PackedRow, table: SpanTable, cache: PassCache) -> Tensor:
-        tokens = len(row.tokens)
-        self.rows.append(tokens)
-        ids = torch.zeros(2, 1, PADDED, dtype=torch.int64)
-        ids[:, 0, :tokens] = torch.stack([torch.from_numpy(row.tokens), torch.from_numpy(row.positions)])
+    def replay(self, first: bool) -> None:
+        if first:
+            threading.Thread(target=self._run).start()
+        else:
+            self.on.release()
+        assert self.there.acquire(timeout=30)
 
-        def cut(layer: int, scale: float, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
-            keys, values = cache.update(key[None, :, :tokens], value[None, :, :tokens], layer)
-            # What padding gets of attention is nothing that the row could depend on.
-            out = torch.full((PADDED, len(query), value.shape[-1]), 7.0)
-            out[:tokens] = attention.over_forest(table, query[None, :, :tokens], keys, values, scale)[0]
+    def _run(self) -> None:
+        def cut(layer: int, scale: float, *states: Tensor) -> Tensor:
+            out = self.recorder._keep(*states)
+            self.there.release()
+            assert self.on.acquire(timeout=30)
             return out
 
-        with attention.cutting(cut):
-            mask = Mask.of(EVERYTHING, PADDED, PADDED)
-            found = decoder(self.model)(
-                input_ids=ids[0], position_ids=ids[1], attention_mask=mask, past_key_values=PassCache([], {}),
-                use_cache=False,
-            )  # fmt: skip
-        states: Tensor = found.last_hidden_state[0, :tokens]
-        return states
+        with torch.inference_mode():
+            self.recorder._forward(self.length, cut)
+        self.there.release()
+
+
+def recorder_of(model: PreTrainedModel, length: int = RECORDED_LENGTHS[0]) -> recorded.Recorder:
+    """A recorder that has one length, without a device that records it."""
+    recorder = recorded.Recorder(model)
+    recorder._ids = torch.zeros(2, 1, RECORDED_LENGTHS[-1], dtype=torch.int64)
+    made = recorded._Recording()
+
+    def cut(layer: int, scale: float, *states: Tensor) -> Tensor:
+        made.layers.append((layer, scale))
+        return recorder._keep(*states)
+
+    with torch.inference_mode():
+        recorder._forward(length, cut)
+    turns = Turns(recorder, length)
+    made.pieces = [SimpleNamespace(replay=partial(turns.replay, number == 0)) for number in range(len(made.layers) + 1)]
+    recorder._recorded[length] = made
+    return recorder
 
 
 @pytest.mark.parametrize("kind", ["llama", "qwen3", "mixtral"])
 def test_pieces_and_attention_between_them_are_the_pass(kind: str) -> None:
     more = {"sliding_window": None, "num_local_experts": 4} if kind == "mixtral" else {}
-    model, row = made(kind, **more), pack(forest(), {})
-    by_pieces: Any = ByPieces(model)
-    expected = score(model, row)
-    for found, one in zip(score(model, row, recorder=by_pieces), expected, strict=True):
-        assert found == pytest.approx(one, abs=1e-5)
-    assert by_pieces.rows == [len(row.tokens)]
+    model = made(kind, **more)
+    recorder = recorder_of(model)
+    rows = [pack(forest(), {}), pack(forest(document=range(8, 50)), {}), pack(forest(), {})]
+    for row in rows:  # over the same buffers, whatever the row before left there
+        assert recorder.takes(row)
+        for found, one in zip(score(model, row, recorder=recorder), score(model, row), strict=True):
+            assert found == pytest.approx(one, abs=1e-5)
 
 
-def test_a_kept_prefix_is_seen_between_the_pieces() -> None:
+def test_a_longer_row_than_is_recorded_is_computed_as_ever() -> None:
+    model, row = made("llama"), pack(forest(document=[*range(8, 60)] * 5), {})
+    recorder = recorder_of(model)
+    assert len(row.tokens) > RECORDED_LENGTHS[0] and not recorder.takes(row)
+    assert score(model, row, recorder=recorder) == score(model, row)
+
+
+def test_kept_prefixes_are_seen_and_taken_between_the_pieces() -> None:
     model, whole = made("llama"), forest()
-    first = PassCache([], {0: (0, 3)})
+    recorder = recorder_of(model)
+    first, again = PassCache([], {0: (0, 3)}), PassCache([], {0: (0, 3)})
     expected = score(model, pack(whole, {}), first)
-    by_pieces: Any = ByPieces(model)
-    found = score(model, pack(whole, {0: 0}), PassCache([first.taken[0]], {}), recorder=by_pieces)
-    assert by_pieces.rows == [len(pack(whole, {}).tokens) - 3]
-    for one, other in zip(found, expected, strict=True):
-        assert one == pytest.approx(other, abs=1e-5)
+    score(model, pack(whole, {}), again, recorder=recorder)
+    for pair, other in zip(first.taken[0], again.taken[0], strict=True):
+        torch.testing.assert_close(other, pair)  # copies: the next layer writes over the buffers
+    found = score(model, pack(whole, {0: 0}), PassCache([again.taken[0]], {}), recorder=recorder)
+    for one, two in zip(found, expected, strict=True):
+        assert one == pytest.approx(two, abs=1e-5)
 
 
 def test_where_bits_count_nothing_is_recorded() -> None:
     model, row = made("llama"), pack(forest(), {})
-    by_pieces: Any = ByPieces(model)
-    assert score(model, row, recorder=by_pieces, same_bits=True) == score(model, row, same_bits=True)
-    assert by_pieces.rows == []
+    recorder = recorder_of(model)
+    recorder._recorded[RECORDED_LENGTHS[0]].pieces.clear()  # would fail
+    assert score(model, row, recorder=recorder, same_bits=True) == score(model, row, same_bits=True)
 
 
 @pytest.mark.parametrize("asked", [{"s_aux": torch.zeros(4)}, {"softcap": 30.0}, {"rule": Rule(4)}])

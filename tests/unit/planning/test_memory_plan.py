@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -142,6 +143,45 @@ def test_terms_add_up_to_what_is_planned() -> None:
     assert by_name["scratch"] == widest.fixed_bytes
     assert next(stage for stage in made.stages if stage.name == "experts").fixed_bytes == 2 * 2 * 14336 * 4096
     assert all(term.how for term in terms(made))
+
+
+def test_recorded_passes_are_counted_where_states_have_8_bits() -> None:
+    made = on("A100 80GB", activations="int8")
+    (experts,) = (stage for stage in made.stages if stage.name == "experts, in 8 bits")
+    buffers = 2 * (2 * 4096 + 2 * 1024 + 4096) * 2048
+    assert made.recorded_bytes == buffers + experts.peak_bytes(2048)
+    assert made.needed_bytes(8192) - replace(made, recorded_bytes=0).needed_bytes(8192) == made.recorded_bytes
+    assert abs(sum(term.bytes for term in terms(made)[:-1]) - made.planned_bytes) <= 1
+    assert on("H100 80GB", "fp8").recorded_bytes == made.recorded_bytes
+    assert [on("H200", precision).recorded_bytes for precision in ("bf16", "int8", "nf4")] == [0, 0, 0]
+    dense = on("A100 80GB", "bf16", MISTRAL)
+    (feed_forward,) = (stage for stage in dense.stages if stage.name == "feed-forward")
+    assert dense.recorded_bytes == buffers + feed_forward.peak_bytes(2048)
+
+
+def test_what_makes_passes_faster_costs_nobody_a_card() -> None:
+    plans = [
+        plan(MIXTRAL, "int8", hundredth * GB // 100, 3 * GB, activations="int8") for hundredth in range(5200, 5600)
+    ]
+    fitting = [made for made in plans if made.fits]
+    assert not fitting[0].recorded_bytes and fitting[-1].recorded_bytes
+    bare = [replace(made, recorded_bytes=0).fits for made in plans]
+    assert [made.fits for made in plans] == bare
+    # Once there is room for them there always is.
+    assert [bool(made.recorded_bytes) for made in fitting] == sorted(bool(made.recorded_bytes) for made in fitting)
+
+
+@pytest.mark.parametrize("shape", [MIXTRAL, MISTRAL])
+def test_what_is_kept_for_reasons_is_left_over_by_all_else(shape: ModelShape) -> None:
+    kept = set[int]()
+    for card_gb in range(12, 150):
+        made = plan(shape, "int8", card_gb * GB, 3 * GB)
+        for tokens in (2048, min(8192, made.token_budget)) if made.fits else ():
+            read = made.read_tokens(tokens)
+            needed = made.needed_bytes(tokens, read if read > tokens else 0)
+            assert needed + made.kept_reason_bytes(tokens) <= max(needed, made.bound_bytes)
+            kept.add(made.kept_reason_places(tokens))
+    assert 0 in kept and len(kept) > 3
 
 
 def test_a_pass_is_planned_with_the_allocators_slack() -> None:
