@@ -11,8 +11,9 @@ from bench.gpu_model import plan_and_make
 from bench.gpu_passes import to_e4m3
 from bench.gpu_speed import forest_of
 from pinpoint.engine import gpu
-from pinpoint.engine.forward import rotary
+from pinpoint.engine.forward import recorded, rotary
 from pinpoint.engine.forward.prefix_cache import PrefixStore
+from pinpoint.engine.forward.rules import Rule
 from pinpoint.engine.loading.activations import set_activations
 from pinpoint.engine.scorer import Scorer
 from pinpoint.planning.activations import RECORDED_LENGTHS
@@ -71,12 +72,41 @@ def test_what_recorded_passes_take_is_given_back(scorer: Scorer) -> None:
 
 
 def test_a_model_with_a_window_is_not_recorded(scorer: Scorer, monkeypatch: pytest.MonkeyPatch) -> None:
-    from pinpoint.engine.forward import recorded
-    from pinpoint.engine.forward.rules import Rule
-
     monkeypatch.setattr(recorded, "EVERYTHING", Rule(16))
     other = recorded.Recorder(scorer.loaded.model)
     assert other.record(8192) == []
+
+
+def test_a_recording_that_fails_leaves_the_card_as_it_was(scorer: Scorer, caplog: pytest.LogCaptureFixture) -> None:
+    """A layer that waits for the device, but only while it is recorded."""
+    forest, waited = forest_of(scorer, 900, 200), list[float]()
+    before = scores(scorer, forest)
+    scorer.recorder = recorded.Recorder(scorer.loaded.model)
+    torch.cuda.empty_cache()
+    held = torch.cuda.memory_allocated(), torch.cuda.memory_reserved()
+
+    def wait(_layer: torch.nn.Module, _given: object, found: object) -> None:
+        if torch.cuda.is_current_stream_capturing():
+            states = found[0] if isinstance(found, tuple) else found
+            assert isinstance(states, Tensor)
+            waited.append(float(states.sum()))
+
+    hook = scorer.loaded.model.model.layers[1].register_forward_hook(wait)
+    try:
+        assert scorer.recorder.record(2048) == []
+    finally:
+        hook.remove()
+    assert waited == []
+    assert "are not recorded" in caplog.text
+    for _ in range(3):  # the allocator still gives and takes
+        assert scores(scorer, forest) == before
+        torch.empty(1 << 28, dtype=torch.uint8, device="cuda").fill_(1)
+    scorer.recorder = recorded.Recorder(scorer.loaded.model)
+    torch.cuda.empty_cache()
+    assert torch.cuda.memory_allocated() <= held[0]
+    assert torch.cuda.memory_reserved() <= held[1] + (64 << 20)
+    assert scorer.record() == list(RECORDED_LENGTHS)
+    assert scores(scorer, forest) == before
 
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16, torch.float32])
