@@ -26,6 +26,9 @@ BOUNDARY = Task(
     ),
 )
 TAIL_CHARS, HEAD_CHARS = 200, 300
+# Of a page of fewer characters less is shown in proportion, or asking where it joins would cost as much as reading it;
+# no less than the last and the first lines.
+ORDINARY_CHARS, LEAST_SHARE = 850, 0.3
 JOINT = "\n----------\n"
 
 
@@ -36,7 +39,9 @@ def joints(pages: Sequence[str]) -> Iterator[tuple[int, str]]:
         if is_blank(text):
             continue
         if before is not None:
-            yield number, before.rstrip()[-TAIL_CHARS:] + JOINT + text.lstrip()[:HEAD_CHARS]
+            share = min(1.0, max(LEAST_SHARE, len(text) / ORDINARY_CHARS))
+            tail, head = round(share * TAIL_CHARS), round(share * HEAD_CHARS)
+            yield number, before.rstrip()[-tail:] + JOINT + text.lstrip()[:head]
         before = text
 
 

@@ -11,7 +11,7 @@ from pinpoint.api.response import DocumentResult
 from pinpoint.decide.segments import cut
 from pinpoint.errors import RequestError
 from pinpoint.pipeline.classify import classify
-from pinpoint.pipeline.packets import BOUNDARY, HEAD_CHARS, JOINT, TAIL_CHARS, joints
+from pinpoint.pipeline.packets import BOUNDARY, HEAD_CHARS, JOINT, LEAST_SHARE, TAIL_CHARS, joints
 from tests.fakes import FakeEngine
 
 LABELS = ["invoice", "receipt", "contract"]
@@ -62,11 +62,18 @@ def test_documents_of_a_packet_are_cut_by_what_the_model_says_of_pages_and_joint
 
 
 def test_documents_of_a_packet_joints_hold_the_end_of_one_page_and_the_beginning_of_the_next() -> None:
-    long = "a" * 1000 + "the end of one"
-    found = list(joints([long, "  ", "beginning " + "b" * 1000, "last"]))
+    long, next_one = "a" * 1000 + "the end of one", "beginning " + "b" * 1000
+    found = list(joints([long, "  ", next_one, "last"]))
     assert [number for number, _ in found] == [2, 3]
     before, after = found[0][1].split(JOINT)
-    assert before == long[-TAIL_CHARS:] and after.startswith("beginning ") and len(after) == HEAD_CHARS
+    assert before == long[-TAIL_CHARS:] and after == next_one[:HEAD_CHARS]
+    assert found[1][1] == "b" * round(LEAST_SHARE * TAIL_CHARS) + JOINT + "last"
+
+
+def test_documents_of_a_packet_of_short_pages_cost_little_more_than_the_pages() -> None:
+    for chars in (300, 600, 840):
+        (_, shown), _ = joints(["a" * chars] * 3)
+        assert (TAIL_CHARS + HEAD_CHARS) * LEAST_SHARE <= len(shown) - len(JOINT) <= 0.6 * chars
     assert list(joints(["only"])) == []
 
 
