@@ -257,7 +257,7 @@ def main(
             ("random 4 × 1024", folder, random_documents, 3000),
         ):
             settings = Settings(model_name=source, device="cpu", compute_dtype="float32", precision="int8")
-            scorer = Scorer(load(settings), settings.token_budget)
+            scorer = Scorer(load(settings), settings.usual_budget)
             figures[name] = {
                 "growth": growth(scorer, long, 50, rounds),
                 "many": many(scorer, count, 470, 56, rounds, rows),

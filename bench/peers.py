@@ -85,7 +85,7 @@ def packed(scorer: Scorer, task: Task, job: list[list[int]]) -> list[list[float]
 def measure(count: int, tokens: int, labels: int, dtype: Dtype, rounds: int) -> dict[str, Any]:
     """Seconds of each way and their ratios; the scores of the exact ways must agree."""
     settings = Settings(model_name="", device="cpu", compute_dtype=dtype)
-    scorer = Scorer(load(settings), settings.token_budget)
+    scorer = Scorer(load(settings), settings.usual_budget)
     task = Task("category", tuple(Label(name, name) for name in LABELS[:labels]))
     job = texts(scorer, count, tokens)
     fast, rows = packed(scorer, task, job), score_by_rows(scorer, task, job)

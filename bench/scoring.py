@@ -196,7 +196,7 @@ def main(
     with random_model(layers=4, hidden=1024) as folder:
         for name, source in (("embedded", ""), ("random 4 × 1024", folder)):
             settings = Settings(model_name=source, device="cpu")
-            scorer = Scorer(load(settings), settings.token_budget, settings.prefix_store_bytes)
+            scorer = Scorer(load(settings), settings.usual_budget, settings.prefix_store_bytes)
             rows, ratios = sweep(scorer, rounds)
             figures[name] = {"jobs": rows, **ratios, "memory": memory(scorer)}
             table = Table(*rows[0], box=None, title=f"{name}: {ratios}")

@@ -182,6 +182,7 @@ class FakeEngine:
     drifted: bool = False
     on_card: bool = True
     activations: dict[str, Any] = field(default_factory=dict)
+    start: dict[str, Any] = field(default_factory=dict)
     breaks: dict[int, BaseException] = field(default_factory=dict)
     gate: threading.Event | None = None
     prompts: PromptBuilder = field(default_factory=chatml_prompts)
@@ -191,6 +192,11 @@ class FakeEngine:
     passes: list[FakePass] = field(default_factory=list)
     releases: int = 0
     store: FakeStore = field(default_factory=FakeStore)
+
+    @property
+    def row_budget(self) -> int:
+        """A pass."""
+        return self.token_budget
 
     @property
     def read_tokens(self) -> int:

@@ -27,7 +27,7 @@ MAY_IMPORT = {
     "client.local": "client.transport serving settings errors",
     "client.transport": "",
     "serving": "serving.sdk_guards serving.watch serving.streams evaluate pipeline decide api engine engine.loading "
-    "prompting documents settings errors",
+    "engine.readings prompting documents settings errors",
     "lint": "pipeline api prompting documents errors",
     "serving.sdk_guards": "serving.watch serving.streams serving.secrets errors",
     "serving.watch": "decide api engine.readings",
@@ -39,7 +39,7 @@ MAY_IMPORT = {
     "decide": "api engine.readings prompting errors",
     "api": "engine.readings prompting documents errors",
     "engine": "engine.loading engine.forward engine.gpu engine.readings prompting planning errors",
-    "engine.loading": "engine.forward engine.weights engine.gpu planning checkpoints settings errors",
+    "engine.loading": "engine.forward engine.weights engine.gpu engine.readings planning checkpoints settings errors",
     "engine.forward": "engine.readings engine.weights prompting planning errors",
     "engine.weights": "planning errors",
     "engine.gpu": "planning settings errors",

@@ -66,7 +66,7 @@ def test_the_form_says_what_the_settings_say() -> None:
     asked = {one["key"]: one["input"] for one in FILES["queue"]["config"]["env"] if "input" in one}
     assert asked["MODEL_NAME"]["type"] == "huggingface"
     assert asked["PINPOINT_TOKEN_BUDGET"] | {"description": ""} == {
-        "name": "Token budget", "type": "number", "description": "", "advanced": True, "default": 8192,
+        "name": "Token budget", "type": "number", "description": "", "advanced": True,
         "min": 256, "max": 1_048_576,
     }  # fmt: skip
     assert asked["PINPOINT_TOKEN_BUDGET"]["description"].endswith("(tokens)")
@@ -93,7 +93,7 @@ def test_a_preset_fits_the_cards_that_it_names(preset: hub.Preset) -> None:
         made = plan(
             find_shape(preset.model), preset.precision, card.total_bytes, 3_000_000_000, driver_bytes=card.driver_bytes
         )
-        assert made.fits and made.token_budget >= Settings().token_budget, verdict(made, name)
+        assert made.fits and made.token_budget >= Settings().usual_budget, verdict(made, name)
     assert bool(preset.cards) == bool(preset.model)
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from pinpoint.serving import model
+from pinpoint.engine.readings import Laps
 from pinpoint.settings import Settings
 from tests import warm
 
@@ -36,7 +37,8 @@ def test_the_model_is_loaded_after_transformers_came_in_without_them(monkeypatch
     def note() -> None:
         came.append("transformers")
 
-    def load(settings: Settings) -> None:
+    def load(settings: Settings, laps: Laps) -> None:
+        assert list(laps.seconds) == ["imports"]
         came.append("load")
         raise InterruptedError
 

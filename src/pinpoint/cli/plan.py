@@ -23,11 +23,10 @@ from pinpoint.planning.memory_plan import plan as plan_memory
 from pinpoint.planning.model_shapes import ModelShape, check_precision
 from pinpoint.planning.plan_words import reading, terms, verdict
 from pinpoint.planning.what_fits import Alternative, alternatives
-from pinpoint.settings import Settings
+from pinpoint.settings import USUAL_BUDGET_TOKENS
 
 DEFAULT_MODEL = "mistralai/Mixtral-8x7B-Instruct-v0.1"
 DOES_NOT_FIT, BAD_USAGE = 1, 2
-TOKEN_BUDGET: int = Settings.model_fields["token_budget"].default
 # Tables are for people; into a pipe they keep one width whatever the terminal was.
 PIPED_COLUMNS = 120
 _WHERE = {"precision": "on {card}", "model": "smaller models on {card}", "card": "this model in {precision} on"}
@@ -90,7 +89,7 @@ def plan(
         typer.Option(
             min=256, envvar="PINPOINT_TOKEN_BUDGET", help="Most tokens of a pass; longer documents are read in chunks."
         ),
-    ] = TOKEN_BUDGET,
+    ] = USUAL_BUDGET_TOKENS,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON, with every figure in bytes.")] = False,
 ) -> None:
     """Say whether a model fits on a card, term by term; and if it does not, what does.

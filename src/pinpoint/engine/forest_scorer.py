@@ -35,13 +35,14 @@ class ForestScorer:
         loaded: the model.
         prompts: lays documents and tasks into forests for this model.
         token_budget: most tokens of one forward pass.
+        row_budget: what it was before a larger one was measured to be faster: by it documents are cut and refused.
         store: keys and values of shared prompt beginnings.
         recorder: runs small passes, once it has recorded them.
     """
 
     def __init__(self, loaded: LoadedModel, token_budget: int, prefix_store_bytes: int) -> None:
         self.loaded = loaded
-        self.token_budget = token_budget
+        self.token_budget = self.row_budget = token_budget
         version = known_version(getattr(loaded.model.config, VERSION_KEY, PROMPT_VERSION))
         self.prompts = PromptBuilder(PromptEncoder(loaded.tokenizer), version)
         self.store = PrefixStore(prefix_store_bytes)

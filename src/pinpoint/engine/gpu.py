@@ -68,7 +68,7 @@ def plan_or_refuse(
     beside = plan_memory(
         shape, made.precision, *card, store_bytes=store_bytes, others_bytes=others_bytes, activations=activations
     )
-    tokens = min(settings.token_budget, made.token_budget)
+    tokens = min(settings.usual_budget, made.token_budget)
     if (needed_bytes := made.needed_bytes(tokens)) > beside.bound_bytes:
         raise CapacityError(
             "card_in_use",

@@ -40,6 +40,7 @@ class Scorer(ForestScorer):
         read_tokens: longest prompt with its label that can be read, in chunks where it takes more than a pass; and what
             is kept at most of all that are read in chunks at the same time.
         compared: prompts that are those of the model's chat template.
+        start: what health tells of the start: its token budget, and where its seconds went.
     """
 
     def __init__(self, loaded: LoadedModel, token_budget: int, prefix_store_bytes: int = 0) -> None:
@@ -47,6 +48,7 @@ class Scorer(ForestScorer):
         context, made = loaded.context_tokens, loaded.plan
         self.read_tokens = context if made is None else min(context, made.read_tokens(token_budget))
         self.compared = check_prompts(self.prompts)
+        self.start: dict[str, Any] = {}
         with gpu.device_errors(), gpu.failures_refused(_fails_in_company):
             self._check_head()
             self._check_pass()

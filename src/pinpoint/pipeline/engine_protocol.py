@@ -60,6 +60,10 @@ class Engine(Protocol):
     token_budget: int
 
     @property
+    def row_budget(self) -> int:
+        """Most tokens of a question beside its document: no more than of a pass, and nothing that is measured."""
+
+    @property
     def read_tokens(self) -> int:
         """Longest prompt with its label that can be read, in chunks where it takes more than a pass."""
 
@@ -85,6 +89,10 @@ class Engine(Protocol):
     @property
     def activations(self) -> Mapping[str, Any]:
         """What health tells of 8-bit activations; empty without any."""
+
+    @property
+    def start(self) -> Mapping[str, Any]:
+        """What health tells of the start: its token budget, and where its seconds went."""
 
     @property
     def drifted(self) -> bool:

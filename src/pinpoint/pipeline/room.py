@@ -24,8 +24,8 @@ def room_beside(prompt_tokens: int, row_tokens: int, options: Options, engine: E
     and of pages that are read apart, no more than a pass leaves beside a row. A row has to fit a pass in any case.
     """
     room = engine.read_tokens - prompt_tokens
-    beside_row = engine.token_budget - row_tokens
-    if beside_row < 1 or engine.read_tokens <= engine.token_budget or options.long_document == "pages":
+    beside_row = engine.row_budget - row_tokens
+    if beside_row < 1 or engine.read_tokens <= engine.row_budget or options.long_document == "pages":
         room = min(room, beside_row)
     return room - (REASON_TOKENS if options.explain else 0)
 

@@ -6,6 +6,7 @@ import logging
 import threading
 from typing import TYPE_CHECKING
 
+from pinpoint.engine.readings import Laps, process_age_s
 from pinpoint.pipeline.room import told
 from pinpoint.settings import Settings
 
@@ -29,11 +30,14 @@ def get_scorer(settings: Settings) -> Scorer:
     global _scorer
     with _lock:
         if _scorer is None:
-            scorer = make_scorer(settings)
+            laps = Laps()
+            scorer = make_scorer(settings, laps)
             # Imported here, so that a bad setting or a refusal answers before torch takes its seconds.
             from pinpoint.engine.proof import prove
 
             prove(scorer)
+            laps.lap("proof")
+            _tell(scorer, laps)
             _scorer = scorer
         return _scorer
 
@@ -50,20 +54,35 @@ def examine(settings: Settings) -> tuple[Scorer, Proof]:
     return scorer, examine(scorer)
 
 
-def make_scorer(settings: Settings) -> Scorer:
-    """A loaded model, warmed up, not proved yet."""
+def make_scorer(settings: Settings, laps: Laps | None = None) -> Scorer:
+    """A loaded model, warmed up, not proved yet; `laps` is told where the time goes."""
+    laps = laps or Laps()
     from pinpoint.engine.transformers_import import import_without_scipy
 
     import_without_scipy()
+    from pinpoint.engine.budget import settle_budget
     from pinpoint.engine.loading.load import load
     from pinpoint.engine.scorer import Scorer
     from pinpoint.engine.warmup import warm_up
 
-    loaded = load(settings)
-    budget, store = settings.token_budget, settings.prefix_store_bytes
+    laps.lap("imports")
+    loaded = load(settings, laps)
+    budget, store = settings.usual_budget, settings.prefix_store_bytes
     if loaded.plan is not None:
         budget, store = min(budget, loaded.plan.token_budget), min(store, loaded.plan.store_bytes)
     scorer = Scorer(loaded, budget, store)
+    laps.lap("prompts")
+    scorer.start["token_budget"] = settle_budget(scorer, settings.token_budget).told()
+    laps.lap("token_budget")
     log.info("reads: %s", " ".join(f"{name}={tokens}" for name, tokens in told(scorer).items()))
     warm_up(scorer)
+    laps.lap("warm_up")
     return scorer
+
+
+def _tell(scorer: Scorer, laps: Laps) -> None:
+    """Log where the time of the start went, from the process's own, and keep it for health."""
+    age_s = process_age_s()
+    parts = {"before": round(max(0.0, age_s - sum(laps.seconds.values())), 2), **laps.told()}
+    scorer.start["start_s"] = {"total": round(age_s, 2), **parts}
+    log.info("started: total_s=%.2f %s", age_s, " ".join(f"{part}_s={seconds:.2f}" for part, seconds in parts.items()))

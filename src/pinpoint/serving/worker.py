@@ -122,7 +122,8 @@ class Worker:
         """What a health job is answered."""
         tasks = {} if self.tasks.folder is None else {"tasks": self.tasks.told()}
         named = {"taxonomies": taxonomies.told(self.taxonomies)}
-        held = {} if self._engine is None else {**self._engine.activations, "reads": room.told(self._engine)}
+        engine = self._engine
+        held = {} if engine is None else {**engine.activations, **engine.start, "reads": room.told(engine)}
         return {**self.health.verdict.to_wire(), **self.metrics.told(), **tasks, **named, **held}
 
     def close(self) -> None:

@@ -37,6 +37,7 @@ from pinpoint.engine.loading.checkpoint import (
 )
 from pinpoint.engine.loading.measure import shape_of
 from pinpoint.engine.loading.pretrained import from_pretrained
+from pinpoint.engine.readings import Laps
 from pinpoint.engine.weights import experts, fp8, int8, nf4
 from pinpoint.engine.weights.int8_product import kernels_work
 from pinpoint.engine.weights.quantizer import format_of, is_fused_experts
@@ -80,15 +81,19 @@ class LoadedModel:
     kept: Mapping[str, float] = field(default_factory=dict)
 
 
-def load(settings: Settings) -> LoadedModel:
+def load(settings: Settings, laps: Laps | None = None) -> LoadedModel:
     """Load what `settings` names and log one line that says what came of it.
+
+    Args:
+        settings: of the worker.
+        laps: is told where the time goes.
 
     Raises:
         ModelError: the checkpoint cannot be found, read, or held in that precision, or there is no GPU where one is
             needed.
         CapacityError: the model does not fit the GPU with its buffer; nothing was loaded.
     """
-    began = time.monotonic()
+    began, laps = time.monotonic(), laps or Laps()
     device = choose_device(settings)
     for module in (attention, experts, fp8, int8, nf4):
         module.register()
@@ -100,14 +105,20 @@ def load(settings: Settings) -> LoadedModel:
     check_architecture(config, source.name)
     precision, made = settle_precision(settings, config, source.name, device)
     check_activations(settings.activations, precision)
+    laps.lap("plan")
     dtype = choose_dtype(settings, device, precision)
     source = download(source, weights=True)
+    laps.lap("download")
     check_files(settings, config, _folder(source))
     check_quantisable(empty_model(config), precision, source.name)
+    laps.lap("headers")
     model, tokenizer = from_pretrained(_folder(source), config, precision, device, dtype)
+    laps.lap("weights")
     weight_bytes = check_placement(model, device, precision)
+    laps.lap("checks")
     set_activations(model, settings.activations)
     kept = keep_outliers(model, tokenizer) if settings.activations == "int8" else {}
+    laps.lap("calibration")
     if device.type == "cuda":
         gpu.release()  # what quantising took; from here on the device holds the weights alone
     loaded = LoadedModel(
