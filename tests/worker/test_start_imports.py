@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from pinpoint.serving import model
 from pinpoint.engine.readings import Laps
+from pinpoint.serving import model
 from pinpoint.settings import Settings
 from tests import warm
 
