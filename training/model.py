@@ -15,6 +15,7 @@ from pathlib import Path
 
 import torch
 import torch.nn.functional as F
+from safetensors.torch import load_file
 from torch import Tensor
 from transformers import MixtralConfig, MixtralForCausalLM
 
@@ -148,6 +149,34 @@ def export(p: Params, cfg: MixtralConfig, folder: Path) -> None:
         }
     model.load_state_dict({name: value.detach().clone().contiguous() for name, value in state.items()}, strict=True)
     model.to(torch.bfloat16).save_pretrained(folder)
+
+
+def take_up(p: Params, folder: Path) -> None:
+    """Set the weights to those of a checkpoint of the same architecture, in 16 bits or in Pinpoint's 8."""
+    stored: dict[str, Tensor] = {}
+    for path in sorted(folder.glob("*.safetensors")):
+        stored |= load_file(path)
+
+    def weight(name: str) -> Tensor:
+        scales = (f"{name}_scale", name.removesuffix("weight") + "scale")
+        scale = next((stored[other] for other in scales if other in stored), None)
+        return stored[name].float() * (1.0 if scale is None else scale.unsqueeze(-1))
+
+    values = {"emb": weight("model.embed_tokens.weight"), "norm": weight("model.norm.weight")}
+    for i in range(LAYERS):
+        at = f"model.layers.{i}"
+        values |= {
+            f"{i}.qkv": torch.cat([weight(f"{at}.self_attn.{one}_proj.weight") for one in "qkv"]),
+            f"{i}.o": weight(f"{at}.self_attn.o_proj.weight"),
+            f"{i}.gate": weight(f"{at}.mlp.gate.weight"),
+            f"{i}.up": weight(f"{at}.mlp.experts.gate_up_proj").reshape(EXPERTS * 2 * WIDTH, HIDDEN),
+            f"{i}.down": weight(f"{at}.mlp.experts.down_proj").transpose(0, 1).reshape(HIDDEN, EXPERTS * WIDTH),
+            f"{i}.n1": weight(f"{at}.input_layernorm.weight"),
+            f"{i}.n2": weight(f"{at}.post_attention_layernorm.weight"),
+        }
+    with torch.no_grad():
+        for name, value in values.items():
+            p[name].copy_(value)
 
 
 def _norm(x: Tensor, weight: Tensor) -> Tensor:

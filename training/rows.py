@@ -18,12 +18,16 @@ from pinpoint.prompting.label_trie import build_trie
 from pinpoint.prompting.span_tree import NO_PARENT, Forest
 from training import messages, model
 from training.choices import MOST_LABELS, Choice, Concept, concept_choice, mention_choice, yes_no
+from training.packets import boundary_choice
 from training.sources import document_concepts, intent_concepts, load_intents, message_concept
+from training.topics import topic_concepts
 
 TRADE = frozenset(("order-to-cash", "stock-and-sales", "shipping"))
 # (row length, rows a batch, share of the batches): compiled once each, about the same number of tokens. The longest
 # teaches the far positions of the context.
-SHAPES = ((256, 16, 0.54), (512, 8, 0.42), (2048, 2, 0.04))
+SHAPES = ((256, 16, 0.5), (512, 8, 0.42), (2048, 2, 0.08))
+# Share of the rows that ask where documents begin, by the length of a row: about an eighth of all answers.
+BOUNDARIES = {256: 0.0, 512: 0.35, 2048: 0.65}
 
 
 class RowMaker:
@@ -47,7 +51,10 @@ class RowMaker:
         made: list[PackedRow] = []
         self._mention_share, self._mention_reach = (0.9, 0.4) if first_lessons else (0.12, 1.0)
         while len(made) < count:
-            row = self._labels_first(rng, length) if rng.random() < 0.6 else self._document_first(rng, length)
+            if not first_lessons and rng.random() < BOUNDARIES[length]:
+                row = self._boundaries(rng, length)
+            else:
+                row = self._labels_first(rng, length) if rng.random() < 0.6 else self._document_first(rng, length)
             if row is not None:
                 made.append(row)
         return made
@@ -68,6 +75,8 @@ class RowMaker:
                     break
                 picked.setdefault(concept.key, concept)
             concepts = list(picked.values())
+        elif source < 0.36:
+            concepts = topic_concepts(rng, min(size, 8))
         elif source < 0.72:
             concepts = rng.sample(self.intents, size)
         else:
@@ -98,6 +107,16 @@ class RowMaker:
         added = 0
         for example in choice.examples:
             document = self._document(example.text, length)
+            added += layout.add([self.root, question, document + self.ending], choice.task.labels[example.answer].name)
+        return layout.row() if added else None
+
+    def _boundaries(self, rng: random.Random, length: int) -> PackedRow | None:
+        layout = _Layout(self, length)
+        choice = boundary_choice(rng, length // 120)
+        question = layout.question(choice)
+        added = 0
+        for example in choice.examples:
+            document = self._document(example.text, length, whole=True)
             added += layout.add([self.root, question, document + self.ending], choice.task.labels[example.answer].name)
         return layout.row() if added else None
 
@@ -137,7 +156,8 @@ class RowMaker:
         """Another list for the same text: some of the same wrong labels, in another number."""
         others = {c.key: c for c in wrong}
         prefix = concept.key.partition(":")[0]
-        pool = {"document": [c for _, c in self.kinds], "intent": self.intents}.get(prefix)
+        # Topics overlap: the wrong ones stay as they were drawn beside each other.
+        pool = {"document": [c for _, c in self.kinds], "intent": self.intents, "topic": []}.get(prefix)
         if pool is None:
             pool = [message_concept(messages.sample_intent(rng)) for _ in range(6)]
         for other in rng.sample(pool, min(len(pool), 6)):
@@ -147,9 +167,9 @@ class RowMaker:
         rng.shuffle(picked)
         return [concept], picked[: max(1, rng.choice((1, 2, 3, 4, 4, 6, 9, MOST_LABELS - 1)))]
 
-    def _document(self, text: str, length: int) -> list[int]:
+    def _document(self, text: str, length: int, *, whole: bool = False) -> list[int]:
         opening, body, closing = template.document(text)
-        share = {256: 0.66, 512: 0.5}.get(length, 0.8)
+        share = 1.0 if whole else {256: 0.66, 512: 0.5}.get(length, 0.8)
         tokens = self.encoder.text(body.text, trusted=False)[: round(length * share)]
         return self.encoder.pieces([opening]) + tokens + self.encoder.pieces([closing])
 

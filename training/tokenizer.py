@@ -16,7 +16,7 @@ from transformers import PreTrainedTokenizerFast
 
 from pinpoint.prompting import template
 from pinpoint.prompting.taxonomy import Label, Task
-from training import messages
+from training import messages, topics
 from training.messages.relatives import RELATIVES
 from training.model import PROMPT_VERSION
 from training.sources import document_concepts, intent_concepts, load_intents
@@ -75,6 +75,8 @@ def corpus(intents: Path, seed: int) -> Iterator[str]:
         yield messages.message(rng, intent)
         yield " " + messages.name(rng, intent)
         yield " " + messages.description(rng, intent)
+    for _ in range(6_000):
+        yield topics.item(rng, tuple(topics.TOPICS.values()))
     for group in RELATIVES:
         for word in group:
             yield from (f" {word}",) * 4

@@ -17,7 +17,8 @@ import typer
 from transformers import AutoTokenizer
 
 from training import model
-from training.batches import Batch, drawn
+from training.batches import FIRST_LESSONS, Batch, drawn
+from training.muon import Muon
 from training.tokenizer import CONTEXT, train_tokenizer
 
 BALANCE_WEIGHT = 0.01
@@ -38,19 +39,22 @@ def train(
     producers: Annotated[int, typer.Option(help="Processes that draw batches.")] = 1,
     scale: Annotated[int, typer.Option(help="Batches of about 4,000 tokens that a step takes.")] = 1,
     minutes: Annotated[float, typer.Option(help="Decay to nothing by then, whatever `steps` says; 0: by steps.")] = 0,
+    start: Annotated[Path | None, typer.Option(help="Go on from this checkpoint, with its tokenizer.")] = None,
 ) -> None:
     """Train, log a line every 50 steps, and save `last.pt` and a 16-bit transformers checkpoint."""
     torch.set_num_threads(threads)
     out.mkdir(parents=True, exist_ok=True)
-    tokenizer_folder = out / "tokenizer"
+    tokenizer_folder = start or out / "tokenizer"
     if not tokenizer_folder.exists():
         train_tokenizer(intents, tokenizer_folder)
     tokenizer = AutoTokenizer.from_pretrained(tokenizer_folder)
     params = model.init(len(tokenizer), seed, torch.device(device))
+    if start is not None:
+        model.take_up(params, start)
     matrices = [v for k, v in params.items() if v.ndim == 2 and k != "emb" and not k.endswith("gate")]
     others = [v for k, v in params.items() if v.ndim == 1 or k == "emb" or k.endswith("gate")]
     optimizers: list[torch.optim.Optimizer] = [
-        torch.optim.Muon(matrices, lr=peak, weight_decay=0.05, adjust_lr_fn="match_rms_adamw"),
+        Muon(matrices, lr=peak, weight_decay=0.05),
         torch.optim.AdamW(others, lr=peak, betas=(0.9, 0.98), weight_decay=0.0, fused=True),
     ]
     step, spent, saved = 0, 0.0, out / "last.pt"
@@ -62,7 +66,7 @@ def train(
     totals = torch.zeros(3, device=device)
     with (
         (out / "log.jsonl").open("a", encoding="utf-8") as log,
-        drawn(tokenizer_folder, intents, seed, step, scale, producers) as batches,
+        drawn(tokenizer_folder, intents, seed, step + (FIRST_LESSONS if start else 0), scale, producers) as batches,
     ):
         while True:
             seconds = spent + time.monotonic() - began

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from functools import partial
 
 from . import (
     accounts,
@@ -21,16 +22,19 @@ from . import (
     shipping,
     trade,
 )
+from .case import Case
 from .kind import Kind, Label
 from .labels_finance import FINANCE
 from .labels_texts import TEXTS
 from .labels_trade import TRADE
 from .labels_work import WORK
+from .layouts import LAYOUTS
+from .layouts import SHARE as LAYOUT_SHARE
 from .noise import add_noise
 from .plan import Plan
 from .references import KINDS_OF_A_SALE, SHARE, with_references
 
-__all__ = ["KINDS", "Kind", "add_noise", "generate"]
+__all__ = ["KINDS", "Kind", "add_noise", "generate", "write"]
 
 _LABELS: tuple[Label, ...] = TRADE + FINANCE + WORK + TEXTS
 _PLANS: dict[str, Plan] = {
@@ -51,9 +55,24 @@ _PLANS: dict[str, Plan] = {
     **instructions.PLANS,
 }
 
+
+def _plan(key: str, rng: random.Random) -> Plan:
+    others = LAYOUTS.get(key)
+    return _PLANS[key] if others is None or rng.random() >= LAYOUT_SHARE else rng.choice(others)
+
+
+def _written(key: str, rng: random.Random) -> str:
+    return _plan(key, rng)(rng)
+
+
 KINDS: tuple[Kind, ...] = tuple(
-    Kind(label.key, label.family, label.names, label.descriptions, _PLANS[label.key]) for label in _LABELS
+    Kind(label.key, label.family, label.names, label.descriptions, partial(_written, label.key)) for label in _LABELS
 )
+
+
+def write(kind: Kind, case: Case, rounds: int = 1) -> str:
+    """A document of the kind about a case, undamaged; the more rounds, the longer."""
+    return _plan(kind.key, case.rng).write(case, rounds)
 
 
 def generate(rng: random.Random, kind: Kind | None = None) -> tuple[Kind, str]:

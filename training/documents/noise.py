@@ -9,10 +9,15 @@ from __future__ import annotations
 import random
 import re
 import unicodedata
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
+from typing import TypeAlias
 
 from .grammar import phrases
+from .scanned import recognised
 
+Damage: TypeAlias = Callable[[str, random.Random], str]
+
+_SCANNED, _SCANNED_PAGES = 0.14, 0.25  # read by OCR, and nothing else
 _CLEAN = 0.3
 _LOST_SIGNS = str.maketrans(dict.fromkeys("$£€¥₹"))
 _LOST_MARKS = str.maketrans(dict.fromkeys(":;,()[]\"'•*#|=_"))
@@ -201,7 +206,7 @@ def squeeze(text: str, rng: random.Random) -> str:
     return "\n".join(" ".join(line.split()) for line in text.split("\n") if line.strip())
 
 
-_STEPS: tuple[tuple[float, Callable[[str, random.Random], str]], ...] = (
+_STEPS: tuple[tuple[float, Damage], ...] = (
     (0.10, shuffle_blocks),
     (0.05, split_columns),
     (0.28, add_furniture),
@@ -222,10 +227,30 @@ _STEPS: tuple[tuple[float, Callable[[str, random.Random], str]], ...] = (
 
 def add_noise(text: str, rng: random.Random) -> str:
     """The text as extraction might deliver it."""
+    if rng.random() < _SCANNED:
+        return recognised(text, rng) or text
     if rng.random() < _CLEAN:
         return text
-    damaged = text
-    for probability, step in _STEPS:
-        if rng.random() < probability:
-            damaged = step(damaged, rng)
-    return damaged.strip() or text
+    return damaged(text, _drawn(rng), rng)
+
+
+def add_noise_alike(pages: Sequence[str], rng: random.Random) -> list[str]:
+    """The pages of one document, all with the same damage, which neither shortens them nor numbers them anew."""
+    if rng.random() < _SCANNED_PAGES:
+        return [recognised(page, rng) or page for page in pages]
+    if rng.random() < _CLEAN:
+        return list(pages)
+    steps = [step for step in _drawn(rng) if step not in (truncate, add_furniture, shuffle_blocks)]
+    return [damaged(page, steps, rng) for page in pages]
+
+
+def damaged(text: str, steps: Iterable[Damage], rng: random.Random) -> str:
+    """The text after all of the steps; as it was where nothing would be left."""
+    after = text
+    for step in steps:
+        after = step(after, rng)
+    return after.strip() or text
+
+
+def _drawn(rng: random.Random) -> list[Damage]:
+    return [step for probability, step in _STEPS if rng.random() < probability]

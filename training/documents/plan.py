@@ -24,20 +24,24 @@ class Plan:
 
     def __call__(self, rng: random.Random) -> str:
         """Write one document."""
-        text = self._write(rng)
+        text = self.write(Case(rng))
         while len(text) < _TOO_SHORT:
-            text = self._write(rng)
+            text = self.write(Case(rng))
         return text
 
-    def _write(self, rng: random.Random) -> str:
-        case = Case(rng)
+    def write(self, case: Case, rounds: int = 1) -> str:
+        """Write one document about a case, its body drawn so many times over: the more, the longer.
+
+        What opens a body stands there once, and prose in a fixed order is written once.
+        """
         case.services = self.services
         case.titled = case.random() >= self.untitled
         top = list(self.top)
         if not self.ordered and case.random() < 0.6:
             case.rng.shuffle(top)
         parts = [text for block in top if (text := block(case))]
-        parts += [text for block in self.body if (text := block(case))]
+        more = () if self.ordered else self.body[1:] * (rounds - 1)
+        parts += [text for block in (*self.body, *more) if (text := block(case))]
         if case.titled:
             title = case.style.heading(case.fill(self.titles))
             parts.insert(0 if self.ordered or case.random() < 0.8 or not parts else 1, title)
