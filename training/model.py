@@ -152,7 +152,7 @@ def export(p: Params, cfg: MixtralConfig, folder: Path) -> None:
 
 
 def take_up(p: Params, folder: Path) -> None:
-    """Set the weights to those of a checkpoint of the same architecture, in 16 bits or in Pinpoint's 8."""
+    """Set the weights to those of one of Pinpoint's own 8-bit checkpoints of the same architecture."""
     stored: dict[str, Tensor] = {}
     for path in sorted(folder.glob("*.safetensors")):
         stored |= load_file(path)

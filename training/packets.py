@@ -53,13 +53,15 @@ def packet_joints(rng: random.Random) -> list[Example]:
     first = paged(rng, kind, case)
     other = kind if alike else rng.choice(documents.KINDS)
     second = paged(rng, other, case.sibling() if rng.random() < (0.5 if alike else 0.1) else Case(rng))
-    found = [Example(_joint(first[-1], second[0]), BEGINS)]
-    within = [pages[at : at + 2] for pages in (first, second) for at in range(len(pages) - 1)]
-    if within:
-        found.append(Example(_joint(*rng.choice(within)), GOES_ON))
-        if len(within) > 2 and rng.random() < 0.5:
-            found.append(Example(_joint(*rng.choice(within)), GOES_ON))
-    return found
+    found = [Example(text, BEGINS) for text in within((first[-1], second[0]))]
+    inner = [*within(first), *within(second)]
+    chosen = rng.sample(inner, min(len(inner), rng.choice((1, 1, 2))))
+    return [*found, *(Example(text, GOES_ON) for text in chosen)]
+
+
+def within(pages: Sequence[str]) -> list[str]:
+    """What is asked about each two neighbours of the pages."""
+    return [text for _, text in joints(pages)]
 
 
 def paged(rng: random.Random, kind: documents.Kind, case: Case) -> list[str]:
@@ -129,7 +131,3 @@ def _strange(rng: random.Random) -> str:
     if rng.random() < 0.6:
         paragraphs.insert(0, " ".join(rng.choices(words, k=3)).title())
     return "\n".join(part for paragraph in paragraphs for part in wrap(paragraph, rng.randint(50, 100)))
-
-
-def _joint(before: str, after: str) -> str:
-    return next((text for _, text in joints((before, after))), before)
