@@ -27,7 +27,7 @@ MAY_IMPORT = {
     "client.local": "client.transport serving settings errors",
     "client.transport": "",
     "serving": "serving.sdk_guards serving.watch serving.streams evaluate pipeline decide api engine engine.loading "
-    "engine.readings prompting documents settings errors",
+    "engine.readings prompting documents checkpoints settings errors",
     "lint": "pipeline api prompting documents errors",
     "serving.sdk_guards": "serving.watch serving.streams serving.secrets errors",
     "serving.watch": "decide api engine.readings",

@@ -6,8 +6,11 @@ import logging
 import threading
 from typing import TYPE_CHECKING
 
+from pinpoint.checkpoints.read_ahead import ReadAhead
+from pinpoint.checkpoints.read_ahead import begin as read_ahead_of
 from pinpoint.engine.readings import Laps, process_age_s
 from pinpoint.pipeline.room import told
+from pinpoint.serving.watch.host import free_host_bytes
 from pinpoint.settings import Settings
 
 if TYPE_CHECKING:
@@ -18,6 +21,14 @@ log = logging.getLogger("pinpoint")
 
 _lock = threading.Lock()
 _scorer: Scorer | None = None
+_ahead: ReadAhead | None = None
+
+
+def read_ahead(settings: Settings) -> None:
+    """Begin to read the weights that `get_scorer` will load, before anything heavy is imported; once."""
+    global _ahead
+    if _ahead is None and _scorer is None:
+        _ahead = read_ahead_of(settings.model_name, settings.model_revision, free_host_bytes())
 
 
 def get_scorer(settings: Settings) -> Scorer:
@@ -31,7 +42,11 @@ def get_scorer(settings: Settings) -> Scorer:
     with _lock:
         if _scorer is None:
             laps = Laps()
-            scorer = make_scorer(settings, laps)
+            read_ahead(settings)
+            try:
+                scorer = make_scorer(settings, laps)
+            finally:
+                _end_of_reading()
             # Imported here, so that a bad setting or a refusal answers before torch takes its seconds.
             from pinpoint.engine.proof import prove
 
@@ -40,6 +55,14 @@ def get_scorer(settings: Settings) -> Scorer:
             _tell(scorer, laps)
             _scorer = scorer
         return _scorer
+
+
+def _end_of_reading() -> None:
+    global _ahead
+    if _ahead is not None:
+        _ahead.stop()
+        log.info("read ahead: gb=%.2f seconds=%.1f", _ahead.bytes / 1e9, _ahead.seconds)
+        _ahead = None
 
 
 def examine(settings: Settings) -> tuple[Scorer, Proof]:

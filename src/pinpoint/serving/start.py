@@ -15,6 +15,7 @@ from pinpoint.errors import PinpointError
 from pinpoint.serving import sdk_guards, signals, streams
 from pinpoint.serving.failures import in_thread
 from pinpoint.serving.local_run import in_words, read_call, read_job
+from pinpoint.serving.model import read_ahead
 from pinpoint.serving.progress import send_to_platform
 from pinpoint.serving.sdk_guards import environment
 from pinpoint.serving.watch.health import Monitor
@@ -45,6 +46,7 @@ def start(handler: Entry) -> None:
     signals.leave_on(signal.SIGTERM)
     try:
         settings = read_settings()
+        read_ahead(settings)
         if settings.endpoint == "http" and len(sys.argv) == 1:
             _serve(settings)
         call = read_call(sys.argv, os.environ)

@@ -25,6 +25,7 @@ from pinpoint.errors import ModelError, PinpointError
 from pinpoint.serving.failures import in_thread
 from pinpoint.serving.http.app import make_app, make_health_app
 from pinpoint.serving.http.gate import Gate
+from pinpoint.serving.model import read_ahead
 from pinpoint.serving.watch.health import Monitor
 from pinpoint.serving.worker import Worker
 from pinpoint.settings import Settings
@@ -69,6 +70,7 @@ def serve(settings: Settings) -> NoReturn:
     Raises:
         ModelError: `invalid_setting`, a port that cannot be had.
     """
+    read_ahead(settings)
     host = settings.host or (EVERYWHERE if settings.api_key else LOOPBACK)
     listeners = [_listen(host, settings.port, "PORT")]
     if settings.port_health is not None and settings.port_health != settings.port:
