@@ -43,6 +43,17 @@ class StoredTensor:
     shape: tuple[int, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class StoredBytes:
+    """Where a tensor's bytes lie in its file, from `start` to `stop`."""
+
+    file: Path
+    dtype: str
+    shape: tuple[int, ...]
+    start: int
+    stop: int
+
+
 def shard_names(folder: Path) -> list[str]:
     """The names of the weight files, whether they are there or not; found in the order of the index.
 
@@ -116,6 +127,23 @@ def read_headers(folder: Path) -> dict[str, StoredTensor]:
                 f"{path} does not hold {lacking[0]}, which {INDEX_FILE} says it does; fetch the checkpoint again",
                 "MODEL_NAME",
             )
+    return found
+
+
+def stored_bytes(folder: Path) -> dict[str, StoredBytes]:
+    """Every tensor of a checkpoint whose headers were read without a complaint, by name.
+
+    Source: the format of safetensors, eight bytes of the header's length, then JSON, then the tensors' bytes.
+    """
+    found: dict[str, StoredBytes] = {}
+    for name in shard_names(folder):
+        with (folder / name).open("rb") as opened:
+            length = int.from_bytes(opened.read(8), "little")
+            header = json.loads(opened.read(length))
+        for key, value in header.items():
+            if key != "__metadata__":
+                start, stop = (8 + length + offset for offset in value["data_offsets"])
+                found[key] = StoredBytes(folder / name, value["dtype"], tuple(value["shape"]), start, stop)
     return found
 
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer, GenerationConfig, PreTrainedModel
+from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING
 from transformers.utils import logging as transformers_logging
 
 from pinpoint.checkpoints.weight_files import TOKENIZER_FILES
@@ -17,6 +18,7 @@ from pinpoint.engine import gpu
 from pinpoint.engine.forward import attention, norms, rotary
 from pinpoint.engine.loading.architecture import check_tokenizer
 from pinpoint.engine.loading.checkpoint import FORMATS, stored_precision, unreadable
+from pinpoint.engine.loading.ring import tensors_of
 from pinpoint.engine.weights.quantizer import EXPERT_WEIGHTS, format_of
 from pinpoint.errors import CapacityError, ModelError
 from pinpoint.planning.activations import Precision
@@ -41,8 +43,13 @@ def progress_for_people() -> Iterator[None]:
             transformers_logging.enable_progress_bar()
 
 
+def _class_of(config: Any) -> Any:
+    found = MODEL_FOR_CAUSAL_LM_MAPPING[type(config)]
+    return found[0] if isinstance(found, tuple) else found
+
+
 def from_pretrained(
-    folder: Path, config: Any, precision: Precision, device: torch.device, dtype: torch.dtype
+    folder: Path, config: Any, precision: Precision, device: torch.device, dtype: torch.dtype, by_ring: bool
 ) -> tuple[PreTrainedModel, Any]:
     """The model and its tokenizer, all of it on `device`, as transformers loads them.
 
@@ -52,6 +59,7 @@ def from_pretrained(
         precision: of the weights; quantised as they stream in where the checkpoint holds them in 16 bits.
         device: of every parameter and buffer.
         dtype: what activations, and weights that are not quantised, are held in.
+        by_ring: weights that are held as they are stored are read by `ring`.
 
     Raises:
         ModelError: something cannot be read or is missing.
@@ -65,9 +73,11 @@ def from_pretrained(
         raise unreadable(error, tokenizer_file(folder)) from None
     check_tokenizer(config, tokenizer, folder.name)
     try:
-        with progress_for_people():
-            model, report = AutoModelForCausalLM.from_pretrained(
-                folder,
+        with progress_for_people(), nullcontext() if stream or not by_ring else tensors_of(folder, device) as tensors:
+            kind, source = (AutoModelForCausalLM, folder) if tensors is None else (_class_of(config), None)
+            model, report = kind.from_pretrained(
+                source,
+                state_dict=tensors,
                 config=config,
                 dtype=dtype,
                 device_map={"": device},
@@ -90,6 +100,7 @@ def from_pretrained(
             "lower PINPOINT_MAX_MEMORY_GB, or end what else runs on GPU 0",
             "PINPOINT_MAX_MEMORY_GB",
         )
+    model.config._name_or_path = str(folder)
     wrong = {kind: sorted(report[kind]) for kind in ("missing_keys", "mismatched_keys") if report.get(kind)}
     if wrong:
         kind, names = next(iter(wrong.items()))
