@@ -1,8 +1,8 @@
 """Weight files onto a GPU: read in parallel into pinned buffers, and copied from there on a stream of their own.
 
-transformers maps the files and copies each tensor as it comes, from memory that the driver has to copy once more to send
-it. Here threads read blocks of a tensor, each into one of two pinned buffers of its own, and while one is on
-its way to the device the other is filled. It gives transformers the tensors by name, as it asks for them.
+transformers maps the files and copies each tensor as it comes, from memory that the driver copies once more to send it.
+Here threads read blocks of a tensor, each into one of two pinned buffers of its own, and while one is on its way to the
+device the other is filled. transformers is given the tensors by name, to be read as it asks for them.
 
 Used for checkpoints that are held as they are stored; one that is quantised on its way in is bound by that.
 """
