@@ -17,10 +17,11 @@ from training.choices import Choice, Example
 from training.documents.case import Case
 from training.documents.noise import add_noise, add_noise_alike
 from training.documents.vocabulary import SYLLABLE_ENDS, SYLLABLE_STARTS
+from training.topics import TOPICS, item
 
 BEGINS, GOES_ON = 0, 1  # places of BOUNDARY's labels
 MOST_PAGES = 6
-_STRANGE = 0.06  # of the documents: prose in no language, so that not only known kinds go on
+_STRANGE = 0.12  # of the documents: tables and prose in no language, and news, so that not only known kinds go on
 _NUMBERS = (
     "Page {} of {}", "page {} of {}", "{} / {}", "{}/{}", "Page: {} of {}", "Page {}", "- {} -", "{}", "p. {}", "Pg {}",
     "Page {}/{}", "Sheet {} of {}", "Seite {} von {}", "{} of {}",
@@ -67,7 +68,7 @@ def within(pages: Sequence[str]) -> list[str]:
 def paged(rng: random.Random, kind: documents.Kind, case: Case) -> list[str]:
     """One document on one to six pages, damaged as extraction damages it."""
     if rng.random() < _STRANGE:
-        text = _strange(rng)
+        text = rng.choice((_prose, _table, _article))(rng)
     else:
         text = documents.write(kind, case, rounds=rng.choice((1, 1, 1, 2, 3, 4)))
     if rng.random() < 0.4:
@@ -108,6 +109,9 @@ def _furnished(rng: random.Random, pages: list[str], case: Case) -> list[str]:
             repeated if later else "", page, to_go_on if at + 1 < len(pages) else "", foot, "" if on_top else number,
         ]  # fmt: skip
         made.append("\n".join(part for part in parts if part))
+    if draw() < 0.05:  # as transcripts have it
+        mark = rng.choice(("{} | {}", "{} {}", "{}. {}"))
+        made = ["\n".join(mark.format(n, line) for n, line in enumerate(page.split("\n"), 1)) for page in made]
     return made
 
 
@@ -121,9 +125,13 @@ def _running(rng: random.Random, first_page: str, case: Case) -> str:
     ))  # fmt: skip
 
 
-def _strange(rng: random.Random) -> str:
-    """Prose of words that there are not."""
-    words = [rng.choice(SYLLABLE_STARTS) + rng.choice(("", rng.choice(SYLLABLE_ENDS))) for _ in range(60)]
+def _words(rng: random.Random, count: int) -> list[str]:
+    return [rng.choice(SYLLABLE_STARTS) + rng.choice(("", rng.choice(SYLLABLE_ENDS))) for _ in range(count)]
+
+
+def _prose(rng: random.Random) -> str:
+    """Paragraphs of words that there are not, with a title more often than not."""
+    words = _words(rng, 60)
     paragraphs = list[str]()
     for _ in range(rng.randint(2, 9)):
         sentences = [" ".join(rng.choices(words, k=rng.randint(4, 14))) for _ in range(rng.randint(1, 7))]
@@ -131,3 +139,28 @@ def _strange(rng: random.Random) -> str:
     if rng.random() < 0.6:
         paragraphs.insert(0, " ".join(rng.choices(words, k=3)).title())
     return "\n".join(part for paragraph in paragraphs for part in wrap(paragraph, rng.randint(50, 100)))
+
+
+def _table(rng: random.Random) -> str:
+    """A title, a head and rows of names and numbers."""
+    words, joint, columns = _words(rng, 40), rng.choice((" | ", "  ", " ")), rng.randint(2, 9)
+    most = 10 ** rng.randint(2, 6)
+    head = joint.join(rng.choices(words, k=columns + 1))
+    rows = [
+        joint.join(
+            [" ".join(rng.choices(words, k=rng.randint(1, 3))), *(f"{rng.randint(0, most):,}" for _ in range(columns))]
+        )
+        for _ in range(rng.randint(6, 60))
+    ]
+    title = " ".join(rng.choices(words, k=rng.randint(2, 5))).title()
+    under = rng.choice(
+        ("", f"{rng.choice(words)} - {rng.randint(1990, 2025)}", f"{rng.randint(1, 12)}/{rng.randint(1990, 2025)}")
+    )
+    return "\n".join(line for line in (title, under, head, *rows) if line)
+
+
+def _article(rng: random.Random) -> str:
+    """News on one topic, longer than an item."""
+    topic = (rng.choice(list(TOPICS.values())),)
+    text = "\n".join(item(rng, topic) for _ in range(rng.randint(2, 9)))
+    return "\n".join(part for paragraph in text.split("\n") for part in wrap(paragraph, rng.randint(50, 110)))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import random
 import re
+from collections.abc import Iterator
 
 from .grammar import phrases
 
@@ -40,8 +41,9 @@ def recognised(text: str, rng: random.Random) -> str:
     lost = rng.choice((0.0, 0.02, 0.1, 0.3))  # of the spaces beside digits and marks
     full_width = draw() < 0.08
     lines: list[str] = []
-    for line in text.replace("\x0c", "\n").split("\n"):
-        line = line.strip()
+    width = rng.choice((32, 60, 80, 95, 110))  # of the paper, in letters
+    printed = (part for line in text.replace("\x0c", "\n").split("\n") for part in _wrapped(line.strip(), width))
+    for line in printed:
         if not line or (_RULER.fullmatch(line) and draw() < 0.9):
             continue
         if _MARK.match(line) and draw() < 0.3:
@@ -68,6 +70,13 @@ def recognised(text: str, rng: random.Random) -> str:
         if len(lines) > 1 and draw() < 0.015 * quality:
             lines[-1], lines[-2] = lines[-2], lines[-1]
     return "\n".join(lines)
+
+
+def _wrapped(line: str, width: int) -> Iterator[str]:
+    while len(line) > width + 8 and (cut := line.rfind(" ", 0, width)) > 0:
+        yield line[:cut]
+        line = line[cut + 1 :]
+    yield line
 
 
 def _slipped(line: str, rng: random.Random) -> str:
