@@ -1,6 +1,5 @@
-"""What prompts are measured on: texts of six kinds with a list of labels each, yes or no about one label, and long
-lists; parted into a half to choose by and a
-half that is kept out of the choice.
+"""What prompts are measured on: texts of six kinds with a list of labels each, yes or no about one label, long lists,
+and the same texts with lists that grow; parted into a half to choose by and a half that is kept out of the choice.
 
 Company documents and intents come from files that are no part of the project; news items are our own; generated
 documents come from `training/documents`, of seeds that no training step draws from.
@@ -28,6 +27,8 @@ MANY = "many"
 MANY_LABELS = 60
 YES_KINDS = ("company", "news", "known", "generated")
 YES_NO = ("yes", "no")
+# How many labels are offered, of the same list of the longest; for texts of these kinds.
+GROWING, GROWING_KINDS = (2, 3, 4, 5, 6, 7, 8, 10, 12), ("known", "unknown", "banking", "generated")
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +76,30 @@ def items(data: Path, count: int) -> list[Item]:
         Item(f"{MANY}:{place}", MANY, text, tuple(map(str, labels)), list(labels).index(right))
         for place, (text, labels, right) in enumerate(many)
     ]
+    return sorted(made, key=lambda item: int(item.id.partition(":")[2]))
+
+
+def growing(data: Path, count: int) -> list[Item]:
+    """Up to `count` texts of each of `GROWING_KINDS`, each with lists of so many labels, every list part of the next.
+
+    The kind is that of the text and the number of labels: `known/5`.
+    """
+    support = load_intents(data / "support-intents" / "train.jsonl")
+    known, longest = sorted(support.trained), GROWING[-1]
+    banking = _banking(data / "support-intents" / "train.jsonl", set(known))
+    kinds = {
+        "known": list(intents(support.unseen_messages, known, longest, count)),
+        "unknown": list(intents(support.unseen_intents, sorted(support.unseen_intents), longest, count)),
+        "banking": list(intents(_only(support.unseen_messages, banking), banking, longest, count)),
+        "generated": [row for row in generated_documents(longest, 3 * count) if len(row[0]) <= MOST_CHARS][:count],
+    }
+    made: list[Item] = []
+    for kind in GROWING_KINDS:
+        for place, (text, offered, right) in enumerate(kinds[kind]):
+            wrong = [label for label in offered if label != right]
+            for size in GROWING:
+                labels = [label for label in offered if label == right or label in wrong[: size - 1]]
+                made.append(Item(f"{kind}/{size}:{place}", f"{kind}/{size}", text, tuple(labels), labels.index(right)))
     return sorted(made, key=lambda item: int(item.id.partition(":")[2]))
 
 

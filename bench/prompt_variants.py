@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from string import ascii_uppercase
 
-from bench.prompt_items import MANY, Item
+from bench.prompt_items import GROWING_KINDS, MANY, Item
 from pinpoint.prompting.template import Piece
 
 ROOT = "Answer the question about the document with one of the given labels and nothing else.\n"
@@ -66,6 +66,8 @@ class Variant:
         """Whether it asks what `item` asks, and has codes enough."""
         if item.kind == MANY:
             return self.name in _OF_MANY
+        if item.kind.partition("/")[0] in GROWING_KINDS and "/" in item.kind:
+            return self.name in _OF_GROWING
         return self.asks == bool(item.asked)
 
     def pieces(self, document: str, labels: Sequence[str], asked: str) -> Iterator[Piece]:
@@ -166,12 +168,16 @@ _YES = (
     _lettered("yes lettered, apart", DOCUMENT + "Does this label fit the document?\n- {asked}\n" + _YES_NO),
 )  # fmt: skip
 
-_REVERSED = ("yes lettered", "v1 labels first", "v1 document first", "letter", "text", "letter, paren", "number",
-             "letter, categories",
-             "letter, text", "letter, tags", "two letters")  # fmt: skip
+_REVERSED = ("yes lettered", "v1 labels first", "v1 document first", "letter, v1 words", "letter", "text",
+             "letter, paren", "number", "letter, categories", "letter, text", "letter, tags",
+             "two letters")  # fmt: skip
 
 _OF_MANY = ("v1 labels first", "v1 document first", "text", "number", "two letters", "text <", "number <",
             "two letters <")  # fmt: skip
+
+# What version 2 asks of short lists and of long ones.
+LETTERED, NAMED = "letter, v1 words", "v1 document first"
+_OF_GROWING = (LETTERED, NAMED, f"{LETTERED} <", f"{NAMED} <")
 
 VARIANTS = (
     _PLAIN
@@ -179,7 +185,7 @@ VARIANTS = (
     + _YES
     + tuple(
         Variant(v.name + " <", v.user, v.line, v.code, v.scored, v.answer, reverse=True)
-        for v in _PLAIN + _YES
+        for v in _PLAIN + _TOLD + _YES
         if v.name in _REVERSED
     )
 )

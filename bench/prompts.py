@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import json
 import time
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Annotated, Any
@@ -47,11 +48,12 @@ def items(
         "../shared/data"
     ),
     count: Annotated[int, typer.Option(help="Of each kind, at most.")] = 60,
+    growing: Annotated[bool, typer.Option(help="Texts with lists of more and more labels instead.")] = False,
 ) -> None:  # fmt: skip
     """Write what is measured on."""
-    made = prompt_items.items(data, count)
+    made = prompt_items.growing(data, count) if growing else prompt_items.items(data, count)
     prompt_items.write(made, out)
-    print({kind: sum(item.kind == kind for item in made) for kind in prompt_items.KINDS})
+    print(Counter(item.kind for item in made))
 
 
 @app.command()

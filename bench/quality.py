@@ -8,6 +8,7 @@ goes on where it was. docs/quality.md is made of these files, and anew with `--o
 from __future__ import annotations
 
 import json
+import os
 import time
 from pathlib import Path
 from typing import Annotated, Any
@@ -19,11 +20,12 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from bench import quality_page
 from bench.embedded_16_bits import embedded_16_bits
 from bench.quality_figures import ANSWERS, KEPT, PRECISIONS, REFERENCE
-from bench.quality_items import Document, batches, documents, lay
+from bench.quality_items import DRAWN, Document, batches, documents, lay
 from bench.quality_outliers import linears, outliers
 from bench.quality_precisions import scorer
 from bench.report import environment
 from pinpoint.engine.scorer import Scorer
+from pinpoint.errors import PinpointError
 from pinpoint.prompting.span_tree import Forest
 from training.real_models import MODELS, obtain
 
@@ -31,7 +33,7 @@ EMBEDDED = "embedded"
 NAMES = ("qwen15", "smollm2", EMBEDDED)
 # Documents of each short kind: what takes about an hour for all precisions of a model on a core that others use too.
 COUNTS = {"qwen15": 14, "smollm2": 30, EMBEDDED: 150}
-BATCH_TOKENS = 2_048
+BATCH_TOKENS = {"cuda": 8_192, "cpu": 2_048}
 LAYERS_TOKENS = 600  # of the documents that layers are looked at with
 
 
@@ -42,6 +44,7 @@ def main(
         "../shared/data"
     ),
     count: Annotated[int, typer.Option(help="Documents of each short kind; 0: as many as the page has.")] = 0,
+    drawn: Annotated[int, typer.Option(help="Texts of each kind that `count` are of.")] = DRAWN,
     device: Annotated[str, typer.Option()] = "cuda" if torch.cuda.is_available() else "cpu",
     only_page: Annotated[bool, typer.Option(help="Measure nothing, make the page.")] = False,
     page: Annotated[Path, typer.Option(help="The page that is made.")] = Path("docs/quality.md"),
@@ -49,17 +52,15 @@ def main(
     """Measure what is not measured yet, and write docs/quality.md."""
     KEPT.mkdir(exist_ok=True)
     for name in () if only_page else model or NAMES:
-        every = documents(data, count or COUNTS[name])
-        known = json.loads(ANSWERS.read_text(encoding="utf-8")) if ANSWERS.exists() else {}
-        known |= {document.id: [question.answer for question in document.questions] for document in every}
-        ANSWERS.write_text(_one_a_line(known), encoding="utf-8")
+        every = documents(data, count or COUNTS[name], drawn)
+        _keep_answers(every, drawn)
         layers = KEPT / f"{name}-layers.json"
         for held in precision or PRECISIONS:
             folder = folder_of(name, held)
             # Of experts, as the embedded model has them, the inputs are not looked at.
             if name != EMBEDDED and not layers.exists():
                 look(name, folder, every, device, layers)
-            measure(name, folder, held, every, device)
+            measure(name, folder, held, every, device, drawn)
     page.write_text(quality_page.page(), encoding="utf-8")
     print(page)
 
@@ -71,18 +72,24 @@ def folder_of(name: str, held: str) -> str:
     return "" if held.startswith("int8") else str(embedded_16_bits())
 
 
-def measure(name: str, folder: str, held: str, every: list[Document], device: str) -> None:
+def measure(name: str, folder: str, held: str, every: list[Document], device: str, drawn: int) -> None:
     """Score the documents that have no scores yet in one precision."""
     out = KEPT / f"{name}-{held.replace(' ', '-')}.json"
     old: dict[str, Any] = json.loads(out.read_text(encoding="utf-8")) if out.exists() else {}
+    if (old.get("drawn"), old.get("device")) != (drawn, device):
+        old = {}
     scores, seconds = old.get("scores", {}), old.get("seconds", 0.0)
     if all(document.id in scores for document in every):
         return
-    loaded = scorer(folder, held, device, BATCH_TOKENS)
-    head = {"model": name, "precision": held, "device": device, "flagged": sorted(loaded.loaded.kept)}
+    try:
+        loaded = scorer(folder, held, device, BATCH_TOKENS[device])
+    except PinpointError as error:
+        print(f"{name} {held}: {error}")
+        return
+    head = {"model": name, "precision": held, "device": device, "drawn": drawn, "flagged": sorted(loaded.loaded.kept)}
     todo = [
         batch
-        for batch in batches(loaded, every, BATCH_TOKENS // 2)
+        for batch in batches(loaded, every, BATCH_TOKENS[device] // 2)
         if any(document.id not in scores for document in batch)
     ]
     with _progress() as progress:
@@ -107,11 +114,21 @@ def run(loaded: Scorer, batch: list[Document]) -> dict[str, list[list[float]]]:
 
 def look(name: str, folder: str, every: list[Document], device: str, out: Path) -> None:
     """Measure what each layer does with 8 bits."""
-    loaded = scorer(folder, REFERENCE, device, 2 * BATCH_TOKENS)
+    loaded = scorer(folder, REFERENCE, device, 2 * BATCH_TOKENS[device])
     with _progress() as progress:
         task = progress.add_task(f"{name} layers", total=len(linears(loaded.loaded.model)))
         found = outliers(loaded, batches(loaded, every, LAYERS_TOKENS)[0], lambda: progress.advance(task))
     out.write_text(_lines({"model": name, "device": device, **environment(), "layers": found}))
+
+
+def _keep_answers(every: list[Document], drawn: int) -> None:
+    """The right labels of documents, for whoever makes figures of scores."""
+    old = json.loads(ANSWERS.read_text(encoding="utf-8")) if ANSWERS.exists() else {}
+    known = old if old.pop("drawn", None) == drawn else {}
+    known |= {document.id: [question.answer for question in document.questions] for document in every}
+    beside = ANSWERS.with_suffix(f".{os.getpid()}")  # several models may be measured at once
+    beside.write_text(_one_a_line({"drawn": drawn, **known}), encoding="utf-8")
+    beside.replace(ANSWERS)
 
 
 def _progress() -> Progress:

@@ -117,14 +117,18 @@ class Figures:
 
 
 def table(model: str) -> list[Figures]:
-    """A row for each precision that has been measured, on the documents that 16 bits were measured on as well."""
+    """A row for each precision that has been measured, on the documents that 16 bits were measured on as well.
+
+    Scores of documents that were drawn otherwise than those whose answers are kept are left out.
+    """
     rows: list[Figures] = []
-    reference = read(model, REFERENCE).get("scores", {})
+    truths = json.loads(ANSWERS.read_text(encoding="utf-8")) if ANSWERS.exists() else {}
+    drawn = truths.get("drawn")
+    reference = _scores(read(model, REFERENCE), drawn)
     for held in PRECISIONS:
-        scores = read(model, held).get("scores", {})
+        scores = _scores(read(model, held), drawn)
         common = [one for one in reference if one in scores]
         if common:
-            truths = json.loads(ANSWERS.read_text(encoding="utf-8"))
             rows.append(compare(held, _answers(scores, common, truths), _answers(reference, common, truths)))
     return rows
 
@@ -133,6 +137,10 @@ def read(model: str, name: str) -> dict[str, Any]:
     """What was kept of a model under a name; empty if nothing."""
     path = KEPT / f"{model}-{name.replace(' ', '-')}.json"
     return dict(json.loads(path.read_text(encoding="utf-8"))) if path.exists() else {}
+
+
+def _scores(kept: dict[str, Any], drawn: int | None) -> dict[str, list[list[float]]]:
+    return kept.get("scores", {}) if kept.get("drawn") == drawn else {}
 
 
 def flagged_layers(layers: Sequence[dict[str, Any]]) -> set[str]:

@@ -16,7 +16,7 @@ from pinpoint.prompting.span_tree import Forest
 from pinpoint.prompting.taxonomy import Label, Task
 
 SHORT = 4
-DRAWN = 150  # of each kind, whatever is used of them: another number would be other documents
+DRAWN = 150  # of each kind, whatever is used of them: another number is other documents, under the same ids
 # Of kinds whose documents are hundreds of tokens long, this part of the count: they take the time of many short ones.
 LONG_KINDS, LONG_PART = ("company", "generated"), 4
 
@@ -44,9 +44,9 @@ class Document:
     questions: tuple[Question, ...]
 
 
-def documents(data: Path, count: int) -> list[Document]:
-    """Up to `count` of each kind, of long ones fewer; the kinds in turn, so that any beginning holds all of them."""
-    every = prompt_items.items(data, DRAWN)
+def documents(data: Path, count: int, drawn: int = DRAWN) -> list[Document]:
+    """Up to `count` of each kind out of `drawn`, of long ones fewer; the kinds in turn: any beginning holds all."""
+    every = prompt_items.items(data, drawn)
     most = {kind: count // LONG_PART if kind in LONG_KINDS else count for kind in prompt_items.KINDS}
     return [
         _document(item)

@@ -57,10 +57,12 @@ def main(
     model: Annotated[str, typer.Option(help="embedded, or one of `python -m training.real_models`.")] = EMBEDDED,
     draws: Annotated[int, typer.Option(help="Of examples, for each size of a promise; a fit has a fifth.")] = 200,
     only: Annotated[str | None, typer.Option(help="This set alone.")] = None,
+    device: Annotated[str, typer.Option(help="Of a real model; what was scored on one is read anywhere.")] = "cpu",
+    scores_only: Annotated[bool, typer.Option(help="Teach nothing.")] = False,
 ) -> None:
     """Measure what teaching gains and whether its promises hold, and write bench/results/teaching.json."""
-    for one in scored_sets(model, intents, cache):
-        if only not in (None, one.name):
+    for one in scored_sets(model, intents, cache, device):
+        if scores_only or only not in (None, one.name):
             continue
         before = figures.scores(log_softmax(one.scores), one.right)
         entry: dict[str, Any] = {

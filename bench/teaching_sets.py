@@ -2,7 +2,7 @@
 
 Three sets, none of which the embedded model was trained on: messages of intents that were held back, among themselves;
 business documents of new seeds, among all kinds; generated messages, among intents that are close to each other. Every
-text is there once. A real model (`training.real_models`) reads the first of them, as many as `REAL_COUNTS` says, in
+text is there once. A real model (`training.real_models`) reads the first of each, as many as `REAL_COUNTS` says, in
 bfloat16. A run that was ended goes on where it was.
 """
 
@@ -37,8 +37,12 @@ JOB_DOCUMENTS = 32
 NEAR_FAMILIES, NEAR_EACH = 6, 3
 EMBEDDED = "embedded"
 COUNT = 1500
-REAL_COUNTS = {"held-back intents": COUNT, "generated messages": 500}
-REAL_TOKENS, REAL_STORE_BYTES = 1024, 200_000_000
+# Of a real model, by its device: those that a CPU reads within hours.
+REAL_COUNTS = {
+    "cpu": {"held-back intents": COUNT, "generated messages": 500},
+    "cuda": {"held-back intents": COUNT, "generated messages": COUNT, "generated documents": COUNT},
+}
+REAL_TOKENS, REAL_STORE_BYTES = {"cpu": 1024, "cuda": 8192}, 200_000_000
 
 Item = tuple[str, str]  # text, right label
 
@@ -97,7 +101,7 @@ def _drawn(every: Sequence[Item], count: int) -> list[Item]:
     return random.Random(SEED).sample(list(every), min(count, len(every)))
 
 
-def scored_sets(model: str, intents: Path, folder: Path) -> Iterator[ScoredSet]:
+def scored_sets(model: str, intents: Path, folder: Path, device: str = "cpu") -> Iterator[ScoredSet]:
     """The sets that a model reads; what lies in the folder is read from there."""
     made: dict[str, Any] = {
         "held-back intents": lambda: held_back_intents(intents, COUNT),
@@ -105,13 +109,13 @@ def scored_sets(model: str, intents: Path, folder: Path) -> Iterator[ScoredSet]:
         "generated messages": lambda: generated_messages(COUNT),
     }
     engine: Scorer | None = None
-    for name in made if model == EMBEDDED else REAL_COUNTS:
+    for name, count in (dict.fromkeys(made, COUNT) if model == EMBEDDED else REAL_COUNTS[device]).items():
         path = folder / f"{model}_{name.replace(' ', '_')}.npz"
         labels, drawn = made[name]()
-        items = list(dict(drawn).items())[: COUNT if model == EMBEDDED else REAL_COUNTS[name]]
+        items = list(dict(drawn).items())[:count]
         found = kept(path, name, model, labels, items)
         while len(found.scores) < len(items):
-            engine = engine or engine_of(model)
+            engine = engine or engine_of(model, device)
             found = further(found, items, engine)
             folder.mkdir(parents=True, exist_ok=True)
             beside = path.with_suffix(".part.npz")
@@ -123,7 +127,7 @@ def scored_sets(model: str, intents: Path, folder: Path) -> Iterator[ScoredSet]:
         yield found
 
 
-def engine_of(model: str) -> Scorer:
+def engine_of(model: str, device: str = "cpu") -> Scorer:
     """The embedded model as the worker has it, or a real one."""
     if model == EMBEDDED:
         from pinpoint.serving.model import get_scorer
@@ -136,8 +140,8 @@ def engine_of(model: str) -> Scorer:
     from training.real_models import MODELS, obtain
 
     place = str(obtain(next(one for one in MODELS if one.name == model)))
-    fields = {"model_name": place, "precision": "bf16", "device": "cpu", "buffer_gb": 0.5}
-    return Scorer(load(Settings.model_validate(fields)), REAL_TOKENS, REAL_STORE_BYTES)
+    fields = {"model_name": place, "precision": "bf16", "device": device, "buffer_gb": 0.5}
+    return Scorer(load(Settings.model_validate(fields)), REAL_TOKENS[device], REAL_STORE_BYTES)
 
 
 def kept(path: Path, name: str, model: str, labels: Sequence[str], items: Sequence[Item]) -> ScoredSet:
