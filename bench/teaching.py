@@ -39,7 +39,8 @@ from pinpoint.evaluate import figures  # noqa: E402
 from pinpoint.evaluate.certify import upper_bound  # noqa: E402
 from pinpoint.evaluate.fits import log_softmax  # noqa: E402
 from pinpoint.evaluate.promises import Promises  # noqa: E402
-from pinpoint.evaluate.teaching import Measured, teach  # noqa: E402
+from pinpoint.evaluate.task_parts import Measured  # noqa: E402
+from pinpoint.evaluate.teaching import teach  # noqa: E402
 from pinpoint.prompting.taxonomy import Label, Task  # noqa: E402
 
 SIZES = (10, 50, 200)

@@ -73,6 +73,9 @@ class Answer:
     Of a tree, `path` leads from the top to `label`, which is a group where the answer is `backed_off`; there,
     `bounded_labels` have an equal part of what their group has.
 
+    Of a set of labels that was taught, `chosen` are its members, best first, and `set_probability`, no part of the wire
+    but as `confidence`, how likely it is that they are all of the right ones and no other.
+
     `state` is no part of the wire: what a model made of the document, for those who teach (`Options.states`).
 
     A task of yes or no has a `probability` of yes; a score has the `distribution` over its levels, in their order, and
@@ -105,6 +108,8 @@ class Answer:
     path: tuple[str, ...] = ()
     path_scores: tuple[float, ...] = ()
     backed_off: bool = False
+    chosen: tuple[str, ...] | None = None
+    set_probability: float | None = None
     state: tuple[float, ...] = ()
 
     def to_wire(self) -> dict[str, object]:
@@ -131,6 +136,8 @@ class Answer:
                 "path_scores": round_scores(self.path_scores),
                 "backed_off": self.backed_off,
             }
+        if self.chosen is not None:
+            wire["chosen"] = list(self.chosen)
         if self.calibration is not None:
             wire["calibration"] = self.calibration
         if self.certified is not None:

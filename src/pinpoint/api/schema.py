@@ -43,6 +43,13 @@ def _explain(value: object) -> object:
     return value
 
 
+def _names(value: object) -> object:
+    """The label of a document, or all of its labels; one error in place of one for each type."""
+    if not isinstance(value, str) and not (isinstance(value, list) and all(isinstance(one, str) for one in value)):
+        raise PydanticCustomError("names_type", "not a label")
+    return value
+
+
 class WireModel(BaseModel):
     """No coercion, no unknown fields, no change afterwards."""
 
@@ -131,9 +138,9 @@ class TaxonomyFields(TaskFields):
 
 
 class LabelledFields(DocumentFields):
-    """One member of the documents that teach: a document and the id, or the name, of its label."""
+    """One member of the documents that teach: a document and the id, or the name, of its label, or of all of them."""
 
-    label: str
+    label: Annotated[str | list[str], BeforeValidator(_names)]
 
 
 class TeachFields(WireModel):
@@ -146,6 +153,7 @@ class TeachFields(WireModel):
     confidence_level: Inside = 0.9
     alphas: FastList[Inside] = []
     replace: bool = False
+    back_off: Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)] = BACK_OFF
 
 
 class OptionFields(WireModel):

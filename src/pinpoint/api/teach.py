@@ -6,12 +6,13 @@ taught.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from pinpoint.api.build import build_documents, check_name
 from pinpoint.api.deployed import NOTHING, Deployed
 from pinpoint.api.limits import Limits, join
-from pinpoint.api.schema import TeachFields
+from pinpoint.api.schema import BACK_OFF, TeachFields
 from pinpoint.api.typed_tasks import build_typed_task
 from pinpoint.api.validation import validate
 from pinpoint.documents.text import Document, File, RejectedDocument
@@ -20,9 +21,8 @@ from pinpoint.prompting.taxonomy import Task, duplicate_key
 from pinpoint.prompting.template import answer_ids
 
 MAX_PROMISES = 10
-MANY_LABELS_REFUSED = (
-    "a task with many labels to a document cannot be taught; ask for each label as a task of type yes_no, which can"
-)
+WAY = " > "
+Right = int | tuple[int, ...]
 _FORMS = ("text", "pages", "url", "base64")
 
 
@@ -32,18 +32,20 @@ class Lesson:
 
     Attributes:
         task: with its mask and prior.
-        right: of each document, the position of its label in the task.
+        right: of each document, the position of its label in the task; of sets, of all of its labels.
+        back_off: of a tree's requests that certificates are for.
         target_errors, confidence_level: of the certificates that are asked for.
         alphas: of the prediction sets.
         replaces: whether the file may take the place of one that is kept for the task.
     """
 
     task: Task
-    right: tuple[int, ...]
+    right: tuple[Right, ...]
     target_errors: tuple[float, ...] = ()
     confidence_level: float = 0.9
     alphas: tuple[float, ...] = ()
     replaces: bool = False
+    back_off: float = BACK_OFF
 
 
 Documents = tuple[Document | RejectedDocument | File, ...]
@@ -56,8 +58,6 @@ def parse_lesson(
     fields = validate(TeachFields, raw)
     check_name(fields.name, "name", limits.max_id_chars, kind="name of a task")
     task, warnings = build_typed_task(fields.name, fields.task, limits, "task", deployed)
-    if task.multi_label and task.kind != "yes_no":
-        raise RequestError("not_supported", MANY_LABELS_REFUSED, "task.multi_label")
     for name in ("target_errors", "alphas"):
         if len(getattr(fields, name)) > MAX_PROMISES:
             raise RequestError("too_large", f"{len(getattr(fields, name))} promises, at most {MAX_PROMISES}", name)
@@ -82,32 +82,62 @@ def parse_lesson(
         fields.confidence_level,
         tuple(sorted(set(fields.alphas))),
         fields.replace,
+        fields.back_off,
     )
     return build_documents(fields.documents, limits), lesson, tuple(warnings)
 
 
 def asked_of(lesson: Lesson) -> Task:
-    """The task that is measured."""
+    """The task that is measured; a tree's mask and prior act at each of its questions, and stay."""
+    if lesson.task.tree is not None:
+        return replace(lesson.task, other=None)
     return replace(lesson.task, mask=frozenset(), prior=None, other=None)
 
 
-def _right(labels: list[str], task: Task) -> tuple[int, ...]:
+def _right(labels: list[str | list[str]], task: Task) -> tuple[Right, ...]:
     """Positions of labels that are named by id, or by name as a person would.
 
-    Raises RequestError `unknown_label`, with their number.
+    Raises RequestError `unknown_label`, with the number of documents.
     """
-    ids = answer_ids(task)
-    names = [] if task.kind == "yes_no" else [duplicate_key(label.name) for label in task.labels]
-    places = {name: place for place, name in enumerate(names)} | {one: place for place, one in enumerate(ids)}
-    found = [places.get(label, places.get(duplicate_key(label), -1)) for label in labels]
-    masked = {place for place, one in enumerate(ids) if one in task.mask}
+    places, masked = places_of(task), task.masked_positions
+    for index, label in enumerate(labels):
+        if isinstance(label, list) != task.sets:
+            form = "a list, empty where none applies" if task.sets else "one string"
+            raise RequestError("wrong_type", f"the label of this task is {form}", join("documents", index, "label"))
+    found = [tuple(place_of(one, places) for one in ([label] if isinstance(label, str) else label)) for label in labels]
     for what, wrong in (
-        ("a label that the task lacks", [index for index, place in enumerate(found) if place < 0]),
-        ("a label that the mask excludes", [index for index, place in enumerate(found) if place in masked]),
+        ("a label that the task lacks", [index for index, members in enumerate(found) if None in members]),
+        (
+            "a label that the mask excludes",
+            [index for index, members in enumerate(found) if masked.intersection(members)],
+        ),
     ):
         if wrong:
             raise RequestError(
                 "unknown_label", f"{len(wrong)} of {len(labels)} documents have {what}, this the first",
                 join("documents", wrong[0], "label"),
             )  # fmt: skip
-    return tuple(found)
+    known = [tuple(sorted({place for place in members if place is not None})) for members in found]
+    return tuple(known) if task.sets else tuple(members[0] for members in known)
+
+
+def places_of(task: Task) -> dict[str, int]:
+    """Positions of a task's labels by what they may be called: ids, and names as `duplicate_key` folds them.
+
+    A name that two labels of a tree have is none of both.
+    """
+    ids = {one: place for place, one in enumerate(answer_ids(task))}
+    if task.kind == "yes_no":
+        return ids
+    keys = [duplicate_key(label.name) for label in task.labels]
+    folded = {duplicate_key(one): place for one, place in ids.items()}
+    if task.tree is not None:  # a label by its way from the top: "contracts > cancellation"
+        for place, leaf in enumerate(task.tree.leaves()):
+            way = WAY.join(task.tree.label(node).name for node in task.tree.path(leaf))
+            folded.setdefault(duplicate_key(way), place)
+    return folded | {key: place for place, key in enumerate(keys) if keys.count(key) == 1} | ids
+
+
+def place_of(label: str, places: Mapping[str, int]) -> int | None:
+    """The position of a label, as it is written or as it is meant."""
+    return places.get(label, places.get(duplicate_key(label)))

@@ -41,6 +41,7 @@ EXPECTED = {
     "dict_type": "an object",
     "model_type": "an object",
     "label_type": "a string or an object",
+    "names_type": "a string, or a list of strings with `multi_label`",
     "explain_type": "true, false, 'text' or 'evidence'",
     "objects_type": "an object or a list of objects",
     "option_type": "a string or a boolean",

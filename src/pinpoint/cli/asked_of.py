@@ -32,16 +32,10 @@ def read_asked(
     """
     from pinpoint.evaluate.asking import Question
 
-    given = [name for name, value in (("--labels", labels), ("--taxonomy", taxonomy), ("--task", task)) if value]
-    if len(given) > 1:
-        raise PinpointError("conflicting_fields", f"send either this or {given[0]}, not both", given[1])
     own = {"instructions": instructions} if instructions else {}
-    deployed = NOTHING
-    if taxonomy is not None:
-        name, fields = SHORT_FORM_TASK, {"taxonomy": taxonomy, **own}
-        deployed, fields["taxonomy"] = _deployed(taxonomy)
-    elif task is not None:
-        name, fields = read_question(task, None, instructions)
+    if taxonomy is not None or task is not None:
+        name, fields, deployed = read_deployed(task, labels, taxonomy, instructions)
+        given = ["--taxonomy" if task is None else "--task"]
     else:
         return Question(fields=own), labels or ""
     made = parse_request({"text": "text", "tasks": {name: fields}}, deployed=deployed).tasks[0]
@@ -53,6 +47,32 @@ def read_asked(
         return Question(name=name, fields=fields, whole=True, deployed=deployed, other=made.other), offered
     fields = {key: value for key, value in fields.items() if key != "labels"}
     return Question(name=name, fields=fields, described=described, other=made.other), offered
+
+
+def read_deployed(
+    task: Path | None, labels: str | None, taxonomy: str | None, instructions: str | None, *, multi_label: bool = False
+) -> tuple[str, dict[str, Any], Deployed]:
+    """The name of a question, its fields as under `tasks` of a request, and the taxonomies that they may name.
+
+    Args:
+        task, labels, taxonomy: one of them, as of `read_asked`.
+        instructions: in place of those of the file.
+        multi_label: whether a document has any number of `labels`; a file says so itself.
+
+    Raises PinpointError for none or several of them, and for a file that is no question.
+    """
+    given = [name for name, value in (("--labels", labels), ("--taxonomy", taxonomy), ("--task", task)) if value]
+    if len(given) > 1:
+        raise PinpointError("conflicting_fields", f"send either this or {given[0]}, not both", given[1])
+    if multi_label and labels is None:
+        raise PinpointError(
+            "conflicting_fields", "goes with --labels; in a file it is `multi_label: true`", "--multi-label"
+        )
+    if taxonomy is None:
+        name, fields = read_question(task, labels, instructions)
+        return name, fields | ({"multi_label": True} if multi_label else {}), NOTHING
+    deployed, known = _deployed(taxonomy)
+    return SHORT_FORM_TASK, {"taxonomy": known, **({"instructions": instructions} if instructions else {})}, deployed
 
 
 def _deployed(taxonomy: str) -> tuple[Deployed, str]:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from pinpoint.api.deployed import NOTHING, Deployed
 from pinpoint.api.request import SHORT_FORM_TASK, parse_request
 from pinpoint.errors import PinpointError, RequestError
 from pinpoint.prompting.taxonomy import Task
@@ -44,9 +45,9 @@ def read_question(path: Path | None, labels: str | None, instructions: str | Non
     return name, dict(fields) | ({} if instructions is None else {"instructions": instructions})
 
 
-def built(name: str, fields: Mapping[str, Any]) -> Task:
-    """The task, checked as a request's is. Raises RequestError."""
-    return parse_request({"text": "text", "tasks": {name: fields}}).tasks[0]
+def built(name: str, fields: Mapping[str, Any], deployed: Deployed = NOTHING) -> Task:
+    """The task, checked as a request's is; `deployed` are taxonomies that it may name. Raises RequestError."""
+    return parse_request({"text": "text", "tasks": {name: fields}}, deployed=deployed).tasks[0]
 
 
 def _read(path: Path) -> Any:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import importlib.util
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -15,17 +15,21 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from pinpoint.cli.question_file import built, read_question
+from pinpoint.api.schema import BACK_OFF
+from pinpoint.api.teach import Right, place_of, places_of
+from pinpoint.cli.asked_of import read_deployed
+from pinpoint.cli.question_file import built
 from pinpoint.cli.raw_scores import measure
 from pinpoint.errors import PinpointError
-from pinpoint.evaluate.labelled_file import read_rows
-from pinpoint.prompting.taxonomy import Task, duplicate_key, labels_sha
+from pinpoint.evaluate.labelled_file import read_rows, split_labels
+from pinpoint.prompting.taxonomy import Task, labels_sha
 from pinpoint.prompting.template import answer_ids
 
 if TYPE_CHECKING:
+    from pinpoint.api.deployed import Deployed
     from pinpoint.decide.task_file import TaskFile
     from pinpoint.evaluate.promises import Promises
-    from pinpoint.evaluate.teaching import Taught
+    from pinpoint.evaluate.task_parts import Taught
 
 FAILED = 1
 UNKNOWN_SHOWN = 5
@@ -34,10 +38,10 @@ CONTENT_FREE = "N/A"  # what stands for a document without content; an empty one
 
 @dataclass(frozen=True, slots=True)
 class Labelled:
-    """The documents of the file whose label is among the task's; `right` are positions."""
+    """The documents of the file whose label is among the task's; `right` are positions, of sets all of them."""
 
     texts: list[str]
-    right: list[int]
+    right: list[Right]
 
 
 def teach(
@@ -49,6 +53,12 @@ def teach(
         Path | None, typer.Option(help="The question, JSON or YAML: one task as under `tasks` of a request.")
     ] = None,
     labels: Annotated[str | None, typer.Option(help='In place of --task: "invoice,receipt,…".')] = None,
+    taxonomy: Annotated[
+        str | None, typer.Option(help="In place of --task: a taxonomy's file, or the name of a deployed one.")
+    ] = None,
+    multi_label: Annotated[
+        bool, typer.Option("--multi-label", help="With --labels: a document has any number of them, or none.")
+    ] = False,
     instructions: Annotated[str | None, typer.Option(help="Instructions for the question, as in a request.")] = None,
     target_error: Annotated[
         list[float] | None,
@@ -63,6 +73,9 @@ def teach(
         Literal["content-free", "batch"] | None,
         typer.Option(help="Put a correction that needs no labels below the fits; without it, it is only shown."),
     ] = None,
+    back_off: Annotated[
+        float, typer.Option(help="Of a tree: the option of the requests that promises are for.", min=0, max=1)
+    ] = BACK_OFF,
     encoding: Annotated[
         str | None, typer.Option(help="Of a file that is not UTF-8, UTF-16 or UTF-32: cp1252, latin-1, …")
     ] = None,
@@ -86,11 +99,13 @@ def teach(
     """
     try:
         _check_libraries()
-        promises = _promises(target_error, confidence_level, alpha, label_free)
-        name, fields = read_question(task, labels, instructions)
-        question = built(name, fields)
+        promises = replace(_promises(target_error, confidence_level, alpha, label_free), back_off=back_off)
+        name, fields, deployed = read_deployed(task, labels, taxonomy, instructions, multi_label=multi_label)
+        question = built(name, fields, deployed)
+        if question.sets and label_free is not None:
+            raise PinpointError("not_supported", "sets of labels have no correction without labels", "--label-free")
         labelled = read_labelled(data, encoding, question, unlabelled=label_free is not None)
-        taught = _taught(name, fields, question, labelled, promises, seed)
+        taught = _taught(name, fields, deployed, question, labelled, promises, seed)
         taught.file.save(out)
     except PinpointError as error:
         typer.echo(error.wire(), err=True)  # rich would break the line
@@ -113,44 +128,60 @@ def read_labelled(file: Path, encoding: str | None, task: Task, *, unlabelled: b
 
     Raises PinpointError with counts for labels that the task lacks or masks.
     """
-    ids = answer_ids(task)
-    place = {one: k for k, one in enumerate(ids)}
-    if task.kind != "yes_no":
-        place = {duplicate_key(label.name): k for k, label in enumerate(task.labels)} | place
-    texts, right, unknown, masked = list[str](), list[int](), Counter[str](), 0
+    places, ids, mask = places_of(task), answer_ids(task), task.masked_positions
+    texts, right, unknown, masked, without = list[str](), list[Right](), Counter[str](), 0, 0
+    wrong = first = 0  # documents with a label that is unknown; the first line without one
     for number, row in read_rows(file, encoding):
         text, label = row.get("text"), row.get("label")
-        if not isinstance(text, str) or not (isinstance(label, str) or (unlabelled and label is None)):
-            raise PinpointError("invalid_line", f"line {number}: lacks `text` or `label`, which are strings", "file")
+        if task.sets and label is None:
+            label = row.get("labels")
+        if not isinstance(text, str):
+            raise PinpointError("invalid_line", f"line {number}: lacks `text`, which is a string", "file")
         texts.append(text)
-        if isinstance(label, str):
-            found = place.get(label, place.get(duplicate_key(label)))
-            if found is not None and ids[found] in task.mask:
-                masked += 1
-            unknown[label] += found is None
-            right.append(-1 if found is None else found)
+        if label is None or (label == "" and not task.sets):
+            first = first or number
+            without += 1
+            continue
+        names = _names(label, places, number, sets=task.sets)
+        found = [place_of(one, places) for one in names]
+        unknown.update(one for one, place in zip(names, found, strict=True) if place is None)
+        wrong += None in found
+        known = [place for place in found if place is not None]
+        masked += bool(mask.intersection(known))
+        if len(known) == len(found):
+            right.append(tuple(sorted(set(known))) if task.sets else known[0])
     if not texts:
         raise PinpointError("invalid_line", "there is no document in the file", "file")
-    if unknown.total():
-        shown = [f"{label!r} ({count})" for label, count in unknown.most_common(UNKNOWN_SHOWN) if count]
-        more = sum(count > 0 for count in unknown.values()) - len(shown)
+    if wrong:
+        shown = [f"{label!r} ({count})" for label, count in unknown.most_common(UNKNOWN_SHOWN)]
+        more = len(unknown) - len(shown)
         raise PinpointError(
             "unknown_label",
-            f"{unknown.total()} of {len(texts)} documents have a label that the task lacks: {', '.join(shown)}"
-            + (f" and {more} more" if more else ""),
+            f"{wrong} of {len(texts)} documents have a label that the task lacks: {', '.join(shown)}"
+            + (f" and {more} more" if more else "")
+            + f"; the task has {len(ids)}",
             "label",
         )
     if masked:
         raise PinpointError(
             "unknown_label", f"{masked} of {len(texts)} documents have a label that the mask excludes", "label"
         )
-    if right and len(right) < len(texts):
+    if without and (right or not unlabelled):
+        advice = "give all or none" if unlabelled else "label them, or leave them out"
         raise PinpointError(
-            "invalid_line",
-            f"{len(texts) - len(right)} of {len(texts)} documents have no label; give all or none",
-            "file",
+            "invalid_line", f"line {first}: {without} of {len(texts)} documents have no `label`; {advice}", "file"
         )
     return Labelled(texts, right)
+
+
+def _names(label: object, places: Mapping[str, int], number: int, *, sets: bool) -> list[str]:
+    """What a document's label, or its labels, are called in the file."""
+    if isinstance(label, str):
+        return split_labels(label, lambda one: place_of(one, places) is not None) if sets else [label]
+    if sets and isinstance(label, list) and all(isinstance(one, str) for one in label):
+        return label
+    form = "a list of strings, or one string" if sets else "a string"
+    raise PinpointError("invalid_line", f"line {number}: its label is {form}", "file")
 
 
 def _check_libraries() -> None:
@@ -171,17 +202,25 @@ def _promises(
     return Promises(tuple(sorted(set(targets or ()))), level, tuple(sorted(set(alphas or ()))), free)
 
 
-def _taught(name: str, fields: dict[str, Any], task: Task, labelled: Labelled, promises: Promises, seed: int) -> Taught:
+def _taught(
+    name: str,
+    fields: dict[str, Any],
+    deployed: Deployed,
+    task: Task,
+    labelled: Labelled,
+    promises: Promises,
+    seed: int,
+) -> Taught:
     import numpy as np
 
     from pinpoint.decide.task_file import Setup
     from pinpoint.evaluate.parts import groups_of
     from pinpoint.evaluate.promises import impossible_promises
-    from pinpoint.evaluate.teaching import Measured, as_states, check_counts, check_task, teach, teach_without_labels
+    from pinpoint.evaluate.task_parts import Measured, as_states, check_counts
+    from pinpoint.evaluate.teaching import teach, teach_without_labels
     from pinpoint.serving.model import get_scorer
     from pinpoint.settings import read_settings
 
-    check_task(task)
     if labelled.right:
         check_counts(answer_ids(task), labelled.right)
         for one in impossible_promises(len(labelled.right), promises):
@@ -191,8 +230,8 @@ def _taught(name: str, fields: dict[str, Any], task: Task, labelled: Labelled, p
     console = Console(stderr=True)
     with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
         job = bar.add_task("scoring", total=len(labelled.texts))
-        found = measure(name, fields, labelled.texts, engine, lambda count: bar.advance(job, count))
-    [content_free] = measure(name, fields, [CONTENT_FREE], engine)
+        found = measure(name, fields, labelled.texts, engine, lambda count: bar.advance(job, count), deployed)
+    [content_free] = measure(name, fields, [CONTENT_FREE], engine, deployed=deployed)
     answered = [index for index, one in enumerate(found) if not isinstance(one, str)]
     if labelled.right:
         check_counts(answer_ids(task), [labelled.right[index] for index in answered])
@@ -203,13 +242,16 @@ def _taught(name: str, fields: dict[str, Any], task: Task, labelled: Labelled, p
     read = [one for one in found if not isinstance(one, str)]
     log_probs = np.array([one.log_probs for one in read], dtype=np.float64).reshape(len(read), -1)
     empty = None if isinstance(content_free, str) else np.array(content_free.log_probs)
+    masses = np.array([one.label_mass for one in read])
     texts = [labelled.texts[index] for index in answered]
     setup = Setup.of(engine.info(labels_sha(task)), on_card=engine.on_card)
     if not labelled.right:
         assert promises.label_free is not None
-        return teach_without_labels(task, setup, Measured(log_probs, [], None, empty), promises.label_free, notes)
+        return teach_without_labels(
+            task, setup, Measured(log_probs, [], None, empty, masses=masses), promises.label_free, notes
+        )
     right = [labelled.right[index] for index in answered]
-    measured = Measured(log_probs, right, groups_of(texts), empty, as_states([one.state for one in read]))
+    measured = Measured(log_probs, right, groups_of(texts), empty, as_states([one.state for one in read]), masses)
     return teach(task, setup, measured, promises, seed, notes)
 
 

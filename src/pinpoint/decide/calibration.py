@@ -4,6 +4,10 @@ scores f or on the state h, which is what the model made of the document (`engin
     z_k = s_k / T + b_k + Σ_j W_kj f_j + Σ_j V_kj h_j        f_j = max(s_j − max s, −FLOOR)
     apply(s)_k = z_k − log Σ_j exp z_j        over the labels that may be answered
 
+Of several labels to a document each has its log-odds of yes d, and nothing has to sum to 1 (`apply_odds`):
+
+    z_k = d_k / T + b_k
+
 With T = 1 and b, W and V of zeros it changes nothing but the sum, which becomes 1. The task's prior comes after it, as
 it comes after what was measured (`decision.py`). How the numbers are found is the matter of `evaluate/`. The slow twin
 is in tests/reference/calibration.py.
@@ -106,3 +110,14 @@ class Calibration:
         z -= math.log(np.exp(z).sum())
         calibrated: list[float] = z.tolist()
         return calibrated
+
+    def apply_odds(self, log_odds: Sequence[float]) -> list[float]:
+        """Return the calibrated log-odds [K] of labels that are answered each for itself; a head has no part in it.
+
+        Raises:
+            InternalError: another number of values than of labels, or NaN.
+        """
+        if len(log_odds) != self.labels or any(math.isnan(one) for one in log_odds):
+            raise InternalError("invalid_measurement", f"a task of {self.labels} labels needs as many log-odds")
+        offsets = [0.0] * self.labels if self.offsets is None else self.offsets.tolist()
+        return [d / self.temperature + b for d, b in zip(log_odds, offsets, strict=True)]

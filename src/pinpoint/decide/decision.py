@@ -1,7 +1,8 @@
 """From what the engine measured to an answer: prior and mask, softmax, order, threshold.
 
 One label:     s_k + log p_k over the labels that may be answered, then softmax.
-Many labels:   log-odds of yes + logit p_k, then a sigmoid for each label on its own.
+Many labels:   log-odds of yes + logit p_k, then a sigmoid for each label on its own. The answer is the set of those
+               that are likely, as probable as its members and the others' absence together: Π s_k · Π (1 − s_k).
 
 `label_mass` is taken before the prior and without the masked labels: how much the model itself wanted to answer with
 one of the labels that it may answer with.
@@ -15,15 +16,12 @@ from dataclasses import dataclass, replace
 
 from pinpoint.api.answer import Answer, Decision
 from pinpoint.api.request import Options
-from pinpoint.decide.trust import Taught, prediction_set
+from pinpoint.decide.trust import MULTI_LABEL_THRESHOLD, NO_LABEL_REACHED_THRESHOLD, Taught, prediction_set
 from pinpoint.errors import InternalError
 from pinpoint.prompting.taxonomy import Label, Task
 from pinpoint.prompting.template import NO, YES
 
-MULTI_LABEL_THRESHOLD = 0.5  # yes is more likely than no
-
 BELOW_THRESHOLD = "below_threshold"
-NO_LABEL_REACHED_THRESHOLD = "no_label_reached_threshold"
 NO_LABEL_MASS = "no_label_mass"
 NONE_OF_THESE = "none_of_these"
 ORDER_SENSITIVE = "order_sensitive"
@@ -107,10 +105,15 @@ def decide_yes_no(
     )
 
 
-def decide_multi(log_odds: Sequence[float], masses: Sequence[float], task: Task, options: Options) -> Answer:
+def decide_multi(
+    log_odds: Sequence[float], masses: Sequence[float], task: Task, options: Options, taught: Taught | None = None
+) -> Answer:
     """Return the answer to a task with any number of labels; `label` is the likeliest, if it reaches the threshold.
 
-    `log_odds` has yes against no for each label of the task, `masses` how much the model wanted to say either.
+    `log_odds` has yes against no for each label of the task, `masses` how much the model wanted to say either. With a
+    task file in force scores are the calibrated ones, and the answer says which labels are `chosen` and how probable it
+    is that they are the right ones, all of them and no other: the product of their probabilities and of the others'
+    absence, to a power that was taught, since mistakes about one document come together.
     Raises InternalError for NaN, or another number of values than of labels.
     """
     offered = _offered(task, log_odds, masses)
@@ -119,13 +122,26 @@ def decide_multi(log_odds: Sequence[float], masses: Sequence[float], task: Task,
     if any(math.isnan(value) for value in (*raw, label_mass)):
         raise InternalError("invalid_measurement", "log-odds or a mass is NaN")
     priors = _priors(task, offered, neutral=0.5)
-    strengths = [odds + (math.log(p) - math.log1p(-p)) for odds, p in zip(raw, priors, strict=True)]
+    calibrated = log_odds if taught is None else taught.calibration.apply_odds(log_odds)
+    strengths = [calibrated[k] + (math.log(p) - math.log1p(-p)) for k, p in zip(offered, priors, strict=True)]
     ranked = _rank(task, offered, raw, strengths, [_sigmoid(strength) for strength in strengths])
     threshold = MULTI_LABEL_THRESHOLD if options.threshold is None else options.threshold
+    answer = _answer(ranked, options, label_mass)
+    if taught is not None:
+        # Of the likelier of yes and no, for each label; its threshold is the one that was taught (`trust.standing`).
+        sure = math.fsum(-math.log1p(math.exp(-abs(strength))) for strength in strengths)
+        answer = replace(
+            answer,
+            chosen=tuple(one.id for one in ranked if one.score >= threshold),
+            set_probability=math.exp(sure * taught.file.fitted.together),
+        )
+        if options.alpha is not None:
+            shares = [(one.id, one.score) for one in ranked]
+            answer = replace(answer, prediction_set=prediction_set(shares, options.alpha, taught))
     reasons = [LOW_LABEL_MASS] if label_mass < LEAST_LABEL_MASS else []
     if ranked[0].score < threshold:
-        return _decided(_answer(ranked, options, label_mass), "abstain", [NO_LABEL_REACHED_THRESHOLD, *reasons])
-    return _decided(_answer(ranked, options, label_mass), "review" if reasons else "accept", reasons)
+        return _decided(answer, "abstain", [NO_LABEL_REACHED_THRESHOLD, *reasons])
+    return _decided(answer, "review" if reasons else "accept", reasons)
 
 
 def concluded(answer: Answer, task: Task, options: Options) -> Answer:

@@ -64,12 +64,13 @@ class Setup(FileModel):
 
 
 class Fitted(FileModel):
-    """The numbers of `Calibration`."""
+    """The numbers of `Calibration`; `together` is the power of a set's probability (`decision.decide_multi`)."""
 
     temperature: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 1.0
     offsets: list[Finite] | None = None
     head: list[list[Finite]] | None = None
     state: list[Annotated[list[Finite], Field(min_length=STATE_FLOATS, max_length=STATE_FLOATS)]] | None = None
+    together: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 1.0
 
 
 class Fit(FileModel):
@@ -89,6 +90,9 @@ class Fit(FileModel):
 
 class Certificate(FileModel):
     """A promise: of answers whose confidence is at least `threshold`, at most `target_error` are wrong.
+
+    A group of a tree is right where the right label is below it; a set of labels is right where none is missing and
+    none too many.
 
     It holds for a fresh draw of documents like the examples, with probability `confidence_level` over the draw of the
     held-out part. `bound` is the upper bound of the error of what was accepted there.
@@ -173,6 +177,8 @@ class TaskFile(FileModel):
         kind: what it asks.
         labels: names in the order of the prompt; for yes and no those two.
         mask, prior, other: of the task while it was taught, by position; answers with others are not covered.
+        sets: whether an answer is a set of labels (`multi_label`).
+        back_off: of a tree, the option that its promises are for; None of a list.
         examples: how many labelled documents the fits had; `held_out` were kept apart for promises.
     """
 
@@ -184,6 +190,8 @@ class TaskFile(FileModel):
     mask: list[Count] = []
     prior: list[Annotated[float, Field(gt=0, allow_inf_nan=False)]] | None = None
     other: Count | None = None
+    sets: bool = False
+    back_off: Share | None = None
     made: date
     examples: Count
     held_out: Count = 0
@@ -204,6 +212,8 @@ class TaskFile(FileModel):
             raise ValueError(f"a list is not as long as `labels`, which are {count}")
         if any(position >= count for position in (*self.mask, self.other or 0)) or len(set(self.mask)) == count:
             raise ValueError("`mask` or `other` names a label that is not there, or the mask all of them")
+        if self.sets and (fitted.head or fitted.state or self.back_off is not None):
+            raise ValueError("`sets` goes with a temperature and offsets alone")
         if (fitted.head or fitted.state) and count > MAX_HEAD_LABELS:
             raise ValueError(f"a head of more than {MAX_HEAD_LABELS} labels")
         return self

@@ -19,6 +19,7 @@ from dataclasses import replace
 from pinpoint.api.answer import Answer
 from pinpoint.api.request import Options
 from pinpoint.decide.decision import MAX_ROUNDING, NO_LABEL_MASS, concluded
+from pinpoint.decide.trust import Taught, prediction_set
 from pinpoint.errors import InternalError
 from pinpoint.prompting.label_tree import TOP, masked_nodes, weights_of
 from pinpoint.prompting.taxonomy import Task
@@ -161,19 +162,27 @@ class TreeDecision:
         return max(self.offered[TOP], key=lambda node: scores[node])
 
 
-def decide_tree(decision: TreeDecision, asked: Asked, options: Options) -> Answer:
+def decide_tree(decision: TreeDecision, asked: Asked, options: Options, taught: Taught | None = None) -> Answer:
     """Return the answer to a task with a tree.
+
+    With a task file in force, which acts on the logarithms of the labels' scores, mask and prior among them, scores are
+    the calibrated ones, and those of groups their sums.
 
     Args:
         decision: of the task.
         asked: by node, what was measured of its children.
         options: of the request.
+        taught: the file in force, of a tree all of whose nodes were asked about.
 
     Raises:
         InternalError: NaN, a log-probability above zero, or another number of values than of children.
     """
     tree = decision.tree
     scores, passed_on = decision.scores(asked)
+    if taught is not None:
+        logs = [log_score(scores.get(leaf, 0.0)) for leaf in decision.leaves]
+        calibrated = taught.calibration.apply(logs)
+        scores |= {leaf: math.exp(one) for leaf, one in zip(decision.leaves, calibrated, strict=True) if leaf in scores}
     ranked = sorted(decision.answerable, key=lambda leaf: -scores[leaf])
     masses = [decision.mass(node, asked) for node in (TOP, *tree.path(ranked[0])) if node in asked]
     raw: tuple[float, ...] | None = None
@@ -191,7 +200,15 @@ def decide_tree(decision: TreeDecision, asked: Asked, options: Options) -> Answe
         log_probs=raw,
         bounded_labels=passed_on,
     )
+    if options.alpha is not None:
+        shares = list(zip(answer.labels, answer.scores, strict=True))
+        answer = replace(answer, prediction_set=prediction_set(shares, options.alpha, taught))
     return in_tree(decision, answer, options, options.back_off)
+
+
+def log_score(score: float) -> float:
+    """What a task file of a tree is fitted on and applied to."""
+    return math.log(score) if score > 0 else -math.inf
 
 
 def in_tree(decision: TreeDecision, answer: Answer, options: Options, back_off: float) -> Answer:

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 from pinpoint.errors import PinpointError
 
 if TYPE_CHECKING:
+    from pinpoint.api.teach import Right
     from pinpoint.decide.task_file import Setup
     from pinpoint.prompting.taxonomy import Task
 
@@ -33,23 +34,27 @@ class Lesson:
         task: with its mask and prior.
         setup: what measured.
         log_probs: of each document, of each label of the task.
-        right: positions of the right labels.
+        right: positions of the right labels; of sets, of all of each document's.
         texts: of the documents, to find those that are nearly the same.
         target_errors, confidence_level, alphas: of the promises that are asked for.
         notes: about how the documents were measured.
         states: of each document, what the model made of it; empty where it was not measured.
+        masses: of each document, its label mass.
+        back_off: of a tree's requests that certificates are for.
     """
 
     task: Task
     setup: Setup
     log_probs: list[list[float]]
-    right: list[int]
+    right: list[Right]
     texts: list[str]
     target_errors: tuple[float, ...]
     confidence_level: float
     alphas: tuple[float, ...]
     notes: tuple[str, ...]
     states: list[tuple[float, ...]] = field(default_factory=list)
+    masses: list[float] = field(default_factory=list)
+    back_off: float = 0.5
 
 
 def main() -> None:
@@ -72,11 +77,15 @@ def taught(lesson: Lesson) -> dict[str, Any]:
 
     from pinpoint.evaluate.parts import groups_of
     from pinpoint.evaluate.promises import Promises
-    from pinpoint.evaluate.teaching import Measured, as_states, teach
+    from pinpoint.evaluate.task_parts import Measured, as_states
+    from pinpoint.evaluate.teaching import teach
 
     log_probs = np.array(lesson.log_probs, dtype=np.float64).reshape(len(lesson.right), -1)
-    promises = Promises(lesson.target_errors, lesson.confidence_level, lesson.alphas)
-    measured = Measured(log_probs, lesson.right, groups_of(lesson.texts), states=as_states(lesson.states))
+    promises = Promises(lesson.target_errors, lesson.confidence_level, lesson.alphas, back_off=lesson.back_off)
+    masses = np.array(lesson.masses, dtype=np.float64) if lesson.masses else None
+    measured = Measured(
+        log_probs, lesson.right, groups_of(lesson.texts), states=as_states(lesson.states), masses=masses
+    )
     found = teach(lesson.task, lesson.setup, measured, promises, notes=lesson.notes)
     return {
         "task_file": json.loads(found.file.model_dump_json()),

@@ -10,16 +10,13 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from pinpoint.decide.calibration import MAX_HEAD_LABELS
 from pinpoint.evaluate import fits
 from pinpoint.evaluate.examples import Examples, fold_rounds
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
 
 LEAST_FOR_OFFSETS = 20
 LEAST_FOR_HEAD, LEAST_OF_A_LABEL = 50, 5
@@ -127,12 +124,21 @@ def compare(
 
     `choices` of fits among which the best was taken multiply the p-value (Bonferroni).
     """
+    rival = fits.rivals(examples)
+    old, new = ((fits.nll(one, examples.right), fits.nll(one, rival)) for one in (before, after))
+    return compared_losses(name, examples.groups, old, new, choices)
+
+
+Losses = tuple[NDArray[np.float64], NDArray[np.float64]]  # [n] each: nats of the right answer, and of its rival
+
+
+def compared_losses(name: str, groups: NDArray[np.int64], before: Losses, after: Losses, choices: int = 1) -> Tried:
+    """`compare`, of losses."""
     from scipy.stats import ttest_1samp
 
-    old, new = fits.nll(before, examples.right), fits.nll(after, examples.right)
-    _, group = np.unique(examples.groups, return_inverse=True)
-    rival = fits.rivals(examples)
-    imaginary = float((fits.nll(before, rival) - fits.nll(after, rival)).mean())
+    (old, old_rival), (new, new_rival) = before, after
+    _, group = np.unique(groups, return_inverse=True)
+    imaginary = float((old_rival - new_rival).mean())
     gains = np.append(np.bincount(group, weights=old - new) / np.bincount(group), imaginary)
     gain = float(old.mean() - new.mean())
     if np.ptp(gains) < 1e-12:

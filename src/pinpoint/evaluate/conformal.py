@@ -31,8 +31,13 @@ def prediction_sets(probabilities: NDArray[np.float64], right: NDArray[np.int64]
         right: [n].
         alpha: share of documents whose set may lack the right label.
     """
-    count = len(right)
-    of_right = np.sort(probabilities[np.arange(count), right])[::-1]
+    return sets_that_hold(probabilities, probabilities[np.arange(len(right)), right], alpha)
+
+
+def sets_that_hold(probabilities: NDArray[np.float64], of_right: NDArray[np.float64], alpha: float) -> PredictionSets:
+    """The same from the least probability [n] of what a document's set has to hold: of several right labels all."""
+    count = len(of_right)
+    of_right = np.sort(of_right)[::-1]
     rank = math.ceil((count + 1) * (1 - alpha) - 1e-9)
     if rank > count:
         raise ValueError(f"sets at {alpha} need {least_held_out(alpha)} held-out documents, there are {count}")

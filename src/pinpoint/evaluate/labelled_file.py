@@ -17,7 +17,7 @@ import hashlib
 import io
 import json
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -29,6 +29,7 @@ STANDARD_INPUT = "-"
 LABEL, CONTENTS = "label", ("text", "file")  # a document is one of the two
 DECLARED = ("source", "language", "document")
 MOST_FILES = 100_000
+SEPARATORS = "|;,"  # of several labels in one cell
 DELIMITERS = ",;\t"  # spreadsheets write the second where the comma is the decimal sign
 
 _ZIP = b"PK\x03\x04"
@@ -137,6 +138,17 @@ def _within(lines: list[Line], names: Mapping[str, str] | None) -> list[Line]:
             "unknown_label", f"{where}: its label is not among the labels to choose from; {counted}", "labels"
         )
     return lines
+
+
+def split_labels(cell: str, known: Callable[[str], bool]) -> list[str]:
+    """The labels of one cell: the whole of it where that is a label, else its parts between one of `SEPARATORS`, the
+    first of them with which all are labels. Where none is, the parts by the first that occurs. None of an empty cell.
+    """
+    cell = cell.strip()
+    if not cell or known(cell):
+        return [cell] if cell else []
+    parts = [[one.strip() for one in cell.split(by) if one.strip()] for by in SEPARATORS if by in cell]
+    return next((found for found in parts if all(map(known, found))), parts[0] if parts else [cell])
 
 
 def read_rows(file: Path, encoding: str | None = None) -> Iterator[tuple[int, dict[str, Any]]]:

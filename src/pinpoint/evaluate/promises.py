@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from pinpoint.api.schema import BACK_OFF
 from pinpoint.decide.task_file import Certificate, PredictionSets, RefusedCertificate
 from pinpoint.evaluate import fits
 from pinpoint.evaluate.certify import CONFIDENCE_LEVEL, Judged, certify, impossible, needed
@@ -27,13 +28,15 @@ HELD_OUT_SHARE, MOST_HELD_OUT, SPARE = 0.6, 0.75, 1.25
 class Promises:
     """What is asked for beside fits: certificates by target error, prediction sets by alpha.
 
-    `label_free` is the correction without labels that is put below the fits; None for none.
+    `label_free` is the correction without labels that is put below the fits; None for none. `back_off` is the option
+    of a tree's requests that its certificates are for.
     """
 
     target_errors: tuple[float, ...] = ()
     confidence_level: float = CONFIDENCE_LEVEL
     alphas: tuple[float, ...] = ()
     label_free: LabelFree | None = None
+    back_off: float = BACK_OFF
 
 
 def impossible_promises(count: int, promises: Promises) -> list[RefusedCertificate]:
@@ -52,9 +55,9 @@ def impossible_promises(count: int, promises: Promises) -> list[RefusedCertifica
     return refused
 
 
-def impossible_sets(judging: Examples | None, promises: Promises) -> list[str]:
-    """What to say of prediction sets that need more documents."""
-    held = 0 if judging is None else len(judging)
+def impossible_sets(judging: int | None, promises: Promises) -> list[str]:
+    """What to say of prediction sets that need more documents than judge."""
+    held = judging or 0
     return [
         f"no prediction sets at {alpha}: they need {least_held_out(alpha)} held-out documents, there are {held}"
         for alpha in promises.alphas

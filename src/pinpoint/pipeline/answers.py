@@ -96,15 +96,11 @@ def task_answer(task: Task, options: Options, scores: Sequence[Scores], taught: 
         # The asks of a multi-label task are answered yes or no, in that order.
         pairs = [one.log_probs for one in scores]
         return decide_multi(
-            [yes - no for yes, no in pairs], [math.exp(yes) + math.exp(no) for yes, no in pairs], task, options
+            [yes - no for yes, no in pairs], [math.exp(yes) + math.exp(no) for yes, no in pairs], task, options, taught
         )
     tree = scores[0]
     if isinstance(tree, TreeScores):
-        if taught is None:
-            return decide_tree(tree.decision, tree.asked, options)
-        # What was taught is which label is right: there is no promise for groups.
-        whole = decide(tree.log_probs, task, replace(options, top_k=None), taught)
-        return in_tree(tree.decision, whole, options, 0.0)
+        return decide_tree(tree.decision, tree.asked, options, taught)
     answer = decide(scores[0].log_probs, task, options, taught, scores[0].state)
     return replace(answer, bounded_labels=len(scores[0].bounded))
 

@@ -97,6 +97,17 @@ def masked_nodes(tree: LabelTree, mask: frozenset[str]) -> frozenset[int]:
     return frozenset(masked)
 
 
+def prior_of_leaves(tree: LabelTree, masked: frozenset[int], prior: Mapping[str, float]) -> list[float]:
+    """What each label has before a document is read, the shares at every question multiplied; 1 for a masked one."""
+    weights, children = weights_of(tree, masked, prior), tree.children()
+    shares = {TOP: 1.0}
+    for node, below in enumerate(children):
+        offered = [child for child in below if child not in masked]
+        whole = sum(weights.get(child, 1.0) for child in offered)
+        shares |= {child: shares[node] * weights.get(child, 1.0) / whole for child in offered if node in shares}
+    return [shares.get(leaf, 1.0) for leaf in tree.leaves()]
+
+
 def weights_of(tree: LabelTree, masked: frozenset[int], prior: Mapping[str, float] | None) -> dict[int, float]:
     """How likely each node is beforehand, where it is said: its own weight, else the sum of its children's.
 

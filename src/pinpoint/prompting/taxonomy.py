@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from pinpoint.documents.text import INVISIBLE
-from pinpoint.prompting.label_tree import LabelTree
+from pinpoint.prompting.label_tree import LabelTree, masked_nodes, prior_of_leaves
 
 LABELS_SHA_CHARS = 16  # 64 bits: collisions are out of reach at any number of label sets that a worker sees
 
@@ -75,6 +75,33 @@ class Task:
     def other_position(self) -> int | None:
         """Where among the labels `other` stands."""
         return next((position for position, label in enumerate(self.labels) if label.id == self.other), None)
+
+    @property
+    def sets(self) -> bool:
+        """Whether an answer is a set of labels. A `yes_no`, which is asked alike, is a choice between two answers."""
+        return self.multi_label and self.kind != "yes_no"
+
+    @property
+    def masked_positions(self) -> frozenset[int]:
+        """Where among the labels those stand that may not be answered; of a tree also those below a masked group."""
+        if self.tree is None:
+            return frozenset(position for position, label in enumerate(self.labels) if label.id in self.mask)
+        masked = masked_nodes(self.tree, self.mask)
+        return frozenset(position for position, leaf in enumerate(self.tree.leaves()) if leaf in masked)
+
+    @property
+    def prior_weights(self) -> list[float] | None:
+        """Of each label, 1 for one that may not be answered, or None without a prior.
+
+        Of a tree, what the priors of labels and groups make of each label before a document is read. Two priors that
+        weigh every question alike have the same.
+        """
+        if self.prior is None:
+            return None
+        if self.tree is not None:
+            return prior_of_leaves(self.tree, masked_nodes(self.tree, self.mask), self.prior)
+        neutral = 0.5 if self.multi_label else 1.0
+        return [self.prior.get(label.id, neutral) for label in self.labels]
 
 
 def labels_sha(tasks: Task | Iterable[Task]) -> str:

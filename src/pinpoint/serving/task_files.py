@@ -166,7 +166,7 @@ class TaskFiles:
         if kept.drift is None:
             return
         if (
-            kept.drift.add(answer_ids(task).index(answer.labels[0]), answer.score, answer.label_mass)
+            kept.drift.add(answer_ids(task).index(answer.labels[0]), answer.scores[0], answer.label_mass)
             and kept.drift.drifting
         ):
             log.warning("task_file=%s status=drifts %s", _printable(kept.taught.name), _words(kept))

@@ -13,7 +13,6 @@ import asyncio
 import importlib.util
 import json
 import logging
-import math
 import os
 import pickle
 import re
@@ -27,11 +26,13 @@ from typing import Any, NamedTuple
 
 from pinpoint.api.request import Request
 from pinpoint.api.response import DocumentFailure, Response
+from pinpoint.api.teach import Right
 from pinpoint.decide.task_file import Setup, TaskFile
 from pinpoint.documents.text import Document
 from pinpoint.errors import PinpointError, RequestError
 from pinpoint.evaluate.apart import Lesson
-from pinpoint.evaluate.teaching import check_counts, check_task
+from pinpoint.evaluate.measured_answers import measured_of
+from pinpoint.evaluate.task_parts import check_counts
 from pinpoint.pipeline.engine_protocol import Engine
 from pinpoint.prompting.taxonomy import labels_sha
 from pinpoint.prompting.template import answer_ids
@@ -69,7 +70,6 @@ def check_lesson(request: Request) -> None:
             f"teaching needs {', '.join(lacking)}, which this worker has not: pip install 'pinpoint[evaluate]'",
             "teach",
         )
-    check_task(request.lesson.task)
     check_counts(answer_ids(request.lesson.task), request.lesson.right)
 
 
@@ -157,7 +157,7 @@ def _lesson(request: Request, response: Response, engine: Engine) -> Lesson:
     assert lesson is not None
     task = lesson.task
     ids = answer_ids(task)
-    log_probs, right, texts = list[list[float]](), list[int](), list[str]()
+    log_probs, right, texts, masses = list[list[float]](), list[Right](), list[str](), list[float]()
     states = list[tuple[float, ...]]()
     refused = Counter[str]()
     for document, result, label in zip(request.documents, response.results, lesson.right, strict=True):
@@ -165,8 +165,8 @@ def _lesson(request: Request, response: Response, engine: Engine) -> Lesson:
             refused[result.error.code if isinstance(result, DocumentFailure) else "internal"] += 1
             continue
         answer = result.answers[task.name]
-        values = dict(zip(answer.labels, answer.log_probs or (), strict=True))
-        log_probs.append([values.get(one, -math.inf) for one in ids])
+        log_probs.append(measured_of(task, answer))
+        masses.append(answer.label_mass)
         states.append(answer.state)
         right.append(label)
         texts.append("\n\n".join(document.pages))
@@ -183,6 +183,8 @@ def _lesson(request: Request, response: Response, engine: Engine) -> Lesson:
         lesson.alphas,
         notes,
         states,
+        masses,
+        lesson.back_off,
     )
 
 

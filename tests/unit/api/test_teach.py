@@ -65,7 +65,7 @@ REFUSED: dict[str, tuple[dict[str, Any], str, str]] = {
         lesson(task={"labels": LABELS, "mask": ["r"]}), "unknown_label", "documents[1].label",
     ),
     "many labels to a document": (
-        lesson(task={"labels": LABELS, "multi_label": True}), "not_supported", "task.multi_label",
+        lesson(task={"labels": LABELS, "multi_label": True}), "wrong_type", "documents[0].label",
     ),
     "a taxonomy that is not deployed": (lesson(task={"taxonomy": "none"}), "unknown_taxonomy", "task.taxonomy"),
     "a target of none": (lesson(target_errors=[0.0]), "out_of_range", "target_errors[0]"),

@@ -8,16 +8,19 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner, Result
 
-from pinpoint.api.request import Options
+from pinpoint.api.request import Options, parse_request
 from pinpoint.cli import app
 from pinpoint.cli.question_file import built, read_question
 from pinpoint.cli.raw_scores import Raw, measure
+from pinpoint.cli.teach import read_labelled
 from pinpoint.decide.task_file import TaskFile
 from pinpoint.decide.trust import Taught, standing
 from pinpoint.engine.readings import STATE_FLOATS
 from pinpoint.errors import PinpointError
+from pinpoint.pipeline.classify import classify
 from pinpoint.prompting.taxonomy import labels_sha
 from pinpoint.serving import model
+from pinpoint.serving.task_files import TaskFiles
 from tests.fakes import FakeEngine
 
 LABELS = ["invoice", "receipt", "contract"]
@@ -124,15 +127,19 @@ def test_data_that_nothing_can_be_learned_from_is_refused_before_a_model_is_load
     assert refused(run(save([ROWS[0]] * 12), *labels)).startswith("one_class: all 12")
     assert refused(run(save([*ROWS, {"text": "x"}]), *labels)).startswith("invalid_line: line 25")
     assert refused(run(save([*ROWS, {"text": "x"}]), *labels, "--label-free", "batch")).startswith(
-        "invalid_line: 1 of 25"
+        "invalid_line: line 25: 1 of 25"
     )
     assert refused(run(save(""), *labels)).startswith("invalid_line: there is no document")
     assert refused(run(save(ROWS), *labels, "--target-error", "2")).startswith("out_of_range")
     assert refused(run(save(ROWS))).startswith("missing_field")
-    tree = save('{"labels": [{"name": "paid", "children": ["invoice", "receipt"]}, "contract"]}', "tree.json")
-    assert refused(run(save(ROWS), "--task", str(tree))).startswith("not_supported: labels with children")
-    many = save('{"labels": ["invoice", "receipt", "contract"], "multi_label": true}', "many.json")
-    assert refused(run(save(ROWS), "--task", str(many))).startswith("not_supported")
+    several = (*labels, "--multi-label")
+    assert refused(run(save([*ROWS, {"text": "x", "label": 5}]), *several)).startswith("invalid_line: line 25")
+    assert refused(run(save([*ROWS, {"text": "x", "label": ["a", "b"]}]), *several)).startswith(
+        "unknown_label: 1 of 25"
+    )
+    alike = [{**row, "label": ["invoice"]} for row in ROWS]
+    assert refused(run(save(alike), *several)).startswith("one_class: all 24")
+    assert refused(run(save(ROWS), *several, "--label-free", "batch")).startswith("not_supported")
     assert refused(run(save(ROWS), "--labels", "invoice")).startswith("too_few_labels")
     masked = save('{"labels": ["invoice", "receipt", "contract"], "mask": ["contract"]}', "masked.json")
     assert refused(run(save(ROWS), "--task", str(masked))).startswith("unknown_label: 8 of 24 documents have a label")
@@ -199,3 +206,45 @@ def test_a_question_is_read_as_it_stands_in_a_request(
 def test_what_is_no_question_is_refused(save: Callable[..., Path], text: str, name: str) -> None:
     with pytest.raises(PinpointError, match=r"\(task\)$"):
         read_question(save(text, name), None, None)
+
+
+def test_documents_with_several_labels_are_read_in_each_of_their_forms(
+    engine: FakeEngine, save: Callable[..., Path]
+) -> None:
+    task = built("category", {"labels": ["invoice", "receipt; paid", "contract"], "multi_label": True})
+    rows = [
+        {"text": "a", "label": ["invoice", "Contract", "invoice"]}, {"text": "b", "label": []},
+        {"text": "c", "labels": ["contract"]}, {"text": "d", "label": "receipt; paid"},
+    ]  # fmt: skip
+    assert read_labelled(save(rows), None, task).right == [(0, 2), (), (2,), (1,)]
+    table = 'text;label\n"one; two";invoice | CONTRACT\nx;\ny;receipt; paid\nz;"invoice,contract"\n'
+    with pytest.raises(PinpointError, match="3 columns"):
+        read_labelled(save(table, "wrong.csv"), None, task)
+    table = table.replace("y;receipt; paid", 'y;"Receipt;  paid"')
+    assert read_labelled(save(table, "data.csv"), None, task).right == [(0, 2), (), (1,), (0, 2)]
+
+
+@pytest.mark.parametrize(
+    ("fields", "label"),
+    [
+        ({"labels": LABELS, "multi_label": True}, lambda n: LABELS[: n % 3]),
+        ({"labels": [{"name": "paid", "children": LABELS[:2]}, "contract"]}, lambda n: LABELS[n % 3]),
+    ],
+)
+def test_sets_and_trees_are_taught_and_answered_by_their_file(
+    engine: FakeEngine, save: Callable[..., Path], fields: dict[str, Any], label: Callable[[int], Any]
+) -> None:
+    rows = [{"text": f"document {number} of a kind", "label": label(number)} for number in range(60)]
+    result = run(save(rows), "--task", str(save(json.dumps(fields), "task.json")), "--target-error", "0.9")
+    assert result.exit_code == 0, result.output
+    folder = save("", "x").parent / "tasks"
+    folder.mkdir()
+    (save("", "x").parent / "task.json").rename(folder / "task.json")
+    files = TaskFiles(folder)
+    files.load(engine)
+    assert files.refused == {}
+    request = parse_request({"text": "a letter", "tasks": {"category": fields}, "options": {"target_error": 0.9}})
+    response, _ = classify(request, engine, files.find)
+    answer = json.loads(json.dumps(response.results[0].to_wire()))["answers"]["category"]
+    assert answer["confidence"] is not None and answer["calibration"]
+    assert answer["certified"] is True and answer["certified_why"] is None

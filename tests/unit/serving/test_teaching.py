@@ -189,9 +189,7 @@ def test_the_time_of_the_fits_is_part_of_the_lesson_s(monkeypatch: pytest.Monkey
     assert timing["total_ms"] - timing["forward_ms"] >= waited_s * 1e3
 
 
-def test_a_deployed_taxonomy_is_taught_by_name_and_one_with_groups_is_refused(
-    tmp_path: Path, in_process: list[Any]
-) -> None:
+def test_deployed_taxonomies_are_taught_by_name_those_with_groups_too(tmp_path: Path, in_process: list[Any]) -> None:
     folder = tmp_path / "taxonomies"
     folder.mkdir()
     flat, groups = {"labels": LABELS}, {"labels": [{"name": "bills", "children": LABELS[:2]}, LABELS[2]]}
@@ -207,7 +205,26 @@ def test_a_deployed_taxonomy_is_taught_by_name_and_one_with_groups_is_refused(
     for asked in ({"taxonomy": "flat"}, {"labels": LABELS}):
         (result,) = ask(next_one, {"text": "letter", **asked})["results"]
         assert result["answers"]["category"]["confidence"] is not None
-    assert ask(worker, labelled(worker, task={"taxonomy": "groups"}))["error"].startswith("not_supported: labels with")
+    answer = ask(worker, labelled(worker, task={"taxonomy": "groups"}, target_errors=[0.9], back_off=0.0))
+    assert (answer["task_file"]["labels"], answer["task_file"]["back_off"]) == (LABELS, 0.0)
+    last_one = Worker(Settings(model_name="", device="cpu", tasks=str(tmp_path), taxonomies=str(folder)))
+    last_one.load()
+    options = {"back_off": 0.0, "target_error": 0.9}
+    (result,) = ask(last_one, {"text": "letter", "taxonomy": "groups", "options": options})["results"]
+    assert result["answers"]["category"]["certified"] is True
+
+
+def test_sets_of_labels_are_taught(tmp_path: Path, in_process: list[Any]) -> None:
+    worker = a_worker(tmp_path)
+    task = {"labels": LABELS, "multi_label": True}
+    told = {"task": task, "documents": [{"text": one, "label": LABELS[: k % 3]} for k, one in enumerate(TEXTS)]}
+    answer = ask(worker, {"teach": told})
+    assert answer["task_file"]["sets"] is True and answer["kept"]
+    assert all(mass == pytest.approx(1, abs=1) and mass != 1 for mass in in_process[0].masses)
+    (result,) = ask(a_worker(tmp_path), {"text": "letter", "tasks": {"category": task}})["results"]
+    found = result["answers"]["category"]
+    assert found["confidence"] is not None
+    assert found["chosen"] == [one for one, score in zip(found["labels"], found["scores"], strict=True) if score >= 0.5]
 
 
 def test_a_lesson_that_is_given_up_ends_its_process(monkeypatch: pytest.MonkeyPatch) -> None:

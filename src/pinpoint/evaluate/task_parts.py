@@ -1,0 +1,143 @@
+"""What teaching of every kind begins and ends with: documents as measured, checks with counts, fields of the file."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import date
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from pinpoint.api.teach import Right
+from pinpoint.decide.task_file import Fit, Setup, TaskFile
+from pinpoint.errors import RequestError
+from pinpoint.evaluate import fits
+from pinpoint.evaluate.choosing import Tried
+from pinpoint.evaluate.examples import Examples
+from pinpoint.evaluate.label_free import Offered
+from pinpoint.evaluate.promises import Promises
+from pinpoint.prompting.taxonomy import Task
+from pinpoint.prompting.template import NO, YES
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Measured:
+    """What the model measured of labelled documents.
+
+    Attributes:
+        log_probs: [n, labels of the task], before prior and mask; of a tree logarithms of its labels' scores, with
+            both; of sets of labels log-odds of yes.
+        right: [n] positions of the right labels; of sets, of all of them.
+        masses: [n] label mass, or None where it is the sum of what was measured.
+        groups: [n] numbers that near-duplicates share, or None.
+        content_free: [labels] log-probabilities of a document without content, or None.
+        states: [n, STATE_FLOATS] what the model made of each document, or None.
+    """
+
+    log_probs: NDArray[np.float64]
+    right: Sequence[Right]
+    groups: Sequence[int] | None = None
+    content_free: NDArray[np.float64] | None = None
+    states: NDArray[np.float64] | None = None
+    masses: NDArray[np.float64] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Taught:
+    """The file, and what there is to say about how it came about; `notes` are sentences with counts."""
+
+    file: TaskFile
+    offered: tuple[Offered, ...] = ()
+    notes: tuple[str, ...] = field(default=())
+
+
+def as_states(rows: Sequence[Sequence[float]]) -> NDArray[np.float64] | None:
+    """[n, STATE_FLOATS] of what was measured of each document, or None where it was not."""
+    return np.array(rows, dtype=np.float64) if rows and all(rows) else None
+
+
+def check_counts(labels: Sequence[str], right: Sequence[Right]) -> None:
+    """Refuse what nothing can be learned from, before any document is scored.
+
+    Raises RequestError `too_few_documents` or `one_class`, with the counts.
+    """
+    if len(right) < fits.LEAST_FOR_TEMPERATURE:
+        raise RequestError(
+            "too_few_documents",
+            f"a temperature, which needs fewest, needs {fits.LEAST_FOR_TEMPERATURE} labelled documents; there "
+            f"are {len(right)}",
+            "documents",
+        )
+    if len(set(right)) < 2:
+        same = "the same labels" if isinstance(right[0], tuple) else "the same label"
+        raise RequestError(
+            "one_class",
+            f"all {len(right)} labelled documents have {same}, of {len(labels)}; add some of the others",
+            "documents",
+        )
+
+
+def check_distinct(examples: Examples) -> None:
+    """Raise RequestError where so few documents are left without copies that they cannot be parted."""
+    if examples.distinct < fits.LEAST_FOR_TEMPERATURE:
+        raise RequestError(
+            "too_few_documents",
+            f"{len(examples)} labelled documents, of which {examples.distinct} differ from each other; "
+            f"{fits.LEAST_FOR_TEMPERATURE} are needed",
+            "documents",
+        )
+
+
+def of_task(task: Task) -> tuple[list[str], NDArray[np.int64], list[int], list[float] | None]:
+    """Names, positions that may be answered, positions that may not, prior."""
+    if task.kind == "yes_no":
+        return [YES, NO], np.arange(2), [], None
+    mask = sorted(task.masked_positions)
+    offered = np.setdiff1d(np.arange(len(task.labels)), np.array(mask, dtype=np.int64))
+    return [label.name for label in task.labels], offered, mask, task.prior_weights
+
+
+def bound_to(task: Task, setup: Setup, promises: Promises = Promises()) -> dict[str, Any]:  # noqa: B008 - frozen
+    """The fields of a file that say what it is about."""
+    names, _, mask, prior = of_task(task)
+    return {
+        "setup": setup, "task": task.name, "kind": task.kind, "labels": names, "mask": mask, "prior": prior,
+        "other": task.other_position, "sets": task.sets, "back_off": None if task.tree is None else promises.back_off,
+        "made": date.today(),
+    }  # fmt: skip
+
+
+def mass(measured: Measured, offered: NDArray[np.int64]) -> NDArray[np.float64]:
+    """[n] label mass."""
+    if measured.masses is not None:
+        return measured.masses
+    return np.asarray(np.exp(np.minimum(measured.log_probs[:, offered], 0)).sum(axis=1))
+
+
+def fit_of(tried: Tried) -> Fit:
+    """What the file says of a fit."""
+    gain = None if tried.nll_before is None or tried.nll_after is None else tried.nll_before - tried.nll_after
+    return Fit(
+        name=tried.name, kept=tried.kept, reason=tried.reason, nll_before=tried.nll_before,
+        nll_after=tried.nll_after, gain=gain, p_value=tried.p_value,
+    )  # fmt: skip
+
+
+def notes_on_copies(examples: Examples) -> list[str]:
+    """What there is to say of near-duplicates."""
+    notes = list[str]()
+    doubled = len(examples) - examples.distinct
+    if doubled:
+        notes.append(
+            f"{doubled} of {len(examples)} documents are near-duplicates of others: they are kept on one side, and of "
+            "those that are alike one judges"
+        )
+    labels = {(int(group), int(right)) for group, right in zip(examples.groups, examples.right, strict=True)}
+    torn = len(labels) - examples.distinct
+    if torn:
+        notes.append(f"{torn} times documents that are near-duplicates have different labels: one of them may be wrong")
+    return notes
