@@ -4,7 +4,7 @@ Weights are random and of the right shapes, so that bytes and seconds are the re
 checks (CUDA against the reference), eight (products of 8-bit states by size and way), proof (the proof at load),
 kernels (few rows in 8 bits), speed (prefill against plain products, decoding), peers (the plain ways of doing the same;
 long lists, many questions), memory (plan, peak, buffer, baseline, out of memory), passes (whole passes by size, of
-16-bit states, 8-bit states and E4M3), loading (checkpoints from disk), usual (the usual 8-bit recipe on a cut-down
+16-bit states, 8-bit states and E4M3), against (the work of `bench/against.py`), loading (checkpoints from disk), usual (the usual 8-bit recipe on a cut-down
 model). A table comes last; FOLDER gets `gpu_<parts>.json`, which belongs into bench/results/.
 """
 
@@ -26,7 +26,18 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from bench import gpu_checks, gpu_eight, gpu_kernels, gpu_memory, gpu_model, gpu_passes, gpu_peers, gpu_proof, gpu_speed
+from bench import (
+    gpu_against,
+    gpu_checks,
+    gpu_eight,
+    gpu_kernels,
+    gpu_memory,
+    gpu_model,
+    gpu_passes,
+    gpu_peers,
+    gpu_proof,
+    gpu_speed,
+)
 from bench.gpu_rows import Row
 from bench.report import RESULTS, environment
 from pinpoint.engine.baseline import Baseline, requested_bytes
@@ -34,7 +45,7 @@ from pinpoint.engine.forward.prefix_cache import PrefixStore
 from pinpoint.engine.scorer import Scorer
 from pinpoint.settings import Settings
 
-PARTS = ("checks", "eight", "proof", "kernels", "speed", "peers", "memory", "passes", "loading", "usual")
+PARTS = ("checks", "eight", "proof", "kernels", "speed", "peers", "memory", "passes", "against", "loading", "usual")
 QUICK_PARTS = ("checks", "speed", "memory")
 FULL_BATCHES, FULL_ERRORS = 1000, 20
 QUICK_BATCHES, QUICK_ERRORS = 60, 3
@@ -90,7 +101,7 @@ def _measures(
         yield "checks", gpu_checks.all_checks
     if "eight" in parts:
         yield "eight", gpu_eight.products
-    if {"proof", "kernels", "speed", "peers", "memory", "passes"} & set(parts):
+    if {"proof", "kernels", "speed", "peers", "memory", "passes", "against"} & set(parts):
         loaded = gpu_model.plan_and_make(layers, Settings(device="cuda"))
         scorer = Scorer(loaded, min(8192, loaded.plan.token_budget if loaded.plan else 8192), STORE_BYTES)
         if "proof" in parts:
@@ -137,6 +148,8 @@ def _measures(
                     "passes",
                     lambda name=name: gpu_passes.measure(with_store(scorer, 0), name),  # type: ignore[misc]
                 )
+        elif "against" in parts:  # changes them too
+            yield "against", lambda: gpu_against.measure(with_store(scorer, 0), out)
         del scorer, loaded
         _forget()
     if "loading" in parts or "usual" in parts:

@@ -1,0 +1,174 @@
+"""The work that Pinpoint and vLLM are compared on, and the table of both: `python bench/against.py work|table`.
+
+`work --out FILE` writes the prompts and labels as token ids, for `bench/vllm_side.py`, which needs nothing of this
+project; `bench/gpu.py --part against` lays the same ones into passes. `table OURS THEIRS` reads what both wrote, made in
+one session on one card, and prints them side by side. Documents are random words, so no answer can be guessed from them.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path[:0] = [str(ROOT / "src"), str(ROOT)]
+
+import typer  # noqa: E402
+
+from pinpoint.prompting.label_trie import LabelTrie  # noqa: E402
+from pinpoint.prompting.prompts import PromptBuilder  # noqa: E402
+from pinpoint.prompting.span_tree import Forest  # noqa: E402
+from pinpoint.prompting.taxonomy import Label, Task  # noqa: E402
+
+KINDS = ("invoice", "receipt", "order", "contract", "statement", "report", "letter", "claim", "notice", "quote")
+FIELDS = (
+    "sales", "travel", "energy", "legal", "medical", "office", "food", "rental", "tax", "bank",
+    "school", "software", "vehicle", "building", "customs", "staff", "pension", "media", "garden", "water",
+)  # fmt: skip
+# Ids of the embedded tokenizer that are neither control tokens nor single bytes; larger vocabularies have them too.
+FIRST_WORD, LAST_WORD = 1000, 7999
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """So many documents of so many tokens, each asked so many questions of so many labels."""
+
+    documents: int
+    tokens: int
+    labels: int
+    questions: int = 1
+    seed: int = 5
+
+
+JOBS = {
+    "1,000 tokens, 8 labels": Job(64, 1000, 8),
+    "300 tokens, 8 labels": Job(64, 300, 8),
+    "1,000 tokens, 200 labels": Job(64, 1000, 200),
+    "470 tokens, 56 questions of 2 labels": Job(24, 470, 2, 56),
+    "one document of 1,000 tokens, 8 labels": Job(1, 1000, 8, seed=6),
+    "300 tokens, reasons": Job(16, 300, 8, seed=7),
+}
+# What of a job a figure counts in a second, beside documents.
+WRITTEN_TOKENS = 64
+
+
+def tasks(job: Job) -> list[Task]:
+    """The questions of a job; labels have one or two words."""
+    names = [*KINDS, *(f"{field} {kind}" for kind in KINDS for field in FIELDS)]
+    return [
+        Task(
+            f"question {number}",
+            tuple(Label(name, name) for name in names[number * job.labels : (number + 1) * job.labels]),
+        )
+        for number in range(job.questions)
+    ]
+
+
+def documents(job: Job) -> list[list[int]]:
+    """Random token ids."""
+    rng = random.Random(job.seed)
+    return [[rng.randint(FIRST_WORD, LAST_WORD) for _ in range(job.tokens)] for _ in range(job.documents)]
+
+
+def forests(prompts: PromptBuilder, job: Job, budget: int) -> list[Forest]:
+    """All of a job's prompts, in as few forests as their order allows, each within the budget."""
+    made, asked = [Forest()], tasks(job)
+    for document in documents(job):
+        for task in asked:
+            (prompt,) = prompts.lay(task, document)
+            if made[-1].asks and made[-1].total_tokens + prompt.new_tokens(made[-1]) > budget:
+                made.append(Forest())
+            prompt.add_to(made[-1], None)
+    return made
+
+
+def work(prompts: PromptBuilder) -> dict[str, Any]:
+    """Each job as spans of token ids, prompts as runs of spans in the order of (document, question), and labels."""
+    found = dict[str, Any]()
+    for name, job in JOBS.items():
+        (forest,) = forests(prompts, job, sys.maxsize)
+        tries = list[LabelTrie]()
+        for ask in forest.asks:
+            if ask.trie not in tries:
+                tries.append(ask.trie)
+        found[name] = {
+            "spans": forest.tokens,
+            "prompts": [forest.ancestry(ask.span) for ask in forest.asks],
+            "label_sets": [trie.labels for trie in tries],
+            "labels_of": [tries.index(ask.trie) for ask in forest.asks],
+            "stop": prompts.encoder.stop,
+            "documents": job.documents,
+            "questions": job.questions,
+        }
+    return found
+
+
+Figures = dict[str, dict[str, float]]  # way → job → documents, or tokens, a second; or milliseconds
+
+
+def rows(ours: dict[str, Any], theirs: dict[str, Any]) -> Iterator[tuple[str, str, str, str]]:
+    """Job, way, vLLM's figure and how many times of it Pinpoint's best is; Pinpoint's ways come with their own figure.
+
+    Raises:
+        ValueError: the two were not measured on one kind of card.
+    """
+    cards = {side["card"] for side in (ours, theirs)}
+    if len(cards) > 1:
+        raise ValueError(f"measured on different cards: {', '.join(sorted(cards))}")
+    for job in JOBS:
+        of_us = {way: by_job[job] for way, by_job in ours["figures"].items() if job in by_job}
+        of_them = {way: by_job[job] for way, by_job in theirs["figures"].items() if job in by_job}
+        less = job.startswith("one document")
+        unit = " ms" if less else " tokens/s" if "reasons" in job else " documents/s"
+        for way, value in of_us.items():
+            yield job, f"Pinpoint, {way}", f"{value:.4g}{unit}", ""
+        best = (min if less else max)(of_us.values(), default=0.0)
+        for way, value in of_them.items():
+            times = (value / best if less else best / value) if best and value else 0.0
+            yield job, f"vLLM {theirs['versions'].get('vllm')}, {way}", f"{value:.4g}{unit}", f"{times:.2f}"
+
+
+def table(ours: dict[str, Any], theirs: dict[str, Any]) -> str:
+    """The same as Markdown."""
+    lines = ["| job | way | figure | Pinpoint's best, times |", "| --- | --- | --- | --- |"]
+    return "\n".join([*lines, *(f"| {' | '.join(row)} |" for row in rows(ours, theirs))])
+
+
+app = typer.Typer(add_completion=False, help=__doc__)
+
+
+@app.command("work")
+def write_work(out: Annotated[Path, typer.Option(help="The file to write.")]) -> None:
+    """Write the prompts and labels as token ids."""
+    from transformers import AutoTokenizer
+
+    from pinpoint.checkpoints.sources import embedded_folder
+    from pinpoint.prompting.encoder import PromptEncoder
+
+    tokenizer = AutoTokenizer.from_pretrained(str(embedded_folder()), local_files_only=True)
+    made = work(PromptBuilder(PromptEncoder(tokenizer)))
+    out.write_text(json.dumps(made), "utf-8")
+    for name, job in made.items():
+        lengths = [sum(len(job["spans"][span]) for span in prompt) for prompt in job["prompts"]]
+        typer.echo(
+            f"{name}: {len(lengths)} prompts, {sum(lengths)} tokens, {sum(map(len, job['spans']))} of them distinct"
+        )
+
+
+@app.command("table")
+def print_table(ours: Path, theirs: Path) -> None:
+    """Print both sides' figures as one table."""
+    try:
+        typer.echo(table(*(json.loads(path.read_text("utf-8")) for path in (ours, theirs))))
+    except ValueError as error:
+        typer.echo(str(error), err=True)
+        raise typer.Exit(1) from None
+
+
+if __name__ == "__main__":
+    app()

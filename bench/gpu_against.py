@@ -1,0 +1,94 @@
+"""Pinpoint's side of the comparison with vLLM (`bench/against.py`): the same prompts and labels, every label exactly.
+
+8-bit integers and E4M3, each with 8-bit states, in passes of three sizes, as far as the plan has room for them.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import torch
+
+from bench import against
+from bench.gpu_passes import VARIANTS
+from bench.gpu_rows import Row
+from bench.report import environment, in_turn
+from pinpoint.engine.forward import generate
+from pinpoint.engine.forward.prefix_cache import PrefixStore
+from pinpoint.engine.forward.recorded import Recorder
+from pinpoint.engine.scorer import Scorer
+from pinpoint.prompting.span_tree import Forest
+
+PART = "against"
+WAYS = {"int8, 8-bit states": "8-bit states", "fp8": "e4m3"}  # in this order: E4M3 takes the integers' place
+BUDGETS = (8192, 16384, 32768)
+ROUNDS, ALONE_ROUNDS = 3, 9
+ALONE, REASONS = "one document of 1,000 tokens, 8 labels", "300 tokens, reasons"
+NEVER = -1  # no token's id
+
+
+def measure(scorer: Scorer, out: Path) -> Iterator[Row]:
+    """Documents a second of each job, milliseconds of one document, tokens a second of reasons; `pinpoint_against.json` in
+    `out` holds them as `bench/against.py table` reads them. Changes the weights.
+    """
+    figures = dict[str, dict[str, float]]()
+    room = scorer.loaded.plan.token_budget if scorer.loaded.plan else max(BUDGETS)
+    for name, variant in WAYS.items():
+        scorer.recorder = Recorder(scorer.loaded.model)
+        VARIANTS[variant](scorer.loaded.model)
+        scorer.store, scorer.token_budget = PrefixStore(0), BUDGETS[0]
+        scorer.record()
+        for budget in [budget for budget in BUDGETS if budget <= room]:
+            way = f"{name}, passes of {budget:,}"
+            scorer.token_budget = budget
+            for job, what in against.JOBS.items():
+                if job not in (ALONE, REASONS):
+                    forests = against.forests(scorer.prompts, what, budget)
+                    seconds = in_turn({way: lambda forests=forests: _run(scorer, forests)}, ROUNDS)[way]  # type: ignore[misc]
+                    figures.setdefault(way, {})[job] = round(what.documents / median(seconds), 2)
+                    yield Row(PART, f"{way}: {job}, documents/s", figures[way][job])
+                    yield Row(PART, f"{way}: {job}, tokens", sum(forest.total_tokens for forest in forests))
+        scorer.token_budget, way = BUDGETS[0], f"{name}, passes of {BUDGETS[0]:,}"
+        alone = against.forests(scorer.prompts, against.JOBS[ALONE], BUDGETS[0])
+        seconds = in_turn({way: lambda alone=alone: _run(scorer, alone)}, ALONE_ROUNDS)[way]  # type: ignore[misc]
+        figures[way][ALONE] = round(1e3 * median(seconds), 2)
+        yield Row(PART, f"{way}: {ALONE}, ms", figures[way][ALONE])
+        figures[way][REASONS] = round(_reasons(scorer), 1)
+        yield Row(PART, f"{way}: {REASONS}, tokens/s", figures[way][REASONS])
+        (out / "pinpoint_against.json").write_text(json.dumps(_told(scorer, figures), indent=2) + "\n", "utf-8")
+
+
+def _run(scorer: Scorer, forests: list[Forest]) -> None:
+    for forest in forests:
+        with scorer.run(forest):
+            torch.cuda.synchronize()
+
+
+def _reasons(scorer: Scorer) -> float:
+    """Tokens a second of reasons of one pass that are written together; the pass is not counted."""
+    job, encoder = against.JOBS[REASONS], scorer.prompts.encoder
+    stop, most = encoder.stop, generate.MOST_TOKENS
+    encoder.stop, generate.MOST_TOKENS = NEVER, against.WRITTEN_TOKENS
+    try:
+        (forest,) = against.forests(scorer.prompts, job, 2 * BUDGETS[0])
+        (task,) = against.tasks(job)
+        asked = [(ask, task.labels[ask % job.labels].name) for ask in range(job.documents)]
+        with scorer.run(forest, explain=True) as done:
+            written = sum(one[1] for one in done.explain_all(asked) if one)
+            seconds = in_turn({"ours": lambda: done.explain_all(asked)}, ROUNDS)["ours"]
+    finally:
+        encoder.stop, generate.MOST_TOKENS = stop, most
+    return written / median(seconds)
+
+
+def _told(scorer: Scorer, figures: dict[str, dict[str, float]]) -> dict[str, Any]:
+    return {
+        **environment(),
+        "card": torch.cuda.get_device_name(0),
+        "weight_bytes": scorer.loaded.weight_bytes,
+        "figures": figures,
+    }
