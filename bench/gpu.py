@@ -4,8 +4,9 @@ Weights are random and of the right shapes, so that bytes and seconds are the re
 checks (CUDA against the reference), eight (products of 8-bit states by size and way), proof (the proof at load),
 kernels (few rows in 8 bits), speed (prefill against plain products, decoding), peers (the plain ways of doing the same;
 long lists, many questions), memory (plan, peak, buffer, baseline, out of memory), passes (whole passes by size, of
-16-bit states, 8-bit states and E4M3), against (the work of `bench/against.py`), loading (checkpoints from disk), usual (the usual 8-bit recipe on a cut-down
-model). A table comes last; FOLDER gets `gpu_<parts>.json`, which belongs into bench/results/.
+16-bit states, 8-bit states and E4M3), against (what `bench/vllm_side.py` measures of vLLM), loading (checkpoints from
+disk), usual (the usual 8-bit recipe on a cut-down model). A table comes last; FOLDER gets `gpu_<parts>.json`, which
+belongs into bench/results/.
 """
 
 from __future__ import annotations

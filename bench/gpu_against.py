@@ -32,8 +32,9 @@ NEVER = -1  # no token's id
 
 
 def measure(scorer: Scorer, out: Path) -> Iterator[Row]:
-    """Documents a second of each job, milliseconds of one document, tokens a second of reasons; `pinpoint_against.json` in
-    `out` holds them as `bench/against.py table` reads them. Changes the weights.
+    """Documents a second of each job, milliseconds of one document, tokens a second of reasons. Changes the weights.
+
+    `pinpoint_against.json` in `out` holds the figures as `bench/against.py table` reads them.
     """
     figures = dict[str, dict[str, float]]()
     room = scorer.loaded.plan.token_budget if scorer.loaded.plan else max(BUDGETS)

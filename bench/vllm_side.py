@@ -185,7 +185,7 @@ def measures(side: Side, work: dict[str, Any], rounds: int) -> Iterator[tuple[st
     """Way, job and what measures it: documents a second, tokens a second of reasons, milliseconds of one document."""
 
     def rate(job: Job, run: Callable[[], object], counted: int = rounds) -> float:
-        return job.documents / median(side.seconds(run, counted))
+        return float(job.documents) / median(side.seconds(run, counted))
 
     one = Job(work[ALONE])
     yield "one token", ALONE, lambda: 1e3 * median(side.seconds(lambda: side.first(one), 9))
@@ -232,7 +232,7 @@ def measures(side: Side, work: dict[str, Any], rounds: int) -> Iterator[tuple[st
         took = side.seconds(
             lambda: side.write(reasons.prompts, REASON_TOKENS), rounds, lambda: side.write(reasons.prompts, 1)
         )
-        return reasons.documents * REASON_TOKENS / median(took)
+        return float(reasons.documents * REASON_TOKENS) / median(took)
 
     yield "written together", REASONS, written
     yield (
