@@ -15,6 +15,7 @@ from rich.console import Console
 from rich.table import Table
 
 from bench.prompt_items import KINDS, MANY
+from bench.prompt_mixed import mixed
 
 Values = NDArray[np.float64]
 DRAWS = 2000
@@ -94,20 +95,24 @@ def report(
     """Print a table for each model and kind of question; figures of items that all its variants were measured on."""
     console = Console(width=170)
     written: list[dict[str, Any]] = []
-    for model, every in read(files).items():
+    for model, measured in read(files).items():
+        made = mixed(measured, "turn")
+        every = {**measured, **made}
         for kinds, reference in ((KINDS, base), (YES_KINDS, yes_base), ((MANY,), base)):
             variants = {
                 name: {item: row for item, row in rows.items() if row["kind"] in kinds} for name, rows in every.items()
             }
             if any(variants.get(reference, {})):
-                written += _tables(console, model, kinds, {k: v for k, v in variants.items() if v}, half, reference)
+                variants = {name: rows for name, rows in variants.items() if rows}
+                written += _tables(console, model, kinds, variants, half, reference, set(made))
     if json_out is not None:
         json_out.write_text(json.dumps(written, indent=1) + "\n", encoding="utf-8")
 
 
 def _tables(
-    console: Console, model: str, kinds: Sequence[str], variants: dict[str, dict[str, Any]], half: str, base: str
-) -> list[dict[str, Any]]:
+    console: Console, model: str, kinds: Sequence[str], variants: dict[str, dict[str, Any]], half: str, base: str,
+    made: set[str],
+) -> list[dict[str, Any]]:  # fmt: skip
     written: list[dict[str, Any]] = []
     most = max(len(rows) for rows in variants.values())
     whole = {name: rows for name, rows in variants.items() if len(rows) >= 0.9 * most}
@@ -125,19 +130,23 @@ def _tables(
             continue
         chosen = [row for item, row in rows.items() if item in wanted]
         for end in ("turn", "none", "turn or line", "quote"):
-            if end == "quote" and "JSON" not in name:
+            if (end == "quote" and "JSON" not in name) or (end != "turn" and name in made):
                 continue
-            made = figures(chosen, end, whole.get(name + " <"))
-            low, high = interval(made["right"])
-            gain = interval(made["right"], reference)
+            found = figures(chosen, end, whole.get(name + " <"))
+            if name in made:
+                found |= {"mass": None, "mass_kinds": {}}
+            low, high = interval(found["right"])
+            gain = interval(found["right"], reference)
             table.add_row(
-                name, end, *(f"{made['accuracy'].get(kind, math.nan):.2f}" for kind in kinds),
-                f"{made['mean']:.3f}",
-                f"{low:.2f}–{high:.2f}", f"{gain[0]:+.2f}…{gain[1]:+.2f}", f"{made['nll']:.2f}", f"{made['mass']:.3f}",
-                "" if made["flips"] is None else f"{made['flips']:.2f}",
+                name, end, *(f"{found['accuracy'].get(kind, math.nan):.2f}" for kind in kinds),
+                f"{found['mean']:.3f}",
+                f"{low:.2f}–{high:.2f}", f"{gain[0]:+.2f}…{gain[1]:+.2f}", f"{found['nll']:.2f}",
+                "" if found["mass"] is None else f"{found['mass']:.3f}",
+                "" if found["flips"] is None else f"{found['flips']:.2f}",
             )  # fmt: skip
             written.append({"model": model, "variant": name, "end": end, "half": half, "interval": [low, high],
-                            "gain": list(gain), **{k: v for k, v in made.items() if k != "right"}})  # fmt: skip
+                            "gain": list(gain), "kinds": [*kinds],
+                            **{k: v for k, v in found.items() if k != "right"}})  # fmt: skip
     console.print(f"{model}: {len(wanted)} items")
     console.print(table)
     return written

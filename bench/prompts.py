@@ -22,6 +22,7 @@ import typer
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from bench import prompt_items
+from bench.prompt_growing import growing
 from bench.prompt_items import Item
 from bench.prompt_report import report
 from bench.prompt_variants import VARIANTS, Variant
@@ -39,6 +40,7 @@ CONTENT_FREE = "N/A"
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
 app.command()(report)
+app.command()(growing)
 
 
 @app.command()
@@ -48,10 +50,12 @@ def items(
         "../shared/data"
     ),
     count: Annotated[int, typer.Option(help="Of each kind, at most.")] = 60,
-    growing: Annotated[bool, typer.Option(help="Texts with lists of more and more labels instead.")] = False,
+    growing_lists: Annotated[
+        bool, typer.Option("--growing", help="Texts with lists of more and more labels instead.")
+    ] = False,
 ) -> None:  # fmt: skip
     """Write what is measured on."""
-    made = prompt_items.growing(data, count) if growing else prompt_items.items(data, count)
+    made = prompt_items.growing(data, count) if growing_lists else prompt_items.items(data, count)
     prompt_items.write(made, out)
     print(Counter(item.kind for item in made))
 

@@ -7,6 +7,8 @@ from collections.abc import Iterator, Sequence
 from statistics import median
 from typing import Any
 
+from bench import quality_prompts
+from bench.markdown import capital, table_header, table_row
 from bench.prompt_items import KINDS
 from bench.quality_figures import (
     FLAGGED_ERROR,
@@ -80,12 +82,6 @@ right label. Label mass: what the model wanted to say inside the list, median an
 when the labels are listed from last to first.
 
 """
-PROMPTS = """## Prompts against each other
-
-Measured by `python -m bench.prompts sweep` and `report`: every prompt on the same texts. End: what must follow the
-label for it to count: the end of the turn, or nothing. Gain: on version 1, 95 % interval of the paired difference.
-
-"""
 
 
 def page() -> str:
@@ -94,7 +90,7 @@ def page() -> str:
     for model, title in TITLES.items():
         rows = table(model)
         if rows:
-            parts += [f"### {_capital(title)}\n\n", *_precisions(model, title, rows)]
+            parts += [f"### {capital(title)}\n\n", *_precisions(model, title, rows)]
     looked = {title: file["layers"] for model, title in TITLES.items() if (file := read(model, "layers"))}
     if looked:
         parts += [LAYERS, *(line for title, layers in looked.items() for line in _layers(title, layers))]
@@ -103,22 +99,20 @@ def page() -> str:
     for model, title in TITLES.items():
         chosen = [line for line in lines if line["model"] == model]
         if chosen:
-            parts += [f"### {_capital(title)}: versions\n\n", *_versions(chosen)]
-    parts.append(PROMPTS)
-    for path in sorted(RESULTS.glob("prompts_*.json")):
-        parts += _prompts(json.loads(path.read_text(encoding="utf-8")))
+            parts += [f"### {capital(title)}: versions\n\n", *_versions(chosen)]
+    parts += quality_prompts.sections(TITLES)
     return "".join(parts).rstrip("\n") + "\n"
 
 
 def _precisions(model: str, title: str, rows: Sequence[Figures]) -> Iterator[str]:
     first = rows[0]
     yield f"Median label mass {first.mass:.3f}.\n\n"
-    yield from _header("precision", "questions", "NLL", "Δ NLL", "accuracy", "Δ accuracy", "same label", "lead lost",
-                       "ECE", "Δ ECE", "rule")  # fmt: skip
+    yield from table_header("precision", "questions", "NLL", "Δ NLL", "accuracy", "Δ accuracy", "same label",
+                             "lead lost", "ECE", "Δ ECE", "rule")  # fmt: skip
     for row in rows:
         usual = row.precision == REFERENCE
         share, (low, high) = row.same
-        yield _row(
+        yield table_row(
             NAMES[row.precision], f"{row.questions} ({row.documents} documents)",
             f"{row.nll.value:.4f}", "" if usual else _more(row.nll, 4),
             f"{row.accuracy.value:.3f}", "" if usual else _more(row.accuracy, 3),
@@ -153,16 +147,16 @@ def _more(figure: Figure, digits: int) -> str:
 
 
 def _layers(title: str, layers: Sequence[dict[str, Any]]) -> Iterator[str]:
-    yield f"### {_capital(title)}: layers\n\n"
+    yield f"### {capital(title)}: layers\n\n"
     yield f"{layers[0]['tokens']} tokens.\n\n"
-    yield from _header("kind", "layers", "int8 weights", "int8 inputs", "worst", "int8 both", "fp8 inputs", "worst",
-                       "fp8 both", "flagged", "channel", "massive")  # fmt: skip
+    yield from table_header("kind", "layers", "int8 weights", "int8 inputs", "worst", "int8 both", "fp8 inputs",
+                             "worst", "fp8 both", "flagged", "channel", "massive")  # fmt: skip
     kinds: dict[str, list[dict[str, Any]]] = {}
     for line in layers:
         kinds.setdefault(line["layer"].rpartition(".")[2], []).append(line)
     for kind, lines in kinds.items():
         flagged = [line for line in lines if line["layer"] in flagged_layers(lines)]
-        yield _row(
+        yield table_row(
             f"`{kind}`", str(len(lines)), _middle(lines, "int8_weights"), _middle(lines, "int8_inputs"),
             _worst(lines, "int8_inputs"), _middle(lines, "int8_both"), _middle(lines, "fp8_inputs"),
             _worst(lines, "fp8_inputs"), _middle(lines, "fp8_both"),
@@ -199,44 +193,14 @@ def _places(lines: Sequence[dict[str, Any]]) -> str:
 def _versions(lines: Sequence[dict[str, Any]]) -> Iterator[str]:
     of = lines[-1]["of"]
     kinds = [kind for kind in KINDS if kind in of]
-    yield from _header(
+    yield from table_header(
         "weights", "prompt", *(f"{kind} ({of[kind]})" for kind in kinds), "mean", "NLL", "label mass", "flips"
     )
     for line in sorted(lines, key=lambda line: (list(NAMES).index(line["precision"]), line["version"])):
         low, high = line["interval"]
-        yield _row(
+        yield table_row(
             line["precision"], f"version {line['version']}", *(f"{line['accuracy'][kind]:.2f}" for kind in kinds),
             f"{line['mean']:.3f} ({low:.2f}–{high:.2f})", f"{line['nll']:.2f}",
             f"{line['mass'][2]:.3f}, {line['mass'][0]:.3f}", f"{line['flips']:.2f}",
         )  # fmt: skip
     yield "\n"
-
-
-def _prompts(lines: Sequence[dict[str, Any]]) -> Iterator[str]:
-    lines = [line for line in lines if set(KINDS) & set(line["accuracy"]) and line["end"] in ("turn", "none")]
-    if not lines:
-        return
-    kinds = [kind for kind in KINDS if kind in lines[0]["accuracy"]]
-    yield f"### {TITLES[lines[0]['model']]}, {lines[0]['of']} texts\n\n"
-    yield from _header("prompt", "end", *kinds, "mean", "gain", "NLL", "label mass", "flips")
-    for line in lines:
-        low, high = line["gain"]
-        yield _row(
-            line["variant"], line["end"], *(f"{line['accuracy'][kind]:.2f}" for kind in kinds), f"{line['mean']:.3f}",
-            f"{low:+.2f} to {high:+.2f}", f"{line['nll']:.2f}", f"{line['mass']:.3f}",
-            "" if line["flips"] is None else f"{line['flips']:.2f}",
-        )  # fmt: skip
-    yield "\n"
-
-
-def _capital(title: str) -> str:
-    return title[0].upper() + title[1:]
-
-
-def _header(*names: str) -> Iterator[str]:
-    yield _row(*names)
-    yield "|" + " --- |" * len(names) + "\n"
-
-
-def _row(*cells: str) -> str:
-    return "| " + " | ".join(cells) + " |\n"

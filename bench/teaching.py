@@ -21,9 +21,12 @@ import json
 import sys
 import time
 from collections import Counter, defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 import numpy as np
 import typer
@@ -48,6 +51,8 @@ PROMISED_SIZES = (200, 500)
 TARGETS = (0.01, 0.02, 0.05, 0.10)
 LEVEL = 0.9
 ALPHAS = (0.05, 0.1)
+FIGURES = report.RESULTS / "teaching.json"
+Found = TypeVar("Found")
 TIMED = 200  # documents of one timed teaching
 SETUP = Setup(model="-", revision="-", precision="-", prompt_version=1, labels_sha="-", engine="-")
 
@@ -59,6 +64,8 @@ def main(
     draws: Annotated[int, typer.Option(help="Of examples, for each size of a promise; a fit has a fifth.")] = 200,
     only: Annotated[str | None, typer.Option(help="This set alone.")] = None,
     device: Annotated[str, typer.Option(help="Of a real model; what was scored on one is read anywhere.")] = "cpu",
+    workers: Annotated[int, typer.Option(help="Processes that teach.")] = 1,
+    out: Annotated[Path, typer.Option(help="Figures, as JSON; others stay.")] = FIGURES,
     scores_only: Annotated[bool, typer.Option(help="Teach nothing.")] = False,
 ) -> None:
     """Measure what teaching gains and whether its promises hold, and write bench/results/teaching.json."""
@@ -68,15 +75,15 @@ def main(
         before = figures.scores(log_softmax(one.scores), one.right)
         entry: dict[str, Any] = {
             "name": one.name, "model": model, "documents": len(one.right), "labels": len(one.labels), "draws": draws,
-            "before": rounded(before), "fits": [fits_of(one, size, draws // 5) for size in SIZES],
-            "promises": [row for size in PROMISED_SIZES for row in promises_of(one, size, draws)],
+            "before": rounded(before), "fits": [fits_of(one, size, draws // 5, workers) for size in SIZES],
+            "promises": [row for size in PROMISED_SIZES for row in promises_of(one, size, draws, workers)],
             "time": time_of(one),
         }  # fmt: skip
-        found = report.RESULTS / "teaching.json"
-        sets = json.loads(found.read_text(encoding="utf-8"))["sets"] if found.exists() else []
+        sets = json.loads(out.read_text(encoding="utf-8"))["sets"] if out.exists() else []
         others = [old for old in sets if (old["model"], old["name"]) != (model, one.name)]
         ordered = sorted([*others, entry], key=lambda each: (each["model"] != EMBEDDED, each["model"], each["name"]))
-        report.write("teaching", {"confidence_level": LEVEL, "sets": ordered})
+        lines = {**report.environment(), "confidence_level": LEVEL, "sets": ordered}
+        out.write_text(json.dumps(lines, indent=2) + "\n", encoding="utf-8")
         typer.echo(f"{model}, {one.name}: done")
 
 
@@ -98,19 +105,40 @@ def applied(one: ScoredSet, file: TaskFile) -> NDArray[np.float64]:
     return np.array([calibration.apply(*each) for each in zip(one.scores.tolist(), one.states.tolist(), strict=True)])
 
 
-def fits_of(one: ScoredSet, size: int, draws: int) -> dict[str, Any]:
+def each_draw(
+    what: Callable[[ScoredSet, int, int], Found], one: ScoredSet, size: int, draws: int, workers: int
+) -> Iterator[Found]:
+    """What each draw of examples gives, in their order."""
+    if workers < 2:
+        yield from (what(one, size, draw) for draw in range(draws))
+        return
+    with ProcessPoolExecutor(workers) as pool:
+        yield from pool.map(partial(what, one, size), range(draws), chunksize=4)
+
+
+def fit_of(one: ScoredSet, size: int, draw: int) -> tuple[list[str], Scores, Scores] | None:
+    """One draw: which fits were kept, and the figures of documents that were not drawn, before and after."""
+    chosen = np.random.default_rng((1, size, draw)).choice(len(one.right), size, replace=False)
+    if len(set(one.right[chosen].tolist())) < 2:
+        return None
+    file = taught(one, chosen, Promises(), draw)
+    others = np.setdiff1d(np.arange(len(one.right)), chosen)
+    return (
+        [fit.name for fit in file.fits if fit.kept],
+        figures.scores(log_softmax(one.scores[others]), one.right[others]),
+        figures.scores(applied(one, file)[others], one.right[others]),
+    )
+
+
+def fits_of(one: ScoredSet, size: int, draws: int, workers: int = 1) -> dict[str, Any]:
     """Means over draws of the figures on documents that were not drawn, and how often which fit was kept."""
     kept, found = Counter[str](), defaultdict[str, list[tuple[float, float]]](list)
     worse = 0
-    for draw in range(draws):
-        chosen = np.random.default_rng((1, size, draw)).choice(len(one.right), size, replace=False)
-        if len(set(one.right[chosen].tolist())) < 2:
+    for draw in each_draw(fit_of, one, size, draws, workers):
+        if draw is None:
             continue
-        file = taught(one, chosen, Promises(), draw)
-        kept.update(fit.name for fit in file.fits if fit.kept)
-        others = np.setdiff1d(np.arange(len(one.right)), chosen)
-        before = figures.scores(log_softmax(one.scores[others]), one.right[others])
-        after = figures.scores(applied(one, file)[others], one.right[others])
+        names, before, after = draw
+        kept.update(names)
         worse += after.nll > before.nll + 1e-9
         for name in ("accuracy", "nll", "ece"):
             found[name].append((getattr(before, name), getattr(after, name)))
@@ -121,34 +149,58 @@ def fits_of(one: ScoredSet, size: int, draws: int) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def promises_of(one: ScoredSet, size: int, draws: int) -> Iterator[dict[str, Any]]:
+@dataclass(frozen=True, slots=True)
+class Drawn:
+    """One draw for promises: (target, whether it is broken, accepted, right of those) of each that was made; targets
+    that the plain way promised and whether it broke them; (alpha, covered, labels) of each set.
+    """
+
+    promises: list[tuple[float, bool, float, float]]
+    plain: list[tuple[float, bool]]
+    sets: list[tuple[float, float, float]]
+
+
+def promise_of(one: ScoredSet, size: int, draw: int) -> Drawn:
+    """What one draw of examples promises, and what is true of the population."""
+    rows = np.arange(len(one.right))
+    chosen = np.random.default_rng((2, size, draw)).choice(len(one.right), size, replace=True)
+    file = taught(one, chosen, Promises(TARGETS, LEVEL, ALPHAS), draw)
+    probabilities = np.exp(applied(one, file))
+    confidence, wrong = probabilities.max(axis=1), probabilities.argmax(axis=1) != one.right
+    found = Drawn([], [], [])
+    for promise in file.certificates:
+        accepted = confidence >= promise.threshold
+        share = float(wrong[accepted].mean())
+        found.promises.append((promise.target_error, share > promise.target_error, float(accepted.mean()), 1 - share))
+    for target in TARGETS:
+        threshold = plain_threshold(confidence[chosen], wrong[chosen], target)
+        if threshold is not None:
+            found.plain.append((target, bool(wrong[confidence >= threshold].mean() > target)))
+    for one_set in file.prediction_sets:
+        inside = probabilities >= one_set.least_probability
+        inside[rows, probabilities.argmax(axis=1)] = True
+        covered = float(inside[rows, one.right].mean())
+        found.sets.append((one_set.alpha, covered, float(inside.sum(axis=1).mean())))
+    return found
+
+
+def promises_of(one: ScoredSet, size: int, draws: int, workers: int = 1) -> Iterator[dict[str, Any]]:
     """For every target: made, broken, coverage and accuracy of the accepted; then the sets at every alpha."""
     made, broken, plain_made, plain_broken = (Counter[float]() for _ in range(4))
     coverage, accuracy = defaultdict[float, list[float]](list), defaultdict[float, list[float]](list)
     covered, sizes = defaultdict[float, list[float]](list), defaultdict[float, list[float]](list)
-    rows = np.arange(len(one.right))
-    for draw in range(draws):
-        chosen = np.random.default_rng((2, size, draw)).choice(len(one.right), size, replace=True)
-        file = taught(one, chosen, Promises(TARGETS, LEVEL, ALPHAS), draw)
-        log_probs = applied(one, file)
-        probabilities = np.exp(log_probs)
-        confidence, wrong = probabilities.max(axis=1), probabilities.argmax(axis=1) != one.right
-        for promise in file.certificates:
-            accepted = confidence >= promise.threshold
-            made[promise.target_error] += 1
-            broken[promise.target_error] += bool(wrong[accepted].mean() > promise.target_error)
-            coverage[promise.target_error].append(float(accepted.mean()))
-            accuracy[promise.target_error].append(1 - float(wrong[accepted].mean()))
-        for target in TARGETS:
-            threshold = plain_threshold(confidence[chosen], wrong[chosen], target)
-            if threshold is not None:
-                plain_made[target] += 1
-                plain_broken[target] += bool(wrong[confidence >= threshold].mean() > target)
-        for one_set in file.prediction_sets:
-            inside = probabilities >= one_set.least_probability
-            inside[rows, probabilities.argmax(axis=1)] = True
-            covered[one_set.alpha].append(float(inside[rows, one.right].mean()))
-            sizes[one_set.alpha].append(float(inside.sum(axis=1).mean()))
+    for draw in each_draw(promise_of, one, size, draws, workers):
+        for target, broke, accepted, right in draw.promises:
+            made[target] += 1
+            broken[target] += broke
+            coverage[target].append(accepted)
+            accuracy[target].append(right)
+        for target, broke in draw.plain:
+            plain_made[target] += 1
+            plain_broken[target] += broke
+        for alpha, inside, size_of in draw.sets:
+            covered[alpha].append(inside)
+            sizes[alpha].append(size_of)
     for target in TARGETS:
         yield {
             "examples": size, "draws": draws, "target_error": target, "made": made[target], "broken": broken[target],

@@ -1,0 +1,107 @@
+"""The part of docs/quality.md on prompts, of what `bench.prompts report` and `growing` wrote."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from bench.markdown import capital, table_header, table_row
+from bench.prompt_items import KINDS, MANY
+from bench.prompt_report import YES_KINDS
+from bench.report import RESULTS
+
+HEAD = """## Prompts against each other
+
+Measured by `python -m bench.prompts sweep` and `report`: every prompt on the same texts, in bf16. The texts are parted
+by their hash into a half that a prompt may be chosen by and one that is kept out of the choice; *chosen* and *kept* are
+the mean of the kinds' accuracy in each. The other figures are of all texts. An answer counts with the end of the turn
+behind it; *without the end*: the mean if it need not. Gain: on the first row, 95 % interval of the paired difference,
+all texts. *Averaged*, *less*: made of the scores of other rows; there is no label mass then. Version 2
+of the prompt is "letter, v1 words" for lists of up to six labels, and "v1 document first" for longer ones.
+
+"""
+GROWING = """## Letters or the labels' text, by how many labels there are
+
+Measured by `python -m bench.prompts sweep` and `growing`: the same texts of four kinds (known, unknown, banking,
+generated), each with 2 to 12 labels of one list, asked in both of version 2's forms. Accuracy and NLL are means over
+the kinds. Both: the mean of the two forms' log-probabilities. Gain: accuracy of letters less that of the text, with its
+95 % interval, paired by text; *chosen* and *kept*: the same in either half.
+
+"""
+
+
+def sections(titles: Mapping[str, str]) -> Iterator[str]:
+    """Both sections, as far as there are figures."""
+    halves = {half: _lines(f"prompts_{half}") for half in ("all", "choose", "kept")}
+    models = [model for model in titles if any(line["model"] == model for line in halves["all"])]
+    if models:
+        yield HEAD
+    for model in models:
+        for kinds, what in ((KINDS, "one of a list"), (YES_KINDS, "yes or no"), ((MANY,), "one of 60")):
+            chosen = {
+                half: {line["variant"]: line for line in lines
+                       if (line["model"], line["end"], tuple(line["kinds"])) == (model, "turn", tuple(kinds))}
+                for half, lines in halves.items()
+            }  # fmt: skip
+            if chosen["all"]:
+                open_ = {
+                    line["variant"]: line["mean"]
+                    for line in halves["all"]
+                    if (line["model"], line["end"], tuple(line["kinds"])) == (model, "none", tuple(kinds))
+                }
+                yield from _prompts(f"{capital(titles[model])}: {what}", kinds, chosen, open_)
+    counts = _lines("label_counts")
+    if counts:
+        yield GROWING
+    for model, title in titles.items():
+        lines = [line for line in counts if line["model"] == model]
+        if lines:
+            yield f"### {capital(title)}: numbers of labels\n\n"
+            yield from _counts(lines)
+
+
+def _lines(name: str) -> list[dict[str, Any]]:
+    path = RESULTS / f"{name}.json"
+    if not path.exists():
+        return []
+    found = json.loads(path.read_text(encoding="utf-8"))
+    return list(found["lines"] if isinstance(found, dict) else found)
+
+
+def _prompts(
+    title: str, kinds: Sequence[str], halves: Mapping[str, Mapping[str, dict[str, Any]]], open_: Mapping[str, float]
+) -> Iterator[str]:
+    first = next(iter(halves["all"].values()))
+    yield f"### {title}, {first['of']} texts\n\n"
+    yield from table_header(
+        "prompt", *(kind.removeprefix("yes ") for kind in kinds if kind in first["accuracy"]), "mean", "chosen", "kept",
+        "gain", "without the end", "NLL", "label mass", "flips",
+    )  # fmt: skip
+    for name, line in halves["all"].items():
+        low, high = line["gain"]
+        yield table_row(
+            name, *(f"{line['accuracy'][kind]:.2f}" for kind in kinds if kind in line["accuracy"]),
+            f"{line['mean']:.3f}", *(f"{halves[half][name]['mean']:.3f}" for half in ("choose", "kept")),
+            f"{low:+.3f} to {high:+.3f}", f"{open_[name]:.3f}" if name in open_ else "", f"{line['nll']:.2f}",
+            "" if line["mass"] is None else f"{line['mass']:.3f}",
+            "" if line["flips"] is None else f"{line['flips']:.2f}",
+        )  # fmt: skip
+    yield "\n"
+
+
+def _counts(lines: Sequence[dict[str, Any]]) -> Iterator[str]:
+    halves = {
+        half: {line["labels"]: line for line in lines if line["half"] == half} for half in ("all", "choose", "kept")
+    }
+    yield from table_header("labels", "texts", "letters", "text", "both", "gain", "chosen", "kept", "NLL of letters",
+                             "text", "both", "flips of letters", "text", "both")  # fmt: skip
+    for labels, line in halves["all"].items():
+        gain, low, high = line["gain"]
+        yield table_row(
+            str(labels), str(line["texts"]), *(f"{value:.3f}" for value in line["accuracy"].values()),
+            f"{gain:+.3f} ({low:+.3f} to {high:+.3f})",
+            *(f"{halves[half][labels]['gain'][0]:+.3f}" for half in ("choose", "kept")),
+            *(f"{value:.2f}" for value in line["nll"].values()), *(f"{value:.2f}" for value in line["flips"].values()),
+        )  # fmt: skip
+    yield "\n"
