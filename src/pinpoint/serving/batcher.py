@@ -6,7 +6,7 @@
 
 Everything but the pass itself runs in the event loop, so nothing here needs a lock. While a pass runs, jobs queue up,
 and the next pass takes of all of them. Where the queue does not fill a pass and more jobs are on their way (arrived,
-not yet encoded), the pass waits for them, a few milliseconds at most.
+not yet encoded), the pass waits for them, a tenth of what passes take at most.
 
 What can go wrong, and for whom:
 
@@ -34,6 +34,7 @@ from pinpoint.pipeline.fair_queue import FairQueue, Lane, Taken
 from pinpoint.pipeline.passes import measure
 from pinpoint.pipeline.units import Chunk, Outcome, PassFigures, Unit
 from pinpoint.serving.failures import internal_error, place
+from pinpoint.serving.patience import Patience
 from pinpoint.serving.watch.log_words import printable
 from pinpoint.serving.watch.records import BatchRecord
 
@@ -92,7 +93,7 @@ class Batcher:
         load: Callable[[], Engine],
         forward: Forward,
         max_queued_tokens: int,
-        wait_s: float = 0.0,
+        wait_s: float | None = 0.0,
         around: Callable[[list[str]], AbstractContextManager[Any]] = lambda jobs: nullcontext(),
         passed: Callable[[BatchRecord], None] = lambda record: None,
     ) -> None:
@@ -102,7 +103,7 @@ class Batcher:
             load: the engine that runs the passes; called on first use, where they run.
             forward: runs a call there, one at a time.
             max_queued_tokens: asked for by all units that wait; jobs beyond are refused.
-            wait_s: how long a pass that is not full waits for jobs that are expected.
+            wait_s: how long a pass that is not full waits for jobs that are expected; None: by what passes take.
             around: entered around each batch, in the thread of the passes, with the ids of its jobs.
             passed: told of each pass, in the thread of the passes.
         """
@@ -110,7 +111,7 @@ class Batcher:
         self._load = load
         self._engine: Engine | None = None
         self._forward = forward
-        self._wait_s = wait_s
+        self._patience = Patience(wait_s)
         self._around = around
         self._passed = passed
         self._queue = FairQueue(max_queued_tokens)
@@ -203,7 +204,7 @@ class Batcher:
     async def _wait_for_more(self, engine: Engine) -> None:
         """Where more work is likely and there is room for it, give it a moment."""
         with suppress(TimeoutError):
-            async with asyncio.timeout(self._wait_s):
+            async with asyncio.timeout(self._patience.most_s):
                 while self.expected and 0 < self._queue.tokens < engine.token_budget:
                     self._changed.clear()
                     await self._changed.wait()
@@ -251,6 +252,8 @@ class Batcher:
         return [alone for share in shares for alone in self._measure([share], engine)]
 
     def _record(self, taken: Sequence[tuple[_Waiter, Unit | Chunk]], figures: PassFigures, engine: Engine) -> None:
+        if not figures.out_of_memory:
+            self._patience.passed(figures.ended_s - figures.began_s - figures.decode_s)
         waiters = {id(waiter): waiter for waiter, _ in taken}.values()
         units = [(waiter, unit) for waiter, unit in taken if isinstance(unit, Unit)]
         self._passed(

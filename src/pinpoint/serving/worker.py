@@ -73,7 +73,7 @@ class Worker:
             self.load,
             lambda call: asyncio.get_running_loop().run_in_executor(self._forward, contained, call),
             settings.max_queued_tokens,
-            settings.batch_wait_ms / 1e3,
+            None if settings.batch_wait_ms is None else settings.batch_wait_ms / 1e3,
             self._around,
             self.metrics.batch_done,
         )

@@ -31,7 +31,7 @@ class Bench:
 
     engine: FakeEngine = field(default_factory=FakeEngine)
     max_tokens: int = PLENTY
-    wait_s: float = 0.005
+    wait_s: float | None = 0.005
     began_s: list[float] = field(default_factory=list)
     forests_began_s: list[float] = field(default_factory=list)
     around: list[list[str]] = field(default_factory=list)
@@ -394,3 +394,12 @@ def test_measuring_without_a_batcher_loses_nothing_to_a_small_device() -> None:
     assert shown(tight) == shown(measure(units, FakeEngine()))
     none = measure(units, FakeEngine(device_tokens=1))
     assert all(isinstance(one, OutOfMemory) for one in none)
+
+
+def test_passes_say_how_long_the_next_one_waits_where_nothing_is_set() -> None:
+    bench = Bench(wait_s=None)
+    bench.engine.fails = [OutOfMemory("out_of_memory", "the device ran out of memory")]
+    run(play(bench, [Told(0, [5, 6]), Told(50, [5])]))
+    taken = list(bench.batcher._patience._passes_s)
+    assert len(taken) == len([record for record in bench.records if record.code is None]) > 1
+    assert all(seconds > 0 for seconds in taken)
