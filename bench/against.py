@@ -7,6 +7,7 @@ session on one card, and prints them side by side. Documents are random words, s
 
 from __future__ import annotations
 
+import hashlib
 import json
 import random
 import sys
@@ -58,8 +59,8 @@ WRITTEN_TOKENS = 64
 
 
 def tasks(job: Job) -> list[Task]:
-    """The questions of a job; labels have one or two words."""
-    names = [*KINDS, *(f"{field} {kind}" for kind in KINDS for field in FIELDS)]
+    """The questions of a job; labels have two words, of which the first tells 20 apart."""
+    names = [f"{field} {kind}" for kind in KINDS for field in FIELDS]
     return [
         Task(
             f"question {number}",
@@ -108,15 +109,19 @@ def work(prompts: PromptBuilder) -> dict[str, Any]:
     return found
 
 
-Figures = dict[str, dict[str, float]]  # way → job → documents, or tokens, a second; or milliseconds
+def digest(made: dict[str, Any]) -> str:
+    """What both sides write beside their figures, so that a table is of the same prompts and labels."""
+    return hashlib.sha256(json.dumps(made, sort_keys=True).encode()).hexdigest()[:16]
 
 
 def rows(ours: dict[str, Any], theirs: dict[str, Any]) -> Iterator[tuple[str, str, str, str]]:
     """Job, way, vLLM's figure and how many times of it Pinpoint's best is; Pinpoint's ways come with their own figure.
 
     Raises:
-        ValueError: the two were not measured on one kind of card.
+        ValueError: the two were not measured on one kind of card, or are not of the same work.
     """
+    if ours["work"] != theirs["work"]:
+        raise ValueError("the two are not of the same prompts and labels")
     cards = {side["card"] for side in (ours, theirs)}
     if len(cards) > 1:
         raise ValueError(f"measured on different cards: {', '.join(sorted(cards))}")
@@ -152,7 +157,7 @@ def write_work(out: Annotated[Path, typer.Option(help="The file to write.")]) ->
 
     tokenizer = AutoTokenizer.from_pretrained(str(embedded_folder()), local_files_only=True)
     made = work(PromptBuilder(PromptEncoder(tokenizer)))
-    out.write_text(json.dumps(made), "utf-8")
+    out.write_text(json.dumps({"digest": digest(made), "jobs": made}), "utf-8")
     for name, job in made.items():
         lengths = [sum(len(job["spans"][span]) for span in prompt) for prompt in job["prompts"]]
         typer.echo(

@@ -89,6 +89,7 @@ def _reasons(scorer: Scorer) -> float:
 def _told(scorer: Scorer, figures: dict[str, dict[str, float]]) -> dict[str, Any]:
     return {
         **environment(),
+        "work": against.digest(against.work(scorer.prompts)),
         "card": torch.cuda.get_device_name(0),
         "weight_bytes": scorer.loaded.weight_bytes,
         "figures": figures,

@@ -20,6 +20,7 @@ import tempfile
 import time
 import traceback
 from collections.abc import Callable, Iterator
+from itertools import count
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -123,7 +124,7 @@ class Side:
 
     def write(self, prompts: list[list[int]], tokens: int) -> None:
         """So many tokens behind each prompt."""
-        params = self.params(temperature=0.0, max_tokens=tokens, min_tokens=tokens, ignore_eos=True, detokenize=False)
+        params = self.params(temperature=0.0, max_tokens=tokens, ignore_eos=True, detokenize=False)
         for one in self.ask(prompts, params):
             assert len(one.outputs[0].token_ids) == tokens
 
@@ -165,6 +166,8 @@ def _realistic_weights() -> None:
     import torch
     from vllm.model_executor.model_loader import dummy_loader, weight_utils
 
+    seeds = count(1)
+
     def fill(param: Any, low: float = 0.0, high: float = 0.0, seed: int = 1234) -> None:
         if not torch.is_floating_point(param) or param.device.type == "meta":
             return
@@ -172,7 +175,7 @@ def _realistic_weights() -> None:
             if param.ndim < 2:
                 param.fill_(1.0)
             elif param.element_size() > 1:
-                generator = torch.Generator(param.device).manual_seed(seed + param.numel() % 1009)
+                generator = torch.Generator(param.device).manual_seed(next(seeds))
                 param.normal_(0.0, param.shape[-1] ** -0.5, generator=generator)
             else:
                 for part in param.data.reshape(-1, param.shape[-1]).split(65536):
@@ -279,9 +282,10 @@ def main() -> None:
     parser.add_argument("--only", default="", help="ways that begin with this")
     args = parser.parse_args()
     side = Side(args)
-    found = {**told(side, args), "figures": {}, "failed": {}, "seconds_of": {}}
+    work = json.loads(args.work.read_text("utf-8"))
+    found = {"work": work["digest"], **told(side, args), "figures": {}, "failed": {}, "seconds_of": {}}
     print(json.dumps(found), flush=True)
-    for way, name, measure in measures(side, json.loads(args.work.read_text("utf-8")), args.rounds):
+    for way, name, measure in measures(side, work["jobs"], args.rounds):
         started = time.monotonic()
         if not way.startswith(args.only):
             continue
