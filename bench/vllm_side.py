@@ -228,7 +228,7 @@ def measures(side: Side, work: dict[str, Any], rounds: int) -> Iterator[tuple[st
     many, few = Job(work[MANY]), Job(work[MANY], FEW)
     yield "one token", MANY, lambda: rate(many, lambda: side.first(many))
     yield "one token, labels first", MANY, lambda: rate(many, lambda: side.first(many, many.labels_first()))
-    yield f"exact, by nodes, of {FEW} documents", MANY, lambda: rate(few, lambda: side.by_nodes(few), 3)
+    yield "exact, by nodes", MANY, lambda: rate(many, lambda: side.by_nodes(many))
     asked = Job(work[QUESTIONS])
     yield "one token", QUESTIONS, lambda: rate(asked, lambda: side.first(asked))
     yield "one token, of the two labels", QUESTIONS, lambda: rate(asked, lambda: side.first_of_labels(asked))
