@@ -298,9 +298,12 @@ def main() -> None:
         sys.exit("needs root and debootstrap (apt-get install debootstrap); with Docker: docker build .")
     tree = given.root or Path(tempfile.mkdtemp(prefix="pinpoint-image-"))
     tree = tree.absolute()
+    tree.mkdir(parents=True, exist_ok=True)
+    tree.chmod(0o755)  # the container's own /, which every user of it walks through; mkdtemp makes it root's alone
     instructions = parse((ROOT / "Dockerfile").read_text(encoding="utf-8"))
     image = Image(tree)
     mark = tree / "built"
+    began = time.monotonic()
     try:
         for one in instructions:
             if not mark.exists() or one.word not in ("FROM", "RUN", "COPY"):
@@ -316,7 +319,7 @@ def main() -> None:
     finally:
         if not given.keep:
             shutil.rmtree(tree, ignore_errors=True)
-    print("image check passed")
+    print(f"image check passed in {time.monotonic() - began:.0f} s")
 
 
 if __name__ == "__main__":
