@@ -113,6 +113,8 @@ def _file(number: int, path: Path, attachments: Any, settings: Settings) -> Any:
         if size > settings.max_file_bytes:
             raise DocumentError("file_too_large", f"{size} bytes, at most {settings.max_file_bytes}", str(path))
         return File(str(number), number, str(path), path.read_bytes(), filename=path.name, attachments=attachments)
+    except IsADirectoryError:
+        refusal = DocumentError("file_damaged", "the folder cannot be read", str(path))
     except OSError as error:
         refusal = DocumentError("file_damaged", f"cannot be read: {error.strerror}", str(path))
     except DocumentError as error:

@@ -274,3 +274,24 @@ def test_parquet_is_whole_whenever_a_run_ends(tmp_path: Path) -> None:
     foreign.write_bytes(out.read_bytes())
     assert refusal(lambda: go(foreign, texts, FakeTransport())).code == "output_of_another_run"
     assert foreign.read_bytes() == out.read_bytes()
+
+
+@pytest.mark.parametrize("ending", [".jsonl", ".csv", ".parquet"])
+def test_ids_of_any_characters_are_one_row_of_every_format(tmp_path: Path, ending: str) -> None:
+    parquet = pytest.importorskip("pyarrow.parquet", reason="Parquet needs pyarrow")
+    path = tmp_path / f"out{ending}"
+    names = ["a\rb", "a\nb", 'quo"te,', "half \ud83d", "\udce9.txt", "nul\0", "line\u2028", "=1+1"]
+    output = Output(path, 0, ours=True)
+    output.write([{"id": name, "status": "error", "error": {"code": "c", "message": "m"}} for name in names])
+    output.finish()
+    if ending == ".csv":
+        with path.open(newline="", encoding="utf-8") as file:
+            found = [row["id"] for row in csv.DictReader(file)]
+        names[-1] = "'=1+1"
+    elif ending == ".jsonl":
+        found = [json.loads(line)["id"] for line in path.read_bytes().splitlines()]
+    else:
+        found = parquet.read_table(path)["id"].to_pylist()
+    if ending != ".jsonl":
+        names[3:5] = ["half \\ud83d", "\\udce9.txt"]
+    assert found == names

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import base64
+import bz2
 import csv
+import gzip
 import json
+import lzma
 import os
+import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -14,6 +18,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from pinpoint.client.bulk import streams
 from pinpoint.client.bulk.items import Reading, check, items
 from pinpoint.client.bulk.tally import Tally
 from pinpoint.errors import DocumentError, PinpointError
@@ -52,6 +57,53 @@ def test_files_of_a_folder_come_by_name_once_and_without_hidden_ones(tmp_path: P
     one = found[f"{tmp_path}/a/z.csv"]  # in a folder a table is a document
     assert one == {"base64": base64.b64encode(b"xxx").decode(), "filename": "z.csv", "attachments": "none"}
     assert list(read(f"{tmp_path}/*.txt", tmp_path / "a" / "b.txt")) == [f"{tmp_path}/b.txt", f"{tmp_path}/a/b.txt"]
+
+
+def test_links_lead_nowhere_twice_and_a_folder_that_cannot_be_read_is_told_by_its_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "a" / "shut").mkdir(parents=True)
+    (tmp_path / "a" / "b.txt").write_text("x")
+    (tmp_path / "top.txt").write_text("x")
+    (tmp_path / "a" / "up").symlink_to(tmp_path)
+    (tmp_path / "self").symlink_to("self")
+    scandir = os.scandir
+
+    def shut(path: Any) -> Any:
+        if str(path).endswith("shut"):
+            raise PermissionError(13, "Permission denied", path)
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", shut)
+    own = [f"{tmp_path}/a/b.txt", f"{tmp_path}/a/shut", f"{tmp_path}/top.txt"]
+    for source in (tmp_path, f"file://{tmp_path}"):
+        found = read(source)
+        assert [one.removeprefix("file://") for one in found] == own
+        assert found[list(found)[1]] == "unreadable_file" and found[list(found)[2]]["filename"] == "top.txt"
+    # `**` too, which glob would follow through every link to a folder above.
+    assert list(read(f"{tmp_path}/**/*.txt")) == [own[0], own[2]]
+    assert list(read(f"{tmp_path}/**/a/*.txt")) == list(read(f"{tmp_path}/a/**"))[:1] == [own[0]]
+    monkeypatch.chdir(tmp_path)
+    assert list(read("**/*.txt")) == ["a/b.txt", "top.txt"]
+    assert code(lambda: check(["**/*.pdf"], Reading())) == "unreadable_file"
+
+
+def test_a_folder_is_read_however_deep_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for _ in range(1100):  # deeper than Python calls itself
+        os.mkdir("d")
+        os.chdir("d")
+    Path("a.txt").write_text("x")
+    os.chdir(tmp_path)
+    assert [name.count("/") for name in read("d")] == [1100]
+    subprocess.run(["rm", "-r", "d"], check=True)  # pytest's own removal calls itself
+
+
+def test_what_has_no_end_is_too_large_and_a_name_that_is_not_utf8_is_no_matter(tmp_path: Path) -> None:
+    assert read("/dev/zero", max_file_bytes=50) == {"/dev/zero": "file_too_large"}
+    with open(os.fsencode(tmp_path) + b"/caf\xe9.txt", "wb") as file:
+        file.write(b"x")
+    assert [one["filename"] for one in read(tmp_path).values()] == ["caf\ufffd.txt"]
 
 
 def test_a_file_that_goes_between_the_look_and_the_reading_is_its_own_error(tmp_path: Path) -> None:
@@ -116,6 +168,70 @@ def test_tables_that_cannot_be_read_are_a_line(tmp_path: Path) -> None:
     assert read(path) == {f"{path}:1": {"text": "only the text"}, "b": "invalid_line"}
 
 
+@pytest.mark.parametrize(
+    ("content", "found"),
+    [
+        ("Id, Text\n7, a\n", {"7": "a"}),
+        ("sep=|\nid|text\n7|a;b,c\n", {"7": "a;b,c"}),
+        ('id\ttext\t"mo\nre"\n7\ta\tb\n', {"7": "a"}),
+        ("id,text,ID,Text\n7,a,8,b\n", {"7": "a"}),
+        ('id,text\n7,"a\n8,b\n', "invalid_line"),
+        ('id,"text\n7,a\n', "invalid_line"),
+        ("id,text,text\n7,a,b\n", "missing_column"),
+        ("id,text\n7,\n8\n", {"7": "invalid_line", "8": "invalid_line"}),
+    ],
+)
+def test_tables_as_programs_write_them(tmp_path: Path, content: str, found: dict[str, str] | str) -> None:
+    path = tmp_path / "in.csv"
+    path.write_text(content)
+    if isinstance(found, str):
+        assert code(lambda: read(path)) == found
+    else:
+        assert {name: one if isinstance(one, str) else one["text"].strip() for name, one in read(path).items()} == found
+
+
+@pytest.mark.parametrize(("ending", "pack"), [("gz", gzip.compress), ("bz2", bz2.compress), ("xz", lzma.compress)])
+def test_packed_tables_are_unpacked_as_they_are_read(
+    tmp_path: Path, ending: str, pack: Callable[[bytes], bytes]
+) -> None:
+    path = tmp_path / f"in.csv.{ending}"
+    path.write_bytes(pack(b"text\na\n"))
+    assert read(path) == {f"{path}:1": {"text": "a"}}
+    lines = tmp_path / f"in.jsonl.{ending}"
+    for wrong in (pack(b'{"text": "a"}\n' * 9)[:-9], b"no such thing"):
+        lines.write_bytes(wrong)
+        assert code(lambda: read(lines)) == "unreadable_file"
+
+
+def test_lines_are_bounded_and_in_one_encoding(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(streams, "LONGEST_LINE", 50)
+    path = tmp_path / "in.jsonl"
+    path.write_bytes(b'\xef\xbb\xbf{"text": "a"}\r\n{"text": "' + b"x" * 200 + b'"}\n{"text": "b"}')
+    assert list(read(path).values()) == [{"text": "a"}, "invalid_line", {"text": "b"}]
+    path.write_text('{"text": "a"}\n', encoding="utf-16")
+    assert code(lambda: read(path)) == "invalid_encoding"
+    table = tmp_path / "in.csv"
+    table.write_text('text\n"' + "x" * 80)
+    assert code(lambda: read(table)) == "invalid_line"
+
+
+def test_columns_of_parquet_may_be_bytes_numbers_or_in_another(tmp_path: Path) -> None:
+    pyarrow = pytest.importorskip("pyarrow", reason="Parquet needs pyarrow")
+    parquet = pytest.importorskip("pyarrow.parquet", reason="Parquet needs pyarrow")
+    path = tmp_path / "in.parquet"
+    rows = [
+        {"ID": 1.5, "base64": b"file", "mail": {"body": "one", "key": b"k"}, "mime": None},
+        {"ID": float("nan"), "base64": b"", "mail": None, "mime": "text/plain"},
+    ]
+    parquet.write_table(pyarrow.Table.from_pylist(rows), path)
+    assert read(path) == {"1.5": {"base64": base64.b64encode(b"file").decode()}, f"{path}:2": "invalid_line"}
+    assert read(path, text="mail.body", id="mail.key") == {"k": {"text": "one"}, f"{path}:2": "invalid_line"}
+    parquet.write_table(pyarrow.table({"text": [b"t\xc3\xa4", b"\xff"], "id": [b"\xff", b"b"]}), path)
+    assert read(path) == {"ff": {"text": "tä"}, "b": "invalid_encoding"}
+    parquet.write_table(pyarrow.table({"text": ["a"], "mime": [5]}), path)
+    assert read(path) == {f"{path}:1": "invalid_line"}
+
+
 def test_parquet_is_read_a_few_rows_at_a_time(tmp_path: Path) -> None:
     pyarrow = pytest.importorskip("pyarrow", reason="Parquet needs pyarrow")
     parquet = pytest.importorskip("pyarrow.parquet", reason="Parquet needs pyarrow")
@@ -144,6 +260,7 @@ def test_files_and_tables_of_a_store_are_read_by_their_addresses(store: str) -> 
     assert [one.rpartition("bucket/")[2] for one in found] == ["in/a.txt", "in/deep/b.txt", "t.jsonl:1"]
     assert next(iter(found.values()))["filename"] == "a.txt"
     assert [base64.b64decode(one["base64"]) for one in list(found.values())[:2]] == [b"one", b"two"]
+    assert [one.rpartition("bucket/")[2] for one in read(f"{store}/in/**/*.txt")] == ["in/a.txt", "in/deep/b.txt"]
     assert code(lambda: read(f"{store}/nothing")) == "unreadable_file"
     assert code(lambda: read("nosuchstore://x/y")) == "unreadable_file"
 

@@ -43,4 +43,4 @@ def _answers(answers: Mapping[str, Any]) -> dict[str, str]:
 
 def harmless(value: str) -> str:
     """A cell that no spreadsheet takes for a formula: names of files come from anywhere."""
-    return f"'{value}" if value.startswith(("=", "+", "-", "@", "\t")) else value
+    return f"'{value}" if value.startswith(("=", "+", "-", "@", "\t", "\r", "\n")) else value

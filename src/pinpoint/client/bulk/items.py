@@ -8,7 +8,6 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from pinpoint.client.bulk import paths, remote, tables
 from pinpoint.client.documents import Document
@@ -87,7 +86,11 @@ def _file(path: str, reading: Reading) -> Item:
     def size_bytes() -> int:
         return os.stat(path).st_size
 
-    return Item(path, _file_loader(path, size_bytes, Path(path).read_bytes, reading), file=True)
+    def read() -> bytes:
+        with open(path, "rb") as file:
+            return file.read(reading.max_file_bytes + 1)  # not all that a device or a file that grows has
+
+    return Item(path, _file_loader(path, size_bytes, read, reading), file=True)
 
 
 def _file_loader(
@@ -96,12 +99,16 @@ def _file_loader(
     def load() -> Document:
         try:
             size = size_bytes()
-            if size > reading.max_file_bytes:
-                raise DocumentError("file_too_large", f"{size} bytes, at most {reading.max_file_bytes} here")
-            content = read()
+            content = b"" if size > reading.max_file_bytes else read()
+        except IsADirectoryError:  # what stands for a folder that could not be looked into
+            raise DocumentError("unreadable_file", "the folder cannot be read") from None
         except OSError as error:
             why = error.strerror or type(error).__name__
             raise DocumentError("unreadable_file", f"cannot be read: {why}") from None
-        return Document.of_file(name, content, os.path.basename(name), reading.attachments)
+        if (size := max(size, len(content))) > reading.max_file_bytes:
+            raise DocumentError("file_too_large", f"{size} bytes, at most {reading.max_file_bytes} here")
+        # A name that is not UTF-8 is no reason to refuse what is in the file.
+        shown = os.path.basename(name).encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+        return Document.of_file(name, content, shown, reading.attachments)
 
     return load

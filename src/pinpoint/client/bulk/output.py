@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import csv
 import errno
-import io
 import json
 import os
 from collections.abc import Iterator, Sequence
@@ -24,6 +23,7 @@ FORMATS = (".jsonl", ".csv", ".parquet")
 ROWS_SUFFIX = ".rows"
 PARQUET_ROWS = 5000  # a group
 _CSV_COLUMNS = ("id", *cells.COLUMNS)
+_CSV_END = "\r\n"  # in a cell, only what may end a line is put into quotes
 
 Wire = dict[str, Any]
 
@@ -87,14 +87,14 @@ class Output:
         if self.format != ".csv":
             lines = [json.dumps(one, ensure_ascii=False, separators=(",", ":")) + "\n" for one in results]
             return "".join(lines).encode("utf-8", "backslashreplace")
-        target = io.StringIO()
-        writer = csv.DictWriter(target, _CSV_COLUMNS, restval="", lineterminator="\n")
+        target = _Lines()
+        writer = csv.DictWriter(target, _CSV_COLUMNS, restval="", lineterminator=_CSV_END)
         if not self.size_bytes:
             writer.writeheader()
         for one in results:
             for line in cells.lines(one):
                 writer.writerow({name: cells.harmless(value) for name, value in {"id": one["id"], **line}.items()})
-        return target.getvalue().encode("utf-8", "backslashreplace")
+        return "".join(target).encode("utf-8", "backslashreplace")
 
     def _make_parquet(self) -> None:
         import pyarrow
@@ -123,6 +123,14 @@ class Output:
             raise PinpointError("cannot_write", f"the results cannot be written: {why}", str(self._rows)) from None
 
 
+class _Lines(list[str]):
+    """What a CSV writer writes; its lines end as those of JSON do."""
+
+    def write(self, line: str) -> None:
+        """Take a line."""
+        self.append(line.removesuffix(_CSV_END) + "\n")
+
+
 def format_of(path: Path) -> str:
     """The format of an output by its ending. Raises PinpointError `unknown_format`."""
     ending = path.suffix.lower()
@@ -144,6 +152,8 @@ def _groups(lines: Iterator[str]) -> Iterator[list[str]]:
 
 def _flat(line: str) -> Wire:
     result = json.loads(line)
+    # Half of a surrogate pair, which a name of a file or an id may have, is none of Parquet's characters.
+    result["id"] = result["id"].encode("utf-8", "backslashreplace").decode("utf-8")
     shown = next(cells.lines(result))
     read = result.get("input", {})
     score = shown.get("score", "")

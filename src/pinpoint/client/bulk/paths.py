@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import fnmatch
 import glob
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 
 from pinpoint.errors import PinpointError
+
+ANY_DEPTH = "**"
 
 
 def stands_for_something(name: str) -> bool:
     """Whether there is a file or folder of this name, or a file like it."""
     with suppress(ValueError):  # a NUL in it
-        return os.path.exists(name) or any(map(os.path.isfile, glob.iglob(name, recursive=True)))
+        return os.path.exists(name) or next(_like(name), None) is not None
     return False
 
 
@@ -25,28 +28,68 @@ def nothing(name: str) -> PinpointError:
 def files(name: str) -> Iterator[str]:
     """The files that a name stands for, one by one in an order that is the same each time.
 
-    Those whose name begins with a dot are left out of folders. No more of a folder than one level is in memory.
+    Of folders those whose name begins with a dot are left out, links to other folders, and links that lead nowhere. A
+    folder in a folder that cannot be read comes by its own name, so that whoever reads it tells of it. No more of a
+    folder than one level is in memory.
 
     Raises:
-        PinpointError: `unreadable_file`, a folder.
+        PinpointError: `unreadable_file`, the folder that is named.
     """
     if os.path.isdir(name):
+        try:
+            os.scandir(name).close()
+        except OSError as error:
+            raise PinpointError("unreadable_file", f"the folder cannot be read: {error.strerror}", name) from None
         yield from _below(name)
     elif os.path.exists(name):
         yield name
     else:
-        yield from (path for path in sorted(glob.iglob(name, recursive=True)) if os.path.isfile(path))
+        yield from _like(name)
 
 
 def _below(folder: str) -> Iterator[str]:
-    try:
-        entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
-    except OSError as error:
-        raise PinpointError("unreadable_file", f"the folder cannot be read: {error.strerror}", folder) from None
-    for entry in entries:
-        if entry.name.startswith("."):
+    levels = list[Iterator[os.DirEntry[str]]]()
+    deeper: str | None = folder
+    while deeper is not None or levels:
+        if deeper is not None:
+            try:
+                with os.scandir(deeper) as found:
+                    levels.append(iter(sorted(found, key=lambda entry: entry.name)))
+            except OSError:
+                yield deeper
+            deeper = None
             continue
-        if entry.is_dir(follow_symlinks=False):
-            yield from _below(entry.path)
-        elif entry.is_file():
-            yield entry.path
+        entry = next(levels[-1], None)
+        if entry is None:
+            levels.pop()
+        elif not entry.name.startswith("."):
+            with suppress(OSError):  # a link to itself
+                if entry.is_dir(follow_symlinks=False):
+                    deeper = entry.path
+                elif entry.is_file():
+                    yield entry.path
+
+
+def _like(pattern: str) -> Iterator[str]:
+    """The files that a pattern stands for; `**` follows no links, or a link to a folder above would have no end."""
+    parts = pattern.split(os.sep)
+    if ANY_DEPTH not in parts:
+        yield from (path for path in sorted(glob.iglob(pattern)) if os.path.isfile(path))
+        return
+    first = parts.index(ANY_DEPTH)
+    base, rest = os.sep.join(parts[:first]), parts[first:]
+    if not base and pattern.startswith(os.sep):
+        base = os.sep
+    for folder in sorted(glob.iglob(base)) if base else [os.curdir]:
+        for path in _below(folder) if os.path.isdir(folder) else ():
+            inside = os.path.relpath(path, folder)
+            if _matches(inside.split(os.sep), rest):
+                yield path if base else inside
+
+
+def _matches(names: Sequence[str], parts: Sequence[str]) -> bool:
+    if not parts:
+        return not names
+    if parts[0] == ANY_DEPTH:
+        return any(_matches(names[skip:], parts[1:] or ["*"]) for skip in range(len(names)))
+    return bool(names) and fnmatch.fnmatchcase(names[0], parts[0]) and _matches(names[1:], parts[1:])

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import re
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import IO, Any
 
+from pinpoint.client.bulk import paths
 from pinpoint.errors import PinpointError
 
 EXTRA = "pip install 'pinpoint[bulk]'"
@@ -41,35 +44,40 @@ def check() -> None:
 
 
 def files(source: str) -> Iterator[RemoteFile]:
-    """The files at or below an address, by name; one folder of them in memory at a time.
+    """The files at or below an address, or like it where it is a pattern, by name; one folder in memory at a time.
 
     Raises:
         PinpointError: there are none, or the store cannot be read.
     """
     system, path = _opened(source)
     found = False
-    try:
-        if system.isfile(path):
-            yield _file(system, path)
-            return
+    with _told(source):
+        for one in _paths(system, path):
+            found = True
+            yield _file(system, one)
+    if not found:
+        raise PinpointError("unreadable_file", "no file at or below this address", source)
+
+
+def _paths(system: Any, path: str) -> Iterator[str]:
+    if "file" in (system.protocol if isinstance(system.protocol, tuple) else (system.protocol,)):
+        yield from paths.files(path)  # which knows links
+    elif system.isfile(path):
+        yield path
+    elif any(one in path for one in "*?["):
+        yield from (one for one in sorted(system.glob(path)) if system.isfile(one))
+    else:
         for folder, _, names in system.walk(path):
             for name in sorted(names):
                 if name and not name.startswith("."):
-                    found = True
-                    yield _file(system, f"{folder}/{name}" if folder else name)
-    except (OSError, ValueError) as error:
-        raise _unreadable(source, error) from None
-    if not found:
-        raise PinpointError("unreadable_file", "no file at or below this address", source)
+                    yield f"{folder}/{name}" if folder else name
 
 
 def opened(source: str) -> IO[bytes]:
     """One file of a store, to be read from its beginning. Raises PinpointError."""
     system, path = _opened(source)
-    try:
+    with _told(source):
         stream: IO[bytes] = system.open(path, "rb")
-    except (OSError, ValueError) as error:
-        raise _unreadable(source, error) from None
     return stream
 
 
@@ -83,17 +91,39 @@ def _opened(source: str) -> tuple[Any, str]:
         raise PinpointError(
             "missing_extra", f"{error}: the driver of this store, beside what {EXTRA} brings", source
         ) from None
-    except (OSError, ValueError) as error:
+    except ValueError:
+        raise PinpointError("unreadable_file", "no store that fsspec knows, or no address of it", source) from None
+    except Exception as error:
         raise _unreadable(source, error) from None
     return system, str(path)
 
 
 def _file(system: Any, path: str) -> RemoteFile:
-    return RemoteFile(
-        system.unstrip_protocol(path), lambda: int(system.info(path)["size"] or 0), lambda: bytes(system.cat_file(path))
-    )
+    def size_bytes() -> int:
+        with _told(path, OSError):
+            return int(system.info(path)["size"] or 0)
+
+    def read() -> bytes:
+        with _told(path, OSError):
+            return bytes(system.cat_file(path))
+
+    return RemoteFile(system.unstrip_protocol(path), size_bytes, read)
+
+
+@contextmanager
+def _told(source: str, kind: type[Exception] = PinpointError) -> Iterator[None]:
+    """What a driver raises, which is anything at all, as an error of ours, or of one file."""
+    try:
+        yield
+    except PinpointError:
+        raise
+    except Exception as error:
+        raise (_unreadable(source, error) if kind is PinpointError else OSError(errno.EIO, _why(error))) from None
+
+
+def _why(error: Exception) -> str:
+    return (error.strerror if isinstance(error, OSError) else None) or type(error).__name__
 
 
 def _unreadable(source: str, error: Exception) -> PinpointError:
-    why = (error.strerror if isinstance(error, OSError) else None) or type(error).__name__
-    return PinpointError("unreadable_file", f"the store cannot be read: {why}", source)
+    return PinpointError("unreadable_file", f"the store cannot be read: {_why(error)}", source)
