@@ -17,6 +17,7 @@ JSON_FILES = (
     CONFIG_FILE, "generation_config.json", "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json",
     "added_tokens.json", "vocab.json",
 )  # fmt: skip
+TEMPLATE_FILE = "chat_template.jinja"
 _READ_SUFFIXES = (".json", ".jinja", ".model", ".txt", ".safetensors")
 _POINTER = b"version https://git-lfs.github.com/spec/"
 
@@ -36,6 +37,12 @@ def check_folder(folder: Path) -> None:
             "MODEL_NAME",
         )
     for path in sorted(folder.glob("*")):
+        if path.suffix in _READ_SUFFIXES and path.is_symlink() and not path.exists():
+            raise ModelError(
+                "file_not_fetched",
+                f"{path} is a link to a file that is not there; download the model again, all of it",
+                "MODEL_NAME",
+            )
         if path.suffix in _READ_SUFFIXES and path.is_file() and _is_pointer(path):
             raise ModelError(
                 "file_not_fetched",
@@ -53,6 +60,8 @@ def check_folder(folder: Path) -> None:
     for name in JSON_FILES:
         if (folder / name).is_file():
             _check_object(folder / name)
+    if (folder / TEMPLATE_FILE).is_file():
+        _check_text(folder / TEMPLATE_FILE)
     if not has_tokenizer(folder):
         raise ModelError(
             "tokenizer_missing",
@@ -70,10 +79,22 @@ def _is_pointer(path: Path) -> bool:
 
 
 def _check_object(path: Path) -> None:
+    text = _check_text(path)
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
-        why = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise ModelError("model_unreadable", f"{path} is damaged ({why}); fetch it again", "MODEL_NAME") from None
+        found = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise _damaged(path, error) from None
     if not isinstance(found, dict):
         raise ModelError("model_unreadable", f"{path} does not hold an object; fetch it again", "MODEL_NAME")
+
+
+def _check_text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, ValueError) as error:
+        raise _damaged(path, error) from None
+
+
+def _damaged(path: Path, error: Exception) -> ModelError:
+    why = str(error).splitlines()[0] if str(error) else type(error).__name__
+    return ModelError("model_unreadable", f"{path} is damaged ({why}); fetch it again", "MODEL_NAME")

@@ -104,7 +104,7 @@ def read_headers(folder: Path) -> dict[str, StoredTensor]:
             "fetch the checkpoint again",
             "MODEL_NAME",
         )
-    placed = _index(folder) if names != [WEIGHTS_FILE] else {}
+    placed = _index(folder, whole=True) if names != [WEIGHTS_FILE] else {}
     found: dict[str, StoredTensor] = {}
     for name in names:
         path = folder / name
@@ -207,10 +207,12 @@ def verify_checksums(folder: Path, progress: Progress | None = None) -> int:
     return len(digests)
 
 
-def _index(folder: Path) -> dict[str, str]:
+def _index(folder: Path, *, whole: bool = False) -> dict[str, str]:
+    """Each tensor's file; with `whole`, of an index that has all that transformers asks of one."""
     path = folder / INDEX_FILE
     try:
-        placed = json.loads(path.read_text(encoding="utf-8"))["weight_map"]
+        index = json.loads(path.read_text(encoding="utf-8"))
+        placed = None if whole and not isinstance(index["metadata"], dict) else index["weight_map"]
     except (OSError, ValueError, KeyError, TypeError):
         placed = None
     # A name is of a file in this folder: what an index says must not reach outside of it.

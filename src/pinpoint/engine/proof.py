@@ -195,6 +195,12 @@ def compare(scorer: Scorer) -> Proof:
     if rounds_states(scorer):
         exact, tolerance = False, tolerance | TOLERANCE_OF_8_BITS
     questions = fixed_questions(scorer)
+    if not questions:
+        raise ModelError(
+            "model_unproven",
+            f"a context of {scorer.context_tokens} tokens holds no prompt to prove it by; use another model",
+            "MODEL_NAME",
+        )
     plain = Plain(loaded.model)
     expected = [_read(plain, *question, stop) for question in questions]
     limits = sorted(_limits(loaded.model))

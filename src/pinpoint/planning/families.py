@@ -109,6 +109,27 @@ _DEEPSEEK: dict[str, Any] = {
 _BIASED = {"attention_bias": True}
 _GEMMA: dict[str, Any] = {"tied": True, "head_size": 256}
 
+# Exact, and measured at load.
+_MEASURED = {
+    "afmoe": "Trinity (AFMoE)", "apertus": "Apertus", "arcee": "Arcee", "bitnet": "BitNet",
+    "cohere2_moe": "Command (MoE)",
+    "cwm": "Code World Model", "dots1": "dots.llm1", "exaone_moe": "EXAONE (MoE)", "flex_olmo": "FlexOlmo",
+    "glm4_moe_lite": "GLM 4.7 Flash", "gpt_bigcode": "StarCoder", "granite_swa": "Granite (windows)",
+    "granitemoe_swa": "Granite MoE (windows)", "granitemoeshared": "Granite MoE (shared expert)", "helium": "Helium",
+    "hunyuan_v1_dense": "Hunyuan", "hunyuan_v1_moe": "Hunyuan MoE", "hy_v3": "Hunyuan 3", "hyperclovax": "HyperCLOVA X",
+    "internlm3": "InternLM 3", "iquestcoder": "IQuest-Coder", "jais2": "Jais 2", "laguna": "Laguna", "mellum": "Mellum",
+    "mimo_v2_flash": "MiMo V2 Flash", "minicpm3": "MiniCPM 3", "nanochat": "nanochat", "persimmon": "Persimmon",
+    "phi": "Phi 1, 2", "solar_open": "Solar Open", "vaultgemma": "VaultGemma", "youtu": "Youtu-LLM",
+}  # fmt: skip
+# Of text and images, as shipped; the part that sees is loaded and not used.
+_SEEING = {
+    "mistral3": "Mistral Small 3.1, 3.2, Ministral 3", "mistral4": "Mistral 4",
+    "qwen2_vl": "Qwen 2 VL", "qwen2_5_vl": "Qwen 2.5 VL", "qwen3_vl": "Qwen 3 VL", "qwen3_vl_moe": "Qwen 3 VL MoE",
+    "glm4v": "GLM 4.1V", "internvl": "InternVL 3", "llava": "LLaVA", "llava_next": "LLaVA-NeXT",
+    "llava_onevision": "LLaVA-OneVision", "aya_vision": "Aya Vision", "cohere2_vision": "Command A Vision",
+    "idefics3": "Idefics 3", "smolvlm": "SmolVLM", "kimi_k25": "Kimi K2.5", "phi4_multimodal": "Phi 4 multimodal",
+}  # fmt: skip
+
 # Sizes: each family's own modelling file in transformers 5.23.
 EXACT: Mapping[str, Family] = {
     "llama": Family("Llama 2, 3", layout=_layout(mlp_bias="mlp_bias")),
@@ -191,10 +212,14 @@ EXACT: Mapping[str, Family] = {
     "exaone4": Family("EXAONE 4"),
     "starcoder2": Family("StarCoder 2"),
     "gpt2": Family("GPT-2", precisions=("bf16",)),
+    "llama4_text": Family("Llama 4 (text)", precisions=("bf16",)),
+    "llama4": Family("Llama 4 (as shipped)", precisions=("bf16",)),
     "gpt_neox": Family("GPT-NeoX, Pythia"),
     "opt": Family("OPT"),
     "stablelm": Family("StableLM"),
     "nemotron": Family("Nemotron"),
+    **{model_type: Family(name) for model_type, name in _MEASURED.items()},
+    **{model_type: Family(f"{name} (as shipped)") for model_type, name in _SEEING.items()},
 }  # fmt: skip
 
 _RECURRENT = {

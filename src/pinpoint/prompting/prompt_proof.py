@@ -43,6 +43,8 @@ _DOCUMENTS = (
     "/usr/bin; straße, 請求書, счёт 4711/2025:",
     "- a list\n- of things\n",
     "\u0301 begins with a mark that combines \U0001f9fe",
+    # What a template may take for markup, or for a word to itself.
+    '<b>Müller & Sohn</b> said "no": it\'s 5 < 6, {{ x }} {% y %} [z] /think, or /no_think at 100 %',
     "Total due: 99.50 EUR, payable within 30 days.\n" * 40,
 )
 

@@ -9,7 +9,9 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedConfig, PreTrainedModel
+from transformers import AutoConfig, PreTrainedConfig, PreTrainedModel
+
+from pinpoint.engine.loading.checkpoint import auto_class
 
 VOCABULARY = 640
 WINDOW = 12
@@ -131,6 +133,28 @@ FAMILIES: dict[str, tuple[str, dict[str, Any]]] = {
 }  # fmt: skip
 
 
+# Text models within models that read images, too: the outer model type, the text's, and what is set of it.
+VISION: dict[str, Any] = {
+    "hidden_size": 8, "intermediate_size": 8, "num_hidden_layers": 1, "num_attention_heads": 1, "head_dim": 8,
+    "image_size": 28, "patch_size": 14,
+}  # fmt: skip
+NESTED: dict[str, tuple[str, dict[str, Any]]] = {
+    "gemma3": ("gemma3_text", LOCAL),
+    "mistral3": ("mistral", {}),
+    "qwen2_5_vl": (
+        "qwen2_5_vl_text",
+        {"rope_parameters": {"rope_type": "default", "rope_theta": 10000.0, "mrope_section": [1, 1, 2]}},
+    ),
+}
+
+
+def nested_configuration(outer: str) -> PreTrainedConfig:
+    """The small configuration of one of `NESTED`, as it is shipped."""
+    model_type, options = NESTED[outer]
+    text = {**COMMON, **options, "model_type": model_type}
+    return AutoConfig.for_model(outer, text_config=text, vision_config=VISION, mm_tokens_per_image=4)
+
+
 def configuration(family: str) -> PreTrainedConfig:
     """The small configuration of one of `FAMILIES`."""
     model_type, options = FAMILIES[family]
@@ -142,7 +166,7 @@ def random_model(config: PreTrainedConfig, seed: int = 0) -> PreTrainedModel:
     torch.manual_seed(seed)
     config._attn_implementation = "eager"
     config._experts_implementation = "eager"
-    model = AutoModelForCausalLM.from_config(config, dtype=torch.float32).eval()
+    model = auto_class(config).from_config(config, dtype=torch.float32).eval()
     with torch.no_grad():
         for name, parameter in model.named_parameters():
             noise = torch.randn_like(parameter)

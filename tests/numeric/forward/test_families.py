@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 import torch
-from transformers import AutoConfig, PreTrainedConfig, PreTrainedModel
+from transformers import PreTrainedModel
 from transformers.utils import logging as transformers_logging
 
 from pinpoint.engine import forest_scorer
@@ -23,7 +23,16 @@ from pinpoint.prompting.label_trie import build_trie
 from pinpoint.prompting.span_tree import Forest
 from tests.fakes import chatml_tokenizer
 from tests.numeric.forward import families
-from tests.numeric.forward.families import COMMON, FAMILIES, SHORT_TOKENS, VOCABULARY, WINDOW, configuration
+from tests.numeric.forward.families import (
+    COMMON,
+    FAMILIES,
+    NESTED,
+    SHORT_TOKENS,
+    VOCABULARY,
+    WINDOW,
+    configuration,
+    nested_configuration,
+)
 from tests.numeric.tolerances import FLOAT32
 from tests.reference.scoring import label_log_prob
 
@@ -40,7 +49,6 @@ REFUSED = {
     "bloom": "unsupported_attention",
 }
 EXACT = sorted(FAMILIES.keys() - REFUSED.keys())
-NESTED = {"gemma3 text": "gemma3"}
 WINDOWED = [name for name in EXACT if "sliding_window" in FAMILIES[name][1]]
 
 
@@ -107,16 +115,6 @@ def apart(one: list[list[float]], other: list[list[float]]) -> float:
     return float((torch.tensor(one) - torch.tensor(other)).abs().max())
 
 
-def config_of(family: str) -> PreTrainedConfig:
-    if family not in NESTED:
-        return configuration(family)
-    _, options = FAMILIES[family]
-    vision = {"hidden_size": 8, "intermediate_size": 8, "num_hidden_layers": 1, "num_attention_heads": 1,
-              "image_size": 28, "patch_size": 14}  # fmt: skip
-    text = {**COMMON, **options}
-    return AutoConfig.for_model(NESTED[family], text_config=text, vision_config=vision, mm_tokens_per_image=4)
-
-
 @pytest.mark.parametrize("family", EXACT)
 def test_a_family_is_exact_alone_in_company_cold_and_warm(family: str) -> None:
     """In float32; prompts of 11 to 65 tokens, shorter and longer than any window and than the first frequencies'."""
@@ -134,7 +132,7 @@ def test_a_family_is_exact_alone_in_company_cold_and_warm(family: str) -> None:
 
 @pytest.mark.parametrize("family", sorted(NESTED))
 def test_a_text_model_within_a_larger_one_is_exact(family: str) -> None:
-    config = config_of(family)
+    config = nested_configuration(family)
     assert context_tokens(config) == COMMON["max_position_embeddings"]
     plain = families.random_model(config)
     forest = documents(5, 30, 60)

@@ -244,6 +244,56 @@ def test_what_a_file_says_of_the_form_of_answers_changes_nothing(fields: dict[st
 
 
 @pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        ({"hidden_size": -4}, "negative dimension"),
+        ({"pad_token_id": 999_999}, "Padding_idx"),
+        ({"hidden_act": "nonsense"}, "'nonsense' is asked for, and transformers knows none such"),
+        ({"rope_parameters": {"rope_type": "su", "rope_theta": 1e4}}, "'su' is asked for"),
+    ],
+)
+def test_a_configuration_that_makes_no_model_is_refused_in_words(
+    fields: dict[str, Any], words: str, folder: Path
+) -> None:
+    change_config(folder, **fields)
+    error = refused(folder)
+    assert (error.code, words in error.message) == ("model_unreadable", True)
+
+
+def test_a_way_of_attending_that_a_file_names_needs_no_package(folder: Path) -> None:
+    change_config(folder, _attn_implementation="flash_attention_2", architectures="LlamaForCausalLM")
+    assert load_cpu(folder).precision == "int8"
+
+
+def test_a_class_that_looks_up_its_attention_by_name_is_refused(folder: Path) -> None:
+    """GIT says that its attention can be chosen, and has a table of its own."""
+    config = CONFIG_MAPPING["git"](
+        vocab_size=600, hidden_size=8, num_hidden_layers=1, num_attention_heads=1, intermediate_size=8,
+        vision_config={"hidden_size": 8, "num_hidden_layers": 1, "num_attention_heads": 1, "intermediate_size": 8},
+    )  # fmt: skip
+    save_random(config, chatml_tokenizer(), folder)
+    error = refused(folder)
+    assert error.code == "unsupported_family"
+    assert OWN_ATTENTION in error.message
+
+
+@pytest.mark.parametrize("name", ["model.safetensors", "tokenizer.json", "config.json"])
+def test_a_link_to_nothing_is_named(name: str, folder: Path) -> None:
+    (folder / name).unlink()
+    (folder / name).symlink_to(folder / "blobs" / "0")
+    error = refused(folder)
+    assert error.code == "file_not_fetched"
+    assert str(folder / name) in error.message
+
+
+def test_a_template_file_of_other_bytes_is_named(folder: Path) -> None:
+    (folder / "chat_template.jinja").write_bytes(b"\xff\xfe")
+    error = refused(folder)
+    assert error.code == "model_unreadable"
+    assert str(folder / "chat_template.jinja") in error.message
+
+
+@pytest.mark.parametrize(
     ("said", "message"),
     [
         (

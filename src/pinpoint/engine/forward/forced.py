@@ -72,7 +72,7 @@ class Forced:
             tuple(map(_whole, (one.inputs, one.queries, one.keys, one.values, one.attended))) for one in plain.layers
         ]
         self._outputs, self._states = _whole(plain.outputs), _whole(plain.states)
-        routes = self._states.dtype != torch.float32 and any(is_fused_experts(module) for module in model.modules())
+        routes = self._states.dtype != torch.float32 and any(map(_has_experts, model.modules()))
         self._routed_share = ROUTED_SHARE if routes else 0.0
         self._nodes: dict[int, tuple[SpanTable, Tensor, Tensor]] = {}
         self._calls = 0
@@ -204,6 +204,11 @@ class Forced:
                 nodes[column] = self._plain.child(before, int(ids[column]))
             found = np.where(found == NOWHERE, nodes, found)
         return found
+
+
+def _has_experts(module: nn.Module) -> bool:
+    """Whether a module holds experts, fused as most families have them or in a way of its own (JetMoE)."""
+    return is_fused_experts(module) or "Expert" in type(module).__name__
 
 
 def _whole(record: list[Tensor]) -> Tensor:

@@ -10,8 +10,8 @@ from typing import Any
 
 from torch import nn
 from transformers import PreTrainedModel
-from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING
 
+from pinpoint.engine.loading.checkpoint import model_class
 from pinpoint.engine.weights.quantizer import is_fused_experts
 from pinpoint.errors import ModelError
 from pinpoint.planning.activations import Precision
@@ -29,22 +29,22 @@ def check_architecture(config: Any, name: str) -> None:
         ModelError: it is no causal language model, or of a kind that the packed pass does not cover; in words.
     """
     check_family(config.to_dict(), name)
-    known = MODEL_FOR_CAUSAL_LM_MAPPING.get(type(config), None)
-    if known is None:
-        raise _unsupported(name, config, "it is no causal language model that this version of transformers knows")
-    for model in known if isinstance(known, tuple) else (known,):
-        if getattr(config, "is_encoder_decoder", False):
-            raise _unsupported(name, config, ENCODER)
-        if model._is_stateful:
-            raise _unsupported(name, config, RECURRENT)
-        if not model._can_set_attn_implementation():
-            raise _unsupported(name, config, OWN_ATTENTION)
+    model = model_class(config)
+    if model is None:
+        raise unsupported_family(name, config, "it is no causal language model that this version of transformers knows")
+    if getattr(config, "is_encoder_decoder", False):
+        raise unsupported_family(name, config, ENCODER)
+    if model._is_stateful:
+        raise unsupported_family(name, config, RECURRENT)
+    if not model._can_set_attn_implementation():
+        raise unsupported_family(name, config, OWN_ATTENTION)
     _check_head(config, name)
 
 
 def _check_head(config: Any, name: str) -> None:
     """What a checkpoint says it is, where it says so: the same weights under another head answer something else."""
-    for architecture in getattr(config, "architectures", None) or []:
+    said = getattr(config, "architectures", None) or []
+    for architecture in [said] if isinstance(said, str) else said:
         if not str(architecture).endswith(_LANGUAGE_MODELS):
             raise ModelError(
                 "unsupported_head",
@@ -95,7 +95,8 @@ def check_quantisable(model: PreTrainedModel, precision: Precision, name: str) -
         )
 
 
-def _unsupported(name: str, config: Any, why: str) -> ModelError:
+def unsupported_family(name: str, config: Any, why: str) -> ModelError:
+    """A model of a kind that is not scored, and why."""
     return ModelError(
         "unsupported_family",
         f"{name} (model_type {getattr(config, 'model_type', None)!r}) cannot be scored: {why}; use another model",

@@ -16,7 +16,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedModel
+from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForImageTextToText, PreTrainedModel
 from transformers.conversion_mapping import get_model_conversion_mapping
 from transformers.core_model_loading import (
     WeightConverter,
@@ -24,6 +24,10 @@ from transformers.core_model_loading import (
     WeightTransform,
     dot_natural_key,
     rename_source_key,
+)
+from transformers.models.auto.modeling_auto import (
+    MODEL_FOR_CAUSAL_LM_MAPPING,
+    MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING,
 )
 from transformers.utils.quantization_config import QuantizationConfigMixin
 
@@ -101,6 +105,8 @@ def unreadable(error: Exception, file: Path | None = None) -> ModelError:
     """What a library said of a model, in one line; the rest of such messages is advice for other uses."""
     lines = [line.strip() for line in str(error).strip().splitlines() if line.strip()]
     said = lines[0] if lines else type(error).__name__
+    if isinstance(error, KeyError):  # which says a name, and not what of it
+        said = f"{said} is asked for, and transformers knows none such"
     if said.endswith(":"):  # what it leads to is in the next line, or nowhere
         said = f"{said} {lines[1]}" if len(lines) > 1 else f"{type(error).__name__}, {said}"
     what = f"cannot load the model from {file}" if file else "cannot load the model"
@@ -127,14 +133,29 @@ def stored_precision(config: Any) -> Precision | None:
     )
 
 
+def auto_class(config: Any) -> Any:
+    """What makes the model of a configuration: a text model, or one that reads images, too, and is read as text."""
+    return AutoModelForCausalLM if type(config) in MODEL_FOR_CAUSAL_LM_MAPPING else AutoModelForImageTextToText
+
+
+def model_class(config: Any) -> Any:
+    """The class that `auto_class` chooses; None where transformers has none."""
+    kind = type(config)
+    found = MODEL_FOR_CAUSAL_LM_MAPPING.get(kind, None) or MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING.get(kind, None)
+    return found[0] if isinstance(found, tuple) else found
+
+
 def empty_model(config: Any, quantizer: WeightQuantizer | None = None) -> PreTrainedModel:
     """The model in bfloat16 with parameters of the right shapes and no memory."""
     config = deepcopy(config)
     config.quantization_config = None
     try:
         with torch.device("meta"):
-            model = AutoModelForCausalLM.from_config(config, dtype=torch.bfloat16, trust_remote_code=False)
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+            # Not in the way of attending that the file names: its package need not be here, and it is not used.
+            model = auto_class(config).from_config(
+                config, dtype=torch.bfloat16, attn_implementation="eager", trust_remote_code=False
+            )
+    except Exception as error:  # what a configuration says of sizes, each class finds out in its own way
         raise unreadable(error) from None
     if quantizer is not None:
         quantizer.preprocess_model(model)
@@ -143,8 +164,7 @@ def empty_model(config: Any, quantizer: WeightQuantizer | None = None) -> PreTra
 
 def expected_parameters(model: PreTrainedModel) -> dict[str, Tensor]:
     """What a checkpoint has to bring, by name; not what is tied to something else."""
-    tied = set(model.all_tied_weights_keys) if model.config.tie_word_embeddings else set()
-    return {name: tensor for name, tensor in model.state_dict().items() if name not in tied}
+    return {name: tensor for name, tensor in model.state_dict().items() if name not in model.all_tied_weights_keys}
 
 
 def groups_of(

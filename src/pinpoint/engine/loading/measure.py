@@ -62,7 +62,7 @@ def measured_shape(model: PreTrainedModel, name: str) -> ModelShape:
         experts_per_token=_chosen(config) if experts else 0,
         expert_width=max((max(m.outputs, m.inputs) for m in experts), default=0),
         shared_width=0,
-        tied_embeddings=bool(config.tie_word_embeddings),
+        tied_embeddings=bool(getattr(model.config, "tie_word_embeddings", False)),
         matrices=matrices,
         kept_parameters=every - sum(matrix.tensor_elements * matrix.count for matrix in matrices),
         sliding_window=getattr(config, "sliding_window", None) or None,

@@ -9,19 +9,19 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from transformers import AutoModelForCausalLM, AutoTokenizer, GenerationConfig, PreTrainedModel
-from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING
+from transformers import AutoTokenizer, GenerationConfig, PreTrainedModel
 from transformers.utils import logging as transformers_logging
 
 from pinpoint.checkpoints.weight_files import TOKENIZER_FILES
 from pinpoint.engine import gpu
 from pinpoint.engine.forward import attention, norms, rotary
-from pinpoint.engine.loading.architecture import check_tokenizer
-from pinpoint.engine.loading.checkpoint import FORMATS, stored_precision, unreadable
+from pinpoint.engine.loading.architecture import check_tokenizer, unsupported_family
+from pinpoint.engine.loading.checkpoint import FORMATS, auto_class, model_class, stored_precision, unreadable
 from pinpoint.engine.loading.ring import tensors_of
 from pinpoint.engine.weights.quantizer import EXPERT_WEIGHTS, format_of
-from pinpoint.errors import CapacityError, ModelError
+from pinpoint.errors import CapacityError, ModelError, PinpointError
 from pinpoint.planning.activations import Precision
+from pinpoint.planning.families import OWN_ATTENTION
 
 
 def tokenizer_file(folder: Path) -> Path:
@@ -41,11 +41,6 @@ def progress_for_people() -> Iterator[None]:
     finally:
         if quiet:
             transformers_logging.enable_progress_bar()
-
-
-def _class_of(config: Any) -> Any:
-    found = MODEL_FOR_CAUSAL_LM_MAPPING[type(config)]
-    return found[0] if isinstance(found, tuple) else found
 
 
 def from_pretrained(
@@ -74,7 +69,7 @@ def from_pretrained(
     check_tokenizer(config, tokenizer, folder.name)
     try:
         with progress_for_people(), nullcontext() if stream or not by_ring else tensors_of(folder, device) as tensors:
-            kind, source = (AutoModelForCausalLM, folder) if tensors is None else (_class_of(config), None)
+            kind, source = (auto_class(config), folder) if tensors is None else (model_class(config), None)
             model, report = kind.from_pretrained(
                 source,
                 state_dict=tensors,
@@ -88,9 +83,13 @@ def from_pretrained(
                 local_files_only=True,
                 output_loading_info=True,
             )
+    except PinpointError:
+        raise
     except torch.OutOfMemoryError:
         full = True  # raised below, where the exception no longer holds what was loaded
-    except (OSError, ValueError, RuntimeError, KeyError) as error:
+    except Exception as error:  # what a class finds wrong with its configuration or its files, it says in its own way
+        if attention.SPANS in str(error):  # it has ways of attending of its own, and looks them up by name
+            raise unsupported_family(folder.name, config, OWN_ATTENTION) from None
         raise unreadable(error) from None
     if full:
         gpu.release()
