@@ -12,8 +12,10 @@ from torch import Tensor
 from pinpoint.engine import warmup
 from pinpoint.engine.forward.packing import pack
 from pinpoint.engine.scorer import Scorer
-from pinpoint.engine.warmup import planned_pass_bytes, warm_up, widest_forest
+from pinpoint.engine.warmup import planned_pass_bytes, small_sizes, warm_up, widest_forest
+from pinpoint.engine.weights import triton_eight, triton_grouped
 from pinpoint.errors import CapacityError, OutOfMemory
+from pinpoint.planning.known_models import find_shape
 from pinpoint.planning.memory_plan import plan
 from pinpoint.planning.model_shapes import shape_from_config
 from tests.numeric.conftest import Pair
@@ -129,3 +131,33 @@ def test_without_a_plan_nothing_is_run(small_mixtral: Pair) -> None:
     scorer = Scorer(small_mixtral[0], BUDGET_TOKENS)
     assert scorer.loaded.plan is None
     assert warm_up(scorer) is None
+
+
+def test_before_the_widest_pass_there_is_one_for_each_kind_of_tiles() -> None:
+    mixtral, qwen = (
+        plan(find_shape(name), "int8", 80 * GB, 3 * GB)
+        for name in ("mistralai/Mixtral-8x7B-Instruct-v0.1", "Qwen/Qwen3-30B-A3B")
+    )
+    assert small_sizes(mixtral, 8192) == [256, 432, 1200, 3072, 6144]
+    assert small_sizes(qwen, 8192) == [256, 1728, 4800]
+    dense = plan(find_shape("mistralai/Mistral-7B-Instruct-v0.3"), "int8", 24 * GB, 3 * GB)
+    assert small_sizes(dense, 8192) == [256, 300, 768, 1536]
+    assert small_sizes(dense, 512) == [256, 300]
+
+
+def test_the_passes_before_it_use_all_tiles_that_jobs_can_meet(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(triton_grouped, "shared_bytes", lambda device: 227_000)
+    monkeypatch.setattr(triton_eight, "shared_bytes", lambda device: 227_000)
+    monkeypatch.setattr(triton_eight, "_multiprocessors", lambda device: 132)
+    monkeypatch.setattr(triton_eight, "_copies", lambda device: True)
+    mixtral = find_shape("mistralai/Mixtral-8x7B-Instruct-v0.1")
+    warmed = [*small_sizes(plan(mixtral, "int8", 80 * GB, 3 * GB), 8192), 8192]
+    states, weight = torch.empty(1, dtype=torch.bfloat16), torch.empty(8, 28_672, 4096, dtype=torch.int8, device="meta")
+    grouped = [tokens for tokens in range(64, 2049) if tokens * 2 <= 512 * 8]
+    for sizes, tiles in (
+        (grouped, lambda tokens: triton_grouped._tiles(tokens * 2 / 8, states)),
+        (range(256, 8193, 32), lambda tokens: triton_eight.tiles_for(tokens * 2, weight)),
+    ):
+        met = {tiles(tokens) for tokens in sizes}
+        assert len(met) >= 3
+        assert met <= {tiles(tokens) for tokens in warmed if tokens <= max(sizes)}

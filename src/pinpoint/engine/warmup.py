@@ -3,14 +3,16 @@
 The row is a single token, repeated. It makes all hidden states alike, so that the router sends every token to the same
 experts: the widest pass there is, and the one that the plan counts. It also loads the kernels and leaves behind the
 workspaces that stay, so that the baseline is taken after them.
-A small pass goes before it, for the kernels that only small ones take: compiling them would fall to the first job. The
-first tokens of a reason are written behind it, which takes the cache that recorded steps are over (`forward/steps.py`).
+Smaller passes go before it, one for each kind of tiles that products take by their rows: compiling these kernels would
+fall to the first job of that size. The first tokens of a reason are written behind the smallest, which takes the cache
+that recorded steps are over (`forward/steps.py`).
 Then small passes are recorded, where the plan has room for them. All that stays of it belongs to the baseline.
 """
 
 from __future__ import annotations
 
 import logging
+import math
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -34,6 +36,9 @@ log = logging.getLogger("pinpoint")
 TOLERANCE = 0.05
 DOCUMENT_TOKENS = 1000
 SMALL_TOKENS = 256
+# Rows of a matrix, or of an expert on average, between the numbers at which `weights/triton_grouped.py` and
+# `weights/triton_eight.py` change their tiles.
+ROWS_OF_TILES = (108, 300, 768, 1536)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,13 +91,17 @@ def warm_up(scorer: Scorer) -> WarmUp | None:
     plan, device = scorer.loaded.plan, scorer.loaded.device
     if plan is None:
         return None
-    small, forest = (
-        widest_forest(tokens, scorer.prompts.encoder.stop) for tokens in (SMALL_TOKENS, scorer.token_budget)
+    small, *others, forest = (
+        widest_forest(tokens, scorer.prompts.encoder.stop)
+        for tokens in (*small_sizes(plan, scorer.token_budget), scorer.token_budget)
     )
     failed = False
     try:
         with scorer.run(small, explain=True) as opened:
             opened.explain_all([(0, "a")], lambda _: False)
+        for other in others:
+            with scorer.run(other):
+                pass
         if plan.recorded_bytes:
             scorer.record()
         resident = torch.cuda.memory_allocated(device)
@@ -121,6 +130,14 @@ def warm_up(scorer: Scorer) -> WarmUp | None:
     )
     report(done, plan)
     return done
+
+
+def small_sizes(plan: MemoryPlan, budget: int) -> list[int]:
+    """Tokens of the passes that go before the widest, ascending."""
+    shape = plan.shape
+    share = shape.experts / shape.experts_per_token if shape.experts else 1.0
+    larger = {math.ceil(rows * share) for rows in ROWS_OF_TILES}
+    return [SMALL_TOKENS, *sorted(size for size in larger if SMALL_TOKENS < size < budget)]
 
 
 def planned_pass_bytes(plan: MemoryPlan, tokens: int) -> int:
