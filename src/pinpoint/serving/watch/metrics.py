@@ -28,7 +28,7 @@ from statistics import median
 from typing import Any, Generic, TypeVar
 
 from pinpoint.api.response import memory_to_wire
-from pinpoint.engine.readings import Memory
+from pinpoint.engine.readings import Memory, process_age_s
 from pinpoint.serving.watch.health import VitalSigns
 from pinpoint.serving.watch.host import free_host_bytes
 from pinpoint.serving.watch.log_words import contract_path, printable
@@ -97,6 +97,8 @@ class Metrics:
         self._errors: Counter[str] = Counter()
         self._load_began: float | None = None
         self._load_s: float | None = None
+        self._age_s = process_age_s()  # when `_began` was
+        self._first_answer_s: float | None = None
         self._memory: Memory | None = None
         self._drifts: deque[int] = deque(maxlen=DRIFT_BATCHES)
 
@@ -124,6 +126,9 @@ class Metrics:
             self._counts["failed_documents"] += record.failed_documents
             if record.code is not None:
                 self._errors[record.code] += 1
+            first = record.code is None and self._first_answer_s is None
+            if first:
+                self._first_answer_s = self._age_s + self._clock() - self._began
             self._memory = record.memory or self._memory
         identity = printable(record.job_id)
         if record.code is not None:
@@ -139,6 +144,8 @@ class Metrics:
             cached_share(record.tokens_asked, record.tokens_computed), record.batches, record.response_bytes,
             record.queue_ms, record.forward_ms, record.total_ms, _memory_words(record.memory),
         )  # fmt: skip
+        if first:
+            log.info("first answer: process_s=%.2f", self._first_answer_s)
 
     def batch_done(self, record: BatchRecord) -> None:
         """Count a forward pass and write its line."""
@@ -178,6 +185,7 @@ class Metrics:
             return {
                 "uptime_s": round(now - self._began, 1),
                 "load_s": None if self._load_s is None else round(self._load_s, 2),
+                "first_answer_s": None if self._first_answer_s is None else round(self._first_answer_s, 2),
                 "jobs": {
                     "answered": counts["answered"],
                     "failed": counts["failed"],

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pinpoint.engine.readings import Memory
+from pinpoint.engine.readings import Memory, process_age_s
 from pinpoint.serving.watch.log_words import FIELD_NAMES, contract_path, printable
 from pinpoint.serving.watch.metrics import DRIFT_BATCHES, WINDOW_RECORDS, WINDOW_S, Metrics, spread
 from pinpoint.serving.watch.records import BatchRecord, JobRecord
@@ -163,8 +163,9 @@ def test_one_line_for_each_job_and_batch_and_a_summary(caplog: pytest.LogCapture
         metrics.job_done(JobRecord(job_id="d", code="unknown_field", field="tasks.Quetzalcoatlus.labels[2].name"))
         metrics.batch_done(a_batch(jobs=2))
         metrics.log_summary()
-    ok, failed, batch, summary = caplog.messages
+    ok, first, failed, batch, summary = caplog.messages
     assert ok.startswith("job=a?b?c status=ok ") and "total_ms=2.0" in ok
+    assert first.startswith("first answer: process_s=")
     assert "code=unknown_field field=tasks.*.labels[2].name" in failed
     assert batch.startswith("batch=1 status=ok jobs=2 ") and "allocated_gb=5.0" in batch
     assert summary.startswith("summary ") and "errors=unknown_field:1" in summary
@@ -219,3 +220,20 @@ def test_threads_lose_no_count() -> None:
     finally:
         logging.getLogger("pinpoint").setLevel(logging.NOTSET)
     assert metrics.snapshot()["jobs"]["answered"] == 200
+
+
+def test_the_first_answer_is_counted_from_the_process_s_begin_and_once(caplog: pytest.LogCaptureFixture) -> None:
+    clock = Clock()
+    before_s = process_age_s()
+    metrics = Metrics(clock)
+    clock.now_s += 3
+    with caplog.at_level(logging.INFO, "pinpoint"):
+        metrics.job_done(a_job(code="internal"))
+        assert metrics.snapshot()["first_answer_s"] is None
+        clock.now_s += 40
+        metrics.job_done(a_job())
+        clock.now_s += 40
+        metrics.job_done(a_job())
+    found = metrics.told()["first_answer_s"]
+    assert before_s + 43 - 0.02 <= found <= process_age_s() + 43
+    assert caplog.text.count(f"first answer: process_s={found:.2f}") == caplog.text.count("first answer:") == 1
