@@ -1,0 +1,101 @@
+"""The work that Pinpoint and vLLM are compared on, and the table of both sides."""
+
+from __future__ import annotations
+
+import json
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from bench import against, vllm_side
+from pinpoint.prompting.prompts import PromptBuilder
+from tests.fakes import chatml_prompts
+
+EIGHT, _, _, ASKED, ALONE, _ = against.JOBS
+
+
+@pytest.fixture(scope="module")
+def prompts() -> PromptBuilder:
+    """Of a small tokenizer."""
+    return chatml_prompts()
+
+
+def side(figures: dict[str, Any], **more: Any) -> dict[str, Any]:
+    """What one of them wrote."""
+    return {"work": "same", "card": "card", "versions": {"vllm": "0.26.0"}, "figures": figures} | more
+
+
+OURS = side({"int8": {EIGHT: 30.0, ALONE: 50.0}, "fp8": {EIGHT: 40.0}})
+THEIRS = side({"one token": {EIGHT: 50.0, ALONE: 40.0}, "exact": {EIGHT: 20.0}})
+
+
+def test_a_table_sets_the_best_of_ours_against_each_of_theirs() -> None:
+    assert list(against.rows(OURS, THEIRS)) == [
+        (EIGHT, "Pinpoint, int8", "30 documents/s", ""),
+        (EIGHT, "Pinpoint, fp8", "40 documents/s", ""),
+        (EIGHT, "vLLM 0.26.0, one token", "50 documents/s", "0.80"),
+        (EIGHT, "vLLM 0.26.0, exact", "20 documents/s", "2.00"),
+        (ALONE, "Pinpoint, int8", "50 ms", ""),
+        (ALONE, "vLLM 0.26.0, one token", "40 ms", "0.80"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("theirs", "why"),
+    [(THEIRS | {"card": "other"}, "different cards"), (THEIRS | {"work": "other"}, "not of the same")],
+)
+def test_sides_that_cannot_be_divided_make_no_table(theirs: dict[str, Any], why: str, tmp_path: Path) -> None:
+    paths = [tmp_path / "ours.json", tmp_path / "theirs.json"]
+    for path, one in zip(paths, (OURS, theirs), strict=True):
+        path.write_text(json.dumps(one))
+    done = CliRunner().invoke(against.app, ["table", *map(str, paths)])
+    assert done.exit_code == 1
+    assert why in done.output
+
+
+def test_both_sides_are_given_the_same_prompts_and_labels(
+    prompts: PromptBuilder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job = against.Job(3, 40, 2, 4)
+    monkeypatch.setattr(against, "JOBS", {ASKED: job})
+    made = against.work(prompts)
+    theirs = vllm_side.Job(json.loads(json.dumps(made))[ASKED])
+    ours = [
+        (forest.prompt(ask.span), [list(label) for label in ask.trie.labels])
+        for forest in against.forests(prompts, job, 400)
+        for ask in forest.asks
+    ]
+    assert ours == list(zip(theirs.prompts, theirs.labels, strict=True))
+    assert len(ours) == 12
+    assert len({tuple(prompt) for prompt, _ in ours}) == 12
+    assert against.digest(made) == against.digest(against.work(prompts))
+
+
+def test_a_pass_holds_what_its_budget_has_room_for(prompts: PromptBuilder) -> None:
+    job = against.Job(9, 100, 8)
+    (whole,) = against.forests(prompts, job, 100_000)
+    made = against.forests(prompts, job, 500)
+    assert sum(len(forest.asks) for forest in made) == 9
+    assert all(
+        forest.total_tokens <= 500 < forest.total_tokens + after.total_tokens for forest, after in pairwise(made)
+    )
+    assert whole.total_tokens <= sum(forest.total_tokens for forest in made)
+
+
+def test_what_vllm_is_asked_behind_a_prompt_tells_all_labels_apart() -> None:
+    labels = [[1, 2, 3], [1, 2], [1, 4], [5]]
+    assert vllm_side._nodes(labels, 9) == {(1,): [2, 4], (1, 2): [3, 9]}
+
+
+def test_labels_first_has_the_same_tokens_and_begins_alike(
+    prompts: PromptBuilder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(against, "JOBS", {EIGHT: against.Job(2, 40, 8)})
+    job = vllm_side.Job(against.work(prompts)[EIGHT])
+    first = job.labels_first()
+    assert [sorted(prompt) for prompt in first] == [sorted(prompt) for prompt in job.prompts]
+    alike = [next(i for i, (a, b) in enumerate(zip(*two)) if a != b) for two in (job.prompts, first)]  # noqa: B905
+    assert alike[1] > alike[0] + 20
