@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def read_asked(
-    labels: str | None, taxonomy: str | None, task: Path | None, instructions: str | None
+    labels: str | None, taxonomy: str | None, task: Path | None, instructions: str | None, *, multi_label: bool = False
 ) -> tuple[Question, Sequence[str] | str]:
     """The question, and the labels to choose from, empty where each line has its own.
 
@@ -27,22 +27,27 @@ def read_asked(
         taxonomy: the file of one, or the name of one that is deployed here.
         task: a file, as `read_question` reads it.
         instructions: in place of those of the file.
+        multi_label: whether a document has any number of `labels`; a file says so itself.
 
     Raises PinpointError for what cannot be asked, and for tasks that have no one right label.
     """
     from pinpoint.evaluate.asking import Question
 
     own = {"instructions": instructions} if instructions else {}
-    if taxonomy is not None or task is not None:
-        name, fields, deployed = read_deployed(task, labels, taxonomy, instructions)
-        given = ["--taxonomy" if task is None else "--task"]
+    if taxonomy is not None or task is not None or multi_label:
+        name, fields, deployed = read_deployed(task, labels, taxonomy, instructions, multi_label=multi_label)
+        given = ["--labels" if multi_label else "--taxonomy" if task is None else "--task"]
     else:
         return Question(fields=own), labels or ""
     made = parse_request({"text": "text", "tasks": {name: fields}}, deployed=deployed).tasks[0]
-    if made.multi_label or made.kind != "choice":
-        raise PinpointError("not_supported", "a document has one right label here: a task of one choice", given[0])
+    if made.kind != "choice":
+        raise PinpointError("not_supported", "documents have labels here: a task of type choice", given[0])
     described = {label.id: _told(label) for label in made.labels if label.id != made.other}
     offered = (*described, made.other) if made.other is not None else tuple(described)
+    if made.sets:
+        return Question(
+            name=name, fields=fields, described=described, whole=True, deployed=deployed, sets=True
+        ), offered
     if made.tree is not None or "taxonomy" in fields:
         return Question(name=name, fields=fields, whole=True, deployed=deployed, other=made.other), offered
     fields = {key: value for key, value in fields.items() if key != "labels"}

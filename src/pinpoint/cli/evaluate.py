@@ -31,10 +31,14 @@ ASKED_AGAIN = 200  # enough for a share to be known within 0.07
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of one line: its label, or the code of its refusal; both None where no label was good enough."""
+    """What became of one line: its label, or the code of its refusal; both None where no label was good enough.
+
+    Of a set of labels `members` are those in it.
+    """
 
     label: str | None
     refused: str | None = None
+    members: tuple[str, ...] = ()
 
 
 def evaluate(
@@ -54,6 +58,9 @@ def evaluate(
     task: Annotated[
         Path | None, typer.Option(help="In place of --labels: a task in JSON or YAML, as `teach` takes it.")
     ] = None,
+    multi_label: Annotated[
+        bool, typer.Option("--multi-label", help="With --labels: a document has any number of them, or none.")
+    ] = False,
     instructions: Annotated[str | None, typer.Option(help="Instructions for the question, as in a request.")] = None,
     encoding: Annotated[
         str | None, typer.Option(help="Of a file that is not UTF-8, UTF-16 or UTF-32: cp1252, latin-1, …")
@@ -102,18 +109,18 @@ def evaluate(
     except PinpointError as error:
         raise typer.BadParameter(error.message, param_hint="--price") from None
     try:
-        question, offered = read_asked(labels, taxonomy, task, instructions)
+        question, offered = read_asked(labels, taxonomy, task, instructions, multi_label=multi_label)
         if target_error is not None:
             question = replace(question, options={"target_error": target_error})
         # Labels by name or by id, as `teach` reads them.
         names = {duplicate_key(str(told["name"])): label for label, told in question.described.items()}
-        lines = read_lines(data, offered, encoding, names)
+        lines = read_lines(data, offered, encoding, names, sets=question.sets)
         question = replace(
             question, wordings=_wordings(wordings, lines), again=0 if out is None or question.whole else again
         )
         check_questions(lines, question)
         if apart_from is not None:
-            lines = _apart(lines, read_lines(apart_from, offered, encoding, names), str(apart_from))
+            lines = _apart(lines, read_lines(apart_from, offered, encoding, names, sets=question.sets), str(apart_from))
         if out is None:
             outcomes = list(_outcomes(lines, question, progress=not as_json))
         else:
@@ -243,13 +250,14 @@ def _outcome(answered: dict[str, Any]) -> Outcome:
         return Outcome(None, answered["error"]["code"])
     from pinpoint.evaluate.outcomes import answered_label
 
-    return Outcome(answered_label(answered["answer"]))
+    return Outcome(answered_label(answered["answer"]), members=tuple(answered["answer"].get("chosen", ())))
 
 
 def _in_words(summary: dict[str, Any], lines: Sequence[Line], outcomes: Sequence[Outcome]) -> Iterator[str]:
     right, total, refused = summary["right"], summary["lines"], summary["refused"]
     if not refused:
-        yield f"accuracy {summary['accuracy']:.4f} ({right} of {total})"
+        sets = "; right is a document with all of its labels and no other" if lines[0].members is not None else ""
+        yield f"accuracy {summary['accuracy']:.4f} ({right} of {total}){sets}"
         return
     answered = total - refused
     without = f"{summary['accuracy_answered']:.4f} ({right} of {answered})" if answered else "none was answered"
@@ -266,6 +274,8 @@ def _in_words(summary: dict[str, Any], lines: Sequence[Line], outcomes: Sequence
 
 def _table(lines: Sequence[Line], outcomes: Sequence[Outcome]) -> Table:
     """For each label: how many lines have it, how many were found, and what the others were taken for."""
+    if any(line.members is not None for line in lines):
+        return _table_of_sets(lines, outcomes)
     table = Table("label", "lines", "found", "taken for", box=None)
     found: dict[str, Counter[str]] = {}
     for line, outcome in zip(lines, outcomes, strict=True):
@@ -274,4 +284,16 @@ def _table(lines: Sequence[Line], outcomes: Sequence[Outcome]) -> Table:
     for label, counts in sorted(found.items()):
         taken = ", ".join(f"{other} {n}" for other, n in counts.most_common(4) if other != label)
         table.add_row(escape(label), str(counts.total()), f"{counts[label] / counts.total():.3f}", escape(taken))
+    return table
+
+
+def _table_of_sets(lines: Sequence[Line], outcomes: Sequence[Outcome]) -> Table:
+    """For each label: how many lines have it, in how many of them it was found, and in how many others."""
+    table = Table("label", "lines", "found", "too many", box=None)
+    for label in sorted({one for line in lines for one in line.labels}):
+        having = [label in (line.members or ()) for line in lines]
+        told = [label in outcome.members for outcome in outcomes]
+        both = sum(one and other for one, other in zip(having, told, strict=True))
+        share = f"{both / sum(having):.3f}" if any(having) else "-"
+        table.add_row(escape(label), str(sum(having)), share, str(sum(told) - both))
     return table

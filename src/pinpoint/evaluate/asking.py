@@ -18,6 +18,7 @@ from typing import Any
 from pinpoint.api.deployed import NOTHING, Deployed
 from pinpoint.api.request import Request, parse_request
 from pinpoint.api.response import DocumentResult, error_to_wire
+from pinpoint.decide.trust import MULTI_LABEL_THRESHOLD
 from pinpoint.documents.text import Document, File, RejectedDocument
 from pinpoint.errors import DocumentError, PinpointError, RequestError
 from pinpoint.evaluate.labelled_file import DECLARED, Line
@@ -50,6 +51,7 @@ class Question:
         options: of the request.
         other: the label that says that none of the others holds: it is among those to choose from, and `fields` ask
             for it.
+        sets: whether an answer is a set of labels.
     """
 
     wordings: Mapping[str, str] = field(default_factory=dict)
@@ -61,6 +63,7 @@ class Question:
     deployed: Deployed = NOTHING
     options: Mapping[str, Any] = field(default_factory=dict)
     other: str | None = None
+    sets: bool = False
 
     def request(
         self, labels: Sequence[str], documents: Sequence[Any], words: Mapping[str, str] | None = None
@@ -213,6 +216,9 @@ class Asking:
             if isinstance(result, DocumentResult):
                 answer = result.answers[self._question.name]
                 told = {**answer.to_wire(), "scores": list(answer.scores)}
+                if self._question.sets and answer.chosen is None:
+                    likely = zip(answer.labels, answer.scores, strict=True)
+                    told["chosen"] = [label for label, score in likely if score >= MULTI_LABEL_THRESHOLD]
                 found |= {"answer": told, "input": result.input.to_wire(), "warnings": list(result.warnings)}
             else:
                 found |= {"error": error_to_wire(result.error)}
@@ -243,7 +249,8 @@ class Asking:
 
     def _head(self, line: Line) -> Answered:
         where = {"text": line.text} if line.file is None else {"file": str(line.file.resolve())}
-        head = {"id": line.name, **where, "task": self._question.name, "truth": line.label, "labels": list(line.labels)}
+        truth = line.label if line.members is None else list(line.members)
+        head = {"id": line.name, **where, "task": self._question.name, "truth": truth, "labels": list(line.labels)}
         return head | {name: value for name in DECLARED if (value := getattr(line, name))}
 
 

@@ -17,6 +17,7 @@ import hashlib
 import io
 import json
 import sys
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -29,6 +30,8 @@ STANDARD_INPUT = "-"
 LABEL, CONTENTS = "label", ("text", "file")  # a document is one of the two
 DECLARED = ("source", "language", "document")
 MOST_FILES = 100_000
+NO_LABELS = "(none)"
+UNKNOWN_SHOWN = 5
 SEPARATORS = "|;,"  # of several labels in one cell
 DELIMITERS = ",;\t"  # spreadsheets write the second where the comma is the decimal sign
 
@@ -43,13 +46,14 @@ class Line:
     Attributes:
         number: of its first line; of a folder's file, its place from 1.
         text: empty where it is a file.
-        label: the right one.
+        label: the right one; of a set what `set_name` calls it.
         labels: to choose from.
         file: where it is, for one that is not text.
         id: its name among the others.
         source: where the data says that it comes from, or nothing.
         language: what the data says that it is written in, or nothing.
         document: what the data says that it is a part of, or nothing.
+        members: of a set of labels, all that are right; None where one label is.
     """
 
     number: int
@@ -61,6 +65,7 @@ class Line:
     source: str = ""
     language: str = ""
     document: str = ""
+    members: tuple[str, ...] | None = None
 
     @property
     def name(self) -> str:
@@ -84,6 +89,8 @@ def read_lines(
     labels: str | Sequence[str] | None,
     encoding: str | None = None,
     names: Mapping[str, str] | None = None,
+    *,
+    sets: bool = False,
 ) -> list[Line]:
     """The documents of a file, `-` for standard input, or of a folder.
 
@@ -94,50 +101,98 @@ def read_lines(
             names where there are none.
         encoding: of the file; None for UTF-8, UTF-16 or UTF-32, which show by themselves.
         names: ids of labels by what else they may be called, as `duplicate_key` folds it.
+        sets: whether a document has any number of labels: a list of them, or one cell as of `split_labels`.
 
     Raises PinpointError with the number of the first line that is wrong.
     """
     common = tuple(name.strip() for name in labels.split(",") if name.strip()) if isinstance(labels, str) else labels
     common = tuple(common or ())
     if str(file) != STANDARD_INPUT and file.is_dir():
+        if sets:
+            raise PinpointError("not_supported", "a folder for each label has one label a document", "file")
         return _within(_of_folder(file, common), names)
     text = _decoded(_content(file), encoding)
     folder = Path() if str(file) == STANDARD_INPUT else file.parent
     lines = list[Line]()
     for number, value in _rows(text):
         content = next((value[name] for name in CONTENTS if isinstance(value.get(name), str)), None)
-        if content is None or not isinstance(value.get(LABEL), str):
-            raise _wrong_line("invalid_line", number, "lacks `text` or `label`, which are strings")
+        label = value.get(LABEL, value.get("labels")) if sets and common else value.get(LABEL)
+        several = sets and isinstance(label, list) and all(isinstance(one, str) for one in label)
+        if content is None or not (isinstance(label, str) or several):
+            form = "a string or a list of strings" if sets else "strings"
+            raise _wrong_line("invalid_line", number, f"lacks `text` or `label`, which are {form}")
         offered = common or _own_labels(number, value)
         if not offered:
             raise _wrong_line("missing_field", number, "there are no labels to choose from; see --labels", "labels")
         source, language, document = (_declared(value, name) for name in DECLARED)
         text_of, path = (content, None) if isinstance(value.get("text"), str) else ("", folder / content)
-        lines.append(
-            Line(number, text_of, value[LABEL], offered, path, source=source, language=language, document=document)
-        )
+        members = _members(label, offered, names) if sets and isinstance(label, str | list) else None
+        name = set_name(members) if members is not None else str(label)
+        lines.append(Line(number, text_of, name, offered, path, "", source, language, document, members))
     if not lines:
         raise PinpointError("invalid_line", "there is no document in the file", "file")
     return _within(lines, names)
 
 
+def set_name(members: Sequence[str]) -> str:
+    """What a set of labels is called in tables and reports, whatever the order of its members."""
+    return " + ".join(sorted(members)) or NO_LABELS
+
+
+def _places(labels: Sequence[str], names: Mapping[str, str] | None) -> dict[str, str]:
+    """Labels by what they may be called: themselves, as `duplicate_key` folds them, and by other names."""
+    return {duplicate_key(one): one for one in labels} | dict(names or {}) | {one: one for one in labels}
+
+
 def _within(lines: list[Line], names: Mapping[str, str] | None) -> list[Line]:
-    """The lines, each with a label that may be answered, by its id."""
-    if names:
-        lines = [
-            line if line.label in line.labels else replace(line, label=names.get(duplicate_key(line.label), line.label))
-            for line in lines
-        ]
-    outside = [line for line in lines if line.label not in line.labels]
+    """The lines, each with a label that may be answered, by its id. Raises PinpointError, with counts."""
+    places = {labels: _places(labels, names) for labels in {line.labels for line in lines}}
+    lines = [
+        line
+        if line.members is not None or line.label in line.labels
+        else replace(line, label=places[line.labels].get(duplicate_key(line.label), line.label))
+        for line in lines
+    ]
+    strange = [[one for one in _truths(line) if one not in line.labels] for line in lines]
+    outside = [line for line, some in zip(lines, strange, strict=True) if some]
     if outside:
-        wrong = {line.label for line in outside}
-        counted = f"{len(outside)} of {len(lines)} documents have {len(wrong)} labels that are not; see --labels"
         first = outside[0]
         where = first.name if first.file else f"line {first.number}"
-        raise PinpointError(
-            "unknown_label", f"{where}: its label is not among the labels to choose from; {counted}", "labels"
-        )
+        counts = Counter(one for some in strange for one in some)
+        if set(counts) == {""}:
+            told = (
+                f"{where}: it has no label; {counts['']} of {len(lines)} documents have none: label them, or leave them"
+            )
+            raise PinpointError("unknown_label", f"{told} out", "labels")
+        raise _strange(where, len(outside), len(lines), counts)
     return lines
+
+
+def _members(label: str | list[str], labels: tuple[str, ...], names: Mapping[str, str] | None) -> tuple[str, ...]:
+    """All right labels of a document, in the order of those to choose from, what is none of them first."""
+    places = _places(labels, names)
+    own = split_labels(label, _known_by(places)) if isinstance(label, str) else label
+    found = {places.get(one, places.get(duplicate_key(one), one)) for one in own}
+    return tuple(sorted(found, key=lambda one: (labels.index(one) if one in labels else -1, one)))
+
+
+def _known_by(places: Mapping[str, str]) -> Callable[[str], bool]:
+    return lambda label: label in places or duplicate_key(label) in places
+
+
+def _truths(line: Line) -> tuple[str, ...]:
+    return (line.label,) if line.members is None else line.members
+
+
+def _strange(where: str, outside: int, documents: int, counts: Counter[str]) -> PinpointError:
+    shown = ", ".join(f"{label!r} ({count})" for label, count in counts.most_common(UNKNOWN_SHOWN))
+    more = f" and {len(counts) - UNKNOWN_SHOWN} more" if len(counts) > UNKNOWN_SHOWN else ""
+    return PinpointError(
+        "unknown_label",
+        f"{where}: its label is not among the labels to choose from; {outside} of {documents} documents have "
+        f"{len(counts)} labels that are not: {shown}{more}; see --labels",
+        "labels",
+    )
 
 
 def split_labels(cell: str, known: Callable[[str], bool]) -> list[str]:

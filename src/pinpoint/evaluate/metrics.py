@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pinpoint.evaluate.figures import auroc
-from pinpoint.evaluate.outcomes import LEAST_SCORE, NOTHING, Outcomes
+from pinpoint.evaluate.outcomes import LEAST_SCORE, NOTHING, LabelTable, Outcomes
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -52,6 +52,17 @@ def per_label(counts: NDArray[np.int64]) -> NDArray[np.float64]:
     return np.stack(
         [precision, recall, np.divide(2 * right, both, out=np.zeros_like(right), where=both > 0), support], 1
     )
+
+
+def per_label_of_sets(table: LabelTable, sample: NDArray[np.int64]) -> NDArray[np.float64]:
+    """As `per_label`, where a document has any number of labels."""
+    truth, answer = table.truth[sample], table.answer[sample]
+    right, support, told = ((one).sum(axis=0).astype(np.float64) for one in (truth & answer, truth, answer))
+    precision, recall, f1 = (
+        np.divide(top, below, out=np.zeros_like(right), where=below > 0)
+        for top, below in ((right, told), (right, support), (2 * right, support + told))
+    )
+    return np.stack([precision, recall, f1, support], 1)
 
 
 def macro_f1(counts: NDArray[np.int64]) -> float:
@@ -182,11 +193,23 @@ def with_intervals(found: Outcomes, labels: int) -> dict[str, Any]:
         cells = np.bincount(found.truth[sample] * (size + 1) + column[sample], minlength=size * (size + 1))
         return cells.reshape(size, size + 1)
 
+    def f1(sample: NDArray[np.int64]) -> tuple[float, float]:
+        if (table := found.table) is None:
+            cells = counts(sample)
+            return macro_f1(cells), micro_f1(cells)
+        each = per_label_of_sets(table, sample)
+        having, both = each[:, 3] > 0, (table.truth[sample] & table.answer[sample]).sum()
+        told = table.truth[sample].sum() + table.answer[sample].sum()
+        return float(each[having, 2].mean()) if having.any() else 0.0, float(2 * both / told) if told else 0.0
+
     figures: dict[str, Callable[[NDArray[np.int64]], float | None]] = {
         "accuracy": lambda sample: float(right[sample].mean()),
-        "macro_f1": lambda sample: macro_f1(counts(sample)),
-        "micro_f1": lambda sample: micro_f1(counts(sample)),
+        "macro_f1": lambda sample: f1(sample)[0],
+        "micro_f1": lambda sample: f1(sample)[1],
     }
+    if (table := found.table) is not None:
+        labels = 1  # nothing is ranked
+        figures["wrong_labels"] = lambda sample: float((table.truth[sample] != table.answer[sample]).mean())
     for k in top_k(found, labels):
         figures[f"top_{k}"] = partial(_share, (found.rank > 0) & (found.rank <= k))
 

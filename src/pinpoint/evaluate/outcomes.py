@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -9,12 +10,22 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pinpoint.decide.decision import NONE_OF_THESE
+from pinpoint.evaluate.labelled_file import set_name
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 LEAST_SCORE = 1e-300  # below it a score is counted as this: the logarithm of zero is no figure
 NOTHING = -1
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LabelTable:
+    """Of sets of labels: names [K], whether each label is right [n, K], and whether it was answered [n, K]."""
+
+    names: tuple[str, ...]
+    truth: NDArray[np.bool_]
+    answer: NDArray[np.bool_]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -32,6 +43,7 @@ class Outcomes:
         rank: [n] of the right label, from 1; 0 where refused.
         groups: [n] numbers that near-duplicates share.
         calibrated: whether `score` is a calibrated confidence.
+        table: of sets of labels, which labels are right and which were answered; `names` are those of sets then.
     """
 
     names: tuple[str, ...]
@@ -44,6 +56,7 @@ class Outcomes:
     rank: NDArray[np.int64]
     groups: NDArray[np.int64]
     calibrated: bool
+    table: LabelTable | None = None
 
     @property
     def right(self) -> NDArray[np.bool_]:
@@ -56,19 +69,29 @@ class Outcomes:
 
 
 def answered_label(answer: Mapping[str, Any]) -> str | None:
-    """The label of an answer; one that abstains because none of the others holds is answered by that label."""
+    """The label of an answer; one that abstains because none of the others holds is answered by that label. Of a set of
+    labels, what it is called.
+    """
+    if "chosen" in answer:
+        return set_name(answer["chosen"])
     label: str | None = answer["labels"][0] if NONE_OF_THESE in answer.get("reasons", ()) else answer["label"]
     return label
+
+
+def truth_of(line: Mapping[str, Any]) -> str:
+    """The right label of a line, or what its right set of labels is called."""
+    truth = line["truth"]
+    return truth if isinstance(truth, str) else set_name(truth)
 
 
 def outcomes(lines: Sequence[Mapping[str, Any]], groups: Sequence[int] | None = None) -> Outcomes:
     """The outcomes of lines of answers.jsonl, with the group of each; without, each is one of its own."""
     answers = [line.get("answer") for line in lines]
     labels = [None if one is None else answered_label(one) for one in answers]
-    names = sorted({line["truth"] for line in lines} | {label for label in labels if label})
+    names = sorted({truth_of(line) for line in lines} | {label for label in labels if label})
     place = {name: k for k, name in enumerate(names)}
     # What abstains has no confidence; its score is calibrated where that of the others is.
-    known = [one.get("confidence") is not None for one in answers if one and one["label"]]
+    known = [one.get("confidence") is not None for one in answers if one and (one["label"] or "chosen" in one)]
     calibrated = bool(known) and all(known)
     score, truth_score, brier = (np.full(len(lines), np.nan) for _ in range(3))
     rank = np.zeros(len(lines), dtype=np.int64)
@@ -76,6 +99,11 @@ def outcomes(lines: Sequence[Mapping[str, Any]], groups: Sequence[int] | None = 
         if answer is None:
             continue
         scores = dict(zip(answer["labels"], answer["scores"], strict=True))
+        if "chosen" in answer:
+            score[k], truth_score[k], brier[k] = _of_set(scores, answer["chosen"], line["truth"])
+            if calibrated:
+                score[k] = answer["confidence"]
+            continue
         right = scores.get(line["truth"], 0.0)
         score[k] = answer["score"] if answer.get("confidence") is None or not calibrated else answer["confidence"]
         truth_score[k] = right
@@ -83,7 +111,7 @@ def outcomes(lines: Sequence[Mapping[str, Any]], groups: Sequence[int] | None = 
         rank[k] = answer["labels"].index(line["truth"]) + 1 if line["truth"] in scores else len(scores) + 1
     return Outcomes(
         tuple(names),
-        np.array([place[line["truth"]] for line in lines], dtype=np.int64),
+        np.array([place[truth_of(line)] for line in lines], dtype=np.int64),
         np.array([place[label] if label else NOTHING for label in labels], dtype=np.int64),
         np.array([one is not None for one in answers], dtype=np.bool_),
         score,
@@ -92,4 +120,23 @@ def outcomes(lines: Sequence[Mapping[str, Any]], groups: Sequence[int] | None = 
         rank,
         np.arange(len(lines)) if groups is None else np.asarray(groups, dtype=np.int64),
         calibrated,
+        _label_table(lines) if any(not isinstance(line["truth"], str) for line in lines) else None,
     )
+
+
+def _of_set(scores: Mapping[str, float], chosen: Sequence[str], truth: Sequence[str]) -> tuple[float, float, float]:
+    """The probabilities of the answered set and of the right one, as if labels were independent, and the squared
+    distance of the labels' scores from the truth, summed.
+    """
+    both = [math.prod(p if label in members else 1 - p for label, p in scores.items()) for members in (chosen, truth)]
+    return both[0], both[1], math.fsum((p - (label in truth)) ** 2 for label, p in scores.items())
+
+
+def _label_table(lines: Sequence[Mapping[str, Any]]) -> LabelTable:
+    names = tuple(dict.fromkeys(label for line in lines for label in line["labels"]))
+    told = [line.get("answer", {}).get("chosen", ()) for line in lines]
+    truth, answer = (
+        np.array([[label in members for label in names] for members in of], dtype=np.bool_)
+        for of in ([line["truth"] for line in lines], told)
+    )
+    return LabelTable(names, truth, answer)

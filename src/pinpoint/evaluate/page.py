@@ -36,6 +36,8 @@ def page(report: Report) -> str:
 def _head(report: Report) -> str:
     model = report["run"]["model"]
     answered = f"{report['answered']} of {report['documents']} documents answered, {report['labels']} labels"
+    if report["sets"]:
+        answered += ", any number of them to a document: right is one with all of its labels and no other"
     return (
         f"<header><h1>{percent(_value(report, 'accuracy'))} right</h1><p>{answered} · "
         f"{escape(model['name'])} ({escape(model['precision'])}, prompt version {model['prompt_version']})</p></header>"
@@ -57,6 +59,10 @@ def _tiles(report: Report) -> str:
         ("NLL", number(_value(report, "nll")), _between(report, "nll", number)),
         ("Brier", number(_value(report, "brier")), _between(report, "brier", number)),
     ]
+    if report["sets"]:
+        tiles.insert(1, ("micro F1", number(_value(report, "micro_f1")), _between(report, "micro_f1", number)))
+        wrong = _between(report, "wrong_labels", percent)
+        tiles.insert(3, ("labels wrong", percent(_value(report, "wrong_labels")), wrong))
     for name in [name for name in report["figures"] if name.startswith("top_")][1:3]:
         tiles.append((f"among the best {name[4:]}", percent(_value(report, name)), _between(report, name, percent)))
     if "usd_per_1000_documents" in cost:

@@ -10,7 +10,8 @@ import numpy as np
 
 from pinpoint.evaluate import metrics
 from pinpoint.evaluate.asking import REVERSED, REWORDED
-from pinpoint.evaluate.outcomes import NOTHING, Outcomes, answered_label, outcomes
+from pinpoint.evaluate.labelled_file import NO_LABELS
+from pinpoint.evaluate.outcomes import NOTHING, Outcomes, answered_label, outcomes, truth_of
 from pinpoint.evaluate.parts import groups_of
 from pinpoint.evaluate.slices import slices
 
@@ -50,6 +51,7 @@ def build_report(
         "answered": int(found.answered.sum()),
         "refused": dict(sorted(Counter(line["error"]["code"] for line in lines if "error" in line).items())),
         "labels": labels,
+        "sets": found.table is not None,
         "score": "confidence" if found.calibrated else "score",
         "notes": notes(lines, found, groups),
         "figures": metrics.with_intervals(found, labels),
@@ -65,7 +67,7 @@ def build_report(
         "decisions": dict(sorted(Counter(line["answer"]["decision"] for line in lines if "answer" in line).items())),
         "details": [
             {
-                "id": line["id"], "key": key, "truth": line["truth"], "right": bool(right),
+                "id": line["id"], "key": key, "truth": truth_of(line), "right": bool(right),
                 "label": answered_label(line["answer"]) if "answer" in line else None,
                 "score": None if np.isnan(score) else float(score),
             }
@@ -85,11 +87,11 @@ def notes(lines: Lines, found: Outcomes, groups: Sequence[int]) -> list[str]:
         )
     truths = defaultdict[int, set[str]](set)
     for line, group in zip(lines, groups, strict=True):
-        truths[group].add(line["truth"])
+        truths[group].add(truth_of(line))
     if disputed := sum(len(labels) > 1 for labels in truths.values()):
         told.append(f"groups of near-duplicates with more than one label: {disputed}; some of the labels are wrong")
-    classes = Counter(line["truth"] for line in lines)
-    if len(classes) == 1:
+    classes = Counter(label for line in lines for label in _labels_of(line))
+    if len({truth_of(line) for line in lines}) == 1:
         told.append(
             f"all {len(lines)} documents have the same label: nothing is known of documents with the others, and "
             "an answer that never changes would look perfect"
@@ -99,6 +101,8 @@ def notes(lines: Lines, found: Outcomes, groups: Sequence[int]) -> list[str]:
         told.append(f"labels without a document: {missing} of {len(offered)}; how well they are found is not known")
     if scarce := sum(count < 5 for count in classes.values()):
         told.append(f"labels with fewer than 5 documents: {scarce} of {len(classes)}; their own figures say little")
+    if found.table is not None and (empty := int((~found.table.truth.any(axis=1)).sum())):
+        told.append(f"documents to which no label applies: {empty} of {len(lines)}; {NO_LABELS} is their answer")
     if refused := int((~found.answered).sum()):
         told.append(f"refused documents: {refused} of {len(lines)}, counted as wrong but for accuracy_answered")
     if unread := sum(line["input"]["tokens_dropped"] > 0 for line in lines if "input" in line):
@@ -160,11 +164,18 @@ def histogram(found: Outcomes) -> dict[str, Any]:
 
 
 def per_label(found: Outcomes, counts: NDArray[np.int64]) -> list[dict[str, Any]]:
-    """Precision, recall, F1 and support of each label that is a truth or an answer."""
+    """Precision, recall, F1 and support of each label that is a truth or an answer; of sets of each label in them."""
+    names, figures = found.names, metrics.per_label(counts)
+    if found.table is not None:
+        names, figures = found.table.names, metrics.per_label_of_sets(found.table, np.arange(len(found)))
     return [
         {"label": name, "precision": p, "recall": r, "f1": f, "support": int(support)}
-        for name, (p, r, f, support) in zip(found.names, metrics.per_label(counts).tolist(), strict=True)
+        for name, (p, r, f, support) in zip(names, figures.tolist(), strict=True)
     ]
+
+
+def _labels_of(line: Mapping[str, Any]) -> list[str]:
+    return [line["truth"]] if isinstance(line["truth"], str) else line["truth"]
 
 
 def confusions(lines: Lines, found: Outcomes, counts: NDArray[np.int64]) -> dict[str, Any]:
@@ -207,7 +218,7 @@ def stability(lines: Lines, found: Outcomes) -> dict[str, Any]:
         if not asked:
             continue
         changed = sum(answered_label(lines[k]["answer"]) != again["label"] for k, again in asked)
-        right = sum(lines[k]["truth"] == again["label"] for k, again in asked)
+        right = sum(truth_of(lines[k]) == again["label"] for k, again in asked)
         told[name] = {
             "documents": len(asked),
             "changed": changed / len(asked),

@@ -126,7 +126,7 @@ GOOD = '{"text": "a", "label": "yes"}\n'
         ("[\n" + GOOD + "]", "invalid_line: line 1: not JSON"),
         (GOOD + '{"text": "a"}', "invalid_line: line 2: lacks `text` or `label`"),
         (GOOD + '{"text": null, "label": "yes"}', "invalid_line: line 2: lacks `text` or `label`"),
-        (GOOD + "\r\n" + '{"text": "a", "label": "yes "}', "unknown_label: line 3: "),
+        (GOOD + "\r\n" + '{"text": "a", "label": "yes!"}', "unknown_label: line 3: "),
         (GOOD + "{" + '"a": [' * 100_000, "invalid_line: line 2: "),
         (GOOD + '{"a": 1' + "0" * 5_000 + "}", "invalid_line: line 2: numbers too long"),
         ("text,label\na,yes\na,b,yes\n", "invalid_line: line 3: 3 columns, the header has 2"),

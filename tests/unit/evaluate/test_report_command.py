@@ -237,7 +237,7 @@ def test_the_question_may_be_a_task_in_a_file(data: Path, tmp_path: Path) -> Non
     assert sorted(line["answer"]["labels"]) == sorted(NAMES), "a masked label is not answered"
     assert json.loads((tmp_path / "out/report.json").read_text())["stability"]["reworded"]["documents"] in (3, 4)
     for content, said in (('{"type": "yes_no"}', "missing_field"), ('{"labels": ["a"]}', "too_few_labels"),
-                          ('{"labels": ["a", "b"], "multi_label": true}', "not_supported")):  # fmt: skip
+                          ('{"type": "yes_no", "instructions": "Is it paid?"}', "not_supported")):  # fmt: skip
         task.write_text(content)
         refused = run(data, "--task", str(task), labels=None)
         assert refused.exit_code == 1 and refused.stderr.startswith(f"{said}: "), refused.output
@@ -295,7 +295,7 @@ def test_labels_that_are_not_offered_are_counted(data: Path) -> None:
     assert refused.exit_code == 1
     assert refused.stderr == (
         "unknown_label: line 3: its label is not among the labels to choose from; "
-        "10 of 31 documents have 1 labels that are not; see --labels (labels)\n"
+        "10 of 31 documents have 1 labels that are not: 'contract' (10); see --labels (labels)\n"
     )
 
 
@@ -443,3 +443,55 @@ def test_a_document_that_none_of_the_labels_fits_is_right_where_that_is_answered
     assert all(line["labels"] == truths for line in answers)
     refused = run(data, labels=",".join(NAMES))
     assert refused.exit_code == 1 and refused.stderr.startswith("unknown_label")
+
+
+def test_sets_of_labels_are_counted_label_by_label_and_as_a_whole(engine: FakeEngine, tmp_path: Path) -> None:
+    """Against plain counting over the lines of the run."""
+    names = ["invoice", "receipt", "contract"]
+    data = tmp_path / "several.csv"
+    rows = [f'"letter\n{number}";{"|".join(names[: number % 3])}\n' for number in range(40)]
+    data.write_text("Text;Label\n" + "".join(rows), encoding="utf-8-sig")
+    words = [str(data), "--labels", ",".join(names), "--multi-label", "--out", str(tmp_path / "out")]
+    result = CliRunner().invoke(app, ["evaluate", *words])
+    assert result.exit_code == 0, result.output
+    lines = [json.loads(row) for row in (tmp_path / "out" / "answers.jsonl").read_text().splitlines()]
+    report = json.loads((tmp_path / "out" / "report.json").read_text())
+    said = [dict(zip(one["answer"]["labels"], one["answer"]["scores"], strict=True)) for one in lines]
+    told = [{label for label, score in scores.items() if score >= 0.5} for scores in said]
+    assert [set(one["answer"]["chosen"]) for one in lines] == told
+    truth = [set(names[: number % 3]) for number in range(40)]
+    assert [set(one["truth"]) for one in lines] == truth
+    assert report["figures"]["accuracy"]["value"] == sum(a == b for a, b in zip(told, truth, strict=True)) / 40
+    both = sum(len(a & b) for a, b in zip(told, truth, strict=True))
+    assert report["figures"]["micro_f1"]["value"] == pytest.approx(
+        2 * both / sum(len(a) + len(b) for a, b in zip(told, truth, strict=True))
+    )
+    wrong = sum(len(a ^ b) for a, b in zip(told, truth, strict=True))
+    assert report["figures"]["wrong_labels"]["value"] == pytest.approx(wrong / 120)
+    for one in report["per_label"]:
+        hits = [one["label"] in a and one["label"] in b for a, b in zip(told, truth, strict=True)]
+        having, answered = (sum(one["label"] in each for each in of) for of in (truth, told))
+        assert one["support"] == having
+        assert one["recall"] == pytest.approx(sum(hits) / having if having else 0)
+        assert one["precision"] == pytest.approx(sum(hits) / answered if answered else 0)
+    nats = [
+        -sum(math.log(scores[n] if n in t else 1 - scores[n]) for n in names)
+        for scores, t in zip(said, truth, strict=True)
+    ]
+    assert report["figures"]["nll"]["value"] == pytest.approx(sum(nats) / 40)
+    assert "documents to which no label applies: 14 of 40; (none) is their answer" in report["notes"]
+    assert "labels wrong" in (tmp_path / "out" / "report.html").read_text()
+
+
+def test_labels_in_another_case_are_the_labels_and_documents_without_one_are_counted(
+    engine: FakeEngine, tmp_path: Path
+) -> None:
+    data = tmp_path / "data.csv"
+    data.write_text("text;label\na;INVOICE\nb; receipt \nc;Purchase  Order\n", encoding="utf-8-sig")
+    words = ["evaluate", str(data), "--labels", "Invoice,receipt,purchase order", "--json"]
+    result = CliRunner().invoke(app, words)
+    assert result.exit_code == 0 and json.loads(result.output)["lines"] == 3, result.output
+    data.write_text("text;label\na;Invoice\nb;\nc;\n")
+    assert "line 3: it has no label; 2 of 3 documents have none" in CliRunner().invoke(app, words).stderr
+    data.write_text("text;label\na;Invoice\nb;spam\nc;\n")
+    assert "2 of 3 documents have 2 labels that are not: 'spam' (1), '' (1)" in CliRunner().invoke(app, words).stderr
