@@ -21,6 +21,7 @@ sys.path[:0] = [str(ROOT / "src"), str(ROOT)]
 
 import typer  # noqa: E402
 
+from bench.report import RESULTS  # noqa: E402
 from pinpoint.prompting.label_trie import LabelTrie  # noqa: E402
 from pinpoint.prompting.prompts import PromptBuilder  # noqa: E402
 from pinpoint.prompting.span_tree import Forest  # noqa: E402
@@ -46,16 +47,18 @@ class Job:
     seed: int = 5
 
 
+ALONE, REASONS = "one document of 1,000 tokens, 8 labels", "300 tokens, reasons"
 JOBS = {
     "1,000 tokens, 8 labels": Job(64, 1000, 8),
     "300 tokens, 8 labels": Job(64, 300, 8),
     "1,000 tokens, 200 labels": Job(64, 1000, 200),
     "470 tokens, 56 questions of 2 labels": Job(24, 470, 2, 56),
-    "one document of 1,000 tokens, 8 labels": Job(1, 1000, 8, seed=6),
-    "300 tokens, reasons": Job(16, 300, 8, seed=7),
+    ALONE: Job(1, 1000, 8, seed=6),
+    REASONS: Job(16, 300, 8, seed=7),
 }
-# What of a job a figure counts in a second, beside documents.
-WRITTEN_TOKENS = 64
+UNITS = {ALONE: "ms", REASONS: "tokens/s"}
+WRITTEN_TOKENS = 64  # of each reason
+OURS, THEIRS = "pinpoint_against.json", "vllm_against*.json"
 
 
 def tasks(job: Job) -> list[Task]:
@@ -114,34 +117,50 @@ def digest(made: dict[str, Any]) -> str:
     return hashlib.sha256(json.dumps(made, sort_keys=True).encode()).hexdigest()[:16]
 
 
-def rows(ours: dict[str, Any], theirs: dict[str, Any]) -> Iterator[tuple[str, str, str, str]]:
-    """Job, way, vLLM's figure and how many times of it Pinpoint's best is; Pinpoint's ways come with their own figure.
+def rows(ours: dict[str, Any], theirs: dict[str, Any]) -> Iterator[list[str]]:
+    """Each way of both sides with its figure of each job; behind one of vLLM's, how many times of it our best is.
 
     Raises:
         ValueError: the two were not measured on one kind of card, or are not of the same work.
     """
     if ours["work"] != theirs["work"]:
         raise ValueError("the two are not of the same prompts and labels")
-    cards = {side["card"] for side in (ours, theirs)}
-    if len(cards) > 1:
-        raise ValueError(f"measured on different cards: {', '.join(sorted(cards))}")
-    for job in JOBS:
-        of_us = {way: by_job[job] for way, by_job in ours["figures"].items() if job in by_job}
-        of_them = {way: by_job[job] for way, by_job in theirs["figures"].items() if job in by_job}
-        less = job.startswith("one document")
-        unit = " ms" if less else " tokens/s" if "reasons" in job else " documents/s"
-        for way, value in of_us.items():
-            yield job, f"Pinpoint, {way}", f"{value:.4g}{unit}", ""
-        best = (min if less else max)(of_us.values(), default=0.0)
-        for way, value in of_them.items():
-            times = (value / best if less else best / value) if best and value else 0.0
-            yield job, f"vLLM {theirs['versions'].get('vllm')}, {way}", f"{value:.4g}{unit}", f"{times:.2f}"
+    if ours["card"] != theirs["card"]:
+        raise ValueError(f"measured on different cards: {ours['card']} and {theirs['card']}")
+    best = dict[str, float]()
+    for way, by_job in ours["figures"].items():
+        yield [f"Pinpoint, {way}", *(f"{by_job[job]:.3g}" if job in by_job else "–" for job in JOBS)]
+        for job, figure in by_job.items():
+            best[job] = (min if job == ALONE else max)(best.get(job, figure), figure)
+    name = f"vLLM {theirs['versions']['vllm']} {theirs['quantization']}"
+    for way, by_job in theirs["figures"].items():
+        cells = []
+        for job in JOBS:
+            figure, over = by_job.get(job), best.get(job)
+            times = over and figure and (figure / over if job == ALONE else over / figure)
+            cells.append("–" if figure is None else f"{figure:.3g} ({times:.2f})" if times else f"{figure:.3g}")
+        yield [f"{name}, {way}", *cells]
 
 
-def table(ours: dict[str, Any], theirs: dict[str, Any]) -> str:
-    """The same as Markdown."""
-    lines = ["| job | way | figure | Pinpoint's best, times |", "| --- | --- | --- | --- |"]
-    return "\n".join([*lines, *(f"| {' | '.join(row)} |" for row in rows(ours, theirs))])
+def table(ours: dict[str, Any], *theirs: dict[str, Any]) -> str:
+    """The same as Markdown, of one run or more of vLLM's.
+
+    Raises:
+        ValueError: as `rows` does.
+    """
+    found = list[list[str]]()
+    for one in theirs:
+        found += [row for row in rows(ours, one) if row not in found]
+    head = ["", *(f"{job}, {UNITS.get(job, 'documents/s')}" for job in JOBS)]
+    return "\n".join(f"| {' | '.join(row)} |" for row in (head, ["---"] * len(head), *found))
+
+
+def kept(folder: Path = RESULTS) -> str:
+    """The table of what `bench/results` keeps; empty where a side was not measured."""
+    paths = [folder / OURS, *sorted(folder.glob(THEIRS))]
+    return (
+        table(*(json.loads(path.read_text("utf-8")) for path in paths)) if len(paths) > 1 and paths[0].exists() else ""
+    )
 
 
 app = typer.Typer(add_completion=False, help=__doc__)
@@ -166,10 +185,10 @@ def write_work(out: Annotated[Path, typer.Option(help="The file to write.")]) ->
 
 
 @app.command("table")
-def print_table(ours: Path, theirs: Path) -> None:
-    """Print both sides' figures as one table."""
+def print_table(ours: Path, theirs: list[Path]) -> None:
+    """Print both sides' figures as one table; in brackets how many times of vLLM's figure Pinpoint's best is."""
     try:
-        typer.echo(table(*(json.loads(path.read_text("utf-8")) for path in (ours, theirs))))
+        typer.echo(table(*(json.loads(path.read_text("utf-8")) for path in (ours, *theirs))))
     except ValueError as error:
         typer.echo(str(error), err=True)
         raise typer.Exit(1) from None

@@ -27,7 +27,6 @@ PART = "against"
 WAYS = {"int8, 8-bit states": "8-bit states", "fp8": "e4m3"}  # in this order: E4M3 takes the integers' place
 BUDGETS = (8192, 16384, 32768)
 ROUNDS, ALONE_ROUNDS = 3, 9
-ALONE, REASONS = "one document of 1,000 tokens, 8 labels", "300 tokens, reasons"
 NEVER = -1  # no token's id
 
 
@@ -47,20 +46,20 @@ def measure(scorer: Scorer, out: Path) -> Iterator[Row]:
             way = f"{name}, passes of {budget:,}"
             scorer.token_budget = budget
             for job, what in against.JOBS.items():
-                if job not in (ALONE, REASONS):
+                if job not in against.UNITS:
                     forests = against.forests(scorer.prompts, what, budget)
                     seconds = in_turn({way: lambda forests=forests: _run(scorer, forests)}, ROUNDS)[way]  # type: ignore[misc]
                     figures.setdefault(way, {})[job] = round(what.documents / median(seconds), 2)
                     yield Row(PART, f"{way}: {job}, documents/s", figures[way][job])
                     yield Row(PART, f"{way}: {job}, tokens", sum(forest.total_tokens for forest in forests))
         scorer.token_budget, way = BUDGETS[0], f"{name}, passes of {BUDGETS[0]:,}"
-        alone = against.forests(scorer.prompts, against.JOBS[ALONE], BUDGETS[0])
+        alone = against.forests(scorer.prompts, against.JOBS[against.ALONE], BUDGETS[0])
         seconds = in_turn({way: lambda alone=alone: _run(scorer, alone)}, ALONE_ROUNDS)[way]  # type: ignore[misc]
-        figures[way][ALONE] = round(1e3 * median(seconds), 2)
-        yield Row(PART, f"{way}: {ALONE}, ms", figures[way][ALONE])
-        figures[way][REASONS] = round(_reasons(scorer), 1)
-        yield Row(PART, f"{way}: {REASONS}, tokens/s", figures[way][REASONS])
-        (out / "pinpoint_against.json").write_text(json.dumps(_told(scorer, figures), indent=2) + "\n", "utf-8")
+        figures[way][against.ALONE] = round(1e3 * median(seconds), 2)
+        yield Row(PART, f"{way}: {against.ALONE}, ms", figures[way][against.ALONE])
+        figures[way][against.REASONS] = round(_reasons(scorer), 1)
+        yield Row(PART, f"{way}: {against.REASONS}, tokens/s", figures[way][against.REASONS])
+        (out / against.OURS).write_text(json.dumps(_told(scorer, figures), indent=2) + "\n", "utf-8")
 
 
 def _run(scorer: Scorer, forests: list[Forest]) -> None:
@@ -71,7 +70,7 @@ def _run(scorer: Scorer, forests: list[Forest]) -> None:
 
 def _reasons(scorer: Scorer) -> float:
     """Tokens a second of reasons of one pass that are written together; the pass is not counted."""
-    job, encoder = against.JOBS[REASONS], scorer.prompts.encoder
+    job, encoder = against.JOBS[against.REASONS], scorer.prompts.encoder
     stop, most = encoder.stop, generate.MOST_TOKENS
     encoder.stop, generate.MOST_TOKENS = NEVER, against.WRITTEN_TOKENS
     try:

@@ -1,7 +1,8 @@
 """Pinpoint against the plain ways, same model, documents and labels: `python bench/peers.py [--json]`.
 
 32 documents of 300 tokens in one job, with 8 and with 24 labels, on the embedded model, in float32 and, where the
-processor multiplies it, in bfloat16.
+processor multiplies it, in bfloat16. Peers are ways in transformers, one document after the other; the figures of vLLM
+that are kept, of a large model on a card, come behind them.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import json
 import random
 import sys
 from functools import partial
+from importlib.metadata import version
 from pathlib import Path
 from statistics import median
 from typing import Annotated, Any, Literal
@@ -20,6 +22,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from bench.against import kept
 from bench.plain import generate_and_parse, generate_json, label_answer, score_by_rows, scores_answer
 from bench.report import in_turn, ratio, write
 from pinpoint.engine.loading.load import load
@@ -130,7 +133,8 @@ def main(
 ) -> None:
     """Measure Pinpoint, scoring by rows, and generating and parsing, in turn in one process."""
     found = []
-    table = Table("dtype", "labels", "way", "median s", "over Pinpoint", box=None, title=f"{count} × {tokens} tokens")
+    title = f"{count} × {tokens} tokens, transformers {version('transformers')}, torch {version('torch')}"
+    table = Table("dtype", "labels", "way", "median s", "over Pinpoint", box=None, title=title)
     for dtype in dtypes():
         for labels in (len(DRAWN), len(LABELS)):
             figures = measure(count, tokens, labels, dtype, rounds)
@@ -138,7 +142,12 @@ def main(
             for way in WAYS:
                 over = "" if way == WAYS[0] else f"{figures['over_pinpoint'][way]:.2f} ×"
                 table.add_row(dtype, str(labels), way, f"{median(figures['seconds'][way]):.3f}", over)
-    Console().print(table)
+    console = Console(width=200)
+    console.print(table)
+    console.print(
+        "vLLM, which batches documents, is not for this model and processor; on a card, by bench/vllm_side.py:"
+    )
+    console.print(kept() or "no run of both on one card is kept in bench/results", markup=False)
     if as_json:
         print(json.dumps(found))
         print(f"written to {write('peers', {'jobs': found})}")

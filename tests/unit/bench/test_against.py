@@ -29,18 +29,24 @@ def side(figures: dict[str, Any], **more: Any) -> dict[str, Any]:
 
 
 OURS = side({"int8": {EIGHT: 30.0, ALONE: 50.0}, "fp8": {EIGHT: 40.0}})
-THEIRS = side({"one token": {EIGHT: 50.0, ALONE: 40.0}, "exact": {EIGHT: 20.0}})
+THEIRS = side({"one token": {EIGHT: 50.0, ALONE: 40.0}, "exact": {EIGHT: 20.0}}, quantization="fp8")
+CHANNELS = side({"one token": {EIGHT: 60.0}}, quantization="fp8_per_channel")
 
 
-def test_a_table_sets_the_best_of_ours_against_each_of_theirs() -> None:
-    assert list(against.rows(OURS, THEIRS)) == [
-        (EIGHT, "Pinpoint, int8", "30 documents/s", ""),
-        (EIGHT, "Pinpoint, fp8", "40 documents/s", ""),
-        (EIGHT, "vLLM 0.26.0, one token", "50 documents/s", "0.80"),
-        (EIGHT, "vLLM 0.26.0, exact", "20 documents/s", "2.00"),
-        (ALONE, "Pinpoint, int8", "50 ms", ""),
-        (ALONE, "vLLM 0.26.0, one token", "40 ms", "0.80"),
+def test_a_table_sets_our_best_against_each_figure_of_theirs(tmp_path: Path) -> None:
+    assert against.kept(tmp_path) == ""
+    for name, one in {"pinpoint_against": OURS, "vllm_against": THEIRS, "vllm_against_channel": CHANNELS}.items():
+        (tmp_path / f"{name}.json").write_text(json.dumps(one))
+    cells = [line.strip("| ").split(" | ") for line in against.kept(tmp_path).splitlines()]
+    places = [0, *(1 + list(against.JOBS).index(job) for job in (EIGHT, ALONE))]
+    assert [[row[place] for place in places] for row in cells[2:]] == [
+        ["Pinpoint, int8", "30", "50"],
+        ["Pinpoint, fp8", "40", "–"],
+        ["vLLM 0.26.0 fp8, one token", "50 (0.80)", "40 (0.80)"],
+        ["vLLM 0.26.0 fp8, exact", "20 (2.00)", "–"],
+        ["vLLM 0.26.0 fp8_per_channel, one token", "60 (0.67)", "–"],
     ]
+    assert cells[2][places[2] + 1 :] == ["–"]
 
 
 @pytest.mark.parametrize(
