@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -82,6 +83,7 @@ class Worker:
         self.taxonomies = load_taxonomies(settings.taxonomies)
         self.metrics.further = lambda: self.tasks.reasons
         self._engine: Engine | None = None
+        self._load = threading.Lock()
         self._answering = Answering(
             settings, lambda: self._engine, self._jobs, self._batcher, self._ledger, self._poison, self._files,
             self.tasks, self.taxonomies, School(self.tasks.folder), self.metrics, send_progress,
@@ -96,15 +98,18 @@ class Worker:
         Raises:
             ModelError, CapacityError: it cannot be loaded.
         """
-        if self._engine is None:
-            with self.metrics.loading():
-                engine = get_scorer(self.settings)
-                self.tasks.load(engine)
-                self._engine = engine
-            self.metrics.probe = self._engine.memory
-            if not self._engine.on_card:
-                self.health.without_card()
-        return self._engine
+        # The server loads at its start, and a job that arrives meanwhile asks for the engine, too. Whoever is second
+        # waits, or the task files would be read twice, and each be in its own way.
+        with self._load:
+            if self._engine is None:
+                with self.metrics.loading():
+                    engine = get_scorer(self.settings)
+                    self.tasks.load(engine)
+                    self._engine = engine
+                self.metrics.probe = self._engine.memory
+                if not self._engine.on_card:
+                    self.health.without_card()
+            return self._engine
 
     async def handle(self, job: Any) -> Any:
         """Answer one job: the value of `output`, or `{"error": "<code>: <message> (<field>)"}`.

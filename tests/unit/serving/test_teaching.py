@@ -4,6 +4,8 @@ import asyncio
 import importlib.util
 import json
 import pickle
+import threading
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -212,6 +214,29 @@ def test_deployed_taxonomies_are_taught_by_name_those_with_groups_too(tmp_path: 
     options = {"back_off": 0.0, "target_error": 0.9}
     (result,) = ask(last_one, {"text": "letter", "taxonomy": "groups", "options": options})["results"]
     assert result["answers"]["category"]["certified"] is True
+
+
+def test_task_files_count_where_a_job_arrives_while_the_server_loads(
+    tmp_path: Path, in_process: list[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Both ask for the engine, each in a thread of its own; the files are read once."""
+    worker = a_worker(tmp_path)
+    ask(worker, labelled(worker))
+    late, engine = threading.Barrier(2, timeout=10), FakeEngine()
+
+    def slow(settings: Settings) -> FakeEngine:
+        with suppress(threading.BrokenBarrierError):
+            late.wait(0.3)
+        return engine
+
+    monkeypatch.setattr(worker_module, "get_scorer", slow)
+    both = Worker(Settings(model_name="", device="cpu", tasks=str(tmp_path)))
+    threads = [threading.Thread(target=both.load) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert both.tasks.refused == {} and len(both.told()["tasks"]["in_force"]) == 1
 
 
 def test_sets_of_labels_are_taught(tmp_path: Path, in_process: list[Any]) -> None:
