@@ -123,9 +123,12 @@ class WeightQuantizer(HfQuantizer):
         return _Quantize(self)
 
     def update_weight_conversions(
-        self, weight_conversions: list[WeightTransform], model: PreTrainedModel
+        self, weight_conversions: list[WeightTransform], model: PreTrainedModel | None = None
     ) -> list[WeightTransform]:
-        """Have a checkpoint's single experts quantised one by one, instead of all fused in 16 bits first."""
+        """Have a checkpoint's single experts quantised one by one, instead of all fused in 16 bits first.
+
+        transformers 5.17 does not hand the model over, and nothing here needs it.
+        """
         if self.pre_quantized:
             return weight_conversions
         return [
