@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import torch
 from transformers import AutoConfig, AutoModelForCausalLM
+from transformers.models.llama import modeling_llama
 
 from pinpoint.engine.forward import rotary
 
@@ -34,6 +35,26 @@ def test_a_fused_model_computes_on_a_cpu_what_it_did(kind: str, modules: int, mo
         assert torch.equal(model(ids).logits, before)
     assert (getattr(module, NAME) is not own) == bool(modules)
     assert not modules or getattr(module, NAME).own is own  # once, however often
+
+
+@pytest.mark.parametrize("tokens", [7, 8, 9, 30])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_parts_are_rotated_to_the_same_bits(tokens: int, dtype: torch.dtype, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rotary, "CPU_ROWS", 8)
+    made, sizes = torch.Generator().manual_seed(tokens), list[int]()
+    q, k = (torch.randn(1, tokens, n, 16, generator=made).to(dtype).transpose(1, 2) for n in (4, 2))
+    cos, sin = (torch.randn(1, tokens, 16, generator=made).to(dtype) for _ in range(2))
+    whole: Any = getattr(modeling_llama.apply_rotary_pos_emb, "own", modeling_llama.apply_rotary_pos_emb)
+
+    def noting(q: torch.Tensor, *rest: Any) -> Any:
+        sizes.append(q.shape[2])
+        return whole(q, *rest)
+
+    with torch.inference_mode():
+        ours, theirs = rotary._either(noting)(q, k, cos, sin), whole(q, k, cos, sin)
+    assert all(torch.equal(a, b) and a.stride() == b.stride() for a, b in zip(ours, theirs, strict=True))
+    assert sum(sizes) == tokens
+    assert max(sizes) <= 8
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,9 @@
 
 That one takes eleven kernels, each once through the states: at 8,192 tokens of Mixtral 8x7B 18 of 244 ms of a pass on
 an H200. Families call it by its name in their module, so the name is given another function there; a module whose
-function does not read as Llama's, word for word, is left alone.
+function does not read as Llama's, word for word, is left alone. On a CPU that function itself is called for some
+hundred rows at a time, so that what lies between its steps stays in the processor's cache: 4.8 ms in place of 20 for
+7,200 tokens of the embedded model.
 
 Axes: T tokens, H heads of queries, G of keys, D head size.
 """
@@ -22,6 +24,7 @@ from pinpoint.engine.weights.int8_product import kernels_work
 
 _NAME, _HALVES = "apply_rotary_pos_emb", "rotate_half"
 Rotate = Callable[..., tuple[Tensor, Tensor]]
+CPU_ROWS = 512
 
 
 def fuse(model: PreTrainedModel) -> int:
@@ -52,8 +55,11 @@ def _words(function: Any) -> tuple[Any, ...] | None:
 
 def _either(own: Rotate) -> Rotate:
     def rotate(q: Tensor, k: Tensor, cos: Tensor, sin: Tensor, unsqueeze_dim: int = 1) -> tuple[Tensor, Tensor]:
-        if q.is_cuda and unsqueeze_dim == 1 and _takes(q, k, cos) and not torch.is_grad_enabled() and kernels_work():
-            return rotated(q, k, cos, sin)
+        if unsqueeze_dim == 1 and _takes(q, k, cos) and not torch.is_grad_enabled():
+            if q.is_cuda and kernels_work():
+                return rotated(q, k, cos, sin)
+            if not q.is_cuda and q.shape[2] > CPU_ROWS:
+                return in_parts(own, q, k, cos, sin)
         return own(q, k, cos, sin, unsqueeze_dim)
 
     rotate.own = own  # type: ignore[attr-defined]
@@ -64,6 +70,15 @@ def _takes(q: Tensor, k: Tensor, cos: Tensor) -> bool:
     """Whether the kernel computes these: one row, whole heads whose numbers lie side by side, all of one dtype."""
     whole = q.stride(3) == k.stride(3) == 1 and cos.ndim == 3 and cos.shape[-1] == q.shape[-1] == k.shape[-1]
     return whole and len(q) == len(cos) == 1 and q.dtype == k.dtype == cos.dtype
+
+
+def in_parts(own: Rotate, q: Tensor, k: Tensor, cos: Tensor, sin: Tensor) -> tuple[Tensor, Tensor]:
+    """What `own` makes of q [1, H, T, D], k [1, G, T, D] with cos, sin [1, T, D], some of T at a time."""
+    out_q, out_k = torch.empty_like(q), torch.empty_like(k)
+    for start in range(0, q.shape[2], CPU_ROWS):
+        rows = slice(start, start + CPU_ROWS)
+        out_q[:, :, rows], out_k[:, :, rows] = own(q[:, :, rows], k[:, :, rows], cos[:, rows], sin[:, rows])
+    return out_q, out_k
 
 
 def rotated(q: Tensor, k: Tensor, cos: Tensor, sin: Tensor) -> tuple[Tensor, Tensor]:
