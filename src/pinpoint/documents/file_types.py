@@ -37,29 +37,33 @@ _OOXML = "application/vnd.openxmlformats-officedocument."
 _ODF = "application/vnd.oasis.opendocument."
 _MACROS = "application/vnd.ms-"
 
+_PACKED = ("application/zip", "application/x-zip-compressed")  # true of all of them, if not the whole of it
+
 FILE_TYPES = {
     one.name: one
     for one in (
         FileType("pdf", "application/pdf", ("application/x-pdf",), ("pdf",)),
         FileType(
             "docx", f"{_OOXML}wordprocessingml.document",
-            (f"{_OOXML}wordprocessingml.template", f"{_MACROS}word.document.macroenabled.12",
+            (*_PACKED, "application/msword", f"{_OOXML}wordprocessingml.template",
+             f"{_MACROS}word.document.macroenabled.12",
              f"{_MACROS}word.template.macroenabled.12"), ("docx", "docm", "dotx", "dotm"),
         ),
         FileType(
             "xlsx", f"{_OOXML}spreadsheetml.sheet",
-            (f"{_OOXML}spreadsheetml.template", f"{_MACROS}excel.sheet.macroenabled.12",
+            (*_PACKED, f"{_MACROS}excel", f"{_OOXML}spreadsheetml.template", f"{_MACROS}excel.sheet.macroenabled.12",
              f"{_MACROS}excel.template.macroenabled.12"), ("xlsx", "xlsm", "xltx", "xltm"),
         ),
         FileType(
             "pptx", f"{_OOXML}presentationml.presentation",
-            (f"{_OOXML}presentationml.slideshow", f"{_OOXML}presentationml.template",
+            (*_PACKED, f"{_MACROS}powerpoint", f"{_OOXML}presentationml.slideshow",
+             f"{_OOXML}presentationml.template",
              f"{_MACROS}powerpoint.presentation.macroenabled.12", f"{_MACROS}powerpoint.slideshow.macroenabled.12"),
             ("pptx", "pptm", "ppsx", "potx"),
         ),
-        FileType("odt", f"{_ODF}text", (f"{_ODF}text-template",), ("odt", "ott")),
-        FileType("ods", f"{_ODF}spreadsheet", (f"{_ODF}spreadsheet-template",), ("ods", "ots")),
-        FileType("odp", f"{_ODF}presentation", (f"{_ODF}presentation-template",), ("odp", "otp")),
+        FileType("odt", f"{_ODF}text", (*_PACKED, f"{_ODF}text-template"), ("odt", "ott")),
+        FileType("ods", f"{_ODF}spreadsheet", (*_PACKED, f"{_ODF}spreadsheet-template"), ("ods", "ots")),
+        FileType("odp", f"{_ODF}presentation", (*_PACKED, f"{_ODF}presentation-template"), ("odp", "otp")),
         FileType("html", "text/html", ("application/xhtml+xml",), ("html", "htm", "xhtml"), text=True),
         FileType("eml", "message/rfc822", ("application/eml",), ("eml",)),
         FileType("msg", f"{_MACROS}outlook", (f"{_MACROS}office",), ("msg",)),
@@ -74,7 +78,20 @@ FILE_TYPES = {
     )
 }  # fmt: skip
 
+# What else is plain text, by what it is declared as; of a type that is read in another way, it says nothing.
+_WRITTEN = frozenset(
+    {"application/json", "application/xml", "application/yaml", "application/x-yaml", "application/x-ndjson",
+     "application/jsonl", "application/sql", "application/javascript", "application/x-tex"}
+)  # fmt: skip
+
 IMAGES = ("png", "jpeg", "tiff", "webp")
+
+
+def is_plain_text(mime: str) -> bool:
+    """Whether a declared type is some plain text: Markdown, JSON, XML, a calendar."""
+    if any(one.answers_to(mime) for one in FILE_TYPES.values()):
+        return FILE_TYPES["text"].answers_to(mime)
+    return mime.startswith("text/") or mime in _WRITTEN or mime.endswith(("+json", "+xml"))
 
 
 def declared_type(mime: str) -> str:

@@ -73,4 +73,22 @@ def _unpacked(content: bytes, type_name: str, page: int, limits: FileLimits, lon
     except (OSError, SyntaxError, ValueError, EOFError) as error:
         raise image.damaged() from error
     opened.thumbnail((longest, longest))
-    return opened
+    return _laid_on_paper(opened)
+
+
+def _laid_on_paper(shown: Image.Image) -> Image.Image:
+    """A picture with clear parts on white, or on black where what is drawn is light."""
+    if "A" not in shown.getbands() and "transparency" not in shown.info:
+        return shown
+    from PIL import Image, ImageStat
+
+    whole = shown.convert("RGBA")
+    clear = whole.getchannel("A")
+    seen = clear.point(lambda value: 255 if value > 127 else 0)
+    light = seen.getbbox() is not None and ImageStat.Stat(whole.convert("L"), seen).mean[0] > 127
+    covered = ImageStat.Stat(seen).mean[0] > 127  # a picture with a clear edge, whose own paper is what is light
+    paper = Image.new("RGBA", whole.size, (0, 0, 0, 255) if light and not covered else (255, 255, 255, 255))
+    paper.alpha_composite(whole)
+    upright = paper.convert("RGB")
+    upright.info.update({name: shown.info[name] for name in ("exif",) if name in shown.info})
+    return upright

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 
 from pinpoint.documents.archive import member_names
-from pinpoint.documents.file_types import FILE_TYPES, UNDECLARED, FileType, declared_type, extension
+from pinpoint.documents.file_types import FILE_TYPES, UNDECLARED, FileType, declared_type, extension, is_plain_text
 from pinpoint.documents.visible import printable
 from pinpoint.errors import DocumentError
 
@@ -71,7 +71,8 @@ def sniff(content: bytes, mime: str = "", filename: str = "") -> FileType:
     found = _binary(content)
     if found is None:
         found = _text(content, declared, extension(filename))
-    if declared not in UNDECLARED and not found.answers_to(declared):
+    written = found.name == "text" and is_plain_text(declared)
+    if declared not in UNDECLARED and not found.answers_to(declared) and not written:
         raise DocumentError(
             "mime_mismatch",
             f"declared as {printable(declared)}, and its bytes are {found.mime}; correct `mime`, or leave it out",
@@ -96,6 +97,8 @@ def _binary(content: bytes) -> FileType | None:
         found.append("zip")
     if "pdf" in found and _HTML.match(head):
         found.append("html")
+    if found == ["pdf"]:
+        found += [name for mark, name in _UNREAD if len(mark) > 3 and head.startswith(mark)]
     if len(found) > 1:
         raise DocumentError(
             "ambiguous_type",
@@ -127,6 +130,8 @@ def _zip(content: bytes) -> FileType:
             if b"mimetype" + FILE_TYPES[name].mime.encode() in content[:_HEAD_BYTES]:
                 return FILE_TYPES[name]
     names = member_names(content)
+    if "xl/workbook.bin" in names:
+        raise _unsupported("a binary workbook (XLSB)", "save it as XLSX")
     if "[Content_Types].xml" in names:
         for folder, name in _OOXML_FOLDERS:
             if any(member.startswith(folder) for member in names):

@@ -44,6 +44,9 @@ T = TypeVar("T")
 
 Shares = list[tuple["_Waiter", list[Taken]]]  # of a batch: the units of each job
 
+# Of a pass on a processor: larger ones are no faster by the token, and whoever comes meanwhile waits for all of it.
+PROCESSOR_PASS_TOKENS = 2_048
+
 
 class Forward(Protocol):
     """Runs a call where forward passes run, and awaits it."""
@@ -188,7 +191,7 @@ class Batcher:
         try:
             while self._queue:
                 await self._wait_for_more(engine)
-                batch = self._queue.take(engine.token_budget, engine.read_tokens)
+                batch = self._queue.take(_pass_tokens(engine), engine.read_tokens)
                 self._fail_unlaid()
                 if batch:
                     await self._pass(batch, engine)
@@ -205,7 +208,7 @@ class Batcher:
         """Where more work is likely and there is room for it, give it a moment."""
         with suppress(TimeoutError):
             async with asyncio.timeout(self._patience.most_s):
-                while self.expected and 0 < self._queue.tokens < engine.token_budget:
+                while self.expected and 0 < self._queue.tokens < _pass_tokens(engine):
                     self._changed.clear()
                     await self._changed.wait()
 
@@ -287,6 +290,11 @@ class Batcher:
         for waiter in list(self._waiters.values()):
             self._queue.drop(waiter.lane)
             waiter.settle(error)
+
+
+def _pass_tokens(engine: Engine) -> int:
+    """What is taken into one pass; a prompt that is longer has one to itself."""
+    return engine.token_budget if engine.on_card else min(engine.token_budget, PROCESSOR_PASS_TOKENS)
 
 
 def _by_waiter(batch: list[Taken], waiters: dict[Lane, _Waiter]) -> Shares:

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import io
+import re
+import zipfile
+
 import pytest
 
 from pinpoint.documents.extract import extract
 from pinpoint.documents.extracted import Extracted
 from pinpoint.documents.file_limits import FileLimits
+from pinpoint.documents.pictures import picture
 from pinpoint.errors import DocumentError
 from tests import file_makers as make
 from tests.msg_maker import msg_file
@@ -44,6 +49,36 @@ def test_documents_pdf_columns_drawn_in_turns_are_read_one_after_the_other() -> 
 
 def test_documents_pdf_table_drawn_by_columns_is_read_by_rows() -> None:
     assert read(make.table_pdf(ROWS)).pages[0].text == SHOWN_ROWS
+
+
+def test_documents_pdf_table_drawn_cell_by_cell_is_read_by_rows() -> None:
+    from fpdf import FPDF
+
+    pdf = FPDF()
+    pdf.add_page()
+    pdf.set_font("helvetica", size=11)
+    with pdf.table() as table:
+        for cells in ROWS:
+            row = table.row()
+            for cell in cells:
+                row.cell(cell)
+    assert read(bytes(pdf.output())).pages[0].text == SHOWN_ROWS
+
+
+def test_documents_pdf_form_in_xfa_is_told() -> None:
+    text = b"BT /F 12 Tf 50 700 Td (Please wait) Tj ET"
+    content = make.raw_pdf([
+        b"<</Type/Catalog/Pages 2 0 R/AcroForm<</XFA 5 0 R/Fields[]>>>>",
+        b"<</Type/Pages/Kids[3 0 R]/Count 1>>",
+        b"<</Type/Page/Parent 2 0 R/MediaBox[0 0 600 800]/Contents 4 0 R"
+        b"/Resources<</Font<</F<</Type/Font/Subtype/Type1/BaseFont/Helvetica>>>>>>>>",
+        b"<</Length %d>>stream\n%s\nendstream" % (len(text), text),
+        b"<</Length 11>>stream\n<xdp></xdp>\nendstream",
+    ])  # fmt: skip
+    found = read(content)
+    assert (found.pages[0].text, found.warnings) == (
+        "Please wait", ["a form in XFA was not read; print it to a PDF"],
+    )  # fmt: skip
 
 
 @pytest.mark.parametrize("by_page", [False, True])
@@ -86,6 +121,14 @@ def test_documents_docx_in_reading_order() -> None:
     assert found.type == "docx" and found.warnings == []
 
 
+def test_documents_docx_whose_main_part_has_another_name() -> None:
+    with zipfile.ZipFile(io.BytesIO(make.docx_file(["One"]))) as archive:
+        members = {name.replace("document.xml", "document2.xml"): archive.read(name) for name in archive.namelist()}
+    for name in ("_rels/.rels", "[Content_Types].xml"):
+        members[name] = members[name].replace(b"word/document.xml", b"word/document2.xml")
+    assert read(make.zipped(members)).pages[0].text.startswith("One\n")
+
+
 def test_documents_docx_reads_controls_boxes_and_insertions_and_not_deletions() -> None:
     space = 'xmlns:w="http://schemas.openxmlformats.org/wordprocessingml/2006/main"'
     body = (
@@ -119,6 +162,22 @@ def test_documents_xlsx_sheets_are_pages_and_are_cut_with_a_word() -> None:
     assert cut.warnings == ["sheet 1 was cut: its first 10 filled rows were read"]
 
 
+def test_documents_xlsx_sizes_that_lie_charts_and_formulas() -> None:
+    from openpyxl import Workbook
+
+    book = Workbook()
+    book.active.append(["Sum", "=1+1"])
+    book.active["XFD9"] = "far"
+    book.create_chartsheet("Chart")
+    target = io.BytesIO()
+    book.save(target)
+    sheet = zipfile.ZipFile(target).read("xl/worksheets/sheet1.xml")
+    lying = re.sub(b'<dimension ref="[^"]*"', b'<dimension ref="A1"', sheet)
+    found = read(make.with_members(target.getvalue(), {"xl/worksheets/sheet1.xml": lying}))
+    assert [page.text for page in found.pages] == ["Sheet\nSum\n |  |  | far"]
+    assert found.warnings == ["1 formula without a saved value; save the file in a spreadsheet program"]
+
+
 def test_documents_pptx_slides_are_pages_with_their_notes() -> None:
     show = make.pptx_file([("Title one", "Text one", "Said one"), ("Title two", "Text two", "")])
     pages = [page.text for page in read(show).pages]
@@ -150,9 +209,15 @@ def test_documents_html_is_what_a_browser_shows() -> None:
     ]
 
 
+def test_documents_html_that_names_an_encoding_it_cannot_have() -> None:
+    page = '<html><head><meta charset="utf-16"></head><body><p>Grüße<input value="Jörg"></body></html>'
+    assert read(page.encode()).pages[0].text == "Grüße Jörg"
+
+
 def test_documents_html_depth_exhausts_nothing() -> None:
-    deep = b"<html><body>" + b"<div><table><tr><td>" * 20_000 + b"inside"
-    assert len(read(deep).pages) == 1
+    assert refused(b"<html><body>" + b"<div><table><tr><td>" * 20_000 + b"inside").code == "nested_too_deep"
+    answered = b"<html><body>" + b"<blockquote>" * 900 + b"the first words of a long exchange"
+    assert read(answered).pages[0].text == "the first words of a long exchange"
 
 
 def test_documents_mail_with_attachments() -> None:
@@ -173,6 +238,16 @@ def test_documents_mail_with_attachments() -> None:
         ("message/rfc822", "m.eml"),
     ]
     assert found.attachments[0].content == pdf
+
+
+def test_documents_mail_headers_in_letters_of_one_byte() -> None:
+    for coding in ("latin-1", "utf-8"):
+        mail = "From: Jörg <j@x.example>\r\nSubject: Überweisung fällig\r\n\r\nHallo".encode(coding)
+        assert (
+            read(mail, "message/rfc822")
+            .pages[0]
+            .text.startswith("From: Jörg <j@x.example>\nSubject: Überweisung fällig\n")
+        )
 
 
 def test_documents_mail_reads_html_where_the_plain_part_says_nothing() -> None:
@@ -211,6 +286,11 @@ def test_documents_rtf() -> None:
         ("Grüße aus Köln".encode("utf-16"), "", "Grüße aus Köln"),
         ("Invoice no. 7".encode("utf-16-le"), "", "Invoice no. 7"),
         ("Grüße".encode("cp1252"), "text/plain; charset=windows-1252", "Grüße"),
+        ("Grüße an Jörg – ü".encode()[:-1], "", "Grüße an Jörg – "),
+        (("Größe " * 20).encode() + b"\xff.", "", "Größe " * 20 + "\ufffd."),
+        (b"# Title", "text/markdown; charset=utf-8", "# Title"),
+        (b'{"invoice": 7}', "application/json", '{"invoice": 7}'),
+        (b"<Invoice><ID>42</ID></Invoice>", "application/xml", "<Invoice><ID>42</ID></Invoice>"),
         ("請求書".encode("shift_jis"), "text/plain; charset=Shift_JIS", "請求書"),
         (
             "Grüße aus Köln, schöne Straßen, Änderungen".encode("cp1252"),
@@ -247,9 +327,19 @@ def test_documents_csv_rows() -> None:
 
 
 def test_documents_pictures_are_pages_without_text() -> None:
-    picture = make.rendered(make.text_pdf(["x"]), dpi=40)
+    page = make.rendered(make.text_pdf(["x"]), dpi=40)
     for kind, name in (("PNG", "png"), ("JPEG", "jpeg"), ("WEBP", "webp")):
-        found = read(make.picture_bytes(picture, kind))
+        found = read(make.picture_bytes(page, kind))
         assert (found.type, [page.scanned for page in found.pages]) == (name, [True])
-    tiff = make.picture_bytes(picture, "TIFF", save_all=True, append_images=[picture, picture])
+    tiff = make.picture_bytes(page, "TIFF", save_all=True, append_images=[page, page])
     assert (read(tiff).type, len(read(tiff).pages)) == ("tiff", 3)
+
+
+def test_documents_pictures_with_clear_parts_are_laid_on_paper() -> None:
+    from PIL import Image
+
+    for drawn, paper in ((0, 255), (255, 0)):
+        clear = Image.new("RGBA", (60, 20), (0, 0, 0, 0))
+        clear.paste((drawn, drawn, drawn, 255), (10, 5, 20, 15))
+        shown = picture(make.picture_bytes(clear), "png", 0, FileLimits(), 200)
+        assert (shown.getpixel((0, 0)), shown.getpixel((15, 10))) == ((paper,) * 3, (drawn,) * 3)

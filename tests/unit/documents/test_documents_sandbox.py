@@ -142,6 +142,7 @@ def test_documents_reader_inherits_neither_secrets_nor_descriptors(
     (pid,) = processes(own_pool)
     reader = psutil.Process(pid)
     assert set(reader.environ()) <= {"LANG", "LD_LIBRARY_PATH", "LC_CTYPE", *sandbox._THREADS}
+    assert reader.nice() == max(psutil.Process().nice(), confine.NICENESS), "the worker's own threads go first"
     assert reader.net_connections() == [] or all(not one.laddr for one in reader.net_connections())
     assert len(os.listdir(f"/proc/{pid}/fd")) == 3
     assert str(tmp_path) not in "".join(reader.cmdline())

@@ -58,6 +58,15 @@ def test_documents_type_that_differs_from_the_declared_one_names_both() -> None:
             assert declared.mime in error.message and FILE_TYPES[name].mime in error.message
 
 
+def test_documents_types_that_are_true_but_say_less() -> None:
+    for content in (make.docx_file(["x"]), make.xlsx_file({"A": [["x"]]}), make.odt_file("<text:p>x</text:p>")):
+        assert sniff(content, "application/zip") == sniff(content)
+    assert sniff(make.docx_file(["x"]), "application/msword").name == "docx"
+    for declared in ("text/markdown", "text/calendar", "application/json", "application/vnd.api+json", "text/xml"):
+        assert sniff(b"some words", declared).name == "text"
+        assert refused(b"%PDF-1.7\n", declared).code == "mime_mismatch"
+
+
 def test_documents_plain_text_is_what_is_declared_then_what_its_name_says() -> None:
     assert sniff(b"a,b\n", "text/csv", "x.txt").name == "csv"
     assert sniff(b"a\tb\n", "", "X.TSV").name == "tsv"
@@ -70,7 +79,7 @@ def test_documents_plain_text_is_what_is_declared_then_what_its_name_says() -> N
 def test_documents_of_two_types_at_once_are_refused() -> None:
     archive, pdf = make.docx_file(["x"]), make.text_pdf(["x"])
     picture = samples()["jpeg"]
-    both = [pdf + archive, picture + archive, picture[:200] + pdf, b"<html>" + pdf, b"{\\rtf1 " + pdf]
+    both = [pdf + archive, picture + archive, picture[:200] + pdf, b"<html>" + pdf, b"{\\rtf1 " + pdf, b"GIF89a " + pdf]
     for content in both:
         assert refused(content).code == "ambiguous_type"
     # An archive that only lies inside is an embedded file; a text may speak of PDF.
@@ -83,6 +92,7 @@ def test_documents_of_two_types_at_once_are_refused() -> None:
     [
         (make.zipped({"a.txt": b"x"}), "ZIP"),
         (OLE + bytes(600), "before 2007"),
+        (make.zipped({"[Content_Types].xml": b"x", "xl/workbook.bin": b"x"}), "XLSB"),
         (b"GIF89a" + bytes(20), "gif"),
         (b"\x1f\x8b\x08" + bytes(20), "gzip"),
         (b"\x7fELF" + bytes(20), "program"),

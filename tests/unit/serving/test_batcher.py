@@ -14,7 +14,7 @@ from pinpoint.errors import CapacityError, DeviceError, InternalError, ModelErro
 from pinpoint.pipeline.passes import measure
 from pinpoint.pipeline.units import Measured, Outcome, Unit
 from pinpoint.prompting.span_tree import Forest
-from pinpoint.serving.batcher import Batcher
+from pinpoint.serving.batcher import PROCESSOR_PASS_TOKENS, Batcher
 from pinpoint.serving.watch.records import BatchRecord
 from tests.fake_clock import run
 from tests.fakes import FakeEngine, lane_of, units_of
@@ -229,6 +229,14 @@ def test_a_short_job_does_not_wait_for_a_long_one_to_end() -> None:
     run(both())
     assert ended["1"] <= 10.0 + PASS_S + 2 * PASS_S  # after loading: the pass that ran, and its own
     assert ended["0"] > 100
+
+
+def test_on_a_processor_passes_are_short_and_on_a_card_full() -> None:
+    for on_card, passes in ((True, 1), (False, 3)):
+        bench = Bench(FakeEngine(token_budget=10_000))
+        bench.engine.on_card = on_card
+        run(play(bench, [Told(0, [PROCESSOR_PASS_TOKENS // 2 - 50] * 5)]))
+        assert len(bench.engine.forests) == passes
 
 
 def test_nobody_waits_where_nobody_is_coming() -> None:

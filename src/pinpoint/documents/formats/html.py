@@ -11,6 +11,7 @@ from pinpoint.documents.file_limits import FileLimits
 from pinpoint.documents.file_types import declared_charset
 from pinpoint.documents.formats.plain import decode, joined
 from pinpoint.documents.visible import counted
+from pinpoint.errors import DocumentError
 
 if TYPE_CHECKING:
     from lxml import etree
@@ -23,6 +24,7 @@ _BLOCKS = frozenset(
      "ul"}
 )  # fmt: skip
 _CELLS = frozenset({"td", "th"})
+_FIELDS = frozenset({"input", "textarea", "select", "button"})
 _SHOWN_INPUTS = frozenset({"", "text", "email", "number", "date", "tel", "url", "search"})
 _SPACE = re.compile(r"[ \t\r\n\f]+")
 _CHARSET = re.compile(rb"<meta[^>]{0,200}?charset\s*=\s*[\"']?\s*([A-Za-z0-9_:.-]+)", re.I)
@@ -40,7 +42,7 @@ def read(content: bytes, mime: str, limits: FileLimits) -> Extracted:
     """The visible text as one page.
 
     Raises:
-        DocumentError: `invalid_encoding`.
+        DocumentError: `invalid_encoding`, `nested_too_deep`.
     """
     from lxml import etree
 
@@ -49,13 +51,22 @@ def read(content: bytes, mime: str, limits: FileLimits) -> Extracted:
 
 
 def visible_text(source: str) -> tuple[str, list[str]]:
-    """The text of a page that is shown, and what should be known of the rest."""
+    """The text of a page that is shown, and what should be known of the rest.
+
+    Raises:
+        DocumentError: `nested_too_deep`.
+    """
     from lxml import etree
 
     if not source.strip():
         return "", []
-    parser = etree.HTMLParser(encoding="utf-8", no_network=True, remove_comments=True, remove_pis=True)
+    # Up to 2,048 elements in elements: answers to answers are mails of hundreds.
+    parser = etree.HTMLParser(
+        encoding="utf-8", no_network=True, remove_comments=True, remove_pis=True, huge_tree=True
+    )  # fmt: skip
     root = etree.fromstring(source.encode("utf-8", "replace"), parser)
+    if any("depth" in entry.message for entry in parser.error_log):
+        raise DocumentError("nested_too_deep", "elements in elements, more than 2,048 deep")
     if root is None:
         return "", []
     page = _Visible()
@@ -113,6 +124,8 @@ class _Visible:
             self.texts.append([])
         elif tag == "br" or tag in _BLOCKS:
             self.texts[-1].append("\n")
+        if tag in _FIELDS:
+            self.texts[-1].append(" ")
         if tag == "input" and element.get("type", "").lower() in _SHOWN_INPUTS:
             self.texts[-1].append(element.get("value", ""))
         self._write(element.text)
@@ -161,6 +174,8 @@ def _decoded(content: bytes, mime: str) -> str:
     if not declared_charset(mime) and not content.startswith((b"\xff\xfe", b"\xfe\xff", b"\xef\xbb\xbf")):
         found = _CHARSET.search(content[:4096])
         name = found[1].decode("ascii").lower() if found else ""
+        if name.startswith(("utf-16", "utf-32", "ucs-2")):
+            name = "utf-8"  # it would not have been found in such bytes
         try:
             # Browsers read Latin-1 as its superset.
             return content.decode("cp1252" if name in ("iso-8859-1", "latin1", "us-ascii") else name or "utf-8")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import email
 import email.policy
 import platform
+import re
 from collections.abc import Iterator
 from email.message import EmailMessage, Message
 
@@ -18,6 +19,7 @@ HEADERS = ("From", "To", "Cc", "Date", "Subject")
 _SMALL_PICTURE_BYTES = 20_000  # that a text shows inline: a logo, a signature, a tracking dot
 _SIGNATURES = ("application/pkcs7-signature", "application/x-pkcs7-signature", "application/pgp-signature")
 _SEALED = ("application/pkcs7-mime", "application/x-pkcs7-mime", "application/pgp-encrypted")
+_HEADERS_END = re.compile(rb"\r\n\r\n|\n\n|\r\r")
 _MAX_PARTS = 1_000
 _MAX_NESTING = 20  # of parts in parts; mails that are forwarded on and on reach ten
 
@@ -28,7 +30,7 @@ def read(content: bytes, mime: str, limits: FileLimits) -> Extracted:
     Raises:
         DocumentError: `nested_too_deep`, `too_many_attachments`.
     """
-    message = email.message_from_bytes(content, policy=email.policy.default)
+    message = email.message_from_bytes(_with_utf8_headers(content), policy=email.policy.default)
     parts = list(_parts(message, 0))
     text = [f"{name}: {value}" for name in HEADERS if (value := _header(message, name))]
     body, warnings = _body(parts)
@@ -55,6 +57,17 @@ def read(content: bytes, mime: str, limits: FileLimits) -> Extracted:
         warnings += more
     return Extracted("eml", f"email of Python {platform.python_version()}", [Page("\n".join(text))], warnings,
                      attachments)  # fmt: skip
+
+
+def _with_utf8_headers(content: bytes) -> bytes:
+    """The mail with headers in UTF-8 that are written in a byte a letter, which no standard allows and many do."""
+    end = _HEADERS_END.search(content)
+    head = content[: end.start()] if end else content
+    try:
+        head.decode("utf-8")
+        return content
+    except UnicodeDecodeError:
+        return decode(head)[0].encode("utf-8") + content[len(head) :]
 
 
 def _parts(message: Message, depth: int) -> Iterator[EmailMessage]:

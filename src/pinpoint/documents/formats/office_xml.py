@@ -44,7 +44,7 @@ def read_docx(content: bytes, mime: str, limits: FileLimits) -> Extracted:
         DocumentError: see `Archive`; `file_damaged` without a main part.
     """
     archive = Archive(content, limits)
-    root = _part(archive, "word/document.xml")
+    root = _part(archive, _main_part(archive))
     body = root.find(f"{_W}body")
     if body is None:
         raise DocumentError("file_damaged", "the file has no body; save it anew")
@@ -92,6 +92,16 @@ def read_pptx(content: bytes, mime: str, limits: FileLimits) -> Extracted:
     if hidden:
         warnings.append(f"{counted(hidden, 'hidden slide')} read as well")
     return Extracted("pptx", _lxml(), pages or [Page("")], warnings)
+
+
+def _main_part(archive: Archive) -> str:
+    """The document's own part, which some programs call document2.xml."""
+    if "_rels/.rels" in archive.names:
+        for one in archive.xml("_rels/.rels").iter("{*}Relationship"):
+            target: str = one.get("Target", "").lstrip("/")
+            if one.get("Type", "").endswith("/officeDocument") and target in archive.names:
+                return target
+    return "word/document.xml"
 
 
 def _part(archive: Archive, name: str) -> etree._Element:

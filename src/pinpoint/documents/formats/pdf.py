@@ -99,7 +99,8 @@ def _page(
         runs = _runs(text_page.raw, pdfium)
         boxes = [run.box for run in runs]
         rows = reading_rows(boxes) if 1 < len(boxes) <= _MOST_BOXES else []
-        if rows and not is_in_order(rows):
+        # The library may break a row of a table between its cells, where they are drawn one by one.
+        if rows and (not is_in_order(rows) or len(rows) < _said_lines(text)):
             texts = [" ".join(_undivided(_text_in(text_page.raw, run.area, pdfium)).split()) for run in runs]
             ordered = "\n".join(spaced(boxes, row, texts, CELL_BREAK) for row in rows)
             # Boxes hold all of the text; where they should not, the order is less than the words.
@@ -111,6 +112,10 @@ def _page(
     if (not said and drawn) or (said < HARDLY_ANY_CHARS and found.picture_share > _SCANNED_SHARE) or unreadable:
         return Page(text, "embedded" if said else "none", scanned=True)
     return Page(text, "embedded" if said else "none")
+
+
+def _said_lines(text: str) -> int:
+    return sum(1 for line in text.split("\n") if line.strip())
 
 
 def _undivided(text: str) -> str:

@@ -100,6 +100,8 @@ def unread(document: pypdfium2.PdfDocument) -> list[str]:
     warnings = []
     if embedded := pdfium.FPDFDoc_GetAttachmentCount(document.raw):
         warnings.append(f"{counted(embedded, 'embedded file')} not read")
+    if document.get_formtype() in (pdfium.FORMTYPE_XFA_FULL, pdfium.FORMTYPE_XFA_FOREGROUND):
+        warnings.append("a form in XFA was not read; print it to a PDF")
     if pdfium.FPDFDoc_GetJavaScriptActionCount(document.raw) > 0:
         warnings.append("scripts in the file were not run")
     return warnings

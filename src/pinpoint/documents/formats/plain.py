@@ -5,6 +5,7 @@ from __future__ import annotations
 import codecs
 import csv
 import io
+import re
 from importlib.metadata import version
 
 from pinpoint.documents.extracted import Extracted, Page
@@ -14,6 +15,7 @@ from pinpoint.documents.visible import printable
 from pinpoint.errors import DocumentError
 
 CELL_BREAK = " | "
+_EMPTY_CELLS = re.compile(r"(?: \| ){4,}")
 _MARKS = (
     (codecs.BOM_UTF8, "utf-8-sig"),
     (codecs.BOM_UTF32_LE, "utf-32"),
@@ -60,12 +62,23 @@ def decode(content: bytes, mime: str = "") -> tuple[str, str]:
         return content.decode(wide or "utf-8"), "text"
     except UnicodeDecodeError:
         pass
+    if (mended := _nearly_utf8(content)) is not None:
+        return mended, "text"
     from charset_normalizer import from_bytes
 
     best = from_bytes(content[:_GUESSED_BYTES], cp_isolation=_GUESSED).best()
     if best is None:
         raise DocumentError("invalid_encoding", "no encoding of text fits; name it: text/plain; charset=…")
     return content.decode(best.encoding, "replace"), f"charset-normalizer {version('charset-normalizer')}"
+
+
+def _nearly_utf8(content: bytes) -> str | None:
+    """Text that is UTF-8 but for a letter cut in two at its end, or for few that are damaged; else None."""
+    text = content.decode("utf-8", "replace")
+    wrong, right = text.count("\ufffd"), len(text) - sum(map(str.isascii, text))
+    if text.rstrip("\ufffd").count("\ufffd") == 0 and len(text) - len(text.rstrip("\ufffd")) == 1 and right > 1:
+        return text[:-1]
+    return text if wrong * 10 < right - wrong else None
 
 
 def _as_declared(content: bytes, declared: str) -> str:
@@ -125,4 +138,6 @@ def joined(cells: list[str]) -> str:
     """One row of a table on one line, without the empty cells at its end."""
     while cells and not cells[-1].strip():
         cells = cells[:-1]
-    return CELL_BREAK.join(" ".join(cell.split()) for cell in cells)
+    line = CELL_BREAK.join(" ".join(cell.split()) for cell in cells)
+    # A cell that stands alone far to the right says no more for thousands of marks before it.
+    return _EMPTY_CELLS.sub(CELL_BREAK * 3, line) if CELL_BREAK * 4 in line else line

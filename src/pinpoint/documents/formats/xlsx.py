@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import io
+import re
 import warnings as python_warnings
 from typing import Any
 
@@ -14,6 +15,8 @@ from pinpoint.documents.formats.plain import joined
 from pinpoint.documents.visible import counted
 from pinpoint.errors import DocumentError
 
+_NO_VALUE = re.compile(rb"</f>\s*(?:<v\s*/>|<v>\s*</v>)?\s*</c>|<f[^<>]*/>\s*</c>")  # of a formula
+
 
 def read(content: bytes, mime: str, limits: FileLimits) -> Extracted:
     """Values as they were last computed; formulas are not.
@@ -22,7 +25,10 @@ def read(content: bytes, mime: str, limits: FileLimits) -> Extracted:
         DocumentError: see `Archive`; `file_damaged`, `too_many_pages`.
     """
     import openpyxl
+    from openpyxl.reader.excel import ExcelReader
 
+    # A sheet that is a chart has no cells, and one without a drawing ends the library.
+    ExcelReader.read_chartsheet = lambda *sheet: None
     archive = Archive(content, limits)
     archive.refuse_doctypes()
     with python_warnings.catch_warnings():
@@ -33,8 +39,10 @@ def read(content: bytes, mime: str, limits: FileLimits) -> Extracted:
         pages, warnings, cells = list[Page](), list[str](), 0
         for number, sheet in enumerate(book.worksheets, 1):
             lines = [sheet.title]
+            # What the file says of a sheet's size is often wrong, and rows would be cut or filled up to it.
+            sheet.reset_dimensions()
             for row in sheet.iter_rows(values_only=True):
-                cells += len(row)
+                cells += sum(value is not None for value in row)
                 if len(lines) > limits.max_table_rows or cells > limits.max_table_cells:
                     warnings.append(f"sheet {number} was cut: its first {len(lines) - 1} filled rows were read")
                     break
@@ -45,6 +53,9 @@ def read(content: bytes, mime: str, limits: FileLimits) -> Extracted:
             if hidden:
                 warnings.append(f"sheet {number} is hidden, and was read")
             pages.append(Page("\n".join(lines) if len(lines) > 1 else ""))
+    sheets = [name for name in archive.names if name.startswith("xl/worksheets/")]
+    if formulas := sum(sum(1 for _ in _NO_VALUE.finditer(archive.read(name))) for name in sheets):
+        warnings.append(f"{counted(formulas, 'formula')} without a saved value; save the file in a spreadsheet program")
     if archive.counted("xl/vbaProject"):
         warnings.append("macros in the file were not read")
     if embedded := archive.counted("xl/embeddings/", "xl/media/"):
