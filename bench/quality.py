@@ -19,7 +19,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from bench import quality_page
 from bench.embedded_16_bits import embedded_16_bits
-from bench.quality_figures import ANSWERS, KEPT, PRECISIONS, REFERENCE
+from bench.quality_figures import ANSWERS, CARD, KEPT, PRECISIONS, REFERENCE
 from bench.quality_items import DRAWN, Document, batches, documents, lay
 from bench.quality_outliers import linears, outliers
 from bench.quality_precisions import scorer
@@ -50,17 +50,18 @@ def main(
     page: Annotated[Path, typer.Option(help="The page that is made.")] = Path("docs/quality.md"),
 ) -> None:
     """Measure what is not measured yet, and write docs/quality.md."""
-    KEPT.mkdir(exist_ok=True)
+    kept = CARD if device == "cuda" else KEPT
+    kept.mkdir(exist_ok=True)
     for name in () if only_page else model or NAMES:
         every = documents(data, count or COUNTS[name], drawn)
-        _keep_answers(every, drawn)
+        _keep_answers(every, drawn, kept / ANSWERS)
         layers = KEPT / f"{name}-layers.json"
         for held in precision or PRECISIONS:
             folder = folder_of(name, held)
             # Of experts, as the embedded model has them, the inputs are not looked at.
             if name != EMBEDDED and not layers.exists():
                 look(name, folder, every, device, layers)
-            measure(name, folder, held, every, device, drawn)
+            measure(name, folder, held, every, device, drawn, kept)
     page.write_text(quality_page.page(), encoding="utf-8")
     print(page)
 
@@ -72,11 +73,13 @@ def folder_of(name: str, held: str) -> str:
     return "" if held.startswith("int8") else str(embedded_16_bits())
 
 
-def measure(name: str, folder: str, held: str, every: list[Document], device: str, drawn: int) -> None:
+def measure(
+    name: str, folder: str, held: str, every: list[Document], device: str, drawn: int, kept: Path
+) -> None:  # fmt: skip
     """Score the documents that have no scores yet in one precision."""
-    out = KEPT / f"{name}-{held.replace(' ', '-')}.json"
+    out = kept / f"{name}-{held.replace(' ', '-')}.json"
     old: dict[str, Any] = json.loads(out.read_text(encoding="utf-8")) if out.exists() else {}
-    if (old.get("drawn"), old.get("device")) != (drawn, device):
+    if old.get("drawn") != drawn:
         old = {}
     scores, seconds = old.get("scores", {}), old.get("seconds", 0.0)
     if all(document.id in scores for document in every):
@@ -121,14 +124,14 @@ def look(name: str, folder: str, every: list[Document], device: str, out: Path) 
     out.write_text(_lines({"model": name, "device": device, **environment(), "layers": found}))
 
 
-def _keep_answers(every: list[Document], drawn: int) -> None:
+def _keep_answers(every: list[Document], drawn: int, path: Path) -> None:
     """The right labels of documents, for whoever makes figures of scores."""
-    old = json.loads(ANSWERS.read_text(encoding="utf-8")) if ANSWERS.exists() else {}
+    old = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
     known = old if old.pop("drawn", None) == drawn else {}
     known |= {document.id: [question.answer for question in document.questions] for document in every}
-    beside = ANSWERS.with_suffix(f".{os.getpid()}")  # several models may be measured at once
+    beside = path.with_suffix(f".{os.getpid()}")  # several models may be measured at once
     beside.write_text(_one_a_line({"drawn": drawn, **known}), encoding="utf-8")
-    beside.replace(ANSWERS)
+    beside.replace(path)
 
 
 def _progress() -> Progress:

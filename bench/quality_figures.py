@@ -11,6 +11,7 @@ import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -24,7 +25,8 @@ PRECISIONS = ("bf16", "int8", "int8+int8", "int8+int8 flagged", "fp8", "nf4", "f
 # A layer whose middle output is off by more than this with inputs of 8 bits is flagged; the bound of loading.
 FLAGGED_ERROR = 0.05
 KEPT = RESULTS / "quality"
-ANSWERS = KEPT / "answers.json"
+CARD = KEPT / "card"  # of the same kept of a GPU, on more documents
+ANSWERS = "answers.json"
 # The rule of docs/quality.md: a default is changed only where no more than this changes.
 MOST_NLL, LEAST_SAME = 0.005, 0.995
 
@@ -116,26 +118,27 @@ class Figures:
         return low > MOST_NLL or high < -MOST_NLL or self.same[1][1] < LEAST_SAME
 
 
-def table(model: str) -> list[Figures]:
+def table(model: str, folder: Path = KEPT) -> list[Figures]:
     """A row for each precision that has been measured, on the documents that 16 bits were measured on as well.
 
     Scores of documents that were drawn otherwise than those whose answers are kept are left out.
     """
     rows: list[Figures] = []
-    truths = json.loads(ANSWERS.read_text(encoding="utf-8")) if ANSWERS.exists() else {}
+    answers = folder / ANSWERS
+    truths = json.loads(answers.read_text(encoding="utf-8")) if answers.exists() else {}
     drawn = truths.get("drawn")
-    reference = _scores(read(model, REFERENCE), drawn)
+    reference = _scores(read(model, REFERENCE, folder), drawn)
     for held in PRECISIONS:
-        scores = _scores(read(model, held), drawn)
+        scores = _scores(read(model, held, folder), drawn)
         common = [one for one in reference if one in scores]
         if common:
             rows.append(compare(held, _answers(scores, common, truths), _answers(reference, common, truths)))
     return rows
 
 
-def read(model: str, name: str) -> dict[str, Any]:
+def read(model: str, name: str, folder: Path = KEPT) -> dict[str, Any]:
     """What was kept of a model under a name; empty if nothing."""
-    path = KEPT / f"{model}-{name.replace(' ', '-')}.json"
+    path = folder / f"{model}-{name.replace(' ', '-')}.json"
     return dict(json.loads(path.read_text(encoding="utf-8"))) if path.exists() else {}
 
 

@@ -11,6 +11,7 @@ from bench import quality_prompts
 from bench.markdown import capital, table_header, table_row
 from bench.prompt_items import KINDS
 from bench.quality_figures import (
+    CARD,
     FLAGGED_ERROR,
     LEAST_SAME,
     MOST_NLL,
@@ -65,6 +66,11 @@ this precision. Intervals are of 95 %, paired, by documents. Rule: "yes" or "no"
 *shown* where the whole interval says so, which for "yes" takes some 740 documents without one label changed.
 
 """
+CARD_HEAD = """### On a card
+
+The same on an H200 with the card's own kernels, in the precisions that were measured there, on documents drawn anew.
+
+"""
 LAYERS = f"""## What 8 bits do inside
 
 For each linear layer, how far a token's output row is off, |y′ − y| / |y|, where its weights, its inputs or both are
@@ -91,6 +97,7 @@ def page() -> str:
         rows = table(model)
         if rows:
             parts += [f"### {capital(title)}\n\n", *_precisions(model, title, rows)]
+    parts += _on_a_card()
     looked = {title: file["layers"] for model, title in TITLES.items() if (file := read(model, "layers"))}
     if looked:
         parts += [LAYERS, *(line for title, layers in looked.items() for line in _layers(title, layers))]
@@ -102,6 +109,17 @@ def page() -> str:
             parts += [f"### {capital(title)}: versions\n\n", *_versions(chosen)]
     parts += quality_prompts.sections(TITLES)
     return "".join(parts).rstrip("\n") + "\n"
+
+
+def _on_a_card() -> Iterator[str]:
+    """The same of a GPU, as far as it was measured there."""
+    if any(table(model, CARD) for model in TITLES):
+        yield CARD_HEAD
+    for model, title in TITLES.items():
+        rows = table(model, CARD)
+        if rows:
+            yield f"#### {capital(title)} on an H200\n\n"
+            yield from _precisions(model, title, rows)
 
 
 def _precisions(model: str, title: str, rows: Sequence[Figures]) -> Iterator[str]:
@@ -124,6 +142,9 @@ def _precisions(model: str, title: str, rows: Sequence[Figures]) -> Iterator[str
     names, shown = (
         ", ".join(NAMES[row.precision] for row in some) or "none" for some in (met, [row for row in met if row.shown])
     )
+    if len(rows) == 1:
+        yield "\n"
+        return
     yield from _kept(model)
     yield f"\nOn {title} these are within the rule, by so many questions: {names}. Shown to be: {shown}.\n\n"
 

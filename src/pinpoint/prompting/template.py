@@ -38,8 +38,8 @@ PROMPT_VERSION: Version = 2
 # Under this key a checkpoint's configuration names the version that the model was trained on.
 VERSION_KEY = "pinpoint_prompt_version"
 
-# Letters win on short lists, the labels' own text on lists of eight and more (docs/quality.md).
-MOST_LETTERED = 6
+# Letters are chosen better on lists of 4 and 5; from 6 on the labels' own text is as good or better (docs/quality.md).
+MOST_LETTERED = 5
 
 YES = "yes"
 NO = "no"

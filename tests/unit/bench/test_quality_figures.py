@@ -7,7 +7,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bench import quality_figures
 from bench.quality_figures import Answers, compare, flagged_layers, table
 
 
@@ -43,17 +42,13 @@ def test_the_rule_is_shown_where_the_whole_interval_says_so(
     assert (row.meets, row.shown, row.lead) == (meets, shown, 0.0)
 
 
-def test_each_precision_is_compared_on_the_documents_that_16_bits_have_too(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(quality_figures, "KEPT", tmp_path)
-    monkeypatch.setattr(quality_figures, "ANSWERS", tmp_path / "answers.json")
-    assert table("small") == []
+def test_each_precision_is_compared_on_the_documents_that_16_bits_have_too(tmp_path: Path) -> None:
+    assert table("small", tmp_path) == []
     (tmp_path / "answers.json").write_text(json.dumps({"a": [0, 1], "b": [1, 0], "c": [0, 0], "d": [0, 0]}))
     for name, documents in (("bf16", "abc"), ("int8+int8-flagged", "ad"), ("int8", "dba"), ("nf4", "d")):
         scores = {one: [[-1.0, -3.0], [-3.0, -1.0]] for one in documents}
         (tmp_path / f"small-{name}.json").write_text(json.dumps({"scores": scores}))
-    rows = table("small")
+    rows = table("small", tmp_path)
     assert [(row.precision, row.questions, row.accuracy.value, row.accuracy.more) for row in rows] == [
         ("bf16", 6, 0.5, 0.0), ("int8", 4, 0.5, 0.0), ("int8+int8 flagged", 2, 1.0, 0.0),
     ]  # fmt: skip

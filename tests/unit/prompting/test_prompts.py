@@ -65,15 +65,15 @@ def test_cuts_wherever_they_are_change_no_token_and_leave_no_span_empty(cuts: li
 
 
 def test_of_a_long_list_the_labels_themselves_are_written() -> None:
-    labels = tuple(Label(name, name) for name in "abcdefg")
+    labels = tuple(Label(name, name) for name in "abcdef")
     forest = Forest()
     (ask,) = PROMPTS.add(forest, Task("category", labels), PROMPTS.document("x"))
     prompt = said(forest.prompt(forest.asks[ask].span))
     assert "Document:\nx\nEnd of document.\nQuestion:" in prompt
-    assert prompt.endswith("\n- g\nLabel:<|im_end|>\n<|im_start|>assistant\n")
-    assert [said(list(label)) for label in forest.asks[ask].trie.labels] == list("abcdefg")
-    (ask,) = PROMPTS.add(forest, Task("category", labels[:6]), PROMPTS.document("x"))
-    assert [said(list(label)) for label in forest.asks[ask].trie.labels] == list("ABCDEF")
+    assert prompt.endswith("\n- f\nLabel:<|im_end|>\n<|im_start|>assistant\n")
+    assert [said(list(label)) for label in forest.asks[ask].trie.labels] == list("abcdef")
+    (ask,) = PROMPTS.add(forest, Task("category", labels[:5]), PROMPTS.document("x"))
+    assert [said(list(label)) for label in forest.asks[ask].trie.labels] == list("ABCDE")
 
 
 def test_version_1_asks_first_and_has_the_label_written() -> None:
