@@ -8,6 +8,7 @@ from types import SimpleNamespace
 import pytest
 
 from pinpoint.engine import budget
+from pinpoint.engine.baseline import Baseline
 from pinpoint.engine.budget import DOCUMENT_TOKENS, measured_forest, settle_budget
 from pinpoint.engine.forest_pass import ForestPass
 from pinpoint.engine.scorer import Scorer
@@ -26,7 +27,9 @@ def scorer(small_mixtral: Pair) -> Scorer:
     """The small Mixtral as if it were on a card of its own and had a context that is worth the question."""
     loaded, _ = small_mixtral
     made = plan(shape_from_config(loaded.model.config.to_dict(), "small"), "int8", 24 * GB, 3 * GB)
-    return Scorer(replace(loaded, plan=made, context_tokens=32_768), USUAL, 10**6)
+    scorer = Scorer(replace(loaded, plan=made, context_tokens=32_768), USUAL, 10**6)
+    scorer.baseline = Baseline(lambda: 0)
+    return scorer
 
 
 @pytest.fixture
@@ -66,6 +69,7 @@ def test_a_larger_budget_is_taken_where_it_is_faster(
     )
     (line,) = [record.getMessage() for record in caplog.records if "token budget" in record.getMessage()]
     assert line.startswith("token budget: measured tokens=16384 tokens_per_s=8192:20000,16384:22000,32768:22100 ")
+    assert scorer.baseline is not None and scorer.baseline.bytes is None, "what stays is yet to be taken"
     # What is read and where it is cut does not hang on it.
     assert (scorer.row_budget, scorer.read_tokens) == (USUAL, read_tokens)
 

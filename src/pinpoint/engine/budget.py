@@ -48,6 +48,7 @@ def settle_budget(scorer: Scorer, wanted: int | None) -> Budget:
     taken, rates = fastest(usual, larger, lambda tokens: _timed(scorer, tokens))
     scorer.token_budget = taken
     scorer.store.clear()
+    scorer.rebase()  # the cache of reasons and recorded passes are yet to be taken
     found = Budget(taken, "measured", rates, time.perf_counter() - began)
     log.info(
         "token budget: measured tokens=%d tokens_per_s=%s seconds=%.2f",

@@ -110,10 +110,14 @@ class Scorer(ForestScorer):
         """
         with gpu.device_errors():
             lengths = self.recorder.record(self.token_budget)
-        if self.baseline is not None:
-            self.baseline = baseline.Baseline(lambda: baseline.requested_bytes(self.loaded.device))
+        self.rebase()
         log.info("recorded passes: lengths=%s", ",".join(map(str, lengths)) or "none")
         return lengths
+
+    def rebase(self) -> None:
+        """Take what is held after the next pass for the baseline: what was there before is no measure of it."""
+        if self.baseline is not None:
+            self.baseline = baseline.Baseline(lambda: baseline.requested_bytes(self.loaded.device))
 
     def release(self) -> None:
         """Give back what a failed pass left behind."""
