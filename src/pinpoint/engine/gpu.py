@@ -24,8 +24,8 @@ from pinpoint.settings import Settings
 log = logging.getLogger("pinpoint")
 
 ALTERNATIVES_NAMED = 4
-# What torch's variable-length kernel takes of a head.
-KERNEL_HEAD_SIZE, KERNEL_HEAD_STEP = 256, 8
+# What torch's variable-length kernel takes of a head. Heads that are too large for it are computed block by block.
+KERNEL_HEAD_STEP = 8
 
 
 def plan_or_refuse(
@@ -93,11 +93,11 @@ def check_kernel(settings: Settings, shape: ModelShape) -> None:
             "trial in float32",
             "PINPOINT_COMPUTE_DTYPE",
         )
-    if shape.head_size > KERNEL_HEAD_SIZE or shape.head_size % KERNEL_HEAD_STEP:
+    if shape.head_size % KERNEL_HEAD_STEP:
         raise ModelError(
             "unsupported_head_size",
             f"{shape.name} has heads of {shape.head_size} channels, and attention on a GPU takes multiples of "
-            f"{KERNEL_HEAD_STEP} up to {KERNEL_HEAD_SIZE}; use another model",
+            f"{KERNEL_HEAD_STEP}; use another model",
             "MODEL_NAME",
         )
 

@@ -112,7 +112,8 @@ def explanation(shape: ModelShape, precision: Precision, kept_tokens: int = 0) -
     in turn these for as many heads as there are queries, since transformers repeats them where there is a mask.
     """
     widest = max(_cast(precision, matrix.outputs, matrix.inputs) for matrix in shape.matrices)
-    token_bytes = 2 * HALF * (shape.kv_width * shape.layers + max(shape.query_width, shape.kv_width)) + INDEX + 1
+    kept = shape.kv_channels or 2 * shape.kv_width * shape.layers
+    token_bytes = HALF * (kept + 2 * max(shape.query_width, shape.kv_width)) + INDEX + 1
     return Stage("explanation", token_bytes * (ANSWER_TOKENS + kept_tokens) + widest, token_bytes, token_bytes)
 
 

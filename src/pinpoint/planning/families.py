@@ -14,6 +14,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from pinpoint.planning.gemma4 import USUAL as GEMMA4
+
 RECURRENT = (
     "its layers carry a state from token to token, and a tree of spans would need that state forked wherever the tree "
     "branches, which is not done"
@@ -82,12 +84,14 @@ class Family:
         refused: why it cannot be scored exactly; empty for one that is.
         layout: how it is planned; None where loading measures it.
         precisions: what its weights can be held in.
+        text: the family of its text model, where the parts beside that are counted as well (`towers.py`).
     """
 
     name: str
     refused: str = ""
     layout: Layout | None = None
     precisions: tuple[str, ...] = ALL
+    text: str = ""
 
     @property
     def windows(self) -> str:
@@ -107,6 +111,10 @@ _DEEPSEEK: dict[str, Any] = {
     "usual": {"first_k_dense_replace": 3, "n_shared_experts": 1},
 }  # fmt: skip
 _BIASED = {"attention_bias": True}
+# What the files of its models leave to the class.
+_GEMMA3 = {
+    "vocab_size": 262_208, "num_attention_heads": 8, "num_key_value_heads": 4, "max_position_embeddings": 131_072,
+}  # fmt: skip
 _GEMMA: dict[str, Any] = {"tied": True, "head_size": 256}
 
 # Exact, and measured at load.
@@ -150,11 +158,11 @@ EXACT: Mapping[str, Family] = {
     "gemma": Family("Gemma", layout=_layout(**_GEMMA)),
     "gemma2": Family("Gemma 2", layout=_layout(layer_norms=4, window="some", **_GEMMA)),
     "gemma3_text": Family(
-        "Gemma 3 (text)", layout=_layout(layer_norms=4, head_norms="head", window="some", **_GEMMA)
+        "Gemma 3 (text)", layout=_layout(layer_norms=4, head_norms="head", window="some", usual=_GEMMA3, **_GEMMA)
     ),
-    "gemma3": Family("Gemma 3 (as shipped, with its vision tower)"),
-    "gemma4_text": Family("Gemma 4 (text)"),
-    "gemma4": Family("Gemma 4 (as shipped, with its towers)"),
+    "gemma3": Family("Gemma 3 (as shipped, with its vision tower)", text="gemma3_text"),
+    "gemma4_text": Family("Gemma 4 (text)", layout=Layout(tied=True, window="some", usual=GEMMA4)),
+    "gemma4": Family("Gemma 4 (as shipped, with its towers)", text="gemma4_text"),
     "gpt_oss": Family(
         "GPT-OSS",
         layout=_layout(
@@ -300,9 +308,11 @@ def _rows() -> Iterator[str]:
         if family.refused:
             yield f"| `{model_type}` | {family.name} | refused: {family.refused} | | | |"
         else:
-            planned = "from its configuration" if family.layout else "measured at load"
+            text = FAMILIES[family.text] if family.text else family
+            planned = "from its configuration" if text.layout else "measured at load"
+            planned += ", but for one that hears" if model_type == "gemma4" else ""
             yield (
-                f"| `{model_type}` | {family.name} | exact | {family.windows} | {', '.join(family.precisions)} | "
+                f"| `{model_type}` | {family.name} | exact | {text.windows} | {', '.join(family.precisions)} | "
                 f"{planned} |"
             )
 

@@ -57,6 +57,50 @@ PUBLISHED: dict[str, dict[str, Any]] = {
 }
 
 
+def _shipped(model_type: str, text: dict[str, Any], vision: dict[str, Any]) -> dict[str, Any]:
+    return {"model_type": model_type, "text_config": text, "vision_config": vision}
+
+
+_SIGLIP = {
+    "model_type": "siglip_vision_model", "hidden_size": 1152, "intermediate_size": 4304, "num_hidden_layers": 27,
+    "num_attention_heads": 16, "image_size": 896, "patch_size": 14, "vision_use_head": False,
+}  # fmt: skip
+_GEMMA4_VISION = {
+    "model_type": "gemma4_vision", "hidden_size": 1152, "intermediate_size": 4304, "num_hidden_layers": 27,
+    "num_attention_heads": 16, "num_key_value_heads": 16, "head_dim": 72, "patch_size": 16,
+    "position_embedding_size": 10240,
+}  # fmt: skip
+_GEMMA4_TEXT = {
+    "head_dim": 256, "global_head_dim": 512, "attention_k_eq_v": True, "hidden_size_per_layer_input": 0,
+    "sliding_window": 1024,
+}  # fmt: skip
+PUBLISHED |= {
+    "google/gemma-3-4b-it": _shipped(
+        "gemma3", _config("gemma3_text", "2560 34 8 4 10240 262208 131072", head_dim=256, sliding_window=1024), _SIGLIP
+    ),
+    "google/gemma-3-12b-it": _shipped(
+        "gemma3", _config("gemma3_text", "3840 48 16 8 15360 262208 131072", head_dim=256, sliding_window=1024), _SIGLIP
+    ),
+    "google/gemma-3-27b-it": _shipped(
+        "gemma3", _config("gemma3_text", "5376 62 32 16 21504 262208 131072", head_dim=128, sliding_window=1024),
+        _SIGLIP,
+    ),
+    "google/gemma-4-26B-A4B-it": _shipped(
+        "gemma4",
+        _config(
+            "gemma4_text", "2816 30 16 8 2112 262144 262144", num_global_key_value_heads=2, enable_moe_block=True,
+            num_experts=128, top_k_experts=8, moe_intermediate_size=704, **_GEMMA4_TEXT,
+        ),
+        _GEMMA4_VISION,
+    ),
+    "google/gemma-4-31B-it": _shipped(
+        "gemma4",
+        _config("gemma4_text", "5376 60 32 16 21504 262144 262144", num_global_key_value_heads=4, **_GEMMA4_TEXT),
+        _GEMMA4_VISION,
+    ),
+}  # fmt: skip
+
+
 def known_shapes() -> dict[str, ModelShape]:
     """The models that need neither network nor folder, by name; the embedded one when it is installed."""
     shapes = {name: shape_from_config(config, name) for name, config in PUBLISHED.items()}

@@ -10,11 +10,13 @@ Torch-free.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from pinpoint.errors import ModelError
+from pinpoint.planning import gemma4
 from pinpoint.planning.families import ALL, FAMILIES, PLANNED, Family, Layout, text_config, why_refused
+from pinpoint.planning.towers import Tower, tower_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +57,7 @@ class ModelShape:
         positions: longest prompt that the model was made for, 0 where the file does not say.
         precisions: what the weights can be held in.
         measured: the sizes were read off the model that transformers builds, not off a layout.
+        kv_channels: of keys and values of one token in all layers; 0 where the layers are alike.
     """
 
     name: str
@@ -79,6 +82,7 @@ class ModelShape:
     positions: int
     precisions: tuple[str, ...] = ALL
     measured: bool = False
+    kv_channels: int = 0
 
     @property
     def context_tokens(self) -> int:
@@ -143,16 +147,20 @@ def shape_from_config(config: Mapping[str, Any], name: str) -> ModelShape:
     """
     check_family(config, name)
     outer, config = config, text_config(config)
-    family = config.get("model_type") if isinstance(config.get("model_type"), str) else None
-    known = FAMILIES.get(family) if family and outer is config else None
+    whole = str(outer.get("model_type"))
+    family = whole if outer is config else FAMILIES[whole].text if whole in FAMILIES else ""
+    known = FAMILIES.get(family)
     layout = known.layout if known else None
-    if family is None or layout is None or known is None:
+    tower = Tower((), 0) if outer is config else _tower(outer, config)
+    if layout is None or known is None or tower is None:
         raise ModelError(
             "not_planned",
             f"{name}: a model of model_type {outer.get('model_type')!r} is measured while it is loaded; from a "
             f"configuration alone these are planned: {', '.join(PLANNED)}{_lacks(config)}",
             "MODEL_NAME",
         )
+    if outer is not config and isinstance(outer.get("tie_word_embeddings"), bool):
+        config = {**config, "tie_word_embeddings": outer["tie_word_embeddings"]}
     config = {**layout.usual, **config}
     wrong = [field for field in _needed(config, family, layout) if not _is_count(config.get(field))]
     if wrong:
@@ -161,7 +169,48 @@ def shape_from_config(config: Mapping[str, Any], name: str) -> ModelShape:
             f"{name}: config.json has no positive whole number under {', '.join(wrong)}, which {family} needs",
             "MODEL_NAME",
         )
-    return _shape(config, name, family, known, layout)
+    shape = (_gemma4 if family == "gemma4_text" else _shape)(config, name, family, known, layout)
+    seeing = tuple(Matrix(each.name, each.outputs, each.inputs, 1, each.number) for each in tower.linears)
+    return replace(
+        shape, family=whole, matrices=shape.matrices + seeing, kept_parameters=shape.kept_parameters + tower.others
+    )
+
+
+def _tower(outer: Mapping[str, Any], text: Mapping[str, Any]) -> Tower | None:
+    try:
+        return tower_of(outer, text["hidden_size"])
+    except (KeyError, TypeError):
+        return None
+
+
+def _gemma4(config: Mapping[str, Any], name: str, family: str, known: Family, layout: Layout) -> ModelShape:
+    sizes, tied = gemma4.sizes_of(config), bool(config.get("tie_word_embeddings"))
+    size = max(layer.size for layer in sizes.layers)
+    mixed = bool(config.get("enable_moe_block"))
+    return ModelShape(
+        name=name,
+        family=family,
+        hidden=config["hidden_size"],
+        layers=len(sizes.layers),
+        heads=config["num_attention_heads"],
+        kv_heads=-(-sizes.widest // size),
+        head_size=size,
+        value_size=size,
+        vocabulary=config["vocab_size"],
+        dense_width=sizes.width,
+        expert_layers=len(sizes.layers) if mixed else 0,
+        experts=config["num_experts"] if mixed else 0,
+        experts_per_token=config["top_k_experts"] if mixed else 0,
+        expert_width=config["moe_intermediate_size"] if mixed else 0,
+        shared_width=0,
+        tied_embeddings=tied,
+        matrices=tuple(Matrix(*kind, count) for kind, count in sizes.matrices.items()),
+        kept_parameters=config["vocab_size"] * config["hidden_size"] * (1 if tied else 2) + sizes.others,
+        sliding_window=config["sliding_window"],
+        positions=config.get("max_position_embeddings") or 0,
+        precisions=known.precisions,
+        kv_channels=sizes.kv_channels,
+    )
 
 
 def _shape(config: Mapping[str, Any], name: str, family: str, known: Family, layout: Layout) -> ModelShape:
@@ -304,6 +353,9 @@ class _Sizes:
 
 def _needed(config: Mapping[str, Any], family: str, layout: Layout) -> list[str]:
     """The fields that have to be positive whole numbers."""
+    if family == "gemma4_text":
+        mixed = ["num_experts", "top_k_experts", "moe_intermediate_size"] if config.get("enable_moe_block") else []
+        return [*gemma4.NEEDED, "sliding_window", *mixed]
     needed = ["hidden_size", "num_hidden_layers", "num_attention_heads", "vocab_size", "intermediate_size"]
     # Only Llama's class takes a missing number of key-value heads to mean "as many as query heads".
     needed += [] if family == "llama" or layout.latent else ["num_key_value_heads"]

@@ -33,7 +33,7 @@ def weight_bytes_of(shape: ModelShape, precision: Precision) -> int:
 
 def kv_bytes_per_token(shape: ModelShape) -> int:
     """Keys and values of all layers, 16-bit."""
-    return HALF * shape.kv_heads * (shape.head_size + shape.value_size) * shape.layers
+    return HALF * (shape.kv_channels or shape.kv_heads * (shape.head_size + shape.value_size) * shape.layers)
 
 
 def _matrix_bytes(matrix: Matrix, precision: Precision) -> int:

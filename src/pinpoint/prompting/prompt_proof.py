@@ -48,6 +48,8 @@ _DOCUMENTS = (
     "Total due: 99.50 EUR, payable within 30 days.\n" * 40,
 )
 
+_ANSWER = "PINPOINTMODELTURN"
+
 
 @dataclass(frozen=True, slots=True)
 class Compared:
@@ -79,9 +81,32 @@ def check_prompts(prompts: PromptBuilder) -> Compared:
             f"prompts for this model are not those of its own chat template: {found}; use another model",
             "MODEL_NAME",
         )
+    _check_stop(prompts)
     if prompts.encoder.frame.dated:
         log.info("chat template: it asks for today's date and is always told %s", FIXED_DATE.date().isoformat())
     return found
+
+
+def _check_stop(prompts: PromptBuilder) -> None:
+    """Refuse an end of the turn that is not the first control token behind an answer, where the template has one."""
+    encoder = prompts.encoder
+    if not encoder.tokenizer.chat_template:
+        return
+    beginning = {encoder.tokenizer.bos_token_id} - {encoder.tokenizer.eos_token_id}
+    turn = _answered(encoder.tokenizer, encoder.frame, "Which?", _ANSWER)
+    # From the end, the first tokens that hold all of the answer.
+    behind = next(
+        (turn[at:] for at in reversed(range(len(turn))) if _ANSWER in encoder.tokenizer.decode(turn[at:])), []
+    )
+    ends = [token for token in behind if token in encoder.control_ids - beginning]
+    if ends and ends[0] != encoder.stop:
+        one, other = encoder.tokenizer.convert_ids_to_tokens([encoder.stop, ends[0]])
+        raise ModelError(
+            "chat_template",
+            f"a turn of this model would end with {one!r}, and its chat template ends it with {other!r}; use another "
+            "model",
+            "MODEL_NAME",
+        )
 
 
 def first_difference(prompts: PromptBuilder) -> str | None:

@@ -1,6 +1,7 @@
 """The list of families against transformers: sizes, and what each model type is."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -8,11 +9,13 @@ from torch import nn
 from transformers import AutoModelForCausalLM
 from transformers.models.auto.configuration_auto import CONFIG_MAPPING
 
+from pinpoint.errors import ModelError
 from pinpoint.planning import known_models
 from pinpoint.planning.families import PLANNED
 from pinpoint.planning.known_models import find_shape
 from pinpoint.planning.model_shapes import shape_from_config
-from tests.numeric.planning.family_configs import VARIANTS, config_of
+from pinpoint.planning.weight_bytes import kv_bytes_per_token
+from tests.numeric.planning.family_configs import SMALL, VARIANTS, config_of
 
 CASES = [(family, variant) for family, variants in VARIANTS.items() for variant in range(len(variants))]
 
@@ -64,3 +67,41 @@ def test_known_models_have_the_parameters_that_transformers_builds(name: str) ->
     with torch.device("meta"):
         model = AutoModelForCausalLM.from_config(config)
     assert find_shape(name).parameters == sum(parameter.numel() for parameter in model.parameters())
+
+
+SEES = {"hidden_size": 24, "intermediate_size": 40, "num_hidden_layers": 2, "num_attention_heads": 2, "patch_size": 7}
+SHIPPED: list[tuple[str, dict[str, Any]]] = [
+    ("gemma3", {**SEES, "image_size": 28, "model_type": "siglip_vision_model"}),
+    ("gemma3", {**SEES, "image_size": 28, "model_type": "siglip_vision_model", "vision_use_head": False}),
+    ("gemma4", {**SEES, "num_key_value_heads": 1, "head_dim": 12, "position_embedding_size": 50}),
+]
+
+
+@pytest.mark.parametrize(("family", "vision"), SHIPPED)
+def test_what_stands_beside_a_text_model_is_planned_as_well(
+    family: str, vision: dict[str, Any], tmp_path: Path
+) -> None:
+    text = {**SMALL, **VARIANTS[f"{family}_text"][0], "model_type": f"{family}_text"}
+    config = CONFIG_MAPPING[family](text_config=text, vision_config=vision)
+    config.save_pretrained(tmp_path)
+    shape = find_shape(str(tmp_path))
+    with torch.device("meta"):
+        model = AutoModelForCausalLM.from_config(config)
+    assert (shape.family, shape.measured) == (family, False)
+    assert shape.parameters == sum(parameter.numel() for parameter in model.parameters())
+    head = model.get_output_embeddings()
+    linears = [m.weight.numel() for m in model.modules() if type(m) is nn.Linear and m is not head]
+    assert shape.matrix_parameters == sum(linears)
+
+
+def test_a_model_that_hears_is_measured() -> None:
+    whole = {**known_models.PUBLISHED["google/gemma-4-31B-it"], "audio_config": {"hidden_size": 8}}
+    with pytest.raises(ModelError, match="measured while it is loaded"):
+        shape_from_config(whole, "x")
+
+
+def test_keys_and_values_of_layers_of_different_sizes_are_counted_one_by_one() -> None:
+    """Gemma 4 31B: 50 local layers with 16 heads of 256, 10 global ones with 4 of 512."""
+    shape = find_shape("google/gemma-4-31B-it")
+    assert kv_bytes_per_token(shape) == 2 * 2 * (50 * 16 * 256 + 10 * 4 * 512)
+    assert (shape.kv_width, shape.query_width) == (16 * 256, 32 * 512)

@@ -135,3 +135,13 @@ def test_a_label_that_merges_with_the_prompt_is_refused_alone(monkeypatch: pytes
         else:
             assert prompts.answers(task) == ["A", "B"], "its letter merges with nothing"
             assert prompts.questions(task)
+
+
+def test_an_end_of_the_turn_that_the_template_has_not_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    chosen = tokenizer("cl100k")
+    prompts = PromptBuilder(PromptEncoder(chosen))
+    check_prompts(prompts)
+    monkeypatch.setattr(prompts.encoder, "stop", chosen.eos_token_id)
+    with pytest.raises(ModelError, match=r"'<.endoftext.>', and its chat template ends it with '<.im_end.>'") as caught:
+        check_prompts(prompts)
+    assert caught.value.code == "chat_template"

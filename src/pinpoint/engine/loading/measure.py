@@ -65,7 +65,7 @@ def measured_shape(model: PreTrainedModel, name: str) -> ModelShape:
         tied_embeddings=bool(getattr(model.config, "tie_word_embeddings", False)),
         matrices=matrices,
         kept_parameters=every - sum(matrix.tensor_elements * matrix.count for matrix in matrices),
-        sliding_window=getattr(config, "sliding_window", None) or None,
+        sliding_window=_largest(config, "sliding_window") or None,
         positions=int(getattr(config, "max_position_embeddings", None) or 0),
         precisions=EXACT[family].precisions if family in EXACT else ALL,
         measured=True,
@@ -92,11 +92,17 @@ def _matrices(model: PreTrainedModel) -> tuple[Matrix, ...]:
 
 def _heads(config: Any, heads: int) -> tuple[int, int, int]:
     """Size of a query's and key's head, that of a value's, and heads of keys: the widest of any layer."""
-    sizes = [getattr(config, field, None) or 0 for field in ("head_dim", "global_head_dim", "qk_head_dim")]
+    sizes = [_largest(config, field) for field in ("head_dim", "global_head_dim", "qk_head_dim")]
     latent = (getattr(config, "qk_nope_head_dim", None) or 0) + (getattr(config, "qk_rope_head_dim", None) or 0)
     head_size = latent or max(sizes) or int(config.hidden_size) // heads
-    kv_heads = heads if latent else int(getattr(config, "num_key_value_heads", None) or heads)
+    kv_heads = heads if latent else _largest(config, "num_key_value_heads") or heads
     return head_size, int(getattr(config, "v_head_dim", None) or head_size), kv_heads
+
+
+def _largest(config: Any, field: str) -> int:
+    """A number of the configuration, the largest of any layer where each has its own; 0 where none is said."""
+    layers = [config.per_layer_config[number] for number in range(int(config.num_hidden_layers))]
+    return max(int(getattr(layer, field, None) or 0) for layer in layers)
 
 
 def _chosen(config: Any) -> int:
