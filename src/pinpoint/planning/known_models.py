@@ -53,6 +53,9 @@ PUBLISHED: dict[str, dict[str, Any]] = {
         num_experts_per_tok=8,
         moe_intermediate_size=768,
     ),
+    "mistralai/Mistral-Small-24B-Instruct-2501": _config("mistral", "5120 40 32 8 32768 131072 32768", head_dim=128),
+    "zai-org/GLM-4-9B-0414": _config("glm4", "4096 40 32 2 13696 151552 32768", head_dim=128, attention_bias=True),
+    "HuggingFaceTB/SmolLM3-3B": _config("smollm3", "2048 36 16 4 11008 128256 65536", tie_word_embeddings=True),
     "microsoft/phi-4": _config("phi3", "5120 40 40 10 17920 100352 16384"),
 }
 
