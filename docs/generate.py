@@ -217,7 +217,7 @@ def teaching_figures() -> str:
         f"accuracy {one['before']['accuracy']:.3f}"
         for one in found["sets"]
     )
-    draws = min(one["draws"] for one in found["sets"])
+    draws = " to ".join(map(str, sorted({one["draws"] for one in found["sets"]})))
     cpu = max(one["time"]["teaching_cpu_s"] for one in found["sets"])
     applied = max(one["time"]["applying_cpu_ms"] for one in found["sets"])
     return (
