@@ -129,7 +129,7 @@ def rows(ours: dict[str, Any], theirs: dict[str, Any]) -> Iterator[list[str]]:
         raise ValueError(f"measured on different cards: {ours['card']} and {theirs['card']}")
     best = dict[str, float]()
     for way, by_job in ours["figures"].items():
-        yield [f"Pinpoint, {way}", *(f"{by_job[job]:.3g}" if job in by_job else "–" for job in JOBS)]
+        yield [f"Pinpoint, {way}", *(_short(by_job.get(job)) for job in JOBS)]
         for job, figure in by_job.items():
             best[job] = (min if job == ALONE else max)(best.get(job, figure), figure)
     name = f"vLLM {theirs['versions']['vllm']} {theirs['quantization']}"
@@ -138,8 +138,13 @@ def rows(ours: dict[str, Any], theirs: dict[str, Any]) -> Iterator[list[str]]:
         for job in JOBS:
             figure, over = by_job.get(job), best.get(job)
             times = over and figure and (figure / over if job == ALONE else over / figure)
-            cells.append("–" if figure is None else f"{figure:.3g} ({times:.2f})" if times else f"{figure:.3g}")
+            cells.append(f"{_short(figure)} ({times:.2f})" if times else _short(figure))
         yield [f"{name}, {way}", *cells]
+
+
+def _short(figure: float | None) -> str:
+    """Three digits, and whole numbers from 1,000 on."""
+    return "–" if figure is None else f"{figure:,.0f}" if figure >= 1000 else f"{figure:.3g}"
 
 
 def table(ours: dict[str, Any], *theirs: dict[str, Any]) -> str:
@@ -151,7 +156,7 @@ def table(ours: dict[str, Any], *theirs: dict[str, Any]) -> str:
     found = list[list[str]]()
     for one in theirs:
         found += [row for row in rows(ours, one) if row not in found]
-    head = ["", *(f"{job}, {UNITS.get(job, 'documents/s')}" for job in JOBS)]
+    head = [f"on one {ours['card']}", *(f"{job}, {UNITS.get(job, 'documents/s')}" for job in JOBS)]
     return "\n".join(f"| {' | '.join(row)} |" for row in (head, ["---"] * len(head), *found))
 
 
@@ -185,7 +190,10 @@ def write_work(out: Annotated[Path, typer.Option(help="The file to write.")]) ->
 
 
 @app.command("table")
-def print_table(ours: Path, theirs: list[Path]) -> None:
+def print_table(
+    ours: Annotated[Path, typer.Argument(exists=True, dir_okay=False)],
+    theirs: Annotated[list[Path], typer.Argument(exists=True, dir_okay=False)],
+) -> None:
     """Print both sides' figures as one table; in brackets how many times of vLLM's figure Pinpoint's best is."""
     try:
         typer.echo(table(*(json.loads(path.read_text("utf-8")) for path in (ours, *theirs))))
