@@ -58,6 +58,12 @@ JOBS = {
 }
 UNITS = {ALONE: "ms", REASONS: "tokens/s"}
 WRITTEN_TOKENS = 64  # of each reason
+SUMMARY = {
+    "one token": "one token with log-probabilities; of 200 labels it tells 20 apart",
+    "one token, labels first": "the same, the list of labels in the cache",
+    "JSON of 21 tokens": "JSON of 21 tokens",
+    "exact, by nodes": "every label exactly, the rest of each behind the cached prompt",
+}
 OURS, THEIRS = "pinpoint_against.json", "vllm_against*.json"
 
 
@@ -156,7 +162,7 @@ def table(ours: dict[str, Any], *theirs: dict[str, Any]) -> str:
     found = list[list[str]]()
     for one in theirs:
         found += [row for row in rows(ours, one) if row not in found]
-    head = [f"on one {ours['card']}", *(f"{job}, {UNITS.get(job, 'documents/s')}" for job in JOBS)]
+    head = [f"on an {ours['card']}", *(f"{job}, {UNITS.get(job, 'documents/s')}" for job in JOBS)]
     return "\n".join(f"| {' | '.join(row)} |" for row in (head, ["---"] * len(head), *found))
 
 
@@ -166,6 +172,17 @@ def kept(folder: Path = RESULTS) -> str:
     return (
         table(*(json.loads(path.read_text("utf-8")) for path in paths)) if len(paths) > 1 and paths[0].exists() else ""
     )
+
+
+def summary(folder: Path = RESULTS) -> list[tuple[str, ...]]:
+    """How many times of vLLM's documents a second Pinpoint's best is, by way and job; empty where a side is missing."""
+    lines = [line.strip("| ").split(" | ") for line in kept(folder).splitlines()]
+    found = list[tuple[str, ...]]()
+    for way, words in SUMMARY.items():
+        for line in lines:
+            if line[0].endswith(f" fp8, {way}"):
+                found.append((words, *(cell.partition("(")[2].strip(")") for cell in line[1:4])))
+    return found
 
 
 app = typer.Typer(add_completion=False, help=__doc__)

@@ -9,7 +9,6 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 from statistics import median
-from typing import Any
 
 import torch
 
@@ -52,6 +51,7 @@ def measure(scorer: Scorer, out: Path) -> Iterator[Row]:
                     figures.setdefault(way, {})[job] = round(what.documents / median(seconds), 2)
                     yield Row(PART, f"{way}: {job}, documents/s", figures[way][job])
                     yield Row(PART, f"{way}: {job}, tokens", sum(forest.total_tokens for forest in forests))
+            _write(out, scorer, figures)  # so that a run that is cut off leaves what it had
         scorer.token_budget, way = BUDGETS[0], f"{name}, passes of {BUDGETS[0]:,}"
         alone = against.forests(scorer.prompts, against.JOBS[against.ALONE], BUDGETS[0])
         seconds = in_turn({way: lambda alone=alone: _run(scorer, alone)}, ALONE_ROUNDS)[way]  # type: ignore[misc]
@@ -59,7 +59,7 @@ def measure(scorer: Scorer, out: Path) -> Iterator[Row]:
         yield Row(PART, f"{way}: {against.ALONE}, ms", figures[way][against.ALONE])
         figures[way][against.REASONS] = round(_reasons(scorer), 1)
         yield Row(PART, f"{way}: {against.REASONS}, tokens/s", figures[way][against.REASONS])
-        (out / against.OURS).write_text(json.dumps(_told(scorer, figures), indent=2) + "\n", "utf-8")
+        _write(out, scorer, figures)
 
 
 def _run(scorer: Scorer, forests: list[Forest]) -> None:
@@ -85,11 +85,12 @@ def _reasons(scorer: Scorer) -> float:
     return written / median(seconds)
 
 
-def _told(scorer: Scorer, figures: dict[str, dict[str, float]]) -> dict[str, Any]:
-    return {
+def _write(out: Path, scorer: Scorer, figures: dict[str, dict[str, float]]) -> None:
+    told = {
         **environment(),
         "work": against.digest(against.work(scorer.prompts)),
         "card": torch.cuda.get_device_name(0),
         "weight_bytes": scorer.loaded.weight_bytes,
         "figures": figures,
     }
+    (out / against.OURS).write_text(json.dumps(told, indent=2) + "\n", "utf-8")

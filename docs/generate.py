@@ -245,3 +245,18 @@ def plan(words: Sequence[str]) -> list[str]:
     done = CliRunner().invoke(app, ["plan", *words], env={"COLUMNS": "110", "TERM": "dumb"})
     code = [f"exit code {done.exit_code}"] if done.exit_code else []
     return ["```text", *(line.rstrip() for line in done.output.splitlines()), *code, "```"]
+
+
+def against_vllm() -> str:
+    """Both sides' figures that are kept, as a table."""
+    from bench import against
+
+    return against.kept() or "Not measured yet."
+
+
+def against_vllm_short() -> list[str]:
+    """The same in a few rows: how many times of vLLM's documents a second Pinpoint's best is."""
+    from bench import against
+
+    head = ("vLLM 0.26 in fp8, as it is asked", *(job for job in list(against.JOBS)[:3]))
+    return table(head, against.summary())

@@ -105,3 +105,10 @@ def test_labels_first_has_the_same_tokens_and_begins_alike(
     assert [sorted(prompt) for prompt in first] == [sorted(prompt) for prompt in job.prompts]
     alike = [next(i for i, (a, b) in enumerate(zip(*two)) if a != b) for two in (job.prompts, first)]  # noqa: B905
     assert alike[1] > alike[0] + 20
+
+
+def test_the_summary_has_a_row_for_each_way_that_was_measured(tmp_path: Path) -> None:
+    assert against.summary(tmp_path) == []
+    for name, one in {"pinpoint_against": OURS, "vllm_against": THEIRS, "vllm_against_channel": CHANNELS}.items():
+        (tmp_path / f"{name}.json").write_text(json.dumps(one))
+    assert against.summary(tmp_path) == [(against.SUMMARY["one token"], "0.80", "", "")]
