@@ -16,6 +16,8 @@ from typing import Any, Literal
 from pinpoint.errors import PinpointError
 from pinpoint.review.lines import finite, is_file, json_lines, pages_in, sent_texts, wrong_line
 
+MOST_OF_A_CHOICE = 1.01  # what scores of one label out of many sum to, with the rounding of a thousand of them
+
 MOST_ITEMS = 200_000
 
 Order = Literal["unsure", "random"]
@@ -181,6 +183,9 @@ def _checked(answer: Any, number: int) -> Mapping[str, Any]:
         if isinstance(labels, list) and isinstance(scores, list) and 0 < len(labels) == len(scores):
             named = all(isinstance(label, str) for label in labels)
             if named and all(finite(score) is not None for score in scores):
+                # One label would be written where a document may have several, and would teach what is wrong.
+                if "chosen" in answer or sum(scores) > MOST_OF_A_CHOICE:
+                    raise wrong_line(number, "has a set of labels; the page chooses one label of a document")
                 return answer
     raise wrong_line(number, "has an answer without `labels` and `scores` of equal length")
 

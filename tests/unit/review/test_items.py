@@ -108,6 +108,14 @@ def test_of_several_tasks_one_is_named(tmp_path: Path) -> None:
         read_answers(path, task="other")
 
 
+@pytest.mark.parametrize("more", [{"chosen": []}, {"scores": [0.9, 0.8, 0.1]}])
+def test_sets_of_labels_are_refused_with_their_line(tmp_path: Path, more: dict[str, Any]) -> None:
+    several = {"id": "b", "text": "x", "answers": {"category": {**answer(), **more}}}
+    path = write(tmp_path / "a.jsonl", result("a", "1"), several)
+    with pytest.raises(PinpointError, match=r"line 2\b.*has a set of labels"):
+        read_answers(path)
+
+
 def test_documents_of_one_name_stay_apart_and_failed_ones_are_counted(tmp_path: Path) -> None:
     failed = {"file": "x", "status": "error", "error": {"code": "empty_file", "message": "…"}}
     path = write(tmp_path / "a.jsonl", result("a", "1"), failed, result("a", "2"))
