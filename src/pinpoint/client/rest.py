@@ -11,6 +11,8 @@ import json
 import os
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+from urllib.request import getproxies, proxy_bypass
 
 from pinpoint.client.retries import Retries, retry_after_s
 from pinpoint.errors import AccessError, PinpointError, UnavailableError
@@ -122,11 +124,19 @@ class Rest:
         import aiohttp
 
         headers = {} if body is None else {"content-type": "application/json"}
+        # Not by `trust_env`, which would also send what ~/.netrc has for the host, and not our key.
+        proxy = _proxy(self._base, self._service)
         # Not the bytes themselves: a large body is then written in pieces, and the loop does other things in between.
         data = None if body is None else io.BytesIO(body)
         try:
             async with self._opened().request(
-                method, self._base + path, data=data, params=params, headers=headers, allow_redirects=False
+                method,
+                self._base + path,
+                data=data,
+                params=params,
+                headers=headers,
+                allow_redirects=False,
+                proxy=proxy,
             ) as response:
                 read = bytearray()
                 async for piece in response.content.iter_any():
@@ -139,7 +149,8 @@ class Rest:
                 "unreachable", f"{self._service} did not answer within {self._timeout_s:g} s"
             ) from None
         except (aiohttp.ClientError, OSError) as error:
-            raise UnavailableError("unreachable", f"{self._service} is not reached: {_why(error)}") from None
+            by = f" by the proxy {urlsplit(proxy).hostname}" if proxy else ""
+            raise UnavailableError("unreachable", f"{self._service} is not reached{by}: {_why(error)}") from None
 
     def _opened(self) -> aiohttp.ClientSession:
         """The session, made in the loop that uses it."""
@@ -172,6 +183,25 @@ class Rest:
         if self._session is not None:
             await self._session.close()
             self._session = None
+
+
+def _proxy(url: str, service: str) -> str | None:
+    """The proxy that the environment names for an address (HTTPS_PROXY, NO_PROXY, …); none for this machine.
+
+    Raises:
+        UnavailableError: it is of a kind that is not spoken here, SOCKS for one.
+    """
+    parts = urlsplit(url)
+    host = parts.hostname or ""
+    if host == "localhost" or host.startswith("127.") or host == "::1" or proxy_bypass(host):
+        return None
+    known = getproxies()
+    proxy = known.get(parts.scheme) or known.get("all")
+    if proxy and "://" not in proxy:
+        proxy = f"http://{proxy}"
+    if proxy and not proxy.lower().startswith(("http://", "https://")):
+        raise UnavailableError("unreachable", f"{service} is not reached: a proxy that is not HTTP is not spoken here")
+    return proxy or None
 
 
 def check_key(key: str) -> None:

@@ -9,6 +9,7 @@ import errno
 import json
 import os
 import random
+import threading
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ from pinpoint.client import Retries
 from pinpoint.client.bulk.items import Item
 from pinpoint.client.bulk.journal import SUFFIX, Journal
 from pinpoint.client.bulk.output import Output
+from pinpoint.client.bulk.reading import unless
 from pinpoint.client.bulk.run import Run
 from pinpoint.client.bulk.tally import Tally
 from pinpoint.client.documents import Document, Question
@@ -295,3 +297,24 @@ def test_ids_of_any_characters_are_one_row_of_every_format(tmp_path: Path, endin
     if ending != ".jsonl":
         names[3:5] = ["half \\ud83d", "\\udce9.txt"]
     assert found == names
+
+
+def test_a_source_that_never_answers_holds_up_no_end() -> None:
+    held = threading.Event()
+
+    async def ends() -> list[object]:
+        stopping = asyncio.Event()
+        found: list[object] = [await unless(stopping, lambda: "read")]
+        with pytest.raises(DocumentError):
+            await unless(stopping, failing)
+        asyncio.get_running_loop().call_soon(stopping.set)
+        return [*found, await unless(stopping, held.wait)]
+
+    def failing() -> None:
+        raise DocumentError("unreadable_file", "it cannot")
+
+    try:
+        assert asyncio.run(ends()) == ["read", None]  # which waits for the threads of its executor
+        assert any(one.name == "pinpoint-reader" and one.daemon for one in threading.enumerate())
+    finally:
+        held.set()

@@ -16,6 +16,7 @@ from pinpoint.client.bulk.batches import BATCH_JOBS, Batch, job_of
 from pinpoint.client.bulk.items import Item
 from pinpoint.client.bulk.journal import Flight, Journal
 from pinpoint.client.bulk.output import Output
+from pinpoint.client.bulk.reading import in_thread
 from pinpoint.client.bulk.tally import Tally
 from pinpoint.client.bulk.writing import Writer, to_begin
 from pinpoint.client.documents import Document, Question
@@ -107,7 +108,7 @@ class BatchRun:
 
     async def _fill(self, jobs: Iterator[list[Document]]) -> tuple[bool, Batch, dict[int, Flight]]:
         """A finalised batch and its jobs; whether there is more."""
-        job = await asyncio.to_thread(next, jobs, None)
+        job = await in_thread(lambda: next(jobs, None))
         await self._writer.write()
         batch = Batch(self._transport, "")
         if job is None:
@@ -120,7 +121,7 @@ class BatchRun:
             self._journal.flew(flights[number].job, flights[number].ids, batch.id)
             if batch.jobs == BATCH_JOBS:
                 break
-            job = await asyncio.to_thread(next, jobs, None)
+            job = await in_thread(lambda: next(jobs, None))
         await self._writer.write()
         await batch.finalise()
         return job is not None, batch, flights

@@ -104,10 +104,13 @@ class Output:
         kinds = {"score": pyarrow.float64(), "pages": pyarrow.int64(), "tokens": pyarrow.int64()}
         schema = pyarrow.schema([(name, kinds.get(name, pyarrow.string())) for name in names])
         made = self.path.with_name(self.path.name + ".part")
-        with parquet.ParquetWriter(made, schema) as writer, open(self._rows, encoding="utf-8") as rows:
-            for group in _groups(rows):
-                writer.write_table(pyarrow.Table.from_pylist([_flat(line) for line in group], schema=schema))
-        os.replace(made, self.path)
+        try:
+            with parquet.ParquetWriter(made, schema) as writer, open(self._rows, encoding="utf-8") as rows:
+                for group in _groups(rows):
+                    writer.write_table(pyarrow.Table.from_pylist([_flat(line) for line in group], schema=schema))
+            os.replace(made, self.path)
+        finally:
+            made.unlink(missing_ok=True)
 
     @contextmanager
     def _told(self) -> Iterator[None]:

@@ -15,6 +15,7 @@ from typing import Any
 from pinpoint.client.bulk.items import Item
 from pinpoint.client.bulk.journal import Flight, Journal
 from pinpoint.client.bulk.output import Output, Wire
+from pinpoint.client.bulk.reading import unless
 from pinpoint.client.bulk.tally import Tally
 from pinpoint.client.bulk.writing import Writer, to_begin
 from pinpoint.client.documents import Document
@@ -144,7 +145,7 @@ class Run:
         documents = to_begin(self._items(), self._journal, self.tally, keep, again=again)
         jobs = packed(documents, self._job_documents)
         while not self._stopping.is_set() and self._failure is None:
-            job = await asyncio.to_thread(next, jobs, None)
+            job = await unless(self._stopping, lambda: next(jobs, None))
             if job is None:
                 return
             size = sum(one.size_bytes for one in job)

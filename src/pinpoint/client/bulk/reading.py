@@ -1,0 +1,44 @@
+"""Sources are read in threads that nobody has to wait for: a pipe or a network drive may never answer."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import threading
+from collections.abc import Callable
+from typing import TypeVar
+
+T = TypeVar("T")
+
+
+async def in_thread(call: Callable[[], T]) -> T:
+    """What the call returns or raises. Cancelled, it is left to itself; the process ends without it."""
+    loop = asyncio.get_running_loop()
+    told: asyncio.Future[T] = loop.create_future()
+
+    def tell(value: T | None, error: BaseException | None) -> None:
+        if not told.done():
+            told.set_exception(error) if error is not None else told.set_result(value)  # type: ignore[arg-type]
+
+    def run() -> None:
+        value, failure = None, None
+        try:
+            value = call()
+        except BaseException as error:
+            failure = error
+        with contextlib.suppress(RuntimeError):  # the loop has ended, and nobody listens
+            loop.call_soon_threadsafe(tell, value, failure)
+
+    threading.Thread(target=run, name="pinpoint-reader", daemon=True).start()
+    return await told
+
+
+async def unless(stopping: asyncio.Event, call: Callable[[], T]) -> T | None:
+    """What the call returns, or None when `stopping` comes first."""
+    reading, stopped = asyncio.ensure_future(in_thread(call)), asyncio.ensure_future(stopping.wait())
+    try:
+        await asyncio.wait((reading, stopped), return_when=asyncio.FIRST_COMPLETED)
+        return reading.result() if reading.done() else None
+    finally:
+        reading.cancel()
+        stopped.cancel()
