@@ -23,7 +23,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from bench import prompt_items
 from bench.prompt_growing import growing
-from bench.prompt_items import Item
+from bench.prompt_items import MANY, Item
 from bench.prompt_report import report
 from bench.prompt_variants import VARIANTS, Variant
 from pinpoint.engine.forward import attention
@@ -185,7 +185,7 @@ def _lay(
 
 def _content_free(made: Sequence[Item]) -> list[Item]:
     """One item for each list of labels, its document empty."""
-    lists = {(item.kind, item.labels): item for item in made if not item.asked}
+    lists = {(item.kind, item.labels): item for item in made if not item.asked and item.kind != MANY}
     return [
         Item(f"free:{item.id}", f"free {kind}", CONTENT_FREE, labels, item.answer)
         for (kind, labels), item in lists.items()
