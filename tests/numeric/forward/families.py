@@ -64,6 +64,11 @@ FAMILIES: dict[str, tuple[str, dict[str, Any]]] = {
     "gemma4 text": (
         "gemma4_text", {**LOCAL, "hidden_size_per_layer_input": 8, "vocab_size_per_layer_input": VOCABULARY},
     ),
+    "gemma4 text, shared keys": (
+        "gemma4_text", {"sliding_window": WINDOW, "num_hidden_layers": 4, "num_kv_shared_layers": 2,
+                        "layer_types": ["sliding_attention", "full_attention"] * 2, "use_double_wide_mlp": True,
+                        "hidden_size_per_layer_input": 8, "vocab_size_per_layer_input": VOCABULARY},
+    ),
     "gpt_oss": ("gpt_oss", {**LOCAL, "num_local_experts": 4, "num_experts_per_tok": 2}),
     "phi": ("phi", {}),
     "phi3": ("phi3", {"sliding_window": WINDOW}),

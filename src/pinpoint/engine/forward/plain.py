@@ -99,7 +99,10 @@ class Plain:
         self._shared = torch.tensor(path[: self._fresh], device=self.model.device)
         ids = torch.tensor([list(tokens)], device=self.model.device)
         with own_way(self.model), self._looking_on():
-            logits = self.model(input_ids=ids, use_cache=False, logits_to_keep=wanted).logits[0, -wanted:]
+            # Layers that see others' keys (Gemma 4) leave out what is not asked for, and all of it is looked at here.
+            shares = getattr(self.model.config.get_text_config(), "num_kv_shared_layers", 0)
+            kept = 0 if shares else wanted
+            logits = self.model(input_ids=ids, use_cache=False, logits_to_keep=kept).logits[0, -wanted:]
         if self._calls != len(self.layers):
             raise unsupported(f"{self._calls} of {len(self.layers)} layers attend to the tokens as others do")
         for node, row in zip(path[-wanted:], torch.log_softmax(logits.float(), dim=-1), strict=True):

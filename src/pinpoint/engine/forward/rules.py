@@ -59,6 +59,12 @@ class Mask(Tensor):
     __torch_function__ = torch._C._disabled_torch_function_impl  # type: ignore[assignment]
     rule: Rule
 
+    def __getitem__(self, index: Any) -> Tensor:
+        """All of it is itself: a model that may leave rows out of its last layers (Gemma 4) asks for it in slices."""
+        each = index if isinstance(index, tuple) else (index,)
+        whole = all(isinstance(one, slice) and not one.start and one.stop is one.step is None for one in each)
+        return self if whole else super().__getitem__(index)
+
     @staticmethod
     def of(rule: Rule, rows: int, keys: int) -> Mask:
         """A mask [1, 1, rows, keys]."""
