@@ -1,9 +1,10 @@
 """How well packets are cut: `python bench/packets.py`.
 
 A packet is two to eight generated business documents of one to six pages behind one another, each document's lines
-dealt out to its pages. Told are precision, recall and F1 of boundaries, the share of packets that are cut exactly as
-they were put together, the share of documents with the right label, and what splitting costs beside reading the same
-pages without it.
+dealt out to its pages. Others are two to six documents of one kind, half of those packets from one sender, where the
+labels of the pages say nothing of where a document begins. Told are precision, recall and F1 of boundaries, the share
+of packets that are cut exactly as they were put together, the share of documents with the right label, and what
+splitting costs beside reading the same pages without it.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ from pinpoint.serving.model import get_scorer  # noqa: E402
 from pinpoint.settings import read_settings  # noqa: E402
 from tests import file_makers as make  # noqa: E402
 from training import documents  # noqa: E402
+from training.documents.case import Case  # noqa: E402
 
 SEED = 977  # no training step draws from it, and the weights of `decide/segments.py` are from another one
 PAGE_LINES = 5  # at least, of a page that another follows
@@ -45,6 +47,20 @@ def packets(count: int) -> Iterator[tuple[list[str], list[int], list[str]]]:
             starts.append(len(pages))
             labels.append(kind.names[0])
             pages += dealt(rng, text)
+        yield pages, starts, labels
+
+
+def alike(count: int) -> Iterator[tuple[list[str], list[int], list[str]]]:
+    """The same of packets whose documents are all of one kind."""
+    rng = random.Random(SEED + 1)
+    for _ in range(count):
+        pages, starts, labels = list[str](), list[int](), list[str]()
+        kind, case, one_sender = rng.choice(documents.KINDS), Case(rng), rng.random() < 0.5
+        for _ in range(rng.randint(2, 6)):
+            starts.append(len(pages))
+            labels.append(kind.names[0])
+            text = documents.write(kind, case.sibling() if one_sender else Case(rng))
+            pages += dealt(rng, documents.add_noise(text, rng))
         yield pages, starts, labels
 
 
@@ -65,16 +81,27 @@ def main(
     """Cut generated packets and say how well."""
     engine = get_scorer(read_settings())
     kinds = [kind.names[0] for kind in documents.KINDS]
-    found = right = wanted = exact = labelled = total = pages_in_all = 0
+    figures = _cut(engine, packets(count), kinds)
+    figures["of_one_kind"] = _cut(engine, alike(count), kinds)
+    figures["split_over_50_full_pages"] = round(_cost(engine, kinds[:8], rounds), 3)
+    print(json.dumps(figures, indent=2))
+    if as_json:
+        report.write("packets", figures)
+
+
+def _cut(engine: Scorer, made: Iterator[tuple[list[str], list[int], list[str]]], kinds: list[str]) -> dict[str, Any]:
+    """How well packets are cut."""
+    found = right = wanted = exact = labelled = total = pages_in_all = count = 0
     split_s = plain_s = 0.0
     rng = random.Random(SEED)
-    for pages, starts, labels in packets(count):
+    for pages, starts, labels in made:
         others = [kind for kind in kinds if kind not in labels]
         offered = [*dict.fromkeys(labels), *rng.sample(others, min(4, len(others)))]
         result, took_s = _answered(engine, pages, offered, split=True)
         split_s += took_s
         plain_s += _answered(engine, pages, offered, split=False)[1]
         cut = [segment.pages[0] for segment in result.segments]
+        count += 1
         wanted += len(starts) - 1
         found += len(cut) - 1
         right += len(set(cut[1:]) & set(starts[1:]))
@@ -83,9 +110,8 @@ def main(
         pages_in_all += len(pages)
         said = {segment.pages[0]: segment.answers["category"].label for segment in result.segments}
         labelled += sum(said.get(start) == label for start, label in zip(starts, labels, strict=True))
-    cost = _cost(engine, kinds[:8], rounds)
     precision, recall = right / max(1, found), right / max(1, wanted)
-    figures: dict[str, Any] = {
+    return {
         "packets": count,
         "pages": pages_in_all,
         "documents": total,
@@ -95,11 +121,7 @@ def main(
         "exact_packets": round(exact / count, 4),
         "right_labels": round(labelled / total, 4),
         "split_over_pages": round(split_s / plain_s, 3),
-        "split_over_50_full_pages": round(cost, 3),
     }
-    print(json.dumps(figures, indent=2))
-    if as_json:
-        report.write("packets", figures)
 
 
 def _cost(engine: Scorer, labels: list[str], rounds: int) -> float:
