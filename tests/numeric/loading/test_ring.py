@@ -32,7 +32,7 @@ def folder(tmp_path: Path) -> Path:
     for file, inside in shards.items():
         save_file({name: TENSORS[name] for name in inside}, tmp_path / file, metadata={"format": "pt"})
     placed = {name: file for file, inside in shards.items() for name in inside}
-    (tmp_path / "model.safetensors.index.json").write_text(json.dumps({"weight_map": placed}))
+    (tmp_path / "model.safetensors.index.json").write_text(json.dumps({"metadata": {}, "weight_map": placed}))
     return tmp_path
 
 
