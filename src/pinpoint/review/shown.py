@@ -50,8 +50,11 @@ def _of_page(evidence: Sequence[Mapping[str, Any]], page: int, chars: int) -> li
             start, end = (one.get("start") if page == begins else 0), (one.get("end") if page == ends else chars)
             if isinstance(start, int) and isinstance(end, int) and 0 <= start < min(end, chars):
                 found.append((start, min(end, chars), change))
-    found.sort()
-    return [one for n, one in enumerate(found) if n == 0 or one[0] >= found[n - 1][1]]
+    apart = list[tuple[int, int, float]]()
+    for one in sorted(found):
+        if not apart or one[0] >= apart[-1][1]:
+            apart.append(one)
+    return apart
 
 
 def _pieces(text: str, evidence: Sequence[tuple[int, int, float]]) -> list[dict[str, Any]]:

@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from pinpoint.review.shown import MOST_CHARS, MOST_PAGES, shown_pages
@@ -17,6 +17,7 @@ def pieces(text: str, *evidence: dict[str, Any]) -> list[dict[str, Any]]:
     return found
 
 
+@example("aaa", [(0, 3, 1.0), (1, 2, 1.0), (2, 3, 1.0)])
 @given(st.text("ab \n\t\u202e\u200b\x00\U0001f600", max_size=40), spans)
 def test_pieces_are_the_text(text: str, told: list[tuple[int, int, float]]) -> None:
     evidence = [{"page": 0, "start": start, "end": end, "change": change} for start, end, change in told]
