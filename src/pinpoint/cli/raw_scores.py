@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 from pinpoint.api.deployed import NOTHING, Deployed
 from pinpoint.api.request import parse_request
 from pinpoint.errors import RequestError
-from pinpoint.evaluate.measured_answers import measured_of
 
 if TYPE_CHECKING:
     from pinpoint.pipeline.engine_protocol import Engine
@@ -59,6 +58,7 @@ def _of_job(
 ) -> list[Raw | str]:
     """One request; one that is refused because of its documents is halved until what is refused is one document."""
     from pinpoint.api.response import DocumentResult
+    from pinpoint.evaluate.measured_answers import measured_of
     from pinpoint.pipeline.classify import classify
 
     job = {"tasks": {name: fields}, "documents": [{"text": text} for text in texts], "options": {"return_raw": True}}

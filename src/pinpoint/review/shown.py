@@ -51,9 +51,9 @@ def _of_page(evidence: Sequence[Mapping[str, Any]], page: int, chars: int) -> li
             if isinstance(start, int) and isinstance(end, int) and 0 <= start < min(end, chars):
                 found.append((start, min(end, chars), change))
     apart = list[tuple[int, int, float]]()
-    for one in sorted(found):
-        if not apart or one[0] >= apart[-1][1]:
-            apart.append(one)
+    for passage in sorted(found):
+        if not apart or passage[0] >= apart[-1][1]:
+            apart.append(passage)
     return apart
 
 
