@@ -125,7 +125,7 @@ ERROR_CODES = (
     ErrorCode("readers_unavailable", _DOCUMENT, "no process could be started to read the file; the log says why",
               "more memory, fewer `PINPOINT_FILE_PROCESSES`"),
     ErrorCode("needs_ocr", _DOCUMENT, "its pages are pictures, and OCR is off or not installed; the message says which",
-              "`PINPOINT_OCR=on`, `pip install 'pinpoint[ocr]'`"),
+              "`PINPOINT_OCR=on`, `pip install -r requirements-ocr.txt`"),
     ErrorCode("url_not_allowed", _DOCUMENT, "an address that may not be fetched: its scheme, host, port, or a user",
               "`PINPOINT_URL_ALLOWLIST`"),
     ErrorCode("url_address_refused", _DOCUMENT, "an address that leads into a private network", "a public one"),

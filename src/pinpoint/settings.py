@@ -76,7 +76,8 @@ class Settings(OfHttp, OfGuards):
         le=1_048_576,
         description="Most tokens of one forward pass; the memory plan may allow fewer. Everyone in a pass waits for "
         "all of it; a document that takes more is read in chunks. Unset: 8,192, and on a GPU 16,384 or 32,768 where "
-        "that is faster by 3 % or more, as [measured at the start](memory.md#the-token-budget)",
+        "that is faster by 3 % or more, as [measured at the start](memory.md#the-token-budget). On a CPU a pass takes "
+        "together what fills 2,048, whatever is set",
         json_schema_extra=_of("tokens"),
     )
     buffer_gb: float = Field(
@@ -180,7 +181,7 @@ class Settings(OfHttp, OfGuards):
     ocr: Literal["on", "off"] = Field(
         default="on",
         description="Whether pages that are pictures are read by OCR; `off` refuses a document of such pages alone as "
-        "`needs_ocr`. The libraries are an extra: `pip install 'pinpoint[ocr]'`",
+        "`needs_ocr`. The libraries are an extra: `pip install -r requirements-ocr.txt`",
     )
     ocr_pages: int = Field(
         default=50,

@@ -187,7 +187,7 @@ def _names(label: object, places: Mapping[str, int], number: int, *, sets: bool)
 def _check_libraries() -> None:
     """Raise PinpointError where what computes the fits is not installed."""
     if importlib.util.find_spec("scipy") is None:
-        raise PinpointError("not_supported", "teaching needs scipy: pip install 'pinpoint[evaluate]'", "teach")
+        raise PinpointError("not_supported", "teaching needs scipy: pip install -r requirements-evaluate.txt", "teach")
 
 
 def _promises(

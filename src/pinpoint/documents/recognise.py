@@ -1,6 +1,6 @@
 """Optical character recognition of one page, inside a reading process: RapidOCR on onnxruntime, on the CPU.
 
-Its models lie inside its package, so nothing is downloaded. It is an extra (`pip install 'pinpoint[ocr]'`), imported
+Its models lie inside its package, so nothing is downloaded. It is an extra (`pip install -r requirements-ocr.txt`), imported
 when the first scan comes. A page that lies on its side or upside down is turned, told from the boxes of its lines and
 from the direction in which the recogniser's own classifier finds their letters.
 """
@@ -21,7 +21,7 @@ from pinpoint.errors import DocumentError
 if TYPE_CHECKING:
     import numpy as np
 
-INSTALL = "pip install 'pinpoint[ocr]'"
+INSTALL = "pip install -r requirements-ocr.txt"
 _DPI = 200
 _SHORTEST_SIDE = 8
 _TALL = 1.5  # times as high as wide: a line that runs up or down

@@ -28,7 +28,7 @@ def check_installed() -> None:
     missing = [name for name in NEEDED if find_spec(name) is None]
     if missing:
         raise PinpointError(
-            "missing_extra", f"a report needs {', '.join(missing)}: pip install 'pinpoint[evaluate]'", FIELD
+            "missing_extra", f"a report needs {', '.join(missing)}: pip install -r requirements-evaluate.txt", FIELD
         )
 
 

@@ -67,7 +67,7 @@ def check_lesson(request: Request) -> None:
     if lacking:
         raise RequestError(
             "not_supported",
-            f"teaching needs {', '.join(lacking)}, which this worker has not: pip install 'pinpoint[evaluate]'",
+            f"teaching needs {', '.join(lacking)}, which this worker has not: pip install -r requirements-evaluate.txt",
             "teach",
         )
     check_counts(answer_ids(request.lesson.task), request.lesson.right)

@@ -168,7 +168,7 @@ def test_a_promise_that_cannot_be_kept_is_told_before_a_document_is_scored(
 
 def test_a_library_that_is_not_installed_is_named(monkeypatch: pytest.MonkeyPatch, save: Callable[..., Path]) -> None:
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
-    assert "pip install 'pinpoint[evaluate]'" in refused(run(save(ROWS), "--labels", "a,b"))
+    assert "pip install -r requirements-evaluate.txt" in refused(run(save(ROWS), "--labels", "a,b"))
 
 
 def test_documents_without_labels_take_a_correction_alone(engine: FakeEngine, save: Callable[..., Path]) -> None:

@@ -419,7 +419,7 @@ def test_what_is_not_installed_is_said(data: Path, tmp_path: Path, monkeypatch: 
 
     monkeypatch.setattr(run_module, "NEEDED", ("no_such_library",))
     refused = run(data, "--out", str(tmp_path / "out"))
-    assert refused.exit_code == 1 and "pip install 'pinpoint[evaluate]'" in refused.stderr
+    assert refused.exit_code == 1 and "pip install -r requirements-evaluate.txt" in refused.stderr
     assert run(data).exit_code == 0, "without a report nothing of it is needed"
 
 

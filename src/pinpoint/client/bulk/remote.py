@@ -12,7 +12,7 @@ from typing import IO, Any
 from pinpoint.client.bulk import paths
 from pinpoint.errors import PinpointError
 
-EXTRA = "pip install 'pinpoint[bulk]'"
+EXTRA = "pip install -r requirements-bulk.txt"
 _SCHEME = re.compile(r"[a-z][a-z0-9+.-]+://")
 
 

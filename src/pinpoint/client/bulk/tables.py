@@ -21,7 +21,7 @@ from pinpoint.errors import DocumentError, PinpointError
 SEPARATORS = ",;\t|"
 PARQUET_ROWS, PARQUET_BYTES = 256, 32_000_000  # read at a time, at most
 JSON_ENDINGS, TEXT_ENDINGS, PARQUET_ENDINGS = (".jsonl", ".ndjson"), (".csv", ".tsv"), (".parquet", ".pq")
-EXTRA = "pip install 'pinpoint[bulk]'"
+EXTRA = "pip install -r requirements-bulk.txt"
 # Behind the last line of a table: alone in its row, unless a quote was never closed.
 _END = "\0end of the table"
 

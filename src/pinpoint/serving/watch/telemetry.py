@@ -51,7 +51,7 @@ def telemetry_from(environ: Mapping[str, str]) -> Telemetry | None:
     if not environ.get(ENDPOINT):
         return None
     if find_spec("opentelemetry") is None or find_spec("opentelemetry.sdk") is None:
-        log.warning("telemetry off: %s is set, and it needs pip install 'pinpoint[otel]'", ENDPOINT)
+        log.warning("telemetry off: %s is set, and it needs pip install -r requirements-otel.txt", ENDPOINT)
         return None
     if environ.get("OTEL_EXPORTER_OTLP_PROTOCOL", "http/protobuf") != "http/protobuf":
         log.warning("telemetry off: OTEL_EXPORTER_OTLP_PROTOCOL can only be http/protobuf")

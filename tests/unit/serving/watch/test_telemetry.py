@@ -157,7 +157,7 @@ def test_without_its_libraries_it_is_off_and_says_so(
 ) -> None:
     monkeypatch.setattr(telemetry, "find_spec", lambda name: None)
     assert telemetry_from({ENDPOINT: "http://localhost:1"}) is None
-    assert "pip install 'pinpoint[otel]'" in caplog.text
+    assert "pip install -r requirements-otel.txt" in caplog.text
 
 
 def test_nothing_of_it_is_imported_before_it_is_wanted() -> None:
