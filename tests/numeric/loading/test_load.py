@@ -172,8 +172,8 @@ def test_what_the_kernel_cannot_compute_is_refused_before_loading(saved: Path, f
     with pytest.raises(ModelError, match="on a GPU computes in bfloat16"):
         load.settle_precision(settings, read_config(saved), "x/y", torch.device("cuda", 0))
     config = read_config(saved)
-    config.head_dim = 512
-    with pytest.raises(ModelError, match="x/y has heads of 512 channels"):
+    config.head_dim = 100
+    with pytest.raises(ModelError, match="x/y has heads of 100 channels"):
         load.settle_precision(Settings(buffer_gb=0.1), config, "x/y", torch.device("cuda", 0))
     assert fake_card.fraction is None
 
