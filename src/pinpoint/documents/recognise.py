@@ -1,8 +1,8 @@
 """Optical character recognition of one page, inside a reading process: RapidOCR on onnxruntime, on the CPU.
 
-Its models lie inside its package, so nothing is downloaded. It is an extra (`pip install -r requirements-ocr.txt`), imported
-when the first scan comes. A page that lies on its side or upside down is turned, told from the boxes of its lines and
-from the direction in which the recogniser's own classifier finds their letters.
+Its models lie inside its package, so nothing is downloaded. It is an extra (`pip install -r requirements-ocr.txt`),
+imported when the first scan comes. A page that lies on its side or upside down is turned, told from the boxes of its
+lines and from the direction in which the recogniser's own classifier finds their letters.
 """
 
 from __future__ import annotations

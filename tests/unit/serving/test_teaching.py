@@ -153,7 +153,8 @@ def test_what_cannot_be_learned_is_refused_before_anything_is_measured(monkeypat
         assert worker.told()["batches"]["done"] == passes
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     error = ask(worker, told)["error"]
-    assert error.startswith("not_supported: teaching needs scipy") and "pip install -r requirements-evaluate.txt" in error
+    assert error.startswith("not_supported: teaching needs scipy")
+    assert "pip install -r requirements-evaluate.txt" in error
 
 
 def test_the_fits_run_in_a_process_of_their_own_and_nobody_waits_for_them(monkeypatch: pytest.MonkeyPatch) -> None:
