@@ -34,7 +34,7 @@ def mix(
         ends.append(params)
     first, last = ends
     with torch.no_grad():
-        mixed = {name: torch.nn.Parameter(torch.lerp(value, last[name], share)) for name, value in first.items()}
+        mixed: model.Params = {name: torch.lerp(value, last[name], share) for name, value in first.items()}
     ids = (tokenizer.bos_token_id, tokenizer.eos_token_id, tokenizer.pad_token_id)
     model.export(mixed, model.config(len(tokenizer), CONTEXT, *ids), out)
     tokenizer.save_pretrained(out)
