@@ -12,7 +12,8 @@ from pinpoint.errors import CapacityError, ModelError, OutOfMemory
 from pinpoint.planning.cards import CARDS, GB
 from pinpoint.planning.known_models import find_shape, known_shapes
 from pinpoint.planning.memory_plan import CUDA_CONTEXT_BYTES, PRECISIONS, plan
-from pinpoint.planning.model_shapes import ModelShape, shape_from_config
+from pinpoint.planning.model_shapes import shape_from_config
+from pinpoint.planning.shape import ModelShape
 from pinpoint.settings import Settings
 
 MIXTRAL = find_shape("mistralai/Mixtral-8x7B-Instruct-v0.1")

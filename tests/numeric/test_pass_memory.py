@@ -14,7 +14,8 @@ from pinpoint.engine.loading.load import LoadedModel
 from pinpoint.engine.scorer import Scorer
 from pinpoint.engine.weights import experts
 from pinpoint.planning.memory_plan import plan
-from pinpoint.planning.model_shapes import ModelShape, shape_from_config
+from pinpoint.planning.model_shapes import shape_from_config
+from pinpoint.planning.shape import ModelShape
 from pinpoint.planning.weight_bytes import kv_bytes_per_token
 from pinpoint.prompting.label_trie import build_trie
 from pinpoint.prompting.span_tree import Forest

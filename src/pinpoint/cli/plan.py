@@ -20,8 +20,8 @@ from pinpoint.planning.cards import CARDS, GB, GIB, Card, check_fp8, computes, f
 from pinpoint.planning.known_models import find_shape
 from pinpoint.planning.memory_plan import STORE_BYTES, MemoryPlan, choose_precision
 from pinpoint.planning.memory_plan import plan as plan_memory
-from pinpoint.planning.model_shapes import ModelShape, check_precision
 from pinpoint.planning.plan_words import reading, terms, verdict
+from pinpoint.planning.shape import ModelShape, check_precision
 from pinpoint.planning.what_fits import Alternative, alternatives
 from pinpoint.settings import USUAL_BUDGET_TOKENS
 

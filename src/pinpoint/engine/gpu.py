@@ -16,8 +16,8 @@ from pinpoint.planning.activations import Precision
 from pinpoint.planning.cards import GB
 from pinpoint.planning.memory_plan import CUDA_CONTEXT_BYTES, MemoryPlan, choose_precision
 from pinpoint.planning.memory_plan import plan as plan_memory
-from pinpoint.planning.model_shapes import ModelShape, check_precision
 from pinpoint.planning.plan_words import verdict
+from pinpoint.planning.shape import ModelShape, check_precision
 from pinpoint.planning.what_fits import alternatives
 from pinpoint.settings import Settings
 

@@ -20,7 +20,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from pinpoint.planning.model_shapes import ModelShape
+from pinpoint.planning.shape import ModelShape
 
 Precision = Literal["bf16", "int8", "fp8", "nf4"]
 # What the inputs of products with int8 weights are held in: what all is computed in, or 8 bits.

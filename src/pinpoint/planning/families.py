@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from pinpoint.planning.gemma4 import USUAL as GEMMA4
+from pinpoint.planning.shape import ALL_PRECISIONS
 
 RECURRENT = (
     "its layers carry a state from token to token, and a tree of spans would need that state forked wherever the tree "
@@ -25,7 +26,6 @@ OWN_MASK = "its attention chooses by itself which tokens it sees, and what it ch
 ENCODER = "it has an encoder beside its decoder, and prompts are scored by a decoder alone"
 NO_DECODER = "it is made to fill gaps in a text, not to continue one"
 
-ALL = ("bf16", "int8", "fp8", "nf4")
 # What each layer may be said to be in `layer_types`: those that see tokens, not a state.
 ATTENDING = frozenset({"full_attention", "sliding_attention", "chunked_attention"})
 
@@ -90,7 +90,7 @@ class Family:
     name: str
     refused: str = ""
     layout: Layout | None = None
-    precisions: tuple[str, ...] = ALL
+    precisions: tuple[str, ...] = ALL_PRECISIONS
     text: str = ""
 
     @property

@@ -12,6 +12,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from pinpoint.planning.shape import Matrix, ModelShape
+
 # What transformers takes a field for that a file leaves out.
 USUAL: Mapping[str, Any] = {
     "head_dim": 256, "global_head_dim": 512, "hidden_size_per_layer_input": 256, "num_kv_shared_layers": 0,
@@ -20,6 +22,7 @@ USUAL: Mapping[str, Any] = {
 NEEDED = (
     "vocab_size", "hidden_size", "intermediate_size", "num_hidden_layers", "num_attention_heads", "num_key_value_heads",
 )  # fmt: skip
+FAMILY = "gemma4_text"
 PATTERN = 6  # every so many layers one is global, where the file does not say
 Size = tuple[str, int, int, int]  # name, outputs, inputs, how many in one tensor
 
@@ -52,6 +55,43 @@ class Sizes:
     kv_channels: int
     widest: int
     width: int
+
+
+def needed_fields(config: Mapping[str, Any]) -> list[str]:
+    """The fields of a configuration that have to be positive whole numbers."""
+    mixed = ["num_experts", "top_k_experts", "moe_intermediate_size"] if config.get("enable_moe_block") else []
+    return [*NEEDED, "sliding_window", *mixed]
+
+
+def shape_of(config: Mapping[str, Any], name: str, family: str, precisions: tuple[str, ...]) -> ModelShape:
+    """The shape of a text model, by a configuration that has all `needed_fields`."""
+    sizes, tied = sizes_of(config), bool(config.get("tie_word_embeddings"))
+    size = max(layer.size for layer in sizes.layers)
+    mixed = bool(config.get("enable_moe_block"))
+    return ModelShape(
+        name=name,
+        family=family,
+        hidden=config["hidden_size"],
+        layers=len(sizes.layers),
+        heads=config["num_attention_heads"],
+        kv_heads=-(-sizes.widest // size),
+        head_size=size,
+        value_size=size,
+        vocabulary=config["vocab_size"],
+        dense_width=sizes.width,
+        expert_layers=len(sizes.layers) if mixed else 0,
+        experts=config["num_experts"] if mixed else 0,
+        experts_per_token=config["top_k_experts"] if mixed else 0,
+        expert_width=config["moe_intermediate_size"] if mixed else 0,
+        shared_width=0,
+        tied_embeddings=tied,
+        matrices=tuple(Matrix(*kind, count) for kind, count in sizes.matrices.items()),
+        kept_parameters=config["vocab_size"] * config["hidden_size"] * (1 if tied else 2) + sizes.others,
+        sliding_window=config["sliding_window"],
+        positions=config.get("max_position_embeddings") or 0,
+        precisions=precisions,
+        kv_channels=sizes.kv_channels,
+    )
 
 
 def sizes_of(given: Mapping[str, Any]) -> Sizes:

@@ -13,7 +13,8 @@ from typing import Any
 
 from pinpoint.checkpoints.sources import EMBEDDED_NAME, embedded_folder, find_source
 from pinpoint.errors import ModelError
-from pinpoint.planning.model_shapes import ModelShape, shape_from_config
+from pinpoint.planning.model_shapes import shape_from_config
+from pinpoint.planning.shape import ModelShape
 
 
 def _config(family: str, sizes: str, **more: Any) -> dict[str, Any]:

@@ -27,7 +27,7 @@ from pinpoint.planning.activations import (
     recorded_bytes,
     stages,
 )
-from pinpoint.planning.model_shapes import ModelShape
+from pinpoint.planning.shape import ModelShape
 from pinpoint.planning.weight_bytes import kv_bytes_per_token, weight_bytes_of
 from pinpoint.settings import Settings
 

@@ -17,7 +17,7 @@ from __future__ import annotations
 from math import ceil
 
 from pinpoint.planning.activations import HALF, Precision
-from pinpoint.planning.model_shapes import Matrix, ModelShape
+from pinpoint.planning.shape import Matrix, ModelShape
 
 SCALE_BYTES = 4  # float32
 NF4_BLOCK, NF4_GROUP = 64, 256  # bitsandbytes' defaults for weights and for the scales of double quantisation

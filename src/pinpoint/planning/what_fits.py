@@ -13,7 +13,7 @@ from pinpoint.planning.activations import Precision
 from pinpoint.planning.cards import CARDS, Card, computes
 from pinpoint.planning.known_models import known_shapes
 from pinpoint.planning.memory_plan import PRECISIONS, MemoryPlan, plan
-from pinpoint.planning.model_shapes import ModelShape
+from pinpoint.planning.shape import ModelShape
 
 
 @dataclass(frozen=True, slots=True)

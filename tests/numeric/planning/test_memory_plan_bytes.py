@@ -26,7 +26,7 @@ from pinpoint.planning import activations
 from pinpoint.planning.activations import Precision
 from pinpoint.planning.known_models import find_shape
 from pinpoint.planning.memory_plan import PRECISIONS
-from pinpoint.planning.model_shapes import ModelShape
+from pinpoint.planning.shape import ModelShape
 from pinpoint.planning.weight_bytes import weight_bytes_of
 from tests.models import chatml_tokenizer, load_cpu, save_random
 from tests.numeric.peak_bytes import measured

@@ -31,8 +31,9 @@ from pinpoint.planning.memory_plan import (
     plan,
     with_slack,
 )
-from pinpoint.planning.model_shapes import ModelShape, shape_from_config
+from pinpoint.planning.model_shapes import shape_from_config
 from pinpoint.planning.plan_words import reading, terms, verdict
+from pinpoint.planning.shape import ModelShape
 from pinpoint.planning.weight_bytes import kv_bytes_per_token, weight_bytes_of
 from pinpoint.planning.what_fits import alternatives
 from pinpoint.settings import Settings

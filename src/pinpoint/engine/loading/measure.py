@@ -15,8 +15,9 @@ from transformers import PreTrainedModel
 from pinpoint.engine.loading.checkpoint import empty_model
 from pinpoint.engine.weights.quantizer import EXPERT_WEIGHTS, is_fused_experts
 from pinpoint.errors import ModelError
-from pinpoint.planning.families import ALL, EXACT
-from pinpoint.planning.model_shapes import Matrix, ModelShape, shape_from_config
+from pinpoint.planning.families import EXACT
+from pinpoint.planning.model_shapes import shape_from_config
+from pinpoint.planning.shape import ALL_PRECISIONS, Matrix, ModelShape
 
 NOT_PLANNED = "not_planned"
 
@@ -67,7 +68,7 @@ def measured_shape(model: PreTrainedModel, name: str) -> ModelShape:
         kept_parameters=every - sum(matrix.tensor_elements * matrix.count for matrix in matrices),
         sliding_window=_largest(config, "sliding_window") or None,
         positions=int(getattr(config, "max_position_embeddings", None) or 0),
-        precisions=EXACT[family].precisions if family in EXACT else ALL,
+        precisions=EXACT[family].precisions if family in EXACT else ALL_PRECISIONS,
         measured=True,
     )
 
