@@ -18,7 +18,8 @@ of a large one waits outside of that count. A job that is small beside the limit
 are, and one that is large waits for few such as itself.
 
 Of a document that takes more than half of a pass, the questions that find no room beside it go into the same batch, up
-to a second budget: the engine keeps what it read of the document for them, where another pass would read it again.
+to a second budget: the engine keeps what it read of the document for them, where another pass would read it again. A
+document that takes more than is taken into a pass otherwise, as on a processor, has that much beside it.
 
 Where a prompt takes more than a pass, its document is read before it, in chunks: a chunk is taken like a unit, as large
 as the job's share, so that other jobs' units go in between and beside it. What is read is kept until the job's next
@@ -107,12 +108,14 @@ class _Filling:
     """A batch while it is being filled.
 
     Attributes:
+        row_tokens: that a pass with reasons has at most, whatever it is filled to.
         share: of the token budget, what each lane gets in a round.
         served: tokens that each lane got.
         chunks: the tokens of those that read on.
     """
 
     budget_tokens: int
+    row_tokens: int
     share: int
     forest: Forest = field(default_factory=Forest)
     batch: list[Taken] = field(default_factory=list)
@@ -185,7 +188,7 @@ class FairQueue:
             self.tokens -= lane.asked_tokens
             lane.asked_tokens = 0
 
-    def take(self, budget_tokens: int, held_tokens: int = 0) -> list[Taken]:
+    def take(self, budget_tokens: int, held_tokens: int = 0, row_tokens: int = 0) -> list[Taken]:
         """The units of the next pass, and chunks of what others wait for. Their forest keeps within the budget unless
         it is a single unit, or the questions about a document that takes more than half of it, which may take as much
         again. No pass is under way whose batch was taken before.
@@ -193,10 +196,12 @@ class FairQueue:
         Args:
             budget_tokens: of a pass.
             held_tokens: of all beginnings that are kept at once; a single one may be longer.
+            row_tokens: what a pass has room for, where it is filled to less than that.
         """
         waiting = self._make_room(held_tokens)
         lanes = self._kindred(waiting)
-        filling = _Filling(budget_tokens, max(1, budget_tokens // max(1, len(lanes))))
+        share = max(1, budget_tokens // max(1, len(lanes)))
+        filling = _Filling(budget_tokens, max(budget_tokens, row_tokens), share)
         while lanes:
             lanes = [lane for lane in lanes if self._fill(lane, filling)]
         for lane, tokens in filling.chunks.items():
@@ -270,8 +275,7 @@ class FairQueue:
             laid = forest.laid_tokens
             if begun is None or begun.failure is None:
                 new = unit.prompt.new_tokens(forest, begun)
-                times = 2 if _is_read(lane, unit, new, filling.budget_tokens) else 1
-                if not filling.empty and filling.laid_tokens + new > filling.budget_tokens * times:
+                if not filling.empty and filling.laid_tokens + new > _most_tokens(lane, unit, new, filling):
                     return False
                 unit.prompt.add_to(forest, begun=begun)
             batch.append(Taken(lane, lane.taken, lane.take()))
@@ -295,8 +299,12 @@ def _give(forest: Forest, begun: ReadAhead) -> None:
     forest.give(span, begun)
 
 
-def _is_read(lane: Lane, unit: Unit, new_tokens: int, budget_tokens: int) -> bool:
-    """Whether a batch has read all but the question of a unit, and that is more than half of a pass. Where reasons are
-    written, all keys and values of the pass stay, and nothing is added. What is read ahead outlives the pass.
+def _most_tokens(lane: Lane, unit: Unit, new_tokens: int, filling: _Filling) -> int:
+    """Of a batch that a unit is added to. Where all but the question is there, and that is more than half of a pass,
+    more of them go with it than the budget holds; where reasons are written, all keys and values of the pass stay, and
+    no more than there is room for. What is read ahead outlives the pass.
     """
-    return not lane.explains and not unit.ahead and 2 * (unit.asked_tokens - new_tokens) > budget_tokens
+    budget, read = filling.budget_tokens, unit.asked_tokens - new_tokens
+    if unit.ahead or 2 * read <= budget:
+        return budget
+    return min(filling.row_tokens, budget + read) if lane.explains else budget + max(budget, read)

@@ -191,7 +191,7 @@ class Batcher:
         try:
             while self._queue:
                 await self._wait_for_more(engine)
-                batch = self._queue.take(_pass_tokens(engine), engine.read_tokens)
+                batch = self._queue.take(_pass_tokens(engine), engine.read_tokens, engine.token_budget)
                 self._fail_unlaid()
                 if batch:
                     await self._pass(batch, engine)
@@ -293,7 +293,7 @@ class Batcher:
 
 
 def _pass_tokens(engine: Engine) -> int:
-    """What is taken into one pass; a prompt that is longer has one to itself."""
+    """What is taken into one pass; a prompt that is longer has one to itself and what else is asked of its document."""
     return engine.token_budget if engine.on_card else min(engine.token_budget, PROCESSOR_PASS_TOKENS)
 
 

@@ -142,11 +142,27 @@ def test_a_second_budget_is_for_questions_about_a_document_that_takes_more_than_
         own = units_in(batch, one)
         forest = laid(units_in(batch))
         if len(batch) > 1 and forest.total_tokens > budget:
-            assert own and not explained and forest.total_tokens <= 2 * budget
+            assert own and not explained and forest.total_tokens <= budget + max(budget, read)
             assert 2 * read > budget
             # What is over it are questions alone.
             assert laid(units_in(batch, other)).total_tokens + read <= max(budget, read)
     assert not one.left and not other.left
+
+
+@pytest.mark.parametrize(
+    ("explained", "row_tokens", "passes"), [(False, 0, 1), (True, 220, 1), (True, 180, 3), (True, 0, 8)]
+)
+def test_a_document_that_is_larger_than_what_passes_are_filled_to_is_not_read_for_each_question(
+    explained: bool, row_tokens: int, passes: int
+) -> None:
+    path = [(1,) * 3, (2,) * 150]
+    units = [Unit(_asked(path, number, 5), 0, None, _why if explained else None) for number in range(8)]
+    queue = queue_of([lane_of(units, "one")])
+    batches = list[Forest]()
+    while batch := queue.take(64, row_tokens=row_tokens):
+        batches.append(laid(units_in(batch)))
+    assert len(batches) == passes
+    assert all(forest.total_tokens <= (min(row_tokens, 217) if row_tokens else 217) for forest in batches)
 
 
 def _why(scores: Any, followed: Any) -> tuple[None, str]:

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from pinpoint.errors import CapacityError, DeviceError, InternalError, ModelError, OutOfMemory, PinpointError
 from pinpoint.pipeline.passes import measure
 from pinpoint.pipeline.units import Measured, Outcome, Unit
+from pinpoint.prompting.prompt import Prompt
 from pinpoint.prompting.span_tree import Forest
 from pinpoint.serving.batcher import PROCESSOR_PASS_TOKENS, Batcher
 from pinpoint.serving.watch.records import BatchRecord
@@ -237,6 +238,16 @@ def test_on_a_processor_passes_are_short_and_on_a_card_full() -> None:
         bench.engine.on_card = on_card
         run(play(bench, [Told(0, [PROCESSOR_PASS_TOKENS // 2 - 50] * 5)]))
         assert len(bench.engine.forests) == passes
+
+
+def test_on_a_processor_a_long_document_is_read_once_for_all_that_is_asked_of_it() -> None:
+    document = (7,) * (2 * PROCESSOR_PASS_TOKENS + 100)
+    trie = units_of([[9]])[0].prompt.trie
+    prompts = [Prompt(((2, 3), document, (100 + number,) * 50), (True, False, False), trie) for number in range(10)]
+    bench = Bench(FakeEngine(token_budget=4 * PROCESSOR_PASS_TOKENS))
+    bench.engine.on_card = False
+    run(bench.batcher.measure(lane_of([Unit(prompt, 0) for prompt in prompts])))
+    assert [len(forest.asks) for forest in bench.engine.forests] == [10]
 
 
 def test_nobody_waits_where_nobody_is_coming() -> None:
