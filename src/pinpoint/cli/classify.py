@@ -90,8 +90,8 @@ def classify(
     Example: python -m pinpoint classify mails.csv --labels "complaint,praise" --endpoint abc123 --out results.jsonl
 
     The model is the one that the worker would load, MODEL_NAME, or the embedded model where that is unset; with
-    --endpoint or --url it is theirs. Pictures are read with OCR where `pip install 'pinpoint\[ocr]'` put it. A document
-    that cannot be read has its reason in the table or file, and the exit code is 1 then.
+    --endpoint or --url it is theirs. Pictures are read with OCR where `pip install -r requirements-ocr.txt` put it.
+    A document that cannot be read has its reason in the table or file, and the exit code is 1 then.
     """
     try:
         explain: bool | str = "evidence" if evidence else False
