@@ -6,8 +6,10 @@ taught.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import TypeVar
 
 from pinpoint.api.build import build_documents, check_name
 from pinpoint.api.deployed import NOTHING, Deployed
@@ -23,6 +25,7 @@ from pinpoint.prompting.template import answer_ids
 MAX_PROMISES = 10
 WAY = " > "
 Right = int | tuple[int, ...]
+Place = TypeVar("Place")
 _FORMS = ("text", "pages", "url", "base64")
 
 
@@ -122,22 +125,24 @@ def _right(labels: list[str | list[str]], task: Task) -> tuple[Right, ...]:
 
 
 def places_of(task: Task) -> dict[str, int]:
-    """Positions of a task's labels by what they may be called: ids, and names as `duplicate_key` folds them.
+    """Positions of a task's labels by what they may be called: ids, names, and both as `duplicate_key` folds them.
 
-    A name that two labels of a tree have is none of both.
+    What is an id is that label, and what is a name as it is written is its label, whatever others fold to. A name that
+    two labels of a tree have is none of both.
     """
     ids = {one: place for place, one in enumerate(answer_ids(task))}
     if task.kind == "yes_no":
         return ids
-    keys = [duplicate_key(label.name) for label in task.labels]
+    keys = Counter(duplicate_key(label.name) for label in task.labels)
+    names = {label.name: place for place, label in enumerate(task.labels) if keys[duplicate_key(label.name)] == 1}
     folded = {duplicate_key(one): place for one, place in ids.items()}
     if task.tree is not None:  # a label by its way from the top: "contracts > cancellation"
         for place, leaf in enumerate(task.tree.leaves()):
             way = WAY.join(task.tree.label(node).name for node in task.tree.path(leaf))
             folded.setdefault(duplicate_key(way), place)
-    return folded | {key: place for place, key in enumerate(keys) if keys.count(key) == 1} | ids
+    return folded | {duplicate_key(name): place for name, place in names.items()} | names | ids
 
 
-def place_of(label: str, places: Mapping[str, int]) -> int | None:
-    """The position of a label, as it is written or as it is meant."""
+def place_of(label: str, places: Mapping[str, Place]) -> Place | None:
+    """The position, or whatever else `places` leads to, of a label as it is written or as it is meant."""
     return places.get(label, places.get(duplicate_key(label)))

@@ -17,7 +17,6 @@ from rich.table import Table
 
 from pinpoint.errors import PinpointError
 from pinpoint.prices import price_of
-from pinpoint.prompting.taxonomy import duplicate_key
 
 if TYPE_CHECKING:
     from pinpoint.evaluate.asking import Question
@@ -109,11 +108,9 @@ def evaluate(
     except PinpointError as error:
         raise typer.BadParameter(error.message, param_hint="--price") from None
     try:
-        question, offered = read_asked(labels, taxonomy, task, instructions, multi_label=multi_label)
+        question, offered, names = read_asked(labels, taxonomy, task, instructions, multi_label=multi_label)
         if target_error is not None:
             question = replace(question, options={"target_error": target_error})
-        # Labels by name or by id, as `teach` reads them.
-        names = {duplicate_key(str(told["name"])): label for label, told in question.described.items()}
         lines = read_lines(data, offered, encoding, names, sets=question.sets)
         question = replace(
             question, wordings=_wordings(wordings, lines), again=0 if out is None or question.whole else again

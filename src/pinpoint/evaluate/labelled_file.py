@@ -23,6 +23,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from pinpoint.api.teach import place_of
 from pinpoint.errors import PinpointError
 from pinpoint.prompting.taxonomy import duplicate_key
 
@@ -100,7 +101,7 @@ def read_lines(
         labels: to choose from, separated by commas, for lines without labels of their own; of a folder, its folders'
             names where there are none.
         encoding: of the file; None for UTF-8, UTF-16 or UTF-32, which show by themselves.
-        names: ids of labels by what else they may be called, as `duplicate_key` folds it.
+        names: ids of labels by what else they may be called, as it is written or as `duplicate_key` folds it.
         sets: whether a document has any number of labels: a list of them, or one cell as of `split_labels`.
 
     Raises PinpointError with the number of the first line that is wrong.
@@ -113,7 +114,7 @@ def read_lines(
         return _within(_of_folder(file, common), names)
     text = _decoded(_content(file), encoding)
     folder = Path() if str(file) == STANDARD_INPUT else file.parent
-    lines = list[Line]()
+    lines, places = list[Line](), _places(common, names)
     for number, value in _rows(text):
         content = next((value[name] for name in CONTENTS if isinstance(value.get(name), str)), None)
         label = value.get(LABEL, value.get("labels")) if sets and common else value.get(LABEL)
@@ -126,7 +127,9 @@ def read_lines(
             raise _wrong_line("missing_field", number, "there are no labels to choose from; see --labels", "labels")
         source, language, document = (_declared(value, name) for name in DECLARED)
         text_of, path = (content, None) if isinstance(value.get("text"), str) else ("", folder / content)
-        members = _members(label, offered, names) if sets and isinstance(label, str | list) else None
+        members = None
+        if sets and isinstance(label, str | list):
+            members = _members(label, offered, places or _places(offered, names))
         name = set_name(members) if members is not None else str(label)
         lines.append(Line(number, text_of, name, offered, path, "", source, language, document, members))
     if not lines:
@@ -150,7 +153,7 @@ def _within(lines: list[Line], names: Mapping[str, str] | None) -> list[Line]:
     lines = [
         line
         if line.members is not None or line.label in line.labels
-        else replace(line, label=places[line.labels].get(duplicate_key(line.label), line.label))
+        else replace(line, label=place_of(line.label, places[line.labels]) or line.label)
         for line in lines
     ]
     strange = [[one for one in _truths(line) if one not in line.labels] for line in lines]
@@ -168,16 +171,11 @@ def _within(lines: list[Line], names: Mapping[str, str] | None) -> list[Line]:
     return lines
 
 
-def _members(label: str | list[str], labels: tuple[str, ...], names: Mapping[str, str] | None) -> tuple[str, ...]:
+def _members(label: str | list[str], labels: tuple[str, ...], places: Mapping[str, str]) -> tuple[str, ...]:
     """All right labels of a document, in the order of those to choose from, what is none of them first."""
-    places = _places(labels, names)
-    own = split_labels(label, _known_by(places)) if isinstance(label, str) else label
-    found = {places.get(one, places.get(duplicate_key(one), one)) for one in own}
+    own = split_labels(label, lambda one: place_of(one, places) is not None) if isinstance(label, str) else label
+    found = {place_of(one, places) or one for one in own}
     return tuple(sorted(found, key=lambda one: (labels.index(one) if one in labels else -1, one)))
-
-
-def _known_by(places: Mapping[str, str]) -> Callable[[str], bool]:
-    return lambda label: label in places or duplicate_key(label) in places
 
 
 def _truths(line: Line) -> tuple[str, ...]:

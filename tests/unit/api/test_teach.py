@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from pinpoint.api.request import Options, parse_request
-from pinpoint.api.teach import Lesson
+from pinpoint.api.teach import Lesson, place_of, places_of
 from pinpoint.errors import PinpointError, RequestError
 from tests.task_files import task_of
 
@@ -88,3 +88,10 @@ def test_labels_that_the_task_lacks_are_counted() -> None:
     documents = [{"text": "a", "label": label} for label in ("invoice", "letter", "receipt", "memo")]
     with pytest.raises(RequestError, match="2 of 4 documents have a label that the task lacks"):
         parse_request(lesson(documents=documents))
+
+
+def test_a_name_as_it_is_written_is_its_label_though_it_folds_to_the_id_of_another() -> None:
+    labels = [{"id": "b", "name": "A"}, {"id": "c", "name": "B"}]
+    task = parse_request({"text": "x", "tasks": {"kind": {"labels": labels}}}).tasks[0]
+    places = places_of(task)
+    assert [place_of(one, places) for one in ("A", "a", "B", "b", "C", "d")] == [0, 0, 1, 0, 1, None]

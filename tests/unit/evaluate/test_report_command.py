@@ -247,7 +247,7 @@ def test_the_question_may_be_a_task_in_a_file(data: Path, tmp_path: Path) -> Non
 
 
 def test_the_question_may_be_a_taxonomy_by_name_or_by_file(data: Path, tmp_path: Path) -> None:
-    tree = {
+    tree: dict[str, list[Any]] = {
         "labels": [
             {"name": "money", "children": ["invoice", "receipt"]},
             {"name": "law", "children": ["contract", "will"]},
@@ -258,8 +258,15 @@ def test_the_question_may_be_a_taxonomy_by_name_or_by_file(data: Path, tmp_path:
     assert result.exit_code == 0, result.output
     line = answers(tmp_path / "out")[0]
     assert line["labels"] == ["invoice", "receipt", "contract", "will"] and "variants" not in line
+    # Labels by name, and by the way to them, as `teach` reads them.
+    tree["labels"][0]["children"][0] = {"id": "bill", "name": "invoice"}
+    (tmp_path / "mail.yaml").write_text(json.dumps(tree))
+    named = write(tmp_path / "named.jsonl", [{"text": "a", "label": one} for one in ("Invoice", "money > invoice")])
+    result = run(named, "--taxonomy", str(tmp_path / "mail.yaml"), "--out", str(tmp_path / "named"), labels=None)
+    assert result.exit_code == 0, result.output
+    assert [line["truth"] for line in answers(tmp_path / "named")] == ["bill", "bill"]
     refused = run(data, "--taxonomy", "business-documents", labels=None)
-    assert refused.exit_code == 1 and refused.stderr.startswith("unknown_label: line 1: "), refused.output
+    assert refused.exit_code == 1 and refused.stderr.startswith("unknown_label: line 2: "), refused.output
     assert run(data, "--taxonomy", "none-of-this-name", labels=None).stderr.startswith("unknown_taxonomy: ")
 
 
