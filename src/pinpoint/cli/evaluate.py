@@ -32,12 +32,17 @@ ASKED_AGAIN = 200  # enough for a share to be known within 0.07
 class Outcome:
     """What became of one line: its label, or the code of its refusal; both None where no label was good enough.
 
-    Of a set of labels `members` are those in it.
+    Of a set of labels `members` are those in it; of a tree `group_right` says that it is a group with the right label.
     """
 
     label: str | None
     refused: str | None = None
     members: tuple[str, ...] = ()
+    group_right: bool = False
+
+    def is_right(self, line: Line) -> bool:
+        """Whether it is the label of the line, or a group that the label is in."""
+        return self.refused is None and (self.label == line.label or self.group_right)
 
 
 def evaluate(
@@ -140,9 +145,7 @@ def evaluate(
 def summarise(lines: Sequence[Line], outcomes: Sequence[Outcome]) -> dict[str, Any]:
     """Counts and shares: `accuracy` of all lines, `accuracy_answered` without the refused, None where none is left."""
     refused = Counter(outcome.refused for outcome in outcomes if outcome.refused is not None)
-    right = sum(
-        outcome.refused is None and outcome.label == line.label for line, outcome in zip(lines, outcomes, strict=True)
-    )
+    right = sum(outcome.is_right(line) for line, outcome in zip(lines, outcomes, strict=True))
     answered = len(lines) - refused.total()
     return {
         "lines": len(lines),
@@ -247,7 +250,9 @@ def _outcome(answered: dict[str, Any]) -> Outcome:
         return Outcome(None, answered["error"]["code"])
     from pinpoint.evaluate.outcomes import answered_label
 
-    return Outcome(answered_label(answered["answer"]), members=tuple(answered["answer"].get("chosen", ())))
+    answer = answered["answer"]
+    members, group_right = tuple(answer.get("chosen", ())), answered.get("group_right", False)
+    return Outcome(answered_label(answer), members=members, group_right=group_right)
 
 
 def _in_words(summary: dict[str, Any], lines: Sequence[Line], outcomes: Sequence[Outcome]) -> Iterator[str]:

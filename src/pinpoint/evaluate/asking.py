@@ -25,6 +25,7 @@ from pinpoint.evaluate.labelled_file import DECLARED, Line
 from pinpoint.evaluate.outcomes import answered_label
 from pinpoint.pipeline.classify import Find, classify, no_task_file
 from pinpoint.pipeline.engine_protocol import Engine
+from pinpoint.prompting.taxonomy import Task
 
 JOB_DOCUMENTS = 64  # of one request: enough to fill passes, few enough for the progress bar to move
 JOB_FILES, JOB_BYTES = 16, 50_000_000  # read while those before are classified
@@ -220,6 +221,8 @@ class Asking:
                     likely = zip(answer.labels, answer.scores, strict=True)
                     told["chosen"] = [label for label, score in likely if score >= MULTI_LABEL_THRESHOLD]
                 found |= {"answer": told, "input": result.input.to_wire(), "warnings": list(result.warnings)}
+                if answer.backed_off and answer.label is not None:
+                    found["group_right"] = answer.label in _groups_of(request.tasks[0], line.label)
             else:
                 found |= {"error": error_to_wire(result.error)}
             lines.append({**self._head(line), **found, **share})
@@ -252,6 +255,13 @@ class Asking:
         truth = line.label if line.members is None else list(line.members)
         head = {"id": line.name, **where, "task": self._question.name, "truth": truth, "labels": list(line.labels)}
         return head | {name: value for name in DECLARED if (value := getattr(line, name))}
+
+
+def _groups_of(task: Task, label: str) -> set[str]:
+    """The groups of a tree that a label is in, by id, and the label."""
+    assert task.tree is not None
+    leaf = task.tree.leaves()[[one.id for one in task.labels].index(label)]
+    return {task.tree.label(node).id for node in task.tree.path(leaf)}
 
 
 def read_with(reader: Any) -> Callable[[Request], Request]:

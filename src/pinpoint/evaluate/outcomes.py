@@ -43,6 +43,7 @@ class Outcomes:
         rank: [n] of the right label, from 1; 0 where refused.
         groups: [n] numbers that near-duplicates share.
         calibrated: whether `score` is a calibrated confidence.
+        group_right: [n] whether the answer is a group of a tree, and the right label below it.
         table: of sets of labels, which labels are right and which were answered; `names` are those of sets then.
     """
 
@@ -56,12 +57,13 @@ class Outcomes:
     rank: NDArray[np.int64]
     groups: NDArray[np.int64]
     calibrated: bool
+    group_right: NDArray[np.bool_]
     table: LabelTable | None = None
 
     @property
     def right(self) -> NDArray[np.bool_]:
-        """[n] whether the answer is the truth."""
-        found: NDArray[np.bool_] = self.answer == self.truth
+        """[n] whether the answer is the truth, or a group that holds it: what a promise about a tree is about."""
+        found: NDArray[np.bool_] = (self.answer == self.truth) | self.group_right
         return found
 
     def __len__(self) -> int:
@@ -120,6 +122,7 @@ def outcomes(lines: Sequence[Mapping[str, Any]], groups: Sequence[int] | None = 
         rank,
         np.arange(len(lines)) if groups is None else np.asarray(groups, dtype=np.int64),
         calibrated,
+        np.array([line.get("group_right", False) for line in lines], dtype=np.bool_),
         _label_table(lines) if any(not isinstance(line["truth"], str) for line in lines) else None,
     )
 

@@ -103,6 +103,11 @@ def notes(lines: Lines, found: Outcomes, groups: Sequence[int]) -> list[str]:
         told.append(f"labels with fewer than 5 documents: {scarce} of {len(classes)}; their own figures say little")
     if found.table is not None and (empty := int((~found.table.truth.any(axis=1)).sum())):
         told.append(f"documents to which no label applies: {empty} of {len(lines)}; {NO_LABELS} is their answer")
+    if backed := sum("group_right" in line for line in lines):
+        told.append(
+            f"answers that back off to a group: {backed} of {len(lines)}; {int(found.group_right.sum())} of them "
+            "hold the right label and count as right"
+        )
     if refused := int((~found.answered).sum()):
         told.append(f"refused documents: {refused} of {len(lines)}, counted as wrong but for accuracy_answered")
     if unread := sum(line["input"]["tokens_dropped"] > 0 for line in lines if "input" in line):

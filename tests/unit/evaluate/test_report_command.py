@@ -452,6 +452,25 @@ def test_a_document_that_none_of_the_labels_fits_is_right_where_that_is_answered
     assert refused.exit_code == 1 and refused.stderr.startswith("unknown_label")
 
 
+def test_a_group_that_an_answer_backs_off_to_is_right_where_it_holds_the_label(data: Path, tmp_path: Path) -> None:
+    """As a promise about a tree has it; by hand, over the lines of the run."""
+    groups = {"money": ["invoice", "receipt"], "law": ["contract", "will"]}
+    task = tmp_path / "task.json"
+    task.write_text(json.dumps([{"name": name, "children": below} for name, below in groups.items()]))
+    result = run(data, "--task", str(task), "--out", str(tmp_path / "out"), labels=None)
+    assert result.exit_code == 0, result.output
+    lines = [line for line in answers(tmp_path / "out") if "answer" in line]
+    backed = [line for line in lines if line["answer"]["backed_off"]]
+    held = [line["truth"] in groups[line["answer"]["label"]] for line in backed]
+    assert [line["group_right"] for line in backed] == held and {*held} == {True, False}
+    assert not any("group_right" in line for line in lines if not line["answer"]["backed_off"])
+    right = sum(line["answer"]["label"] == line["truth"] for line in lines) + sum(held)
+    report = json.loads((tmp_path / "out" / "report.json").read_text())
+    assert report["figures"]["accuracy"]["value"] == right / 31
+    assert f"answers that back off to a group: {len(held)} of 31; {sum(held)} of them hold" in str(report["notes"])
+    assert f"({right} of 31)" in result.stdout
+
+
 def test_sets_of_labels_are_counted_label_by_label_and_as_a_whole(engine: FakeEngine, tmp_path: Path) -> None:
     """Against plain counting over the lines of the run."""
     names = ["invoice", "receipt", "contract"]
