@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -20,9 +21,10 @@ if TYPE_CHECKING:
 
 FORMAT = 1
 PAIRS, PAIR_DOCUMENTS = 10, 5
+MATRIX_SETS = 50  # of labels: a few thousand documents may have as many different ones
 SNIPPET_CHARS = 160
 CURVE_POINTS = 200
-NO_LABEL = "(no label)"
+NO_LABEL, OTHER_SETS = "(no label)", "(other sets)"
 
 Lines = Sequence[Mapping[str, Any]]
 
@@ -43,7 +45,6 @@ def build_report(
     )
     found = outcomes(lines, groups)
     labels = max(len(line["labels"]) for line in lines)
-    counts = metrics.confusion(found)
     return {
         "format": FORMAT,
         "run": run,
@@ -58,8 +59,8 @@ def build_report(
         "calibration": calibration(found),
         "risk_coverage": risk_coverage(found),
         "histogram": histogram(found),
-        "per_label": per_label(found, counts),
-        "confusions": confusions(lines, found, counts),
+        "per_label": per_label(found),
+        "confusions": confusions(lines, found),
         "slices": slices(lines, found),
         "stability": stability(lines, found),
         "cost": cost(lines, price),
@@ -168,10 +169,11 @@ def histogram(found: Outcomes) -> dict[str, Any]:
     }
 
 
-def per_label(found: Outcomes, counts: NDArray[np.int64]) -> list[dict[str, Any]]:
+def per_label(found: Outcomes) -> list[dict[str, Any]]:
     """Precision, recall, F1 and support of each label that is a truth or an answer; of sets of each label in them."""
-    names, figures = found.names, metrics.per_label(counts)
-    if found.table is not None:
+    if found.table is None:
+        names, figures = found.names, metrics.per_label(metrics.confusion(found))
+    else:
         names, figures = found.table.names, metrics.per_label_of_sets(found.table, np.arange(len(found)))
     return [
         {"label": name, "precision": p, "recall": r, "f1": f, "support": int(support)}
@@ -183,27 +185,39 @@ def _labels_of(line: Mapping[str, Any]) -> list[str]:
     return [line["truth"]] if isinstance(line["truth"], str) else line["truth"]
 
 
-def confusions(lines: Lines, found: Outcomes, counts: NDArray[np.int64]) -> dict[str, Any]:
+def confusions(lines: Lines, found: Outcomes) -> dict[str, Any]:
     """The matrix, and of the most confused pairs the documents, those of highest score first."""
-    apart = counts.copy()
-    np.fill_diagonal(apart, 0)
-    order = np.argsort(-apart, axis=None, kind="stable")[:PAIRS]
+    size = len(found.names)
+    cells = found.truth * (size + 1) + np.where(found.answer == NOTHING, size, found.answer)
+    apart, documents = np.unique(cells[found.truth != found.answer], return_counts=True)
     pairs = list[dict[str, Any]]()
-    for truth, answer in zip(*np.unravel_index(order, apart.shape), strict=True):
-        if not apart[truth, answer]:
-            break
-        column = NOTHING if answer == len(found.names) else answer
-        members = np.flatnonzero((found.truth == truth) & (found.answer == column))
+    for cell in apart[np.argsort(-documents, kind="stable")[:PAIRS]].tolist():
+        truth, answer = divmod(cell, size + 1)
+        members = np.flatnonzero(cells == cell)
         members = members[np.argsort(-np.nan_to_num(found.score[members], nan=-1.0), kind="stable")]
         pairs.append(
             {
                 "truth": found.names[truth],
-                "answer": NO_LABEL if column == NOTHING else found.names[answer],
+                "answer": NO_LABEL if answer == size else found.names[answer],
                 "documents": len(members),
                 "examples": [_example(lines[k], found.score[k]) for k in members[:PAIR_DOCUMENTS]],
             }
         )
-    return {"labels": [*found.names, NO_LABEL], "counts": counts.tolist(), "pairs": pairs}
+    shown = found if found.table is None else _most_frequent(found)
+    return {"labels": [*shown.names, NO_LABEL], "counts": metrics.confusion(shown).tolist(), "pairs": pairs}
+
+
+def _most_frequent(found: Outcomes) -> Outcomes:
+    """With the rarer ones of very many sets as one: their matrix has the square of them in cells."""
+    size = len(found.names)
+    if size <= MATRIX_SETS:
+        return found
+    used = np.bincount(np.append(found.truth, found.answer[found.answer != NOTHING]), minlength=size)
+    kept = np.sort(np.argsort(-used, kind="stable")[:MATRIX_SETS])
+    place = np.full(size, MATRIX_SETS)
+    place[kept] = np.arange(MATRIX_SETS)
+    answer = np.where(found.answer == NOTHING, NOTHING, place[found.answer])
+    return replace(found, names=(*(found.names[k] for k in kept), OTHER_SETS), truth=place[found.truth], answer=answer)
 
 
 def _example(line: Mapping[str, Any], score: float) -> dict[str, Any]:

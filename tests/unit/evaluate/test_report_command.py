@@ -16,7 +16,9 @@ from pinpoint.cli import app
 from pinpoint.decide.task_file import Fitted, Setup, TaskFile
 from pinpoint.errors import DeviceError
 from pinpoint.evaluate import asking, metrics, pictures
+from pinpoint.evaluate import report as report_module
 from pinpoint.evaluate.labelled_file import read_lines
+from pinpoint.evaluate.outcomes import outcomes
 from pinpoint.prompting.taxonomy import labels_sha
 from pinpoint.serving import model
 from tests import file_makers as make
@@ -469,6 +471,24 @@ def test_a_group_that_an_answer_backs_off_to_is_right_where_it_holds_the_label(d
     assert report["figures"]["accuracy"]["value"] == right / 31
     assert f"answers that back off to a group: {len(held)} of 31; {sum(held)} of them hold" in str(report["notes"])
     assert f"({right} of 31)" in result.stdout
+
+
+def test_of_very_many_sets_the_matrix_has_the_most_frequent_ones(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(report_module, "MATRIX_SETS", 2)
+
+    def line(number: int, truth: str, chosen: str) -> dict[str, Any]:
+        answer = {"label": None, "labels": list("abc"), "scores": [0.5] * 3, "chosen": list(chosen), "confidence": None}
+        return {"id": str(number), "truth": list(truth), "labels": list("abc"), "answer": answer}
+
+    told = ["a a", "a a", "a ab", "ab ab", "ab a", "c abc", "c abc", "c abc", "bc a"]
+    lines = [line(number, *one.split()) for number, one in enumerate(told)]
+    lines[0].pop("answer")
+    found = report_module.confusions(lines, outcomes(lines))
+    assert found["labels"] == ["a", "a + b", "(other sets)", "(no label)"]
+    assert found["counts"] == [[1, 1, 0, 1], [1, 1, 0, 0], [1, 0, 3, 0]]
+    first, *others = [(one["truth"], one["answer"], one["documents"]) for one in found["pairs"]]
+    assert first == ("c", "a + b + c", 3)
+    assert {*others} == {("a", "(no label)", 1), ("a", "a + b", 1), ("a + b", "a", 1), ("b + c", "a", 1)}
 
 
 def test_sets_of_labels_are_counted_label_by_label_and_as_a_whole(engine: FakeEngine, tmp_path: Path) -> None:
