@@ -135,6 +135,7 @@ def set_right(z: NDArray[np.float64], right: NDArray[np.bool_]) -> NDArray[np.bo
 def fit(some: LabelSets, *, each: bool) -> Parameters:
     """T and b, and with `each` an offset for each label beside, by L-BFGS over log T, b, b_k."""
     from scipy.optimize import minimize
+    from scipy.special import expit
 
     count, labels = some.odds.shape
     rival = rivals(some.measured, some.right)
@@ -145,7 +146,7 @@ def fit(some: LabelSets, *, each: bool) -> Parameters:
         inverse = np.exp(-x[0])
         z = some.odds * inverse + some.log_prior + x[1] + x[2:]
         value = nll(z, some.right).sum() + nll(z, rival).mean()
-        slope = weight / (1 + np.exp(-z)) - wanted
+        slope = weight * expit(z) - wanted
         gradient = np.empty_like(x)
         gradient[0] = -inverse * (slope * some.odds).sum() + x[0] / TEMPERATURE_SPREAD**2
         gradient[1] = slope.sum() + x[1] / SHARED_SPREAD**2

@@ -138,8 +138,15 @@ def read_lines(
 
 
 def set_name(members: Sequence[str]) -> str:
-    """What a set of labels is called in tables and reports, whatever the order of its members."""
-    return " + ".join(sorted(members)) or NO_LABELS
+    """What a set of labels is called in tables and reports, whatever the order of its members: no two sets alike.
+
+    A label that could be taken for a part of such a name stands in quotes.
+    """
+    told = [
+        json.dumps(one, ensure_ascii=False) if "+" in one or one.startswith('"') or one == NO_LABELS else one
+        for one in members
+    ]
+    return " + ".join(sorted(told)) or NO_LABELS
 
 
 def _places(labels: Sequence[str], names: Mapping[str, str] | None) -> dict[str, str]:

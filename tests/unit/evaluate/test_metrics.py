@@ -14,6 +14,7 @@ from sklearn import metrics as sklearn
 from pinpoint.errors import PinpointError
 from pinpoint.evaluate import figures, metrics
 from pinpoint.evaluate.compare import compare, mcnemar
+from pinpoint.evaluate.labelled_file import NO_LABELS, set_name
 from pinpoint.evaluate.outcomes import NOTHING, Outcomes, outcomes
 
 NAMES = ["a", "b", "c", "d"]
@@ -227,3 +228,54 @@ def test_runs_are_compared_on_the_documents_that_both_have() -> None:
     with pytest.raises(PinpointError) as caught:
         compare(now[:2], then[3:])
     assert caught.value.code == "output_of_another_run"
+
+
+def line_of_sets(truth: frozenset[str], chosen: frozenset[str] | None) -> dict[str, Any]:
+    head = {"id": f"{truth} {chosen}", "truth": sorted(truth), "labels": NAMES}
+    if chosen is None:
+        return {**head, "error": {"code": "empty_text"}}
+    scores = [0.8 if name in chosen else 0.3 for name in NAMES]
+    answer = {"label": None, "score": max(scores), "confidence": None, "labels": NAMES, "scores": scores}
+    return {**head, "answer": {**answer, "chosen": sorted(chosen)}}
+
+
+sets = st.frozensets(st.sampled_from(NAMES))
+
+
+@settings(max_examples=40)
+@given(st.lists(st.tuples(sets, st.none() | sets), min_size=1, max_size=20))
+def test_figures_of_sets_are_those_of_scikit_learn(told: list[tuple[frozenset[str], frozenset[str] | None]]) -> None:
+    """A refused document has none of its labels, and is wrong whatever they are."""
+    found = outcomes([line_of_sets(*one) for one in told])
+    truth = np.array([[name in one for name in NAMES] for one, _ in told])
+    answer = np.array([[name in (one or ()) for name in NAMES] for _, one in told])
+    assert found.table is not None
+    np.testing.assert_allclose(
+        metrics.per_label_of_sets(found.table, np.arange(len(told))).T,
+        sklearn.precision_recall_fscore_support(truth, answer, zero_division=0),
+    )
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(metrics, "RESAMPLES", 2)  # intervals are not looked at
+        values = {name: one["value"] for name, one in metrics.with_intervals(found, 4).items()}
+    assert values["micro_f1"] == pytest.approx(sklearn.f1_score(truth, answer, average="micro", zero_division=0))
+    having = np.flatnonzero(truth.any(axis=0))
+    macro = sklearn.f1_score(truth, answer, average="macro", labels=having, zero_division=0) if len(having) else 0.0
+    assert values["macro_f1"] == pytest.approx(macro)
+    assert values["wrong_labels"] == pytest.approx(sklearn.hamming_loss(truth, answer))
+    read = np.array([one is not None for _, one in told])
+    assert values["accuracy"] == pytest.approx((read & (truth == answer).all(axis=1)).mean())
+    if read.any():
+        assert values["accuracy_answered"] == pytest.approx(sklearn.accuracy_score(truth[read], answer[read]))
+
+
+label = st.text('ab+ "()', min_size=1, max_size=6).map(str.strip).filter(bool) | st.just(NO_LABELS)
+
+
+@given(st.frozensets(label, max_size=3), st.frozensets(label, max_size=3))
+def test_no_two_sets_have_one_name(first: frozenset[str], second: frozenset[str]) -> None:
+    assert (set_name([*first]) == set_name([*second])) == (first == second)
+
+
+def test_sets_that_would_be_called_alike_are_told_apart() -> None:
+    assert set_name(["b", "a"]) == "a + b" != set_name(["a + b"])
+    assert set_name([]) == NO_LABELS != set_name([NO_LABELS])

@@ -125,7 +125,7 @@ def test_promises_about_answers_that_back_off_are_kept() -> None:
     broken = made = 0
     for seed in range(20):
         rows = np.random.default_rng(seed).choice(len(right), 120, replace=True)
-        some = Measured(whole.log_probs[rows], [right[row] for row in rows], rows.tolist(), masses=np.ones(200))
+        some = Measured(whole.log_probs[rows], [right[row] for row in rows], rows.tolist(), masses=np.ones(120))
         taught = Taught(teach(task, SETUP, some, Promises((0.15,)), seed).file)
         if taught.file.certificates:
             made += 1
