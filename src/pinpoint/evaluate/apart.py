@@ -16,6 +16,7 @@ import traceback
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from pinpoint.api.schema import BACK_OFF
 from pinpoint.errors import PinpointError
 
 if TYPE_CHECKING:
@@ -54,7 +55,7 @@ class Lesson:
     notes: tuple[str, ...]
     states: list[tuple[float, ...]] = field(default_factory=list)
     masses: list[float] = field(default_factory=list)
-    back_off: float = 0.5
+    back_off: float = BACK_OFF
 
 
 def main() -> None:

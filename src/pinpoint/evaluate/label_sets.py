@@ -77,8 +77,8 @@ def make_label_sets(
     """
     count, labels = log_odds.shape
     truth = np.zeros((count, labels), dtype=bool)
-    for row, members in enumerate(right):
-        truth[row, list(members)] = True
+    for row, members in zip(truth, right, strict=True):
+        row[list(members)] = True
     offered = np.setdiff1d(np.arange(labels), np.array(mask, dtype=np.int64))
     excluded = int(truth[:, list(mask)].any(axis=1).sum()) if mask else 0
     if excluded:

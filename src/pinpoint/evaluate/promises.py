@@ -55,9 +55,8 @@ def impossible_promises(count: int, promises: Promises) -> list[RefusedCertifica
     return refused
 
 
-def impossible_sets(judging: int | None, promises: Promises) -> list[str]:
+def impossible_sets(held: int, promises: Promises) -> list[str]:
     """What to say of prediction sets that need more documents than judge."""
-    held = judging or 0
     return [
         f"no prediction sets at {alpha}: they need {least_held_out(alpha)} held-out documents, there are {held}"
         for alpha in promises.alphas

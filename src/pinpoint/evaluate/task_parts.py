@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pinpoint.api.teach import Right
-from pinpoint.decide.task_file import Fit, Setup, TaskFile
+from pinpoint.decide.task_file import Fit, RefusedCertificate, Setup, TaskFile
 from pinpoint.errors import RequestError
 from pinpoint.evaluate import fits
 from pinpoint.evaluate.choosing import Tried
 from pinpoint.evaluate.examples import Examples
 from pinpoint.evaluate.label_free import Offered
-from pinpoint.evaluate.promises import Promises
+from pinpoint.evaluate.promises import Promises, impossible_promises, parts
 from pinpoint.prompting.taxonomy import Task
 from pinpoint.prompting.template import NO, YES
 
@@ -81,8 +81,13 @@ def check_counts(labels: Sequence[str], right: Sequence[Right]) -> None:
         )
 
 
-def check_distinct(examples: Examples) -> None:
-    """Raise RequestError where so few documents are left without copies that they cannot be parted."""
+def parted(
+    examples: Examples, promises: Promises, seed: int
+) -> tuple[NDArray[np.int64], NDArray[np.int64] | None, list[RefusedCertificate]]:
+    """Positions of what fits see, of what judges them, None where nothing is promised, and what cannot be promised.
+
+    Raises RequestError where so few documents are left without copies that they cannot be parted.
+    """
     if examples.distinct < fits.LEAST_FOR_TEMPERATURE:
         raise RequestError(
             "too_few_documents",
@@ -90,6 +95,8 @@ def check_distinct(examples: Examples) -> None:
             f"{fits.LEAST_FOR_TEMPERATURE} are needed",
             "documents",
         )
+    refused = impossible_promises(examples.distinct, promises)
+    return *parts(examples, promises, refused, seed), refused
 
 
 def of_task(task: Task) -> tuple[list[str], NDArray[np.int64], list[int], list[float] | None]:
@@ -116,6 +123,15 @@ def mass(measured: Measured, offered: NDArray[np.int64]) -> NDArray[np.float64]:
     if measured.masses is not None:
         return measured.masses
     return np.asarray(np.exp(np.minimum(measured.log_probs[:, offered], 0)).sum(axis=1))
+
+
+def offsets_of(offsets: NDArray[np.float64], offered: NDArray[np.int64], labels: int) -> list[float] | None:
+    """With the masked labels back in their places; None for zeros alone."""
+    if not offsets.any():
+        return None
+    spread = np.zeros(labels)
+    spread[offered] = offsets
+    return spread.tolist()
 
 
 def fit_of(tried: Tried) -> Fit:

@@ -13,34 +13,16 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from pinpoint.decide.task_file import (
-    Certificate,
-    Figures,
-    Fit,
-    Fitted,
-    PredictionSets,
-    Setup,
-    TaskFile,
-)
+from pinpoint.decide.task_file import Certificate, Figures, Fit, Fitted, PredictionSets, Setup, TaskFile
 from pinpoint.errors import RequestError
-from pinpoint.evaluate import figures, fits
+from pinpoint.evaluate import figures, fits, task_parts
 from pinpoint.evaluate.certify import Judged
 from pinpoint.evaluate.choosing import choose
 from pinpoint.evaluate.examples import Examples, make_examples, relative
 from pinpoint.evaluate.judged_tree import JudgedInTree
 from pinpoint.evaluate.label_free import LabelFree, compared, label_free_offsets, offer
-from pinpoint.evaluate.promises import Promises, all_sets, certify_all, impossible_promises, impossible_sets, parts
-from pinpoint.evaluate.task_parts import (
-    Measured,
-    Taught,
-    bound_to,
-    check_counts,
-    check_distinct,
-    fit_of,
-    mass,
-    notes_on_copies,
-    of_task,
-)
+from pinpoint.evaluate.promises import Promises, all_sets, certify_all, impossible_sets
+from pinpoint.evaluate.task_parts import Measured, Taught
 from pinpoint.evaluate.teaching_sets import teach_sets
 from pinpoint.prompting.taxonomy import Task
 
@@ -75,16 +57,14 @@ def teach(
     promises = promises or Promises()
     if task.sets:
         return teach_sets(task, setup, measured, promises, seed, notes)
-    names, offered, mask, prior = of_task(task)
+    names, offered, mask, prior = task_parts.of_task(task)
     other = task.other_position
-    check_counts(names, measured.right)
+    task_parts.check_counts(names, measured.right)
     right = [one for one in measured.right if isinstance(one, int)]
     # The scores of a tree have its prior in them: it acts at every question, not on their product.
     own_prior = prior if task.tree is None else None
     examples = make_examples(measured.log_probs, right, measured.groups, own_prior, mask, measured.states)
-    check_distinct(examples)
-    refused = impossible_promises(examples.distinct, promises)
-    seen, held = parts(examples, promises, refused, seed)
+    seen, held, refused = task_parts.parted(examples, promises, seed)
     fitting, judging = examples.take(seen), None if held is None else examples.take(held)
     free = label_free_offsets(
         fitting.scores, None if measured.content_free is None else measured.content_free[None, offered]
@@ -107,7 +87,7 @@ def teach(
     said = [
         *notes,
         *_notes(examples, names, offered),
-        *impossible_sets(None if judging is None else len(judging), promises),
+        *impossible_sets(0 if judging is None else len(judging), promises),
     ]
     certificates, sets = list[Certificate](), list[PredictionSets]()
     if judging is not None:
@@ -118,11 +98,11 @@ def teach(
         refused += more
         sets = all_sets(promises, log_probs, judging)
     file = TaskFile(
-        **bound_to(task, setup, promises),
+        **task_parts.bound_to(task, setup, promises),
         examples=len(fitting),
         held_out=0 if judging is None else len(judging),
         fitted=_fitted(chosen.parameters, offered, len(names)),
-        fits=[fit_of(one) for one in ([] if kept_free is None else [kept_free]) + list(chosen.tried)],
+        fits=[task_parts.fit_of(one) for one in ([] if kept_free is None else [kept_free]) + list(chosen.tried)],
         certificates=certificates,
         refused_certificates=refused,
         prediction_sets=sets,
@@ -133,7 +113,7 @@ def teach(
             after=figures.scores(log_probs, judged.right),
         ),
         # Of answers by fits that had not seen the document, as later ones are.
-        reference=figures.reference(np.exp(unseen), mass(measured, offered)[positions], offered, len(names)),
+        reference=figures.reference(np.exp(unseen), task_parts.mass(measured, offered)[positions], offered, len(names)),
     )
     shown = tuple(offer(name, offsets, examples) for name, offsets in free.items() if name != promises.label_free)
     return Taught(file, shown, tuple(said))
@@ -148,7 +128,7 @@ def teach_without_labels(
     """
     if task.sets:
         raise RequestError("not_supported", "sets of labels have no correction without labels", "label_free")
-    names, offered, mask, prior = of_task(task)
+    names, offered, mask, prior = task_parts.of_task(task)
     free = label_free_offsets(
         relative(measured.log_probs[:, offered]),
         None if measured.content_free is None else measured.content_free[None, offered],
@@ -160,11 +140,11 @@ def teach_without_labels(
     bare = make_examples(measured.log_probs, [int(offered[0])] * len(measured.log_probs), None, own_prior, mask)
     after = parameters.log_probs(bare)
     file = TaskFile(
-        **bound_to(task, setup),
+        **task_parts.bound_to(task, setup),
         examples=0,
         fitted=_fitted(parameters, offered, len(names)),
         fits=[Fit(name=label_free, kept=True, reason="asked for; without labels nobody knows what it gains")],
-        reference=figures.reference(np.exp(after), mass(measured, offered), offered, len(names)),
+        reference=figures.reference(np.exp(after), task_parts.mass(measured, offered), offered, len(names)),
     )
     changed = after.argmax(axis=1) != fits.unchanged(bare.labels).log_probs(bare).argmax(axis=1)
     said = f"{label_free} changes {int(changed.sum())} of {len(changed)} answers"
@@ -173,11 +153,8 @@ def teach_without_labels(
 
 def _fitted(parameters: fits.Parameters, offered: NDArray[np.int64], labels: int) -> Fitted:
     """With the masked labels back in their places."""
-    offsets = head = state = None
-    if parameters.offsets.any():
-        spread = np.zeros(labels)
-        spread[offered] = parameters.offsets
-        offsets = spread.tolist()
+    offsets = task_parts.offsets_of(parameters.offsets, offered, labels)
+    head = state = None
     if parameters.head is not None:
         wide = np.zeros((labels, labels))
         wide[np.ix_(offered, offered)] = parameters.head
@@ -192,4 +169,4 @@ def _fitted(parameters: fits.Parameters, offered: NDArray[np.int64], labels: int
 def _notes(examples: Examples, names: Sequence[str], offered: NDArray[np.int64]) -> list[str]:
     without = int((examples.by_label == 0).sum())
     notes = [f"{without} of {len(offered)} labels have no example: nothing is learned about them"] if without else []
-    return [*notes, *notes_on_copies(examples)]
+    return [*notes, *task_parts.notes_on_copies(examples)]

@@ -13,22 +13,12 @@ import numpy as np
 
 from pinpoint.decide.task_file import Certificate, Figures, Fitted, PredictionSets, Scores, Setup, TaskFile
 from pinpoint.errors import RequestError
-from pinpoint.evaluate import figures, label_sets
+from pinpoint.evaluate import figures, label_sets, task_parts
 from pinpoint.evaluate.certify import Judged
 from pinpoint.evaluate.conformal import least_held_out, sets_that_hold
 from pinpoint.evaluate.label_sets import LabelSets
-from pinpoint.evaluate.promises import Promises, certify_all, impossible_promises, impossible_sets, parts
-from pinpoint.evaluate.task_parts import (
-    Measured,
-    Taught,
-    bound_to,
-    check_counts,
-    check_distinct,
-    fit_of,
-    mass,
-    notes_on_copies,
-    of_task,
-)
+from pinpoint.evaluate.promises import Promises, certify_all, impossible_sets
+from pinpoint.evaluate.task_parts import Measured, Taught
 from pinpoint.prompting.taxonomy import Task
 
 if TYPE_CHECKING:
@@ -46,14 +36,12 @@ def teach_sets(
     """
     if promises.label_free is not None:
         raise RequestError("not_supported", "sets of labels have no correction without labels", "label_free")
-    names, offered, mask, prior = of_task(task)
-    check_counts(names, measured.right)
+    names, offered, mask, prior = task_parts.of_task(task)
+    task_parts.check_counts(names, measured.right)
     right = [one for one in measured.right if isinstance(one, tuple)]
     some = label_sets.make_label_sets(measured.log_probs, right, measured.groups, prior, mask)
     choice = some.as_choice
-    check_distinct(choice)
-    refused = impossible_promises(choice.distinct, promises)
-    seen, held = parts(choice, promises, refused, seed)
+    seen, held, refused = task_parts.parted(choice, promises, seed)
     fitting, judging = some.take(seen), None if held is None else some.take(held)
     chosen = label_sets.choose(fitting, seed)
     power = chosen.parameters.together
@@ -71,17 +59,13 @@ def teach_sets(
             for alpha in promises.alphas
             if len(judging) >= least_held_out(alpha)
         ]
-    offsets = None
-    if chosen.parameters.offsets.any():
-        spread = np.zeros(len(names))
-        spread[offered] = chosen.parameters.offsets
-        offsets = spread.tolist()
+    offsets = task_parts.offsets_of(chosen.parameters.offsets, offered, len(names))
     file = TaskFile(
-        **bound_to(task, setup),
+        **task_parts.bound_to(task, setup),
         examples=len(fitting),
         held_out=0 if judging is None else len(judging),
         fitted=Fitted(temperature=chosen.parameters.temperature, offsets=offsets, together=power),
-        fits=[fit_of(one) for one in chosen.tried],
+        fits=[task_parts.fit_of(one) for one in chosen.tried],
         certificates=certificates,
         refused_certificates=refused,
         prediction_sets=sets,
@@ -91,12 +75,15 @@ def teach_sets(
             before=_scores(judged.measured, judged, 1.0),
             after=_scores(z, judged, power),
         ),
-        reference=figures.reference(_yes(unseen), mass(measured, offered)[positions], offered, len(names)),
+        reference=figures.reference(_yes(unseen), task_parts.mass(measured, offered)[positions], offered, len(names)),
     )
-    judge = None if judging is None else len(judging)
-    return Taught(
-        file, (), (*notes, *_notes(some, offered), *notes_on_copies(choice), *impossible_sets(judge, promises))
-    )
+    said = [
+        *notes,
+        *_notes(some, offered),
+        *task_parts.notes_on_copies(choice),
+        *impossible_sets(file.held_out, promises),
+    ]
+    return Taught(file, (), tuple(said))
 
 
 def _yes(z: NDArray[np.float64]) -> NDArray[np.float64]:
