@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from pinpoint.errors import ModelError
 from pinpoint.planning.shape import Matrix, ModelShape
 
 # What transformers takes a field for that a file leaves out.
@@ -21,6 +22,11 @@ USUAL: Mapping[str, Any] = {
 }  # fmt: skip
 NEEDED = (
     "vocab_size", "hidden_size", "intermediate_size", "num_hidden_layers", "num_attention_heads", "num_key_value_heads",
+)  # fmt: skip
+# What may be left out, and makes the layers where it is there.
+OF_LAYERS = (
+    "head_dim", "global_head_dim", "hidden_size_per_layer_input", "num_kv_shared_layers", "layer_types",
+    "per_layer_config",
 )  # fmt: skip
 FAMILY = "gemma4_text"
 PATTERN = 6  # every so many layers one is global, where the file does not say
@@ -64,8 +70,20 @@ def needed_fields(config: Mapping[str, Any]) -> list[str]:
 
 
 def shape_of(config: Mapping[str, Any], name: str, family: str, precisions: tuple[str, ...]) -> ModelShape:
-    """The shape of a text model, by a configuration that has all `needed_fields`."""
-    sizes, tied = sizes_of(config), bool(config.get("tie_word_embeddings"))
+    """The shape of a text model, by a configuration that has all `needed_fields`.
+
+    Raises:
+        ModelError: another field is of a kind that makes no sizes.
+    """
+    try:
+        sizes = sizes_of(config)
+    except (TypeError, ValueError, AttributeError, KeyError):
+        raise ModelError(
+            "config_incomplete",
+            f"{name}: config.json has no sizes of {family}'s layers under {', '.join(OF_LAYERS)}",
+            "MODEL_NAME",
+        ) from None
+    tied = bool(config.get("tie_word_embeddings"))
     size = max(layer.size for layer in sizes.layers)
     mixed = bool(config.get("enable_moe_block"))
     return ModelShape(
@@ -139,6 +157,8 @@ def _layers(config: Mapping[str, Any]) -> Iterator[Layer]:
         "full_attention" if (number + 1) % PATTERN == 0 else "sliding_attention" for number in range(count)
     ]
     kinds = [*kinds[:-1], "full_attention"]  # the last always is
+    if len(kinds) != count:
+        raise ValueError(f"{len(kinds)} kinds of {count} layers")
     own: Mapping[str, Any] = config.get("per_layer_config") or {}
     equal = bool(config.get("attention_k_eq_v"))
     for number, kind in enumerate(kinds):

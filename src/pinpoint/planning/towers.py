@@ -37,7 +37,12 @@ def tower_of(config: Mapping[str, Any], hidden: int) -> Tower | None:
         return None
     if vision is None:
         return Tower((), 0) if config.get("model_type") == "gemma4" else None
-    return make(vision, hidden) if isinstance(vision, Mapping) else None
+    if not isinstance(vision, Mapping):
+        return None
+    try:
+        return make(vision, hidden)
+    except ZeroDivisionError:  # patches of no size
+        return None
 
 
 def _siglip(vision: Mapping[str, Any], text: int) -> Tower:

@@ -16,7 +16,8 @@ from pinpoint.errors import CapacityError, ModelError, PinpointError
 from pinpoint.planning.activations import Precision, Stage, stages
 from pinpoint.planning.cards import CARDS, GB, GIB, MIB, computes, find_card
 from pinpoint.planning.families import PLANNED, REFUSED, markdown_table, why_refused
-from pinpoint.planning.known_models import find_shape, known_shapes
+from pinpoint.planning.gemma4 import OF_LAYERS
+from pinpoint.planning.known_models import PUBLISHED, find_shape, known_shapes
 from pinpoint.planning.memory_plan import (
     CUDA_CONTEXT_BYTES,
     MAX_ROW_TOKENS,
@@ -415,6 +416,26 @@ def test_a_config_without_a_number_names_the_field(field: str, value: object) ->
         shape_from_config({**MIXTRAL_CONFIG, field: value}, "mine")
     assert raised.value.code == "config_incomplete"
     assert field in raised.value.message
+
+
+@pytest.mark.parametrize("value", ["x", ["full_attention"], {"0": "x"}, 1.5])
+@pytest.mark.parametrize("field", OF_LAYERS)
+def test_gemma_4_by_a_config_that_makes_no_layers_is_planned_or_refused(field: str, value: object) -> None:
+    config = PUBLISHED["google/gemma-4-31B-it"]
+    try:
+        made = shape_from_config({**config, "text_config": {**config["text_config"], field: value}}, "mine")
+    except ModelError as error:
+        assert error.code == "config_incomplete"
+        assert field in error.message
+    else:
+        assert made.layers > 0
+
+
+def test_a_tower_whose_patches_have_no_size_is_left_to_the_load() -> None:
+    config = PUBLISHED["google/gemma-3-4b-it"]
+    with pytest.raises(ModelError) as raised:
+        shape_from_config({**config, "vision_config": {**config["vision_config"], "patch_size": 0}}, "mine")
+    assert raised.value.code == "not_planned"
 
 
 def test_a_family_that_is_not_planned_names_those_that_are_and_what_is_missing() -> None:
