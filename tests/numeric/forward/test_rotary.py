@@ -5,6 +5,7 @@ kernel computes is tested in tests/gpu/test_recorded.py.
 from __future__ import annotations
 
 import importlib
+from functools import partial
 from typing import Any
 
 import pytest
@@ -35,6 +36,15 @@ def test_a_fused_model_computes_on_a_cpu_what_it_did(kind: str, modules: int, mo
         assert torch.equal(model(ids).logits, before)
     assert (getattr(module, NAME) is not own) == bool(modules)
     assert not modules or getattr(module, NAME).own is own  # once, however often
+
+
+def test_what_is_no_plain_function_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As where a package of kernels stands in for it: of two such nothing says that they do the same."""
+    glm: Any = importlib.import_module("transformers.models.glm4.modeling_glm4")
+    for module in (modeling_llama, glm):
+        for name in (NAME, "rotate_half"):
+            monkeypatch.setattr(module, name, partial(getattr(module, name)))
+    assert not rotary._is_usual(glm)
 
 
 @pytest.mark.parametrize("tokens", [7, 8, 9, 30])
