@@ -230,3 +230,14 @@ def both(*blocks: Block) -> Block:
 def line(*templates: str) -> Block:
     """One line from a template, as it stands."""
     return lambda case: case.fill(case.pick(templates))
+
+
+def rows_of(*templates: str) -> Block:
+    """Lines whose cells, between `;;`, stand apart as the document's style has it: in columns, or behind bars."""
+
+    def block(case: Case) -> str:
+        joint = case.memo.setdefault("joint", case.pick((" | ", " | ", "  ", " ", "    ", "\t")))
+        filled = (case.fill(template) for template in templates)
+        return "\n".join(joint.join(part.strip() for part in text.split(";;")) for text in filled if text.strip())
+
+    return block
