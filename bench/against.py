@@ -1,8 +1,8 @@
 """The work that Pinpoint and vLLM are compared on, and the table of both: `python bench/against.py work|table`.
 
 `work --out FILE` writes the prompts and labels as token ids, for `bench/vllm_side.py`, which needs nothing of this
-project; `bench/gpu.py --part against` lays the same ones into passes. `table OURS THEIRS` reads what both wrote in one
-session on one card, and prints them side by side. Documents are random words, so that nobody can guess an answer.
+project; `bench/gpu.py --part against` lays the same ones into passes. `table OURS THEIRS` reads what both wrote on
+one kind of card, and prints them side by side. Documents are random words, so that nobody can guess an answer.
 """
 
 from __future__ import annotations

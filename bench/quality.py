@@ -19,7 +19,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from bench import quality_page
 from bench.embedded_16_bits import embedded_16_bits
-from bench.quality_figures import ANSWERS, CARD, KEPT, PRECISIONS, REFERENCE
+from bench.quality_figures import ANSWERS, CARD, EMBEDDED, KEPT, PRECISIONS, REFERENCE, weights_of
 from bench.quality_items import DRAWN, Document, batches, documents, lay
 from bench.quality_outliers import linears, outliers
 from bench.quality_precisions import scorer
@@ -29,7 +29,6 @@ from pinpoint.errors import PinpointError
 from pinpoint.prompting.span_tree import Forest
 from training.real_models import MODELS, obtain
 
-EMBEDDED = "embedded"
 NAMES = ("qwen15", "smollm2", EMBEDDED)
 # Documents of each short kind: what takes about an hour for all precisions of a model on a core that others use too.
 COUNTS = {"qwen15": 14, "smollm2": 30, EMBEDDED: 150}
@@ -79,7 +78,8 @@ def measure(
     """Score the documents that have no scores yet in one precision."""
     out = kept / f"{name}-{held.replace(' ', '-')}.json"
     old: dict[str, Any] = json.loads(out.read_text(encoding="utf-8")) if out.exists() else {}
-    if old.get("drawn") != drawn:
+    weights = weights_of(name)
+    if (old.get("drawn"), old.get("weights", "")) != (drawn, weights):
         old = {}
     scores, seconds = old.get("scores", {}), old.get("seconds", 0.0)
     if all(document.id in scores for document in every):
@@ -90,6 +90,8 @@ def measure(
         print(f"{name} {held}: {error}")
         return
     head = {"model": name, "precision": held, "device": device, "drawn": drawn, "flagged": sorted(loaded.loaded.kept)}
+    if weights:
+        head["weights"] = weights
     todo = [
         batch
         for batch in batches(loaded, every, BATCH_TOKENS[device] // 2)

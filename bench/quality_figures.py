@@ -18,9 +18,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench.report import RESULTS
+from pinpoint.checkpoints.sources import embedded_folder
 from pinpoint.evaluate.metrics import Interval, ece, ece_floor, interval, of_share, resamples
 
 REFERENCE = "bf16"
+EMBEDDED = "embedded"
 PRECISIONS = ("bf16", "int8", "int8+int8", "int8+int8 flagged", "fp8", "nf4", "float32")
 # A layer whose middle output is off by more than this with inputs of 8 bits is flagged; the bound of loading.
 FLAGGED_ERROR = 0.05
@@ -140,6 +142,14 @@ def read(model: str, name: str, folder: Path = KEPT) -> dict[str, Any]:
     """What was kept of a model under a name; empty if nothing."""
     path = folder / f"{model}-{name.replace(' ', '-')}.json"
     return dict(json.loads(path.read_text(encoding="utf-8"))) if path.exists() else {}
+
+
+def weights_of(model: str) -> str:
+    """Which weights a model has whose name says nothing of it: those that are shipped are trained on now and then."""
+    if model != EMBEDDED:
+        return ""
+    sums = (embedded_folder() / "SHA256SUMS").read_text(encoding="utf-8").splitlines()
+    return next(line.split()[0] for line in sums if line.endswith("model.safetensors"))
 
 
 def _scores(kept: dict[str, Any], drawn: int | None) -> dict[str, list[list[float]]]:

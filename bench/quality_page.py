@@ -12,6 +12,7 @@ from bench.markdown import capital, table_header, table_row
 from bench.prompt_items import KINDS
 from bench.quality_figures import (
     CARD,
+    EMBEDDED,
     FLAGGED_ERROR,
     LEAST_SAME,
     MOST_NLL,
@@ -21,6 +22,7 @@ from bench.quality_figures import (
     flagged_layers,
     read,
     table,
+    weights_of,
 )
 from bench.report import RESULTS
 
@@ -71,6 +73,7 @@ CARD_HEAD = """### On a card
 The same on an H200 with the card's own kernels, in the precisions that were measured there, on documents drawn anew.
 
 """
+EARLIER = "Of weights before those that are shipped now.\n\n"
 LAYERS = f"""## What 8 bits do inside
 
 For each linear layer, how far a token's output row is off, |y′ − y| / |y|, where its weights, its inputs or both are
@@ -96,7 +99,10 @@ def page() -> str:
     for model, title in TITLES.items():
         rows = table(model)
         if rows:
-            parts += [f"### {capital(title)}\n\n", *_precisions(model, title, rows)]
+            parts.append(f"### {capital(title)}\n\n")
+            if model == EMBEDDED and read(model, REFERENCE).get("weights") != weights_of(model):
+                parts.append(EARLIER)
+            parts += _precisions(model, title, rows)
     parts += _on_a_card()
     looked = {title: file["layers"] for model, title in TITLES.items() if (file := read(model, "layers"))}
     if looked:

@@ -7,7 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bench.quality_figures import Answers, compare, flagged_layers, table
+from bench import quality
+from bench.quality_figures import Answers, compare, flagged_layers, table, weights_of
+from pinpoint.errors import ModelError
 
 
 def answers(shares: list[list[float]], truth: list[int]) -> Answers:
@@ -58,3 +60,18 @@ def test_each_precision_is_compared_on_the_documents_that_16_bits_have_too(tmp_p
 def test_layers_are_flagged_by_their_middle_token_and_where_nothing_is_known_of_it() -> None:
     lines = [{"layer": str(error), "int8_inputs": [error, 9.0, 9.0, 9.0]} for error in (0.01, 0.06, math.nan)]
     assert flagged_layers(lines) == {"0.06", "nan"}
+
+
+def test_scores_of_other_weights_than_those_that_are_shipped_are_measured_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def load(*about: object) -> None:
+        raise ModelError("no_gpu", "is loaded")
+
+    monkeypatch.setattr(quality, "scorer", load)
+    document = quality.Document("a", "news", "text", ())
+    for weights, loaded in ((weights_of("embedded"), False), ("earlier", True)):
+        kept = {"drawn": 5, "weights": weights, "scores": {"a": []}}
+        (tmp_path / "embedded-int8.json").write_text(json.dumps(kept))
+        quality.measure("embedded", "", "int8", [document], "cpu", 5, tmp_path)
+        assert ("is loaded" in capsys.readouterr().out) == loaded
