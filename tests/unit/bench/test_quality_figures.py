@@ -9,6 +9,7 @@ import pytest
 
 from bench import quality
 from bench.quality_figures import Answers, compare, flagged_layers, table, weights_of
+from bench.quality_items import Document
 from pinpoint.errors import ModelError
 
 
@@ -69,7 +70,7 @@ def test_scores_of_other_weights_than_those_that_are_shipped_are_measured_anew(
         raise ModelError("no_gpu", "is loaded")
 
     monkeypatch.setattr(quality, "scorer", load)
-    document = quality.Document("a", "news", "text", ())
+    document = Document("a", "news", "text", ())
     for weights, loaded in ((weights_of("embedded"), False), ("earlier", True)):
         kept = {"drawn": 5, "weights": weights, "scores": {"a": []}}
         (tmp_path / "embedded-int8.json").write_text(json.dumps(kept))
