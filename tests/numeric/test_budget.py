@@ -7,7 +7,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from pinpoint.engine import budget
+from pinpoint.engine import budget, warmup
 from pinpoint.engine.baseline import Baseline
 from pinpoint.engine.budget import DOCUMENT_TOKENS, measured_forest, settle_budget
 from pinpoint.engine.forest_pass import ForestPass
@@ -72,6 +72,16 @@ def test_a_larger_budget_is_taken_where_it_is_faster(
     assert scorer.baseline is not None and scorer.baseline.bytes is None, "what stays is yet to be taken"
     # What is read and where it is cut does not hang on it.
     assert (scorer.row_budget, scorer.read_tokens) == (USUAL, read_tokens)
+
+
+def test_kernels_that_a_larger_pass_is_the_first_to_take_are_compiled_before_it_is_timed(
+    scorer: Scorer, passes: Callable[..., list[tuple[int, int]]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As of a mixture of many experts, whose products change their tiles beyond the usual budget."""
+    monkeypatch.setattr(warmup, "ROWS_OF_TILES", (100, 5000))  # an expert's; each token goes to two of four
+    run = passes({8192: 20_000, 16_384: 22_000, 32_768: 23_000})
+    assert settle_budget(scorer, None).tokens == 32_768
+    assert [tokens for tokens, _ in run] == [8192, 8192, 16_384, 16_384, 32_768]
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ import time
 from typing import TYPE_CHECKING
 
 from pinpoint.engine.loading.calibration import TEXTS
+from pinpoint.engine.warmup import small_sizes
 from pinpoint.errors import OutOfMemory
 from pinpoint.planning.budgets import Budget, fastest, larger_budgets
 from pinpoint.prompting.span_tree import Forest
@@ -39,13 +40,19 @@ def settle_budget(scorer: Scorer, wanted: int | None) -> Budget:
         by = "setting" if usual == wanted else "plan"
         return Budget(usual, by)
     larger = [] if plan is None else larger_budgets(plan, usual, scorer.read_tokens)
-    if scorer.context_tokens < 2 * DOCUMENT_TOKENS:
-        larger = []
-    if not larger:
+    if plan is None or not larger or scorer.context_tokens < 2 * DOCUMENT_TOKENS:
         return Budget(usual, "default" if plan is None or plan.token_budget > usual else "plan")
     began = time.perf_counter()
     _timed(scorer, usual)  # loads kernels, and the first of what the allocator takes
-    taken, rates = fastest(usual, larger, lambda tokens: _timed(scorer, tokens))
+    warm = set(small_sizes(plan, usual + 1))
+
+    def timed(tokens: int) -> tuple[int, float] | None:
+        if new := set(small_sizes(plan, tokens)) - warm:  # compiling them would be taken for the pass
+            warm.update(new)
+            _timed(scorer, tokens)
+        return _timed(scorer, tokens)
+
+    taken, rates = fastest(usual, larger, timed)
     scorer.token_budget = taken
     scorer.store.clear()
     scorer.rebase()  # the cache of reasons and recorded passes are yet to be taken
