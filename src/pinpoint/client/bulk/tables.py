@@ -109,9 +109,9 @@ def _text_rows(source: str, stream: IO[bytes], columns: Columns) -> Iterator[Row
         with io.TextIOWrapper(stream, encoding="utf-8-sig", newline="") as text:
             lines = _text_lines(source, text)
             head = next(lines).removesuffix(_END)
-            told = head.strip().lower()
-            if told.startswith("sep=") and len(told) == 5:  # as spreadsheets write it
-                separator, head = told[4], next(lines, "")
+            told = head.rstrip("\r\n")
+            if told.lower().startswith("sep=") and len(told) == 5:  # as spreadsheets write it
+                separator, head = told[4], next(lines).removesuffix(_END)
             else:
                 is_tsv = streams.unpacked_name(source).endswith(".tsv")
                 separator = "\t" if is_tsv else max(SEPARATORS, key=head.count)
@@ -120,8 +120,12 @@ def _text_rows(source: str, stream: IO[bytes], columns: Columns) -> Iterator[Row
             for number, cells in enumerate(read, 1):
                 if cells == [_END]:
                     return
-                if _closed(source, number, cells):
-                    yield _row(f"{source}:{number}", dict(zip(names, cells, strict=False)), columns)
+                place = f"{source}:{number}"
+                # A comma that is not in quotes cuts a text in two, and cells without a name move all of them.
+                if any(cell.strip() for cell in _closed(source, number, cells)[len(names) :]):
+                    yield Row(place, _broken(f"the row at {place} has {len(cells)} cells, and the head {len(names)}"))
+                elif cells:
+                    yield _row(place, dict(zip(names, cells, strict=False)), columns)
     except UnicodeDecodeError:
         raise streams.not_utf8(source) from None
     except csv.Error as error:
@@ -150,8 +154,8 @@ def _parquet_rows(source: str, stream: IO[bytes], columns: Columns) -> Iterator[
     try:
         file = pyarrow().ParquetFile(stream)
         names = _names(source, file.schema_arrow.names, columns)
-        # A column in another is named with dots, as it is in the file.
-        asked = [one.split(".")[0] for one in (columns.text, columns.id) if one]
+        # A column in another is named with dots, and a name may have dots of its own.
+        asked = [part for one in (columns.text, columns.id) if one for part in (one, one.split(".")[0])]
         wanted = {*FORMS, *BESIDE, "id", *asked}
         own = dict(zip(file.schema_arrow.names, names, strict=True))
         held = sum(file.metadata.row_group(group).total_byte_size for group in range(file.metadata.num_row_groups))
@@ -161,7 +165,7 @@ def _parquet_rows(source: str, stream: IO[bytes], columns: Columns) -> Iterator[
             for value in batch.rename_columns([own[one] for one in batch.schema.names]).to_pylist():
                 number += 1
                 yield _row(f"{source}:{number}", value, columns)
-    except (OSError, ValueError) as error:  # ArrowInvalid is a ValueError
+    except (OSError, ValueError, NotImplementedError) as error:  # what pyarrow's own errors are, an old codec's too
         raise PinpointError("unreadable_file", f"no Parquet that can be read: {type(error).__name__}", source) from None
 
 
