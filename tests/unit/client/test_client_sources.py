@@ -88,6 +88,11 @@ def test_links_lead_nowhere_twice_and_a_folder_that_cannot_be_read_is_told_by_it
     assert code(lambda: check(["**/*.pdf"], Reading())) == "unreadable_file"
 
 
+def test_a_file_that_cannot_be_looked_at_is_told_and_not_left_out(tmp_path: Path) -> None:
+    (tmp_path / "a").symlink_to("x" * 300)  # longer than a name may be; else a drive that fails, a folder that is shut
+    assert read(tmp_path) == {f"{tmp_path}/a": "unreadable_file"}
+
+
 def test_a_folder_is_read_however_deep_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     for _ in range(1100):  # deeper than Python calls itself
@@ -270,6 +275,19 @@ def test_files_and_tables_of_a_store_are_read_by_their_addresses(store: str) -> 
     assert [one.rpartition("bucket/")[2] for one in read(f"{store}/in/**/*.txt")] == ["in/a.txt", "in/deep/b.txt"]
     assert code(lambda: read(f"{store}/nothing")) == "unreadable_file"
     assert code(lambda: read("nosuchstore://x/y")) == "unreadable_file"
+
+
+def test_a_folder_of_a_store_that_cannot_be_listed_ends_the_run(store: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    system = type(pytest.importorskip("fsspec", reason="stores need fsspec").filesystem("memory"))
+    listed = system.ls
+
+    def fails(self: Any, path: str, *args: Any, **more: Any) -> Any:
+        if path.endswith("deep"):
+            raise OSError("no answer")
+        return listed(self, path, *args, **more)
+
+    monkeypatch.setattr(system, "ls", fails)
+    assert code(lambda: read(f"{store}/in")) == "unreadable_file"
 
 
 def test_the_price_of_a_worker_is_a_number_or_a_card(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import fnmatch
 import glob
 import os
@@ -28,9 +29,9 @@ def nothing(name: str) -> PinpointError:
 def files(name: str) -> Iterator[str]:
     """The files that a name stands for, one by one in an order that is the same each time.
 
-    Of folders those whose name begins with a dot are left out, links to other folders, and links that lead nowhere. A
-    folder in a folder that cannot be read comes by its own name, so that whoever reads it tells of it. No more of a
-    folder than one level is in memory.
+    Of folders those whose name begins with a dot are left out, links to other folders, and links that lead nowhere.
+    What cannot be looked at in a folder, a folder or a file, comes by its own name, so that whoever reads it tells of
+    it. No more of a folder than one level is in memory.
 
     Raises:
         PinpointError: `unreadable_file`, the folder that is named.
@@ -63,11 +64,15 @@ def _below(folder: str) -> Iterator[str]:
         if entry is None:
             levels.pop()
         elif not entry.name.startswith("."):
-            with suppress(OSError):  # a link to itself
-                if entry.is_dir(follow_symlinks=False):
-                    deeper = entry.path
-                elif entry.is_file():
-                    yield entry.path
+            try:
+                is_folder = entry.is_dir(follow_symlinks=False)
+                is_file = not is_folder and entry.is_file()
+            except OSError as error:
+                is_folder, is_file = False, error.errno != errno.ELOOP  # a link to itself
+            if is_folder:
+                deeper = entry.path
+            elif is_file:
+                yield entry.path
 
 
 def _like(pattern: str) -> Iterator[str]:

@@ -67,10 +67,23 @@ def _paths(system: Any, path: str) -> Iterator[str]:
     elif any(one in path for one in "*?["):
         yield from (one for one in sorted(system.glob(path)) if system.isfile(one))
     else:
-        for folder, _, names in system.walk(path):
-            for name in sorted(names):
-                if name and not name.startswith("."):
-                    yield f"{folder}/{name}" if folder else name
+        yield from _below(system, path)
+
+
+def _below(system: Any, path: str) -> Iterator[str]:
+    """Files below a folder. Not by fsspec's `walk`, for which a folder that cannot be listed has no files."""
+    folders = [path]
+    while folders:
+        folder = folders.pop()
+        try:
+            listed = system.ls(folder, detail=True)
+        except FileNotFoundError:  # gone, or never there
+            continue
+        kinds = {one["name"].rstrip("/"): one["type"] for one in listed}
+        kinds.pop(folder.rstrip("/"), None)  # some stores list a folder in itself
+        files = [name for name, kind in kinds.items() if kind != "directory"]
+        yield from sorted(name for name in files if not name.rpartition("/")[2].startswith("."))
+        folders += sorted(kinds.keys() - files, reverse=True)
 
 
 def opened(source: str) -> IO[bytes]:
