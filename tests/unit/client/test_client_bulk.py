@@ -19,12 +19,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pinpoint.client import Retries
+from pinpoint.client.bulk.batch_run import BatchRun
 from pinpoint.client.bulk.items import Item
 from pinpoint.client.bulk.journal import SUFFIX, Journal
 from pinpoint.client.bulk.output import Output
-from pinpoint.client.bulk.reading import unless
+from pinpoint.client.bulk.reading import in_loop, in_thread, unless
 from pinpoint.client.bulk.run import Run
 from pinpoint.client.bulk.tally import Tally
+from pinpoint.client.bulk.writing import Writer
 from pinpoint.client.documents import Document, Question
 from pinpoint.client.jobs import Jobs
 from pinpoint.client.limiter import Limiter
@@ -318,3 +320,33 @@ def test_a_source_that_never_answers_holds_up_no_end() -> None:
         assert any(one.name == "pinpoint-reader" and one.daemon for one in threading.enumerate())
     finally:
         held.set()
+
+
+def test_results_are_kept_in_the_loop_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A reader that is left to itself would keep one while others are noted as written."""
+    kept = list[tuple[str, str]]()
+    keep = Writer.keep
+
+    def noted(self: Writer, name: str, results: list[dict[str, Any]]) -> None:
+        kept.append((name, threading.current_thread().name))
+        keep(self, name, results)
+
+    def failing() -> Document:
+        raise DocumentError("unreadable_file", "it cannot")
+
+    monkeypatch.setattr(Writer, "keep", noted)
+    transport: Any = FakeTransport()
+    journal, output = Journal(tmp_path / "j", PLAN), Output(tmp_path / "out.jsonl", 0, ours=True)
+    items = [Item(name, failing) for name in "abc"]
+    run = BatchRun(lambda: iter(items), transport, QUESTION, journal, output, Tally(), 10)
+
+    async def runs() -> None:
+        here = in_loop(lambda name: kept.append((name, threading.current_thread().name)))
+        await in_thread(lambda: here("first"))
+        await run.run()
+
+    asyncio.run(runs())
+    journal.close()
+    output.finish()
+    assert kept == [(name, threading.main_thread().name) for name in ("first", "a", "b", "c")]
+    assert [json.loads(line)["id"] for line in (tmp_path / "out.jsonl").read_text().splitlines()] == list("abc")

@@ -16,9 +16,9 @@ from pinpoint.client.bulk.batches import BATCH_JOBS, Batch, job_of
 from pinpoint.client.bulk.items import Item
 from pinpoint.client.bulk.journal import Flight, Journal
 from pinpoint.client.bulk.output import Output
-from pinpoint.client.bulk.reading import in_thread
+from pinpoint.client.bulk.reading import in_loop, in_thread
 from pinpoint.client.bulk.tally import Tally
-from pinpoint.client.bulk.writing import Writer, to_begin
+from pinpoint.client.bulk.writing import Keep, Writer, to_begin
 from pinpoint.client.documents import Document, Question
 from pinpoint.client.fates import Fate, fate_of
 from pinpoint.client.jobs import SURROUNDING_BYTES, Counts, named, packed, refused
@@ -86,7 +86,7 @@ class BatchRun:
         while failed:
             self._journal.begin_pass()
             alone = job_documents == 1
-            jobs = packed(self._documents(again), job_documents)
+            jobs = packed(self._documents(in_loop(self._writer.keep), again), job_documents)
             failed, again = False, True
             more = True
             while more:
@@ -97,14 +97,14 @@ class BatchRun:
                 return
             job_documents = max(1, job_documents // SMALLER)
 
-    def _documents(self, again: bool) -> Iterator[Document]:
-        """What is to be begun and fits; runs in a thread that we wait for, so it may keep results itself."""
-        for document in to_begin(self._items(), self._journal, self.tally, self._writer.keep, again=again):
+    def _documents(self, keep: Keep, again: bool) -> Iterator[Document]:
+        """What is to be begun and fits; what cannot be is kept as refused. Runs in a thread."""
+        for document in to_begin(self._items(), self._journal, self.tally, keep, again=again):
             if document.size_bytes <= self._room:
                 yield document
                 continue
             error = RequestError("too_large", f"{document.size_bytes} bytes as JSON, at most {self._room} here")
-            self._writer.keep(document.id, refused(document, error).results)
+            keep(document.id, refused(document, error).results)
 
     async def _fill(self, jobs: Iterator[list[Document]]) -> tuple[bool, Batch, dict[int, Flight]]:
         """A finalised batch and its jobs; whether there is more."""

@@ -4,11 +4,26 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import threading
 from collections.abc import Callable
-from typing import TypeVar
+from typing import ParamSpec, TypeVar
 
 T = TypeVar("T")
+P = ParamSpec("P")
+
+
+def in_loop(call: Callable[P, object]) -> Callable[P, None]:
+    """The call for a thread, made in the loop that runs now, where all results are: a thread may be left to itself.
+
+    It comes before whatever `in_thread` returns after it.
+    """
+    loop = asyncio.get_running_loop()
+
+    def tell(*args: P.args, **more: P.kwargs) -> None:
+        loop.call_soon_threadsafe(functools.partial(call, *args, **more))
+
+    return tell
 
 
 async def in_thread(call: Callable[[], T]) -> T:

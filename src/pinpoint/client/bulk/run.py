@@ -15,7 +15,7 @@ from typing import Any
 from pinpoint.client.bulk.items import Item
 from pinpoint.client.bulk.journal import Flight, Journal
 from pinpoint.client.bulk.output import Output, Wire
-from pinpoint.client.bulk.reading import unless
+from pinpoint.client.bulk.reading import in_loop, unless
 from pinpoint.client.bulk.tally import Tally
 from pinpoint.client.bulk.writing import Writer, to_begin
 from pinpoint.client.documents import Document
@@ -136,13 +136,7 @@ class Run:
     async def _read_sources(self, *, again: bool) -> None:
         """Start a job for whatever is not done, as fast as the window allows."""
         self._journal.begin_pass()
-        loop = asyncio.get_running_loop()
-
-        # Documents that cannot be read are kept in the loop, where all results are.
-        def keep(name: str, results: list[Wire]) -> None:
-            loop.call_soon_threadsafe(self._keep, name, results)
-
-        documents = to_begin(self._items(), self._journal, self.tally, keep, again=again)
+        documents = to_begin(self._items(), self._journal, self.tally, in_loop(self._keep), again=again)
         jobs = packed(documents, self._job_documents)
         while not self._stopping.is_set() and self._failure is None:
             job = await unless(self._stopping, lambda: next(jobs, None))
