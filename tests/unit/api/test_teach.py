@@ -95,3 +95,14 @@ def test_a_name_as_it_is_written_is_its_label_though_it_folds_to_the_id_of_anoth
     task = parse_request({"text": "x", "tasks": {"kind": {"labels": labels}}}).tasks[0]
     places = places_of(task)
     assert [place_of(one, places) for one in ("A", "a", "B", "b", "C", "d")] == [0, 0, 1, 0, 1, None]
+
+
+def test_mask_and_prior_of_a_tree_act_where_it_is_measured_those_of_a_list_do_not() -> None:
+    tree = [{"name": "money", "children": LABELS[:2]}, {"name": "law", "children": ["contract", "will"]}]
+    plain = {"invoice": 1, "r": 1, "contract": 2, "none": 1}
+    for labels, prior, kept in ((tree, {"money": 1, "law": 2, "none": 1}, True), ([*LABELS, "will"], plain, False)):
+        task = {"labels": labels, "mask": ["will"], "prior": prior, "other": "none"}
+        told = parse_request(lesson(task=task))
+        (measured,) = told.tasks
+        assert told.lesson is not None and told.lesson.task.prior and told.lesson.task.other == "none"
+        assert measured.other is None and (measured.mask == {"will"}) == (measured.prior is not None) == kept

@@ -18,7 +18,7 @@ from pinpoint.api.limits import Limits
 from pinpoint.cli import app
 from pinpoint.errors import DeviceError, PinpointError, RequestError
 from pinpoint.evaluate.asking import Question
-from pinpoint.evaluate.labelled_file import Line, read_lines
+from pinpoint.evaluate.labelled_file import Line, read_lines, split_labels
 from pinpoint.serving import model
 from tests.fakes import FakeEngine
 
@@ -293,3 +293,23 @@ def test_labels_that_the_terminal_cannot_show(save: Callable[[str], Path], engin
     result = CliRunner(charset="ascii").invoke(app, words)
     assert result.exit_code == 0, result.output
     assert "Bu?geld" in result.stdout
+
+
+@pytest.mark.parametrize(
+    ("cell", "labels"),
+    [
+        ("", []),
+        ("  ", []),
+        ("gas", ["gas"]),
+        ("gas| water", ["gas", "water"]),
+        ("gas;water;", ["gas", "water"]),
+        ("terms, conditions", ["terms, conditions"]),  # a label that holds a separator
+        ("gas;terms, conditions", ["gas", "terms, conditions"]),
+        ("gas, a;b", ["gas", "a;b"]),  # with `;`, one part of two would be a label
+        ("gas;spam", ["gas", "spam"]),  # what is no label is told, not passed over
+        ("spam", ["spam"]),
+    ],
+)
+def test_a_cell_holds_labels_between_separators_that_they_may_hold_themselves(cell: str, labels: list[str]) -> None:
+    known = {"gas", "water", "b", "a;b", "terms, conditions"}
+    assert split_labels(cell, known.__contains__) == labels

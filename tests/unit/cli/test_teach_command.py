@@ -1,6 +1,7 @@
 """`python -m pinpoint teach`: what it takes, what it writes, and what it says of data that teaches nothing."""
 
 import json
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -106,6 +107,21 @@ def test_scores_are_those_of_the_request_in_the_order_of_its_labels(engine: Fake
     assert turned[0] == first
     assert isinstance(first, Raw) and len(first.log_probs) == 3 and len(set(first.log_probs)) == 3
     assert len(first.state) == STATE_FLOATS
+
+
+def test_of_a_tree_mask_and_prior_are_in_what_is_measured(engine: FakeEngine) -> None:
+    """They act at each of its questions; a masked label is one that the file does not know."""
+    tree: dict[str, Any] = {"labels": [{"name": "money", "children": ["bill", "receipt"]}, "letter", "will"]}
+    (plain,), (weighed,) = (
+        measure("kind", tree | more, ["a"], engine)
+        for more in ({}, {"mask": ["will"], "prior": {"money": 99, "letter": 1}})
+    )
+    assert isinstance(plain, Raw) and isinstance(weighed, Raw)
+    assert sum(map(math.exp, plain.log_probs)) == pytest.approx(1) == sum(map(math.exp, weighed.log_probs))
+    assert weighed.log_probs[3] == -math.inf < plain.log_probs[3]
+    assert weighed.log_probs[0] - weighed.log_probs[2] == pytest.approx(
+        plain.log_probs[0] - plain.log_probs[2] + math.log(99)
+    )
 
 
 def test_a_document_that_is_refused_is_left_out_with_its_count(engine: FakeEngine, save: Callable[..., Path]) -> None:

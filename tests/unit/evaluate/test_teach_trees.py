@@ -10,6 +10,8 @@ from pinpoint.api.request import Options, parse_request
 from pinpoint.decide.task_file import Setup
 from pinpoint.decide.tree import TreeDecision, decide_tree
 from pinpoint.decide.trust import OTHER_BACK_OFF, OTHER_MASK_OR_PRIOR, Taught, standing, trusted
+from pinpoint.evaluate.examples import make_examples
+from pinpoint.evaluate.judged_tree import JudgedInTree
 from pinpoint.evaluate.measured_answers import measured_of
 from pinpoint.evaluate.promises import Promises
 from pinpoint.evaluate.task_parts import Measured
@@ -94,6 +96,26 @@ def test_the_worker_answers_as_was_judged(fields: dict[str, Any]) -> None:
     assert all(one.score == pytest.approx(one.path_scores[-1]) for one in found)
 
 
+@pytest.mark.parametrize("back_off", [0.0, 0.5, 0.9])
+def test_each_answer_is_judged_as_the_worker_gives_it(back_off: float) -> None:
+    """Confidence and rightness document by document, and none of both where the answer abstains by `other`."""
+    task = task_of(other="none", mask=["will"])
+    asked, right = drawn(task, 200, 5, 2.0)
+    whole = measured(task, asked, right)
+    taught = Taught(teach(task, SETUP, whole, Promises(back_off=back_off)).file)
+    offered = [k for k in range(len(task.labels)) if k not in task.masked_positions]
+    log_probs = np.array([taught.calibration.apply(row) for row in whole.log_probs])[:, offered]
+    examples = make_examples(whole.log_probs, right, mask=sorted(task.masked_positions))
+    other = offered.index(len(task.labels) - 1)
+    judged = JudgedInTree(task, back_off)(log_probs, examples, other)
+    found = answered(task, asked, taught, back_off=back_off, target_error=0.1)
+    assert judged.confidence.tolist() == pytest.approx([-1.0 if one.label is None else one.confidence for one in found])
+    for one, holds, label in zip(found, judged.right, right, strict=True):
+        assert one.label is None or holds == is_right(task, one, label)
+    assert sum(one.label is None for one in found) > 10
+    assert any(one.backed_off for one in found) == (back_off > 0)
+
+
 def test_a_promise_is_for_one_way_to_back_off_and_confidence_is_for_all() -> None:
     task = task_of()
     asked, right = drawn(task, 300, 3, 2.0)
@@ -103,6 +125,16 @@ def test_a_promise_is_for_one_way_to_back_off_and_confidence_is_for_all() -> Non
     other = answered(task, asked[:50], taught, target_error=0.1)
     assert {(one.certified, one.certified_why) for one in other} == {(False, OTHER_BACK_OFF)}
     assert all(one.confidence == one.score for one in other)
+
+
+def test_the_prior_of_a_tree_counts_once() -> None:
+    """What was measured has it already: without a fit, scores are as good as they were."""
+    task = task_of(prior={"bills": 9, "law": 1, "letter": 2})
+    asked, right = drawn(task, 60, 4, 1.0)
+    whole = measured(task, asked, right)
+    figures = teach(task, SETUP, whole).file.figures
+    assert figures is not None
+    assert figures.before.nll == pytest.approx(-whole.log_probs[np.arange(60), right].mean())
 
 
 def test_priors_that_weigh_every_question_alike_are_the_same() -> None:
