@@ -91,7 +91,9 @@ def is_plain_text(mime: str) -> bool:
     """Whether a declared type is some plain text: Markdown, JSON, XML, a calendar."""
     if any(one.answers_to(mime) for one in FILE_TYPES.values()):
         return FILE_TYPES["text"].answers_to(mime)
-    return mime.startswith("text/") or mime in _WRITTEN or mime.endswith(("+json", "+xml"))
+    if mime in _WRITTEN or mime.startswith("text/"):
+        return True
+    return mime.startswith("application/") and mime.endswith(("+json", "+xml"))  # and no picture in XML
 
 
 def declared_type(mime: str) -> str:

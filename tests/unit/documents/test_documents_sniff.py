@@ -65,6 +65,7 @@ def test_documents_types_that_are_true_but_say_less() -> None:
     for declared in ("text/markdown", "text/calendar", "application/json", "application/vnd.api+json", "text/xml"):
         assert sniff(b"some words", declared).name == "text"
         assert refused(b"%PDF-1.7\n", declared).code == "mime_mismatch"
+    assert refused(b"<svg/>", "image/svg+xml").code == "mime_mismatch"
 
 
 def test_documents_plain_text_is_what_is_declared_then_what_its_name_says() -> None:
