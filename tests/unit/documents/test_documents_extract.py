@@ -175,7 +175,17 @@ def test_documents_xlsx_sizes_that_lie_charts_and_formulas() -> None:
     lying = re.sub(b'<dimension ref="[^"]*"', b'<dimension ref="A1"', sheet)
     found = read(make.with_members(target.getvalue(), {"xl/worksheets/sheet1.xml": lying}))
     assert [page.text for page in found.pages] == ["Sheet\nSum\n |  |  | far"]
-    assert found.warnings == ["1 formula without a saved value; save the file in a spreadsheet program"]
+    told = "1 formula without a saved value; save the file in a spreadsheet program"
+    assert found.warnings == [told]
+    for cell, warnings in (
+        (b'<c r="B1" t="str"><f>IF(A1="","","x")</f><v></v></c>', []),  # as spreadsheets save a text without letters
+        (b'<c r="B1" t="str"><f>"x"</f><v>x</v></c><c r="C1"><f>1</f><v>1</v></c>', []),
+        (b'<c r="B1"><f t="shared" si="0"/></c>', [told]),
+        (b'<c r="B1" s="1"><f>1+1</f></c>', [told]),
+    ):
+        mended = re.sub(b"<c r=.B1.*?</c>", cell, sheet)
+        assert cell in mended and read(make.with_members(target.getvalue(), {
+            "xl/worksheets/sheet1.xml": mended})).warnings == warnings  # fmt: skip
 
 
 def test_documents_pptx_slides_are_pages_with_their_notes() -> None:
@@ -248,6 +258,13 @@ def test_documents_mail_headers_in_letters_of_one_byte() -> None:
             .pages[0]
             .text.startswith("From: Jörg <j@x.example>\nSubject: Überweisung fällig\n")
         )
+
+
+def test_documents_mail_headers_in_no_letters_are_no_reason_to_refuse_it() -> None:
+    head = b"Subject: Rechnung " + bytes(range(0x81, 0xFF)) + b"\nContent-Type: text/plain; charset=iso-8859-1"
+    for end in (b"\n\n", b"\r\n\r\n", b"\n\r\n"):
+        text = read(head + end + "Grüße".encode("latin-1"), "message/rfc822").pages[0].text
+        assert text.startswith("Subject: Rechnung ") and text.endswith("\n\nGrüße")
 
 
 def test_documents_mail_reads_html_where_the_plain_part_says_nothing() -> None:

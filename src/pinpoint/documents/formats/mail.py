@@ -19,7 +19,7 @@ HEADERS = ("From", "To", "Cc", "Date", "Subject")
 _SMALL_PICTURE_BYTES = 20_000  # that a text shows inline: a logo, a signature, a tracking dot
 _SIGNATURES = ("application/pkcs7-signature", "application/x-pkcs7-signature", "application/pgp-signature")
 _SEALED = ("application/pkcs7-mime", "application/x-pkcs7-mime", "application/pgp-encrypted")
-_HEADERS_END = re.compile(rb"\r\n\r\n|\n\n|\r\r")
+_HEADERS_END = re.compile(rb"\n\r?\n|\r\r")
 _MAX_PARTS = 1_000
 _MAX_NESTING = 20  # of parts in parts; mails that are forwarded on and on reach ten
 
@@ -67,7 +67,11 @@ def _with_utf8_headers(content: bytes) -> bytes:
         head.decode("utf-8")
         return content
     except UnicodeDecodeError:
+        pass
+    try:
         return decode(head)[0].encode("utf-8") + content[len(head) :]
+    except DocumentError:  # letters of no encoding, which are shown as marks
+        return content
 
 
 def _parts(message: Message, depth: int) -> Iterator[EmailMessage]:

@@ -75,7 +75,7 @@ def decode(content: bytes, mime: str = "") -> tuple[str, str]:
 def _nearly_utf8(content: bytes) -> str | None:
     """Text that is UTF-8 but for a letter cut in two at its end, or for few that are damaged; else None."""
     text = content.decode("utf-8", "replace")
-    wrong, right = text.count("\ufffd"), len(text) - sum(map(str.isascii, text))
+    wrong, right = text.count("\ufffd"), len(text) - len(text.encode("ascii", "ignore"))
     if text.rstrip("\ufffd").count("\ufffd") == 0 and len(text) - len(text.rstrip("\ufffd")) == 1 and right > 1:
         return text[:-1]
     return text if wrong * 10 < right - wrong else None

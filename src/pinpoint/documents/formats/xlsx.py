@@ -15,7 +15,10 @@ from pinpoint.documents.formats.plain import joined
 from pinpoint.documents.visible import counted
 from pinpoint.errors import DocumentError
 
-_NO_VALUE = re.compile(rb"</f>\s*(?:<v\s*/>|<v>\s*</v>)?\s*</c>|<f[^<>]*/>\s*</c>")  # of a formula
+# A formula that nobody computed; the value of one whose type is `str` may be a text without letters.
+_NO_VALUE = re.compile(
+    rb"""<c\s(?![^<>]*\bt=["']str["'])[^<>]*>\s*<f(?:[^<>]*/>|[^<>]*>[^<]*</f>)\s*(?:<v\s*/>\s*|<v>\s*</v>\s*)?</c>"""
+)
 
 
 def read(content: bytes, mime: str, limits: FileLimits) -> Extracted:
