@@ -90,6 +90,10 @@ def evaluate(
     target_error: Annotated[
         float | None, typer.Option(help="Of the request: which answers are certified, where a task file promises it.")
     ] = None,
+    back_off: Annotated[
+        float | None,
+        typer.Option(help="Of the request, for a tree: what a label's score must reach; 0: no groups.", min=0, max=1),
+    ] = None,
     price: Annotated[
         str | None, typer.Option(help="Of a second of the machine, USD, or a card's name: H100, A100, 4090, …")
     ] = None,
@@ -114,8 +118,8 @@ def evaluate(
         raise typer.BadParameter(error.message, param_hint="--price") from None
     try:
         question, offered, names = read_asked(labels, taxonomy, task, instructions, multi_label=multi_label)
-        if target_error is not None:
-            question = replace(question, options={"target_error": target_error})
+        options = {"target_error": target_error, "back_off": back_off}
+        question = replace(question, options={name: value for name, value in options.items() if value is not None})
         lines = read_lines(data, offered, encoding, names, sets=question.sets)
         question = replace(
             question, wordings=_wordings(wordings, lines), again=0 if out is None or question.whole else again

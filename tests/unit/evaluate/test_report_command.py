@@ -471,6 +471,9 @@ def test_a_group_that_an_answer_backs_off_to_is_right_where_it_holds_the_label(d
     assert report["figures"]["accuracy"]["value"] == right / 31
     assert f"answers that back off to a group: {len(held)} of 31; {sum(held)} of them hold" in str(report["notes"])
     assert f"({right} of 31)" in result.stdout
+    never = run(data, "--task", str(task), "--out", str(tmp_path / "never"), "--back-off", "0", labels=None)
+    assert never.exit_code == 0, never.output
+    assert not any(line.get("answer", {}).get("backed_off") for line in answers(tmp_path / "never"))
 
 
 def test_of_very_many_sets_the_matrix_has_the_most_frequent_ones(monkeypatch: pytest.MonkeyPatch) -> None:
