@@ -82,10 +82,11 @@ class Rest:
             Refused: another 4xx, or what `is_final` says of.
         """
         most = self._retries.tries if tries is None else tries
+        proxy = _proxy(self._base, self._service)  # one that is not spoken here will not be at another try either
         for failed in range(1, most + 1):
             told_s = None
             try:
-                status, headers, answer = await self._once(method, path, body, params)
+                status, headers, answer = await self._once(method, path, body, params, proxy)
             except UnavailableError as error:
                 failure: PinpointError = error.with_traceback(None)
             else:
@@ -109,9 +110,10 @@ class Rest:
 
     async def reach(self, path: str) -> None:
         """See whether anybody answers, whatever it is. Raises UnavailableError."""
+        proxy = _proxy(self._base, self._service)
         for failed in range(1, FEW_TRIES + 1):
             try:
-                await self._once("GET", path, None, None)
+                await self._once("GET", path, None, None, proxy)
                 return
             except UnavailableError:
                 if failed == FEW_TRIES:
@@ -119,13 +121,11 @@ class Rest:
             await asyncio.sleep(self._retries.wait_s(failed))
 
     async def _once(
-        self, method: str, path: str, body: bytes | None, params: Mapping[str, str] | None
+        self, method: str, path: str, body: bytes | None, params: Mapping[str, str] | None, proxy: str | None
     ) -> tuple[int, Mapping[str, str], bytes]:
         import aiohttp
 
         headers = {} if body is None else {"content-type": "application/json"}
-        # Not by `trust_env`, which would also send what ~/.netrc has for the host, and not our key.
-        proxy = _proxy(self._base, self._service)
         # Not the bytes themselves: a large body is then written in pieces, and the loop does other things in between.
         data = None if body is None else io.BytesIO(body)
         try:
@@ -136,7 +136,7 @@ class Rest:
                 params=params,
                 headers=headers,
                 allow_redirects=False,
-                proxy=proxy,
+                proxy=proxy,  # not `trust_env`, which would also send what ~/.netrc has for the host, and not our key
             ) as response:
                 read = bytearray()
                 async for piece in response.content.iter_any():
@@ -193,7 +193,8 @@ def _proxy(url: str, service: str) -> str | None:
     """
     parts = urlsplit(url)
     host = parts.hostname or ""
-    if host == "localhost" or host.startswith("127.") or host == "::1" or proxy_bypass(host):
+    heard = proxy_bypass(host) or proxy_bypass(parts.netloc.rpartition("@")[2])  # which has the port, as it may
+    if host == "localhost" or host.startswith("127.") or host == "::1" or heard:
         return None
     known = getproxies()
     proxy = known.get(parts.scheme) or known.get("all")

@@ -50,7 +50,12 @@ def test_a_call_goes_through_the_proxy_with_its_key(monkeypatch: pytest.MonkeyPa
 @pytest.mark.parametrize(
     ("base", "env", "told"),
     [
-        ("http://pinpoint.invalid", {"NO_PROXY": "invalid"}, "it is not reached: "),
+        ("http://pinpoint.invalid", {"NO_PROXY": "invalid", "HTTP_PROXY": "127.0.0.1:9"}, "it is not reached: "),
+        (
+            "http://pinpoint.invalid:8000",
+            {"NO_PROXY": "other:80, pinpoint.invalid:8000", "HTTP_PROXY": "127.0.0.1:9"},
+            "it is not reached: ",
+        ),
         ("https://pinpoint.invalid", {"HTTPS_PROXY": "127.0.0.1:9"}, "it is not reached by the proxy 127.0.0.1: "),
         ("https://pinpoint.invalid", {"ALL_PROXY": "socks5://127.0.0.1:9"}, "it is not reached: a proxy that is not"),
         ("http://127.0.0.1:9", {"HTTP_PROXY": "http://127.0.0.1:9"}, "it is not reached: "),
@@ -72,3 +77,12 @@ def test_no_proxy_is_heard_and_one_that_cannot_be_used_is_told(
     with pytest.raises(UnavailableError) as raised:
         asyncio.run(call())
     assert raised.value.message.startswith(told) and "key" not in raised.value.message
+
+
+def test_a_proxy_that_is_not_spoken_is_told_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ALL_PROXY", "socks5://127.0.0.1:9")
+    monkeypatch.setattr(asyncio, "sleep", None)  # no wait between tries
+    rest = Rest("https://pinpoint.invalid", "key", Retries(tries=8), 5.0, "it", lambda: None)
+    for call in (rest.call("GET", "/x"), rest.reach("/ping")):
+        with pytest.raises(UnavailableError):
+            asyncio.run(call)
