@@ -286,7 +286,7 @@ def test_ids_of_any_characters_are_one_row_of_every_format(tmp_path: Path, endin
     path = tmp_path / f"out{ending}"
     names = ["a\rb", "a\nb", 'quo"te,', "half \ud83d", "\udce9.txt", "nul\0", "line\u2028", "=1+1"]
     output = Output(path, 0, ours=True)
-    output.write([{"id": name, "status": "error", "error": {"code": "c", "message": "m"}} for name in names])
+    output.write([{"id": name, "status": "error", "error": {"code": "c", "message": name}} for name in names])
     output.finish()
     if ending == ".csv":
         with path.open(newline="", encoding="utf-8") as file:

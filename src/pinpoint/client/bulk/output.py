@@ -155,15 +155,18 @@ def _groups(lines: Iterator[str]) -> Iterator[list[str]]:
 
 def _flat(line: str) -> Wire:
     result = json.loads(line)
-    # Half of a surrogate pair, which a name of a file or an id may have, is none of Parquet's characters.
-    result["id"] = result["id"].encode("utf-8", "backslashreplace").decode("utf-8")
     shown = next(cells.lines(result))
     read = result.get("input", {})
     score = shown.get("score", "")
     alone = len(result.get("answers", ())) == 1 and "segments" not in result
-    return {
+    row = {
         "id": result["id"], "status": result["status"], "label": shown.get("label"),
         "score": float(score) if alone and score else None, "decision": shown.get("decision"),
         "pages": read.get("pages"), "tokens": read.get("tokens"), "type": read.get("type"),
         "error": shown.get("error"), "warnings": shown.get("warnings"), "result": line.rstrip("\n"),
     }  # fmt: skip
+    # Half of a surrogate pair, which an id or a name of a file in a message may have, is none of Parquet's characters.
+    return {
+        name: one.encode("utf-8", "backslashreplace").decode("utf-8") if isinstance(one, str) else one
+        for name, one in row.items()
+    }
