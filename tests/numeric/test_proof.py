@@ -280,6 +280,15 @@ def test_a_model_that_is_not_proved_is_refused_and_nothing_of_the_proof_stays(mo
     assert not any(module._forward_hooks or module._forward_pre_hooks for module in scorer.loaded.model.modules())
 
 
+@pytest.mark.parametrize("context_tokens", [5, 21, 39])
+def test_a_context_that_holds_too_little_to_be_proved_is_refused_in_words(context_tokens: int) -> None:
+    scorer = scorer_for("llama", torch.float32)
+    scorer.loaded = dataclasses.replace(scorer.loaded, context_tokens=context_tokens)
+    with pytest.raises(ModelError, match=f"a context of {context_tokens} tokens holds no prompts") as caught:
+        prove(scorer)
+    assert caught.value.code == "model_unproven"
+
+
 def test_a_model_whose_own_pass_fails_is_refused_in_words(monkeypatch: pytest.MonkeyPatch) -> None:
     scorer = scorer_for("llama", torch.float32)
 

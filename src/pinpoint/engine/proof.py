@@ -195,10 +195,10 @@ def compare(scorer: Scorer) -> Proof:
     if rounds_states(scorer):
         exact, tolerance = False, tolerance | TOLERANCE_OF_8_BITS
     questions = fixed_questions(scorer)
-    if not questions:
+    if len(questions) < 2:  # one in company, and one alone
         raise ModelError(
             "model_unproven",
-            f"a context of {scorer.context_tokens} tokens holds no prompt to prove it by; use another model",
+            f"a context of {scorer.context_tokens} tokens holds no prompts to prove it by; use another model",
             "MODEL_NAME",
         )
     plain = Plain(loaded.model)
