@@ -157,6 +157,7 @@ class FakeEngine:
     """An engine without a model.
 
     Attributes:
+        most_row_tokens: of a question beside its document, where a larger budget is measured; None: as of a pass.
         most_read_tokens: of a prompt that is read in chunks, by the pretended memory.
         short_tokens: of the longest prompt that is not read as a long one.
         stored_tokens: of each pass, how many tokens are taken from a pretended prefix store.
@@ -173,6 +174,7 @@ class FakeEngine:
 
     token_budget: int = 1_000_000
     context_tokens: int = 1_000_000
+    most_row_tokens: int | None = None
     most_read_tokens: int = 1_000_000
     short_tokens: int | None = None
     held_bytes: int = 0
@@ -195,8 +197,8 @@ class FakeEngine:
 
     @property
     def row_budget(self) -> int:
-        """A pass."""
-        return self.token_budget
+        """A pass, unless it is said."""
+        return self.token_budget if self.most_row_tokens is None else self.most_row_tokens
 
     @property
     def read_tokens(self) -> int:

@@ -6,6 +6,7 @@ from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
+import torch
 
 from pinpoint.engine import budget, warmup
 from pinpoint.engine.baseline import Baseline
@@ -44,6 +45,7 @@ def passes(scorer: Scorer, monkeypatch: pytest.MonkeyPatch) -> Callable[[dict[in
             if not (rate := rates[scorer.token_budget]):
                 raise OutOfMemory("out_of_memory", "the device ran out of memory")
             now[0] += forest.total_tokens / rate
+            scorer.store.put(((len(run),),), [(torch.ones(1, 1, 1),) * 2])
             return ForestPass([], 0, 0, scorer, forest, explain)
 
         monkeypatch.setattr(scorer, "_score", score)
@@ -70,6 +72,7 @@ def test_a_larger_budget_is_taken_where_it_is_faster(
     (line,) = [record.getMessage() for record in caplog.records if "token budget" in record.getMessage()]
     assert line.startswith("token budget: measured tokens=16384 tokens_per_s=8192:20000,16384:22000,32768:22100 ")
     assert scorer.baseline is not None and scorer.baseline.bytes is None, "what stays is yet to be taken"
+    assert scorer.store.bytes == 0
     # What is read and where it is cut does not hang on it.
     assert (scorer.row_budget, scorer.read_tokens) == (USUAL, read_tokens)
 

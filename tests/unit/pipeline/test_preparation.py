@@ -1,6 +1,7 @@
 """Documents made ready: cut to the room that a task leaves, parted in pages, counted in units."""
 
-from typing import Literal
+from dataclasses import replace
+from typing import Any, Literal
 
 import pytest
 from hypothesis import given, settings
@@ -71,6 +72,25 @@ def test_a_page_that_is_too_long_is_parted_and_all_of_it_is_read() -> None:
     assert len(pages) > 2
     assert [page.page for page in pages] == [0, *[1] * (len(pages) - 1)]
     assert sum(page.tokens for page in pages) == sum(len(PROMPTS.document(text)) for text in ("short", "x" * 600))
+
+
+@pytest.mark.parametrize("options", [{"long_document": "pages"}, {}, {"explain": True}])
+@pytest.mark.parametrize("labels", [len(NAMES), 40])
+def test_a_worker_that_has_measured_a_larger_budget_answers_as_one_that_has_not(
+    options: dict[str, Any], labels: int
+) -> None:
+    task = replace(CHOICE, labels=tuple(Label(f"{n:02}", f"label number {n:02}") for n in range(labels)))
+    asked = Request((document("short", "x" * 900),), (task,), Options(**options))
+    found = list[Any]()
+    for budget in (400, 1600):
+        engine = FakeEngine(token_budget=budget, most_row_tokens=400, context_tokens=1200)
+        try:
+            (answers,) = answered(classify(asked, engine)[0])
+            found.append(answers["category"])
+        except RequestError as error:
+            found.append(error.wire())
+    assert found[0] == found[1]
+    assert ("labels_too_long" in str(found[0])) == (labels == 40)
 
 
 def test_a_page_keeps_its_number_behind_a_blank_one() -> None:

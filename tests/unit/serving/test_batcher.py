@@ -290,6 +290,13 @@ def test_a_full_pass_waits_for_nobody() -> None:
     assert bench.began_s[0] == PASS_S
 
 
+def test_on_a_processor_a_pass_that_is_filled_waits_for_nobody_though_it_has_room() -> None:
+    bench = Bench(FakeEngine(token_budget=10_000))
+    bench.engine.on_card = False
+    run(announced(bench, 0.003, units=PROCESSOR_PASS_TOKENS // 10))
+    assert bench.began_s[0] == PASS_S
+
+
 def test_a_job_that_was_expected_and_ends_before_it_brings_units_is_waited_for_no_longer() -> None:
     bench = Bench()
 
