@@ -1,19 +1,24 @@
 """What the embedded model is trained with: its optimiser against torch's, and weights that are taken up again."""
 
+import itertools
 import json
 import random
+import re
+import shutil
 from pathlib import Path
 
+import pytest
 import torch
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 from transformers import AutoModelForCausalLM
 
 from pinpoint.checkpoints.sources import embedded_folder
-from pinpoint.pipeline.packets import joints
+from pinpoint.pipeline.packets import BOUNDARY, joints
 from tests.numeric.sixteen_bits import save_embedded
 from training import model, packets
 from training.documents.case import Case
 from training.documents.kind import Kind
+from training.mix import mix
 from training.muon import Muon
 
 
@@ -21,8 +26,8 @@ def test_matrices_taken_together_step_as_torch_steps_them_one_by_one() -> None:
     generator = torch.Generator().manual_seed(0)
     shapes = ((24, 16), (24, 16), (16, 40))
     ours, theirs = ([torch.ones(shape).requires_grad_() for shape in shapes] for _ in range(2))
-    one = Muon(ours, lr=2e-3, weight_decay=0.05)
-    other = torch.optim.Muon(theirs, lr=2e-3, weight_decay=0.05, adjust_lr_fn="match_rms_adamw")
+    one = Muon(ours, lr=0.1, weight_decay=0.5)
+    other = torch.optim.Muon(theirs, lr=0.1, weight_decay=0.5, adjust_lr_fn="match_rms_adamw")
     for _ in range(3):
         for left, right in zip(ours, theirs, strict=True):
             left.grad = torch.randn(left.shape, generator=generator)
@@ -30,7 +35,7 @@ def test_matrices_taken_together_step_as_torch_steps_them_one_by_one() -> None:
         one.step()
         other.step()  # type: ignore[no-untyped-call]
     for left, right in zip(ours, theirs, strict=True):
-        torch.testing.assert_close(left, right, rtol=1e-3, atol=1e-4)
+        torch.testing.assert_close(left, right, rtol=1e-2, atol=5e-3)
         assert not torch.allclose(left, torch.ones_like(left), atol=1e-4)
 
 
@@ -53,3 +58,36 @@ def test_joints_are_those_that_the_product_asks_about() -> None:
     assert packets.within(pages) == asked
     answers = [example.answer for example in packets.boundary_choice(rng, 400).examples]
     assert 0.4 < sum(answers) / len(answers) < 0.6
+
+
+def test_a_mixture_lies_a_share_of_the_way_between_two_checkpoints(tmp_path: Path) -> None:
+    shutil.copytree(embedded_folder(), tmp_path / "after")
+    stored = load_file(tmp_path / "after" / "model.safetensors")
+    for name in stored:
+        if name.endswith("scale"):
+            stored[name] *= 3.0
+    save_file(stored, tmp_path / "after" / "model.safetensors", metadata={"format": "pt"})
+    mix(embedded_folder(), tmp_path / "after", tmp_path / "mixed", share=0.25)
+    mixed = load_file(tmp_path / "mixed" / "model.safetensors")
+    assert torch.equal(mixed["model.norm.weight"], stored["model.norm.weight"])
+    name = "model.layers.3.self_attn.o_proj"
+    before = stored[f"{name}.weight"].float() * stored[f"{name}.scale"][:, None] / 3.0
+    torch.testing.assert_close(mixed[f"{name}.weight"].float(), 1.5 * before, rtol=2**-8, atol=0)
+    assert (tmp_path / "mixed" / "tokenizer.json").exists()
+
+
+def test_a_document_begins_where_another_ends_and_nowhere_else(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert [BOUNDARY.labels[place].id for place in (packets.BEGINS, packets.GOES_ON)] == ["begins", "goes on"]
+    names = itertools.cycle("AB")
+
+    def paged(rng: random.Random, kind: object, case: object) -> list[str]:
+        name = next(names)
+        return [f"page {number} of document {name}, which is long enough" for number in (1, 2, 3)]
+
+    monkeypatch.setattr(packets, "paged", paged)
+    for seed in range(20):
+        found = packets.packet_joints(random.Random(seed))
+        asked = [re.findall(r"page (.) of document (.)", example.text) for example in found]
+        assert [example.answer for example in found] == [packets.BEGINS, *[packets.GOES_ON] * (len(found) - 1)]
+        assert asked[0] == [("3", "A"), ("1", "B")] and len(found) > 1
+        assert all(int(one[0]) + 1 == int(two[0]) and one[1] == two[1] for one, two in asked[1:])

@@ -1,6 +1,7 @@
 """Weights that are read block by block are those that transformers' own reader gives, whatever the blocks."""
 
 import json
+import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -60,6 +61,8 @@ def test_tensors_are_read_as_they_were_written(
             assert read.dtype == wanted.dtype
             assert torch.equal(read, wanted)
         assert torch.equal(tensors["a.weight"][2:4], TENSORS["a.weight"][2:4])
+    held = [os.readlink(one) for one in Path("/proc/self/fd").iterdir() if one.is_symlink()]
+    assert not [name for name in held if name.startswith(str(folder))], "no file is left open"
 
 
 def test_a_file_that_ends_early_is_an_error_and_no_tensor(folder: Path) -> None:
@@ -75,6 +78,13 @@ def test_what_is_stored_in_another_way_is_left_to_transformers(folder: Path, mon
     monkeypatch.delitem(ring.DTYPES, "BF16")
     with tensors_of(folder, CPU) as tensors:
         assert tensors is None
+    monkeypatch.undo()
+    with tensors_of(folder, CPU) as tensors:
+        assert tensors is not None
+    save_file({**{name: TENSORS[name] for name in ("a.weight", "a.scale")}, "none": torch.empty(0, 4)},
+              folder / "model-1.safetensors")  # fmt: skip
+    with tensors_of(folder, CPU) as tensors:
+        assert tensors is None, "nothing to read"
 
 
 def test_a_model_that_is_read_so_is_the_same(monkeypatch: pytest.MonkeyPatch) -> None:

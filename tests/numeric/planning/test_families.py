@@ -12,8 +12,10 @@ from transformers.models.auto.configuration_auto import CONFIG_MAPPING
 from pinpoint.errors import ModelError
 from pinpoint.planning import known_models
 from pinpoint.planning.families import PLANNED
+from pinpoint.planning.gemma4 import sizes_of
 from pinpoint.planning.known_models import find_shape
 from pinpoint.planning.model_shapes import shape_from_config
+from pinpoint.planning.towers import Tower, tower_of
 from pinpoint.planning.weight_bytes import kv_bytes_per_token
 from tests.numeric.planning.family_configs import SMALL, VARIANTS, config_of
 
@@ -70,9 +72,13 @@ def test_known_models_have_the_parameters_that_transformers_builds(name: str) ->
 
 
 SEES = {"hidden_size": 24, "intermediate_size": 40, "num_hidden_layers": 2, "num_attention_heads": 2, "patch_size": 7}
+SIGLIP = {**SEES, "image_size": 28, "model_type": "siglip_vision_model"}
 SHIPPED: list[tuple[str, dict[str, Any]]] = [
-    ("gemma3", {**SEES, "image_size": 28, "model_type": "siglip_vision_model"}),
-    ("gemma3", {**SEES, "image_size": 28, "model_type": "siglip_vision_model", "vision_use_head": False}),
+    ("gemma3", SIGLIP),
+    (
+        "gemma3",
+        {**SIGLIP, "vision_use_head": False, "num_channels": 1},
+    ),
     ("gemma4", {**SEES, "num_key_value_heads": 1, "head_dim": 12, "position_embedding_size": 50}),
 ]
 
@@ -105,3 +111,19 @@ def test_keys_and_values_of_layers_of_different_sizes_are_counted_one_by_one() -
     shape = find_shape("google/gemma-4-31B-it")
     assert kv_bytes_per_token(shape) == 2 * 2 * (50 * 16 * 256 + 10 * 4 * 512)
     assert (shape.kv_width, shape.query_width) == (16 * 256, 32 * 512)
+
+
+def test_layers_that_take_the_keys_of_others_keep_none() -> None:
+    """Of local and global layers in turn the last two take theirs, and are twice as wide."""
+    found = sizes_of({**SMALL, **VARIANTS["gemma4_text"][2]})
+    assert [(layer.size, layer.has_keys) for layer in found.layers] == [
+        (256, True), (512, True), (256, False), (512, False),
+    ]  # fmt: skip
+    assert (found.kv_channels, found.widest, found.width) == (2 * 2 * (256 + 512), 2 * 512, 2 * 160)
+    local = sizes_of({**SMALL, "layer_types": ["sliding_attention"] * 4})
+    assert [layer.size for layer in local.layers] == [256, 256, 256, 512], "the last is global, whatever a file says"
+
+
+def test_a_text_model_as_it_is_shipped_may_have_nothing_beside_it() -> None:
+    assert tower_of({"model_type": "gemma4", "vision_config": None}, 96) == Tower((), 0)
+    assert tower_of({"model_type": "gemma3", "vision_config": None}, 96) is None

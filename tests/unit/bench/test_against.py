@@ -28,7 +28,7 @@ def side(figures: dict[str, Any], **more: Any) -> dict[str, Any]:
     return {"work": "same", "card": "card", "versions": {"vllm": "0.26.0"}, "figures": figures} | more
 
 
-OURS = side({"int8": {EIGHT: 30.0, ALONE: 50.0}, "fp8": {EIGHT: 40.0}})
+OURS = side({"int8": {EIGHT: 30.0, ALONE: 50.0}, "fp8": {EIGHT: 40.0, ALONE: 60.0}})
 THEIRS = side({"one token": {EIGHT: 50.0, ALONE: 40.0}, "exact": {EIGHT: 20.0}}, quantization="fp8")
 CHANNELS = side({"one token": {EIGHT: 60.0}}, quantization="fp8_per_channel")
 
@@ -41,12 +41,13 @@ def test_a_table_sets_our_best_against_each_figure_of_theirs(tmp_path: Path) -> 
     places = [0, *(1 + list(against.JOBS).index(job) for job in (EIGHT, ALONE))]
     assert [[row[place] for place in places] for row in cells[2:]] == [
         ["Pinpoint, int8", "30", "50"],
-        ["Pinpoint, fp8", "40", "–"],
+        ["Pinpoint, fp8", "40", "60"],
         ["vLLM 0.26.0 fp8, one token", "50 (0.80)", "40 (0.80)"],
         ["vLLM 0.26.0 fp8, exact", "20 (2.00)", "–"],
         ["vLLM 0.26.0 fp8_per_channel, one token", "60 (0.67)", "–"],
     ]
     assert cells[2][places[2] + 1 :] == ["–"]
+    assert [against._short(figure) for figure in (0.538, 15.66, 1351.26)] == ["0.538", "15.7", "1,351"]
 
 
 @pytest.mark.parametrize(
@@ -76,6 +77,7 @@ def test_both_sides_are_given_the_same_prompts_and_labels(
     ]
     assert ours == list(zip(theirs.prompts, theirs.labels, strict=True))
     assert len(ours) == 12
+    assert len(made[ASKED]["label_sets"]) == 1, "letters are the same of all questions"
     assert len({tuple(prompt) for prompt, _ in ours}) == 12
     assert against.digest(made) == against.digest(against.work(prompts))
 

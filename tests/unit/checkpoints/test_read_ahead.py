@@ -49,6 +49,8 @@ def test_every_block_is_read_once_in_the_order_of_the_files(tmp_path: Path, read
     ahead.join()
     assert reads == [(name, offset) for name, size in SIZES.items() for offset in range(0, size, BLOCK)]
     assert ahead.bytes == sum(SIZES.values())
+    held = [os.readlink(one) for one in Path("/proc/self/fd").iterdir() if one.is_symlink()]
+    assert not [name for name in held if name.startswith(str(folder))], "no file is left open"
 
 
 def test_several_threads_share_the_blocks(tmp_path: Path, reads: list[tuple[str, int]]) -> None:

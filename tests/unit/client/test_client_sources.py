@@ -18,7 +18,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pinpoint.client.bulk import streams
+from pinpoint.client.bulk import paths, streams, tables
 from pinpoint.client.bulk.items import Reading, check, items
 from pinpoint.client.bulk.tally import Tally
 from pinpoint.errors import DocumentError, PinpointError
@@ -56,6 +56,9 @@ def test_files_of_a_folder_come_by_name_once_and_without_hidden_ones(tmp_path: P
     assert found[f"{tmp_path}/large.bin"] == "file_too_large"
     one = found[f"{tmp_path}/a/z.csv"]  # in a folder a table is a document
     assert one == {"base64": base64.b64encode(b"xxx").decode(), "filename": "z.csv", "attachments": "none"}
+    (tmp_path / "all.csv").mkdir()
+    (tmp_path / "all.csv" / "c.txt").write_text("x")
+    assert list(read(tmp_path / "all.csv")) == [f"{tmp_path}/all.csv/c.txt"], "a folder, whatever its name ends in"
     assert list(read(f"{tmp_path}/*.txt", tmp_path / "a" / "b.txt")) == [f"{tmp_path}/b.txt", f"{tmp_path}/a/b.txt"]
 
 
@@ -86,6 +89,12 @@ def test_links_lead_nowhere_twice_and_a_folder_that_cannot_be_read_is_told_by_it
     monkeypatch.chdir(tmp_path)
     assert list(read("**/*.txt")) == ["a/b.txt", "top.txt"]
     assert code(lambda: check(["**/*.pdf"], Reading())) == "unreadable_file"
+    assert code(lambda: read(tmp_path / "a" / "shut")) == "unreadable_file"
+    # Of what is like a name, files alone: neither folders nor what is in them.
+    assert list(paths.files(f"{tmp_path}/*")) == [own[2]]
+    assert not list(paths.files(f"{tmp_path}/**/a"))
+    monkeypatch.setattr(paths, "_below", lambda folder: iter([f"{folder}x.txt"]))
+    assert list(paths.files("/**/*.txt")) == ["/x.txt"]
 
 
 def test_a_file_that_cannot_be_looked_at_is_told_and_not_left_out(tmp_path: Path) -> None:
@@ -169,6 +178,9 @@ def test_tables_that_cannot_be_read_are_a_line(tmp_path: Path) -> None:
             assert code(lambda: check([str(path)], Reading())) == told, "before anything is sent"
     path.write_bytes(b"text\nx\n")
     assert code(lambda: read(path, id="key")) == "missing_column"
+    csv.field_size_limit(100)  # of whoever reads tables beside us
+    path.write_text("text\n" + "x" * 300_000)
+    assert read(path) == {f"{path}:1": {"text": "x" * 300_000}}
     path.write_bytes(b"text,id\nonly the text\n,b\n")
     assert read(path) == {f"{path}:1": {"text": "only the text"}, "b": "invalid_line"}
 
@@ -208,7 +220,8 @@ def test_packed_tables_are_unpacked_as_they_are_read(
     path.write_bytes(pack(b"text\na\n"))
     assert read(path) == {f"{path}:1": {"text": "a"}}
     lines = tmp_path / f"in.jsonl.{ending}"
-    for wrong in (pack(b'{"text": "a"}\n' * 9)[:-9], b"no such thing"):
+    packed = pack(b'{"text": "a"}\n' * 9)
+    for wrong in (packed[:-9], packed[:10] + b"\xff" * 5 + packed[15:], b"no such thing"):
         lines.write_bytes(wrong)
         assert code(lambda: read(lines)) == "unreadable_file"
 
@@ -216,7 +229,7 @@ def test_packed_tables_are_unpacked_as_they_are_read(
 def test_lines_are_bounded_and_in_one_encoding(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(streams, "LONGEST_LINE", 50)
     path = tmp_path / "in.jsonl"
-    path.write_bytes(b'\xef\xbb\xbf{"text": "a"}\r\n{"text": "' + b"x" * 200 + b'"}\n{"text": "b"}')
+    path.write_bytes(b'\xef\xbb\xbf\n{"text": "a"}\r\n{"text": "' + b"x" * 200 + b'"}\n{"text": "b"}')
     assert list(read(path).values()) == [{"text": "a"}, "invalid_line", {"text": "b"}]
     path.write_text('{"text": "a"}\n', encoding="utf-16")
     assert code(lambda: read(path)) == "invalid_encoding"
@@ -244,7 +257,7 @@ def test_columns_of_parquet_may_be_bytes_numbers_or_in_another(tmp_path: Path) -
     assert read(path) == {f"{path}:1": "invalid_line"}
 
 
-def test_parquet_is_read_a_few_rows_at_a_time(tmp_path: Path) -> None:
+def test_parquet_is_read_a_few_rows_at_a_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pyarrow = pytest.importorskip("pyarrow", reason="Parquet needs pyarrow")
     parquet = pytest.importorskip("pyarrow.parquet", reason="Parquet needs pyarrow")
     path = tmp_path / "in.parquet"
@@ -252,6 +265,18 @@ def test_parquet_is_read_a_few_rows_at_a_time(tmp_path: Path) -> None:
     parquet.write_table(pyarrow.Table.from_pylist(rows), path)
     found = read(path)
     assert len(found) == 600 and found["3"] == "invalid_line" and found["599"] == {"text": "text 599"}
+    asked, plain = list[dict[str, Any]](), parquet.ParquetFile.iter_batches
+
+    def noting(self: Any, **how: Any) -> Any:
+        asked.append(how)
+        return plain(self, **how)
+
+    monkeypatch.setattr(parquet.ParquetFile, "iter_batches", noting)
+    held = parquet.read_metadata(path).row_group(0).total_byte_size
+    for most, wanted in ((tables.PARQUET_BYTES, tables.PARQUET_ROWS), (held // 100, 5), (1, 1)):
+        monkeypatch.setattr(tables, "PARQUET_BYTES", most)
+        assert read(path) == found
+        assert asked[-1]["batch_size"] == pytest.approx(wanted, abs=1) and asked[-1]["columns"] == ["id", "text"]
     path.write_bytes(b"PAR1 no, it is not")
     assert code(lambda: read(path)) == "unreadable_file"
 

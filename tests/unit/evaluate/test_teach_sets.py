@@ -13,8 +13,9 @@ from pinpoint.decide.task_file import Setup
 from pinpoint.decide.trust import OTHER_MASK_OR_PRIOR, OTHER_THRESHOLD, TASK_FILE_REFUSED, Taught, standing, trusted
 from pinpoint.errors import RequestError
 from pinpoint.evaluate import label_sets
+from pinpoint.evaluate.choosing import Tried
 from pinpoint.evaluate.promises import Promises
-from pinpoint.evaluate.task_parts import Measured
+from pinpoint.evaluate.task_parts import Measured, as_states, fit_of, mass
 from pinpoint.evaluate.teaching import teach
 from pinpoint.prompting.taxonomy import Label, Task
 
@@ -205,3 +206,48 @@ def test_what_nothing_can_be_learned_from_is_refused_with_its_counts() -> None:
     assert "3 of 4 labels are such that no document has them: nothing is learned about them" in taught.notes
     assert "30 of 60 documents have no label: none of the labels applies to them" in taught.notes
     assert taught.file.refused_certificates[0].needed == 230
+
+
+def test_masked_labels_go_and_priors_and_odds_that_are_no_numbers_are_bounded() -> None:
+    odds = np.array([[1e9, -np.inf, 2.0], [0.5, 0.0, -1.0]])
+    some = label_sets.make_label_sets(odds, [(0,), ()], None, [0.2, 0.5, 0.9], [2])
+    assert np.isfinite(some.odds).all() and some.odds[1].tolist() == [0.5, 0.0]
+    assert some.odds[0, 0] == -some.odds[0, 1] > 10
+    assert some.right.tolist() == [[True, False], [False, False]]
+    assert some.log_prior == pytest.approx([np.log(0.25), 0.0])
+
+
+def test_no_document_is_judged_by_a_fit_that_has_seen_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    odds, right = drawn(45, 6)
+    some = label_sets.make_label_sets(odds, right, None, None, [])
+    fold = np.arange(45) // 20  # 20, 20 and 5
+    found, _ = label_sets._cross_validated(
+        some, label_sets.rivals(some.measured, some.right),
+        lambda seen: label_sets.Parameters(1.0, np.full(4, float(len(seen)))), [fold],
+    )  # fmt: skip
+    assert found - some.odds == pytest.approx(np.repeat([25.0, 25.0, 40.0], [20, 20, 5])[:, None] * np.ones(4))
+    seen, plain = list[int](), label_sets.fit_together
+
+    def noting(sure: Floats, is_right: NDArray[np.bool_]) -> float:
+        seen.append(len(sure))
+        return plain(sure, is_right)
+
+    monkeypatch.setattr(label_sets, "fit_together", noting)
+    label_sets.choose(some)
+    assert seen and min(seen) > 30
+
+
+def test_few_documents_move_the_power_little_and_offsets_take_more_than_a_temperature() -> None:
+    certain = np.full(3, np.log(0.5))
+    assert 0.6 < label_sets.fit_together(certain, np.ones(3, dtype=bool)) < 1
+    odds, right = drawn(15, 7)
+    tried = label_sets.choose(label_sets.make_label_sets(odds, right, None, None, [])).tried
+    assert [one.reason for one in tried[1:]] == ["needs 20 examples, there are 15"] * 2
+
+
+def test_what_is_counted_of_measurements() -> None:
+    log_probs = np.log([[0.5, 0.25, 0.125], [1.0, 1.0, 1.0]])
+    assert mass(Measured(log_probs, [0, 1]), np.array([0, 2])) == pytest.approx([0.625, 2.0])
+    assert as_states([[1.0, 2.0], []]) is None and as_states([]) is None
+    assert np.shape(as_states([[1.0, 2.0], [3.0, 4.0]])) == (2, 2)
+    assert fit_of(Tried("offsets", True, "gains", 0.5, 0.2, 0.01)).gain == pytest.approx(0.3)
