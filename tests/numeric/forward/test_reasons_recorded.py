@@ -14,6 +14,7 @@ from torch.fx.experimental.proxy_tensor import make_fx
 from pinpoint.engine.forward import attention, generate, steps
 from pinpoint.engine.forward.steps import RecordedSteps, Step
 from pinpoint.engine.scorer import Scorer
+from pinpoint.prompting.span_tree import Forest
 from tests.numeric.forward.families import configuration, random_model
 from tests.numeric.forward.test_families import documents, scorer_of, with_our_attention
 from tests.numeric.forward.test_reasons_together import asked_of
@@ -82,6 +83,12 @@ def scorers(family: str, recorder: Recorder, places: int = PLACES) -> tuple[Scor
     return recording, calling
 
 
+def written(scorer: Scorer, forest: Forest) -> list[Any]:
+    """All reasons of a company."""
+    with scorer.run(forest, explain=True) as done:
+        return done.explain_all(asked_of(forest))
+
+
 LENGTHS = [(5, 30, 3, 17, 11), (4, 28, 9, 6), (31, 2), (8,), (6, 29, 4, 18, 12)]
 
 
@@ -91,11 +98,7 @@ def test_recorded_steps_write_for_every_company_what_called_ones_write(family: s
     recording, calling = scorers(family, recorder)
     for lengths in LENGTHS:
         forest = documents(*lengths)
-        found = []
-        for scorer in (recording, calling):
-            with scorer.run(forest, explain=True) as done:
-                found.append(done.explain_all(asked_of(forest)))
-        assert found[0] == found[1], lengths
+        assert written(recording, forest) == written(calling, forest), lengths
     assert 2 <= len(recorder.traced) < len(LENGTHS), "sizes are used again"
     assert recorder.pools == [None, *["pool 1"] * (len(recorder.traced) - 1)]
 
@@ -113,11 +116,7 @@ def test_a_step_that_cannot_be_recorded_is_called_from_then_on(
     kept = recording._steps = RecordedSteps(places, refused)
     for lengths in LENGTHS:
         forest = documents(*lengths)
-        found = []
-        for scorer in (recording, calling):
-            with scorer.run(forest, explain=True) as done:
-                found.append(done.explain_all(asked_of(forest)))
-        assert found[0] == found[1], lengths
+        assert written(recording, forest) == written(calling, forest), lengths
     assert (len(recorder.traced), kept.made, kept.failed) == (1, 0, True)
     assert [one.getMessage() for one in caplog.records if one.levelname == "WARNING"] == [
         "steps of reasons are not recorded: operation not permitted when stream is capturing"

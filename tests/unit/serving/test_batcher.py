@@ -134,13 +134,8 @@ def shown(outcomes: Sequence[Outcome]) -> list[tuple[Any, ...]]:
     ]
 
 
-@settings(deadline=None, max_examples=150)
-@given(scenarios, st.integers(20, 150), st.none() | st.integers(30, 120))
-def test_each_job_is_answered_once_and_as_if_it_were_alone(
-    jobs: list[Told], budget: int, device_tokens: int | None
-) -> None:
-    bench = Bench(FakeEngine(token_budget=budget, device_tokens=device_tokens))
-    answers = run(play(bench, jobs))
+def as_if_alone(jobs: Sequence[Told], answers: Sequence[Any], engine: Callable[[], FakeEngine]) -> None:
+    """Each job has left, or come to the harm that was meant for it, or has the answers that it has by itself there."""
     for number, (job, answer) in enumerate(zip(jobs, answers, strict=True)):
         if answer == "left":
             assert job.leaves_after_s is not None
@@ -148,9 +143,18 @@ def test_each_job_is_answered_once_and_as_if_it_were_alone(
             assert job.harm and answer.code == "internal"
         else:
             assert not job.harm
-            alone = measure(job.units(number), FakeEngine(device_tokens=device_tokens))
-            # A rationale names its ask, so a unit that is out of memory together may have none alone.
-            assert shown(answer) == shown(alone)
+            assert shown(answer) == shown(measure(job.units(number), engine()))
+
+
+@settings(deadline=None, max_examples=150)
+@given(scenarios, st.integers(20, 150), st.none() | st.integers(30, 120))
+def test_each_job_is_answered_once_and_as_if_it_were_alone(
+    jobs: list[Told], budget: int, device_tokens: int | None
+) -> None:
+    bench = Bench(FakeEngine(token_budget=budget, device_tokens=device_tokens))
+    answers = run(play(bench, jobs))
+    # A rationale names its ask, so a unit that is out of memory together may have none alone.
+    as_if_alone(jobs, answers, lambda: FakeEngine(device_tokens=device_tokens))
     for forest in bench.engine.forests:
         assert forest.total_tokens <= budget or len(forest.asks) == 1
     assert bench.batcher.queued_tokens == 0

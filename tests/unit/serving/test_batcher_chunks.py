@@ -10,14 +10,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pinpoint.errors import InternalError
 from pinpoint.pipeline import fair_queue
-from pinpoint.pipeline.passes import measure
 from pinpoint.pipeline.units import LEAST_CHUNK_TOKENS, ReadAhead, Unit
 from pinpoint.prompting.prompt import Prompt
 from tests.fake_clock import run
 from tests.fakes import FakeEngine, FakePass, units_of
-from tests.unit.serving.test_batcher import Bench, Told, play, shown, times
+from tests.unit.serving.test_batcher import Bench, Told, as_if_alone, play, times
 
 TRIE = units_of([[9]])[0].prompt.trie
 QUESTIONS = 2
@@ -69,14 +67,7 @@ def test_each_job_is_answered_once_and_every_document_read_once(
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(fair_queue, "ReadAhead", lambda *about: _among(alive, ReadAhead(*about)))
         answers = run(play(bench, jobs))
-    for number, (job, answer) in enumerate(zip(jobs, answers, strict=True)):
-        if answer == "left":
-            assert job.leaves_after_s is not None
-        elif isinstance(answer, InternalError):
-            assert job.harm and answer.code == "internal"
-        else:
-            assert not job.harm
-            assert shown(answer) == shown(measure(job.units(number), FakeEngine()))
+    as_if_alone(jobs, answers, FakeEngine)
     _check_reads(bench.engine.passes, answers, jobs)
     told = sum(record.asks for record in bench.records if record.code is None)
     assert told == sum(len(done.forest.asks) for done in bench.engine.passes)
