@@ -249,5 +249,6 @@ def test_what_is_counted_of_measurements() -> None:
     log_probs = np.log([[0.5, 0.25, 0.125], [1.0, 1.0, 1.0]])
     assert mass(Measured(log_probs, [0, 1]), np.array([0, 2])) == pytest.approx([0.625, 2.0])
     assert as_states([[1.0, 2.0], []]) is None and as_states([]) is None
-    assert np.shape(as_states([[1.0, 2.0], [3.0, 4.0]])) == (2, 2)
+    states = as_states([[1.0, 2.0], [3.0, 4.0]])
+    assert states is not None and states.shape == (2, 2)
     assert fit_of(Tried("offsets", True, "gains", 0.5, 0.2, 0.01)).gain == pytest.approx(0.3)
