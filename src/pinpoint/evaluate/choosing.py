@@ -34,7 +34,7 @@ class Tried:
     """One fit that was tried; the numbers are None where there were too few examples.
 
     Attributes:
-        name: `temperature`, `offsets`, `head` or `state`.
+        name: `temperature`, `offsets`, `head` or `state`; of sets of labels also `together`.
         kept: whether it is used.
         reason: why, or why not, in words.
         nll_before, nll_after: cross-validated, nats a document, of what was kept before it and of it.

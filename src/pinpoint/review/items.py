@@ -18,6 +18,8 @@ from pinpoint.review.lines import finite, is_file, json_lines, pages_in, sent_te
 
 MOST_OF_A_CHOICE = 1.01  # what scores of one label out of many sum to, with the rounding of a thousand of them
 
+NO_LABEL = "no_label_reached_threshold"  # a reason that sets of labels alone have
+
 MOST_ITEMS = 200_000
 
 Order = Literal["unsure", "random"]
@@ -184,7 +186,9 @@ def _checked(answer: Any, number: int) -> Mapping[str, Any]:
             named = all(isinstance(label, str) for label in labels)
             if named and all(finite(score) is not None for score in scores):
                 # One label would be written where a document may have several, and would teach what is wrong.
-                if "chosen" in answer or sum(scores) > MOST_OF_A_CHOICE:
+                reasons = answer.get("reasons")
+                told = isinstance(reasons, list) and NO_LABEL in reasons
+                if told or "chosen" in answer or sum(scores) > MOST_OF_A_CHOICE:
                     raise wrong_line(number, "has a set of labels; the page chooses one label of a document")
                 return answer
     raise wrong_line(number, "has an answer without `labels` and `scores` of equal length")

@@ -108,7 +108,10 @@ def test_of_several_tasks_one_is_named(tmp_path: Path) -> None:
         read_answers(path, task="other")
 
 
-@pytest.mark.parametrize("more", [{"chosen": []}, {"scores": [0.9, 0.8, 0.1]}])
+NONE_LIKELY = {"label": None, "decision": "abstain", "reasons": ["no_label_reached_threshold"]}
+
+
+@pytest.mark.parametrize("more", [{"chosen": []}, {"scores": [0.9, 0.8, 0.1]}, NONE_LIKELY])
 def test_sets_of_labels_are_refused_with_their_line(tmp_path: Path, more: dict[str, Any]) -> None:
     several = {"id": "b", "text": "x", "answers": {"category": {**answer(), **more}}}
     path = write(tmp_path / "a.jsonl", result("a", "1"), several)
