@@ -123,15 +123,18 @@ class Figures:
 def table(model: str, folder: Path = KEPT) -> list[Figures]:
     """A row for each precision that has been measured, on the documents that 16 bits were measured on as well.
 
-    Scores of documents that were drawn otherwise than those whose answers are kept are left out.
+    Scores of documents that were drawn otherwise than those whose answers are kept are left out, and those of other
+    weights.
     """
     rows: list[Figures] = []
     answers = folder / ANSWERS
     truths = json.loads(answers.read_text(encoding="utf-8")) if answers.exists() else {}
     drawn = truths.get("drawn")
-    reference = _scores(read(model, REFERENCE, folder), drawn)
+    usual = read(model, REFERENCE, folder)
+    reference = _scores(usual, drawn)
     for held in PRECISIONS:
-        scores = _scores(read(model, held, folder), drawn)
+        kept = read(model, held, folder)
+        scores = _scores(kept, drawn) if kept.get("weights") == usual.get("weights") else {}
         common = [one for one in reference if one in scores]
         if common:
             rows.append(compare(held, _answers(scores, common, truths), _answers(reference, common, truths)))

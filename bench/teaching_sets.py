@@ -8,6 +8,8 @@ bfloat16. A run that was ended goes on where it was.
 
 from __future__ import annotations
 
+import hashlib
+import json
 import random
 import sys
 import time
@@ -22,6 +24,7 @@ from numpy.typing import NDArray
 ROOT = Path(__file__).parents[1]
 sys.path[:0] = [str(ROOT / "src"), str(ROOT)]
 
+from bench.quality_figures import EMBEDDED, weights_of  # noqa: E402
 from pinpoint.api.request import parse_request  # noqa: E402
 from pinpoint.api.response import DocumentResult  # noqa: E402
 from pinpoint.engine.readings import STATE_FLOATS  # noqa: E402
@@ -35,7 +38,6 @@ if TYPE_CHECKING:
 SEED = 131  # no training step draws from it
 JOB_DOCUMENTS = 32
 NEAR_FAMILIES, NEAR_EACH = 6, 3
-EMBEDDED = "embedded"
 COUNT = 1500
 # Of a real model, by its device: those that a CPU reads within hours.
 REAL_COUNTS = {
@@ -110,9 +112,13 @@ def scored_sets(model: str, intents: Path, folder: Path, device: str = "cpu") ->
     }
     engine: Scorer | None = None
     for name, count in (dict.fromkeys(made, COUNT) if model == EMBEDDED else REAL_COUNTS[device]).items():
-        path = folder / f"{model}_{name.replace(' ', '_')}.npz"
         labels, drawn = made[name]()
-        items = list(dict(drawn).items())[:count]
+        every = list(dict(drawn).items())
+        items = every[:count]
+        # Generators and the embedded model change: what was scored is of these texts, by those weights.
+        about = json.dumps([weights_of(model), labels, every])
+        digest = hashlib.sha256(about.encode("utf-8", "backslashreplace")).hexdigest()[:12]
+        path = folder / f"{model}_{name.replace(' ', '_')}_{digest}.npz"
         found = kept(path, name, model, labels, items)
         while len(found.scores) < len(items):
             engine = engine or engine_of(model, device)
