@@ -36,7 +36,8 @@ ROOT = Path(__file__).parents[1]
 sys.path[:0] = [str(ROOT / "src"), str(ROOT)]
 
 from bench import report  # noqa: E402
-from bench.teaching_sets import EMBEDDED, ScoredSet, scored_sets  # noqa: E402
+from bench.quality_figures import EMBEDDED  # noqa: E402
+from bench.teaching_sets import ScoredSet, scored_sets  # noqa: E402
 from pinpoint.decide.task_file import Scores, Setup, TaskFile  # noqa: E402
 from pinpoint.evaluate import figures  # noqa: E402
 from pinpoint.evaluate.certify import upper_bound  # noqa: E402
