@@ -76,8 +76,8 @@ class Settings(OfHttp, OfGuards):
         le=1_048_576,
         description="Most tokens of one forward pass; the memory plan may allow fewer. Everyone in a pass waits for "
         "all of it; a document that takes more is read in chunks. Unset: 8,192, and on a GPU 16,384 or 32,768 where "
-        "that is faster by 3 % or more, as [measured at the start](memory.md#the-token-budget). On a CPU a pass takes "
-        "together what fills 2,048, whatever is set",
+        "that is faster by 3 % or more, as [measured at the start](memory.md#the-token-budget). On a CPU documents "
+        "that fill 2,048 are taken together, whatever is set",
         json_schema_extra=_of("tokens"),
     )
     buffer_gb: float = Field(

@@ -18,8 +18,9 @@ of a large one waits outside of that count. A job that is small beside the limit
 are, and one that is large waits for few such as itself.
 
 Of a document that takes more than half of a pass, the questions that find no room beside it go into the same batch, up
-to a second budget: the engine keeps what it read of the document for them, where another pass would read it again. A
-document that takes more than is taken into a pass otherwise, as on a processor, has that much beside it.
+to a second budget: the engine keeps what it read of the document for them, where another pass would read it again.
+Where passes are filled to less than they have room for, as on a processor, what goes on with a document that is in the
+batch may still take all of the room, for the same reason.
 
 Where a prompt takes more than a pass, its document is read before it, in chunks: a chunk is taken like a unit, as large
 as the job's share, so that other jobs' units go in between and beside it. What is read is kept until the job's next
@@ -108,7 +109,7 @@ class _Filling:
     """A batch while it is being filled.
 
     Attributes:
-        row_tokens: that a pass with reasons has at most, whatever it is filled to.
+        row_tokens: what there is room for, where passes are filled to less.
         share: of the token budget, what each lane gets in a round.
         served: tokens that each lane got.
         chunks: the tokens of those that read on.
@@ -300,11 +301,13 @@ def _give(forest: Forest, begun: ReadAhead) -> None:
 
 
 def _most_tokens(lane: Lane, unit: Unit, new_tokens: int, filling: _Filling) -> int:
-    """Of a batch that a unit is added to. Where all but the question is there, and that is more than half of a pass,
-    more of them go with it than the budget holds; where reasons are written, all keys and values of the pass stay, and
-    no more than there is room for. What is read ahead outlives the pass.
+    """Of a batch that a unit is added to: what passes are filled to, or where the unit goes on with a document that is
+    there, all of the room. Where a batch has read all but the question of it, and that is more than half of a pass, as
+    much again; but where reasons are written, all keys and values of the pass stay, and nothing is added. What is read
+    ahead outlives the pass.
     """
-    budget, read = filling.budget_tokens, unit.asked_tokens - new_tokens
-    if unit.ahead or 2 * read <= budget:
-        return budget
-    return min(filling.row_tokens, budget + read) if lane.explains else budget + max(budget, read)
+    if unit.ahead:
+        return filling.budget_tokens
+    read = unit.asked_tokens - new_tokens
+    budget = filling.row_tokens if read > unit.prompt.shared_tokens else filling.budget_tokens
+    return 2 * budget if 2 * read > budget and not lane.explains else budget

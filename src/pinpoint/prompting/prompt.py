@@ -69,6 +69,11 @@ class Prompt:
         """Tokens of the whole prompt and of its labels, shared or not."""
         return sum(map(len, self.path)) + len(self.trie.tokens)
 
+    @property
+    def shared_tokens(self) -> int:
+        """Tokens of the spans that prompts about other documents are likely to have, too."""
+        return sum(len(tokens) for tokens, shared in zip(self.path, self.shared, strict=True) if shared)
+
     def add_to(
         self, forest: Forest, exact_best: int | None = None, *, state: bool = False, begun: Prefill | None = None
     ) -> int:

@@ -293,7 +293,9 @@ class Batcher:
 
 
 def _pass_tokens(engine: Engine) -> int:
-    """What is taken into one pass; a prompt that is longer has one to itself and what else is asked of its document."""
+    """What is taken into one pass; a prompt that is longer has one to itself, and what else is asked of a document that
+    is in it goes along.
+    """
     return engine.token_budget if engine.on_card else min(engine.token_budget, PROCESSOR_PASS_TOKENS)
 
 
