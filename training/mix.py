@@ -18,8 +18,15 @@ from training.tokenizer import CONTEXT
 
 
 def mix(
-    before: Annotated[Path, typer.Argument(help="The 8-bit checkpoint that was trained on.")],
-    after: Annotated[Path, typer.Argument(help="The 8-bit checkpoint that came of it; its tokenizer is kept.")],
+    before: Annotated[
+        Path, typer.Argument(help="The 8-bit checkpoint that was trained on.", exists=True, file_okay=False)
+    ],
+    after: Annotated[
+        Path,
+        typer.Argument(
+            help="The 8-bit checkpoint that came of it; its tokenizer is kept.", exists=True, file_okay=False
+        ),
+    ],
     out: Annotated[
         Path, typer.Option(help="Folder for the 16-bit checkpoint; `python -m pinpoint quantize` comes next.")
     ],

@@ -39,7 +39,10 @@ def train(
     producers: Annotated[int, typer.Option(help="Processes that draw batches.")] = 1,
     scale: Annotated[int, typer.Option(help="Batches of about 4,000 tokens that a step takes.")] = 1,
     minutes: Annotated[float, typer.Option(help="Decay to nothing by then, whatever `steps` says; 0: by steps.")] = 0,
-    start: Annotated[Path | None, typer.Option(help="Go on from this checkpoint, with its tokenizer.")] = None,
+    start: Annotated[
+        Path | None,
+        typer.Option(help="Go on from this 8-bit checkpoint, with its tokenizer.", exists=True, file_okay=False),
+    ] = None,
 ) -> None:
     """Train, log a line every 50 steps, and save `last.pt` and a 16-bit transformers checkpoint."""
     torch.set_num_threads(threads)
