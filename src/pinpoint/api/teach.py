@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import TypeVar
+from typing import Generic, TypeVar
 
 from pinpoint.api.build import build_documents, check_name
 from pinpoint.api.deployed import NOTHING, Deployed
@@ -107,7 +107,7 @@ def _right(labels: list[str | list[str]], task: Task) -> tuple[Right, ...]:
         if isinstance(label, list) != task.sets:
             form = "a list, empty where none applies" if task.sets else "one string"
             raise RequestError("wrong_type", f"the label of this task is {form}", join("documents", index, "label"))
-    found = [tuple(place_of(one, places) for one in ([label] if isinstance(label, str) else label)) for label in labels]
+    found = [tuple(places.find(one) for one in ([label] if isinstance(label, str) else label)) for label in labels]
     for what, wrong in (
         ("a label that the task lacks", [index for index, members in enumerate(found) if None in members]),
         (
@@ -124,25 +124,38 @@ def _right(labels: list[str | list[str]], task: Task) -> tuple[Right, ...]:
     return tuple(known) if task.sets else tuple(members[0] for members in known)
 
 
-def places_of(task: Task) -> dict[str, int]:
-    """Positions of a task's labels by what they may be called: ids, names, and both as `duplicate_key` folds them.
+@dataclass(frozen=True, slots=True)
+class Called(Generic[Place]):
+    """Labels by what they may be called.
 
-    What is an id is that label, and what is a name as it is written is its label, whatever others fold to. A name that
-    two labels of a tree have is none of both.
+    Attributes:
+        written: by ids, and by names that one label alone has, as they are written.
+        meant: by what `duplicate_key` makes of both; what it makes of two labels is none of both.
     """
+
+    written: Mapping[str, Place]
+    meant: Mapping[str, Place]
+
+    def find(self, label: str) -> Place | None:
+        """The label that is called so, as it is written or as it is meant; None where there is none."""
+        return self.written.get(label, self.meant.get(duplicate_key(label)))
+
+
+def by_key(places: Mapping[str, Place]) -> dict[str, Place]:
+    """By what `duplicate_key` makes of each; without what it makes of two."""
+    keys = Counter(map(duplicate_key, places))
+    return {key: place for one, place in places.items() if keys[key := duplicate_key(one)] == 1}
+
+
+def places_of(task: Task) -> Called[int]:
+    """Positions of a task's labels by what they may be called: an id first, then a name, then the way of a tree."""
     ids = {one: place for place, one in enumerate(answer_ids(task))}
     if task.kind == "yes_no":
-        return ids
+        return Called(ids, by_key(ids))
     keys = Counter(duplicate_key(label.name) for label in task.labels)
     names = {label.name: place for place, label in enumerate(task.labels) if keys[duplicate_key(label.name)] == 1}
-    folded = {duplicate_key(one): place for one, place in ids.items()}
+    ways = dict[str, int]()
     if task.tree is not None:  # a label by its way from the top: "contracts > cancellation"
         for place, leaf in enumerate(task.tree.leaves()):
-            way = WAY.join(task.tree.label(node).name for node in task.tree.path(leaf))
-            folded.setdefault(duplicate_key(way), place)
-    return folded | {duplicate_key(name): place for name, place in names.items()} | names | ids
-
-
-def place_of(label: str, places: Mapping[str, Place]) -> Place | None:
-    """The position, or whatever else `places` leads to, of a label as it is written or as it is meant."""
-    return places.get(label, places.get(duplicate_key(label)))
+            ways[WAY.join(task.tree.label(node).name for node in task.tree.path(leaf))] = place
+    return Called(names | ids, by_key(ways) | by_key(ids) | by_key(names))

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pinpoint.api.deployed import NOTHING, Deployed, Taxonomy
 from pinpoint.api.request import SHORT_FORM_TASK, parse_request
 from pinpoint.api.taxonomy_files import read_taxonomy
-from pinpoint.api.teach import places_of
+from pinpoint.api.teach import Called, places_of
 from pinpoint.cli.question_file import read_question
 from pinpoint.errors import PinpointError
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 def read_asked(
     labels: str | None, taxonomy: str | None, task: Path | None, instructions: str | None, *, multi_label: bool = False
-) -> tuple[Question, Sequence[str] | str, Mapping[str, str]]:
+) -> tuple[Question, Sequence[str] | str, Called[str] | None]:
     """The question, the labels to choose from, empty where each line has its own, and ids by what else labels may be
     called, as `teach` reads them.
 
@@ -40,13 +40,16 @@ def read_asked(
         name, fields, deployed = read_deployed(task, labels, taxonomy, instructions, multi_label=multi_label)
         given = ["--labels" if multi_label else "--taxonomy" if task is None else "--task"]
     else:
-        return Question(fields=own), labels or "", {}
+        return Question(fields=own), labels or "", None
     made = parse_request({"text": "text", "tasks": {name: fields}}, deployed=deployed).tasks[0]
     if made.kind != "choice":
         raise PinpointError("not_supported", "documents have labels here: a task of type choice", given[0])
     described = {label.id: _told(label) for label in made.labels if label.id != made.other}
     offered = (*described, made.other) if made.other is not None else tuple(described)
-    names = {called: made.labels[place].id for called, place in places_of(made).items()}
+    places = places_of(made)
+    written, meant = (
+        {called: made.labels[place].id for called, place in some.items()} for some in (places.written, places.meant)
+    )
     if made.sets:
         question = Question(name=name, fields=fields, whole=True, deployed=deployed, sets=True)
     elif made.tree is not None or "taxonomy" in fields:
@@ -54,7 +57,7 @@ def read_asked(
     else:
         fields = {key: value for key, value in fields.items() if key != "labels"}
         question = Question(name=name, fields=fields, described=described, other=made.other)
-    return question, offered, names
+    return question, offered, Called(written, meant)
 
 
 def read_deployed(

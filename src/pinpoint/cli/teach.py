@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -16,7 +16,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from pinpoint.api.schema import BACK_OFF
-from pinpoint.api.teach import Right, place_of, places_of
+from pinpoint.api.teach import Called, Right, places_of
 from pinpoint.cli.asked_of import read_deployed
 from pinpoint.cli.question_file import built
 from pinpoint.cli.raw_scores import measure
@@ -143,7 +143,7 @@ def read_labelled(file: Path, encoding: str | None, task: Task, *, unlabelled: b
             without += 1
             continue
         names = _names(label, places, number, sets=task.sets)
-        found = [place_of(one, places) for one in names]
+        found = [places.find(one) for one in names]
         unknown.update(one for one, place in zip(names, found, strict=True) if place is None)
         wrong += None in found
         known = [place for place in found if place is not None]
@@ -174,10 +174,10 @@ def read_labelled(file: Path, encoding: str | None, task: Task, *, unlabelled: b
     return Labelled(texts, right)
 
 
-def _names(label: object, places: Mapping[str, int], number: int, *, sets: bool) -> list[str]:
+def _names(label: object, places: Called[int], number: int, *, sets: bool) -> list[str]:
     """What a document's label, or its labels, are called in the file."""
     if isinstance(label, str):
-        return split_labels(label, lambda one: place_of(one, places) is not None) if sets else [label]
+        return split_labels(label, lambda one: places.find(one) is not None) if sets else [label]
     if sets and isinstance(label, list) and all(isinstance(one, str) for one in label):
         return label
     form = "a list of strings, or one string" if sets else "a string"

@@ -18,14 +18,13 @@ import io
 import json
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from pinpoint.api.teach import place_of
+from pinpoint.api.teach import Called, by_key
 from pinpoint.errors import PinpointError
-from pinpoint.prompting.taxonomy import duplicate_key
 
 STANDARD_INPUT = "-"
 LABEL, CONTENTS = "label", ("text", "file")  # a document is one of the two
@@ -89,7 +88,7 @@ def read_lines(
     file: Path,
     labels: str | Sequence[str] | None,
     encoding: str | None = None,
-    names: Mapping[str, str] | None = None,
+    names: Called[str] | None = None,
     *,
     sets: bool = False,
 ) -> list[Line]:
@@ -101,7 +100,7 @@ def read_lines(
         labels: to choose from, separated by commas, for lines without labels of their own; of a folder, its folders'
             names where there are none.
         encoding: of the file; None for UTF-8, UTF-16 or UTF-32, which show by themselves.
-        names: ids of labels by what else they may be called, as it is written or as `duplicate_key` folds it.
+        names: ids of labels by what they may be called; None where that is their id alone.
         sets: whether a document has any number of labels: a list of them, or one cell as of `split_labels`.
 
     Raises PinpointError with the number of the first line that is wrong.
@@ -129,7 +128,7 @@ def read_lines(
         text_of, path = (content, None) if isinstance(value.get("text"), str) else ("", folder / content)
         members = None
         if sets and isinstance(label, str | list):
-            members = _members(label, offered, places or _places(offered, names))
+            members = _members(label, offered, places if common else _places(offered, names))
         name = set_name(members) if members is not None else str(label)
         lines.append(Line(number, text_of, name, offered, path, "", source, language, document, members))
     if not lines:
@@ -149,18 +148,19 @@ def set_name(members: Sequence[str]) -> str:
     return " + ".join(sorted(told)) or NO_LABELS
 
 
-def _places(labels: Sequence[str], names: Mapping[str, str] | None) -> dict[str, str]:
-    """Labels by what they may be called: themselves, as `duplicate_key` folds them, and by other names."""
-    return {duplicate_key(one): one for one in labels} | dict(names or {}) | {one: one for one in labels}
+def _places(labels: Sequence[str], names: Called[str] | None) -> Called[str]:
+    """Labels by what they may be called; without other names by themselves."""
+    own = {one: one for one in labels}
+    return names or Called(own, by_key(own))
 
 
-def _within(lines: list[Line], names: Mapping[str, str] | None) -> list[Line]:
+def _within(lines: list[Line], names: Called[str] | None) -> list[Line]:
     """The lines, each with a label that may be answered, by its id. Raises PinpointError, with counts."""
     places = {labels: _places(labels, names) for labels in {line.labels for line in lines}}
     lines = [
         line
         if line.members is not None or line.label in line.labels
-        else replace(line, label=place_of(line.label, places[line.labels]) or line.label)
+        else replace(line, label=places[line.labels].find(line.label) or line.label)
         for line in lines
     ]
     strange = [[one for one in _truths(line) if one not in line.labels] for line in lines]
@@ -178,10 +178,10 @@ def _within(lines: list[Line], names: Mapping[str, str] | None) -> list[Line]:
     return lines
 
 
-def _members(label: str | list[str], labels: tuple[str, ...], places: Mapping[str, str]) -> tuple[str, ...]:
+def _members(label: str | list[str], labels: tuple[str, ...], places: Called[str]) -> tuple[str, ...]:
     """All right labels of a document, in the order of those to choose from, what is none of them first."""
-    own = split_labels(label, lambda one: place_of(one, places) is not None) if isinstance(label, str) else label
-    found = {place_of(one, places) or one for one in own}
+    own = split_labels(label, lambda one: places.find(one) is not None) if isinstance(label, str) else label
+    found = {places.find(one) or one for one in own}
     return tuple(sorted(found, key=lambda one: (labels.index(one) if one in labels else -1, one)))
 
 

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from pinpoint.api.request import Options, parse_request
-from pinpoint.api.teach import Lesson, place_of, places_of
+from pinpoint.api.teach import Lesson, places_of
 from pinpoint.errors import PinpointError, RequestError
 from tests.task_files import task_of
 
@@ -94,7 +94,7 @@ def test_a_name_as_it_is_written_is_its_label_though_it_folds_to_the_id_of_anoth
     labels = [{"id": "b", "name": "A"}, {"id": "c", "name": "B"}]
     task = parse_request({"text": "x", "tasks": {"kind": {"labels": labels}}}).tasks[0]
     places = places_of(task)
-    assert [place_of(one, places) for one in ("A", "a", "B", "b", "C", "d")] == [0, 0, 1, 0, 1, None]
+    assert [places.find(one) for one in ("A", "a", "B", "b", "C", "d")] == [0, 0, 1, 0, 1, None]
 
 
 def test_mask_and_prior_of_a_tree_act_where_it_is_measured_those_of_a_list_do_not() -> None:
@@ -106,3 +106,10 @@ def test_mask_and_prior_of_a_tree_act_where_it_is_measured_those_of_a_list_do_no
         (measured,) = told.tasks
         assert told.lesson is not None and told.lesson.task.prior and told.lesson.task.other == "none"
         assert measured.other is None and (measured.mask == {"will"}) == (measured.prior is not None) == kept
+
+
+def test_what_two_labels_of_a_tree_fold_to_is_none_of_both() -> None:
+    labels = [{"name": "law", "children": ["Other", "will"]}, {"name": "money", "children": ["other", "bill"]}]
+    places = places_of(parse_request({"text": "x", "tasks": {"kind": {"labels": labels}}}).tasks[0])
+    told = ["Other", "other", "OTHER", "WILL", "LAW > OTHER", "money >  other"]
+    assert [places.find(one) for one in told] == [0, 2, None, 1, 0, 2]
