@@ -187,7 +187,7 @@ class Settings(OfHttp, OfGuards):
         default=50,
         ge=1,
         le=10_000,
-        description="Pages of one file that OCR reads; a page takes one second of one core, full of text eight",
+        description="Pages of one file that OCR reads; a page takes two seconds of one core, full of text eight",
         json_schema_extra=_of("pages"),
     )
     ocr_s: float = Field(
