@@ -69,7 +69,7 @@ class Work:
             find: the task file that counts for a task, or why none does.
         """
         self.request = request
-        # The other formats have no place to say by what a score was changed.
+        # The other formats have no place to say by what a score was changed; a lesson is about scores as they are.
         ours = request.shape == "pinpoint"
         self._found = {task.name: find(task, request.options) for task in request.tasks} if ours else {}
         taught = {name: found for name, found in self._found.items() if isinstance(found, Taught)}

@@ -208,13 +208,17 @@ def test_deployed_taxonomies_are_taught_by_name_those_with_groups_too(tmp_path: 
     for asked in ({"taxonomy": "flat"}, {"labels": LABELS}):
         (result,) = ask(next_one, {"text": "letter", **asked})["results"]
         assert result["answers"]["category"]["confidence"] is not None
-    answer = ask(worker, labelled(worker, task={"taxonomy": "groups"}, target_errors=[0.9], back_off=0.0))
+    of_groups = labelled(worker, task={"taxonomy": "groups"}, target_errors=[0.9], back_off=0.0)
+    answer = ask(worker, of_groups)
     assert (answer["task_file"]["labels"], answer["task_file"]["back_off"]) == (LABELS, 0.0)
     last_one = Worker(Settings(model_name="", device="cpu", tasks=str(tmp_path), taxonomies=str(folder)))
     last_one.load()
     options = {"back_off": 0.0, "target_error": 0.9}
     (result,) = ask(last_one, {"text": "letter", "taxonomy": "groups", "options": options})["results"]
     assert result["answers"]["category"]["certified"] is True
+    # What is taught again is measured as the first time, whatever is in force.
+    ask(last_one, of_groups)
+    assert in_process[-1].log_probs == in_process[-2].log_probs
 
 
 def test_task_files_count_where_a_job_arrives_while_the_server_loads(
