@@ -127,6 +127,14 @@ def test_a_file_that_goes_between_the_look_and_the_reading_is_its_own_error(tmp_
     assert code(item.load) == "unreadable_file"
 
 
+def test_a_run_s_own_output_is_no_document_of_the_folder_it_lies_in(tmp_path: Path) -> None:
+    for name in ("a.txt", "out.jsonl", "out.jsonl.progress"):
+        (tmp_path / name).write_text("x")
+    for scheme in ("", "file://"):
+        found = read(f"{scheme}{tmp_path}", own=(f"{tmp_path}/out.jsonl",))
+        assert list(found) == [f"{scheme}{tmp_path}/a.txt"]
+
+
 def test_sources_that_stand_for_nothing_are_told_before_anything_is_read(tmp_path: Path) -> None:
     for source in (f"{tmp_path}/none", f"{tmp_path}/*.pdf", "a\0b"):
         assert code(lambda source=source: check([str(tmp_path), source], Reading())) == "unreadable_file"  # type: ignore[misc]

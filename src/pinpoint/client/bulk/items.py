@@ -71,7 +71,8 @@ def items(sources: Sequence[str], reading: Reading) -> Iterator[Item]:
                 yield Item(row.id, row.document)
         elif remote.is_remote(source):
             for file in remote.files(source):
-                yield Item(file.name, _file_loader(file.name, file.size_bytes, file.read, reading), file=True)
+                if file.name == source or not _is_own(file.name.removeprefix("file://"), reading):
+                    yield Item(file.name, _file_loader(file.name, file.size_bytes, file.read, reading), file=True)
         else:
             for path in paths.files(source):
                 if path == source or not _is_own(path, reading):
