@@ -56,7 +56,7 @@ def test_each_precision_is_compared_on_the_documents_that_16_bits_have_too(tmp_p
         ("bf16", 6, 0.5, 0.0), ("int8", 4, 0.5, 0.0), ("int8+int8 flagged", 2, 1.0, 0.0),
     ]  # fmt: skip
     assert rows[0].mass == pytest.approx(math.exp(-1) + math.exp(-3))
-    (tmp_path / "small-int8.json").write_text(json.dumps({"scores": scores, "weights": "other"}))
+    (tmp_path / "small-int8.json").write_text(json.dumps({"scores": {"a": [[-1.0, -3.0]] * 2}, "weights": "other"}))
     assert [row.precision for row in table("small", tmp_path)] == ["bf16", "int8+int8 flagged"]
 
 
