@@ -360,3 +360,10 @@ def test_documents_pictures_with_clear_parts_are_laid_on_paper() -> None:
         clear.paste((drawn, drawn, drawn, 255), (10, 5, 20, 15))
         shown = picture(make.picture_bytes(clear), "png", 0, FileLimits(), 200)
         assert (shown.getpixel((0, 0)), shown.getpixel((15, 10))) == ((paper,) * 3, (drawn,) * 3)
+    edged = Image.new("RGBA", (60, 20), (0, 0, 0, 0))
+    edged.paste((255, 255, 255, 255), (2, 2, 58, 18))  # a page with its own paper, and a clear edge
+    palette = Image.new("P", (60, 20), 0)
+    palette.putpalette([0, 0, 0, 0, 0, 0])
+    palette.paste(1, (10, 5, 20, 15))
+    for content in (make.picture_bytes(edged), make.picture_bytes(palette, transparency=0)):
+        assert picture(content, "png", 0, FileLimits(), 200).getpixel((0, 0)) == (255,) * 3
