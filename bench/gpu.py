@@ -65,6 +65,9 @@ def main(
         "/tmp/pinpoint-bench"
     ),
     commit: Annotated[str, typer.Option(help="Commit, where no git says which.")] = "",
+    pass_tokens: Annotated[
+        list[int] | None, typer.Option(help="Size of the passes of `against`; more than once for several.")
+    ] = None,
 ) -> None:  # fmt: skip
     """Measure, write the figures and print a table; exit code 1 when a limit is not kept."""
     chosen = tuple(part or (QUICK_PARTS if quick else PARTS))
@@ -78,7 +81,7 @@ def main(
     out.mkdir(parents=True, exist_ok=True)
     began, rows = time.monotonic(), list[Row]()
     path = out / f"gpu_{'quick' if quick and not part else '_'.join(chosen)}.json"
-    for name, measure in _measures(chosen, quick, layers, out, scratch):
+    for name, measure in _measures(chosen, quick, layers, out, scratch, tuple(pass_tokens or gpu_against.BUDGETS)):
         started = time.monotonic()
         console.print(f"{name} …")
         rows += _guarded(name, measure)
@@ -95,7 +98,7 @@ Measure = Callable[[], Iterable[Row]]
 
 
 def _measures(
-    parts: tuple[str, ...], quick: bool, layers: int, out: Path, scratch: Path
+    parts: tuple[str, ...], quick: bool, layers: int, out: Path, scratch: Path, budgets: tuple[int, ...]
 ) -> Iterable[tuple[str, Measure]]:
     """The steps in their order; the model is made once for all that need it."""
     if "checks" in parts:
@@ -150,7 +153,7 @@ def _measures(
                     lambda name=name: gpu_passes.measure(with_store(scorer, 0), name),  # type: ignore[misc]
                 )
         elif "against" in parts:  # changes them too
-            yield "against", lambda: gpu_against.measure(with_store(scorer, 0), out)
+            yield "against", lambda: gpu_against.measure(with_store(scorer, 0), out, budgets)
         del scorer, loaded
         _forget()
     if "loading" in parts or "usual" in parts:

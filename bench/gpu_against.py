@@ -29,10 +29,11 @@ ROUNDS, ALONE_ROUNDS = 3, 9
 NEVER = -1  # no token's id
 
 
-def measure(scorer: Scorer, out: Path) -> Iterator[Row]:
+def measure(scorer: Scorer, out: Path, budgets: tuple[int, ...] = BUDGETS) -> Iterator[Row]:
     """Documents a second of each job, milliseconds of one document, tokens a second of reasons. Changes the weights.
 
-    `pinpoint_against.json` in `out` holds the figures as `bench/against.py table` reads them.
+    `pinpoint_against.json` in `out` holds the figures as `bench/against.py table` reads them. The largest passes come
+    first, so that a run that is cut off has what is compared.
     """
     figures = dict[str, dict[str, float]]()
     room = scorer.loaded.plan.token_budget if scorer.loaded.plan else max(BUDGETS)
@@ -41,7 +42,7 @@ def measure(scorer: Scorer, out: Path) -> Iterator[Row]:
         VARIANTS[variant](scorer.loaded.model)
         scorer.store, scorer.token_budget = PrefixStore(0), BUDGETS[0]
         scorer.record()
-        for budget in [budget for budget in BUDGETS if budget <= room]:
+        for budget in sorted((budget for budget in budgets if budget <= room), reverse=True):
             way = f"{name}, passes of {budget:,}"
             scorer.token_budget = budget
             for job, what in against.JOBS.items():
@@ -52,10 +53,10 @@ def measure(scorer: Scorer, out: Path) -> Iterator[Row]:
                     yield Row(PART, f"{way}: {job}, documents/s", figures[way][job])
                     yield Row(PART, f"{way}: {job}, tokens", sum(forest.total_tokens for forest in forests))
             _write(out, scorer, figures)  # so that a run that is cut off leaves what it had
-        scorer.token_budget, way = BUDGETS[0], f"{name}, passes of {BUDGETS[0]:,}"
+        scorer.token_budget, way = BUDGETS[0], f"{name}, passes of {min(budgets):,}"
         alone = against.forests(scorer.prompts, against.JOBS[against.ALONE], BUDGETS[0])
         seconds = in_turn({way: lambda alone=alone: _run(scorer, alone)}, ALONE_ROUNDS)[way]  # type: ignore[misc]
-        figures[way][against.ALONE] = round(1e3 * median(seconds), 2)
+        figures.setdefault(way, {})[against.ALONE] = round(1e3 * median(seconds), 2)
         yield Row(PART, f"{way}: {against.ALONE}, ms", figures[way][against.ALONE])
         figures[way][against.REASONS] = round(_reasons(scorer), 1)
         yield Row(PART, f"{way}: {against.REASONS}, tokens/s", figures[way][against.REASONS])

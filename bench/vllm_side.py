@@ -283,6 +283,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=400, help="no further figure is begun after so many")
     parser.add_argument("--eager", action="store_true", help="no compilation and no graphs")
     parser.add_argument("--only", default="", help="ways that begin with this")
+    parser.add_argument("--without", default="-", help="no ways that begin with this")
     args = parser.parse_args()
     side = Side(args)
     work = json.loads(args.work.read_text("utf-8"))
@@ -290,7 +291,7 @@ def main() -> None:
     print(json.dumps(found), flush=True)
     for way, name, measure in measures(side, work["jobs"], args.rounds):
         started = time.monotonic()
-        if not way.startswith(args.only):
+        if not way.startswith(args.only) or way.startswith(args.without):
             continue
         if started - began > args.seconds:
             found["failed"][f"{name}: {way}"] = "no time was left"
