@@ -1,4 +1,5 @@
-"""What prompts are measured on: texts of six kinds with a list of labels each, yes or no about one label, long lists,
+"""What prompts are measured on: texts of six kinds with a list of labels each, yes or no about one label (by its name,
+as a question and as a statement), long lists,
 and the same texts with lists that grow; parted into a half to choose by and a half that is kept out of the choice.
 
 Company documents and intents come from files that are no part of the project; news items are our own; generated
@@ -27,6 +28,22 @@ MANY = "many"
 MANY_LABELS = 60
 YES_KINDS = ("company", "news", "known", "generated")
 YES_NO = ("yes", "no")
+# How the same is asked: by the label's name alone, as a question, as a statement.
+ASKED = {
+    "yes": dict.fromkeys(YES_KINDS, "{label}"),
+    "ask": {
+        "company": "Is this document {a} {label}?",
+        "news": "Is this news item about {label}?",
+        "known": "Is the customer writing about {label}?",
+        "generated": "Is this document {a} {label}?",
+    },
+    "say": {
+        "company": "This document is {a} {label}.",
+        "news": "This news item is about {label}.",
+        "known": "The customer writes about {label}.",
+        "generated": "This document is {a} {label}.",
+    },
+}
 # How many labels are offered, of the same list of the longest; for texts of these kinds.
 GROWING, GROWING_KINDS = (2, 3, 4, 5, 6, 7, 8, 10, 12), ("known", "unknown", "banking", "generated")
 
@@ -104,14 +121,15 @@ def growing(data: Path, count: int) -> list[Item]:
 
 
 def _yes_no(item: Item) -> Iterator[Item]:
-    """Whether the right label fits, and whether a wrong one does."""
+    """Whether the right label fits, and whether a wrong one does, in each of the ways of `ASKED`."""
     rng = random.Random(item.text)
     wrong = rng.choice([place for place in range(len(item.labels)) if place != item.answer])
-    for answer, asked in enumerate((item.answer, wrong)):
-        _, _, place = item.id.partition(":")
-        yield Item(
-            f"yes{answer} {item.kind}:{place}", f"yes {item.kind}", item.text, YES_NO, answer, item.labels[asked]
-        )
+    _, _, place = item.id.partition(":")
+    for way, texts in ASKED.items():
+        for answer, which in enumerate((item.answer, wrong)):
+            label = item.labels[which]
+            asked = texts[item.kind].format(label=label, a="an" if label[0].lower() in "aeiou" else "a")
+            yield Item(f"{way}{answer} {item.kind}:{place}", f"{way} {item.kind}", item.text, YES_NO, answer, asked)
 
 
 def write(made: Sequence[Item], path: Path) -> None:

@@ -14,12 +14,13 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
 
-from bench.prompt_items import KINDS, MANY
+from bench.prompt_items import ASKED, KINDS, MANY, YES_KINDS
 from bench.prompt_mixed import mixed
 
 Values = NDArray[np.float64]
 DRAWS = 2000
-YES_KINDS = tuple(f"yes {kind}" for kind in ("company", "news", "known", "generated"))
+# The kinds of yes or no, by how it is asked.
+PREDICATES = {way: tuple(f"{way} {kind}" for kind in YES_KINDS) for way in ASKED}
 
 
 def with_end(values: Values, end: str) -> Values:
@@ -98,7 +99,7 @@ def report(
     for model, measured in read(files).items():
         made = mixed(measured, "turn")
         every = {**measured, **made}
-        for kinds, reference in ((KINDS, base), (YES_KINDS, yes_base), ((MANY,), base)):
+        for kinds, reference in ((KINDS, base), *((of, yes_base) for of in PREDICATES.values()), ((MANY,), base)):
             variants = {
                 name: {item: row for item, row in rows.items() if row["kind"] in kinds} for name, rows in every.items()
             }

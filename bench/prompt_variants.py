@@ -68,6 +68,8 @@ class Variant:
             return self.name in _OF_MANY
         if item.kind.partition("/")[0] in GROWING_KINDS and "/" in item.kind:
             return self.name in _OF_GROWING
+        if item.asked and not item.kind.startswith("yes "):
+            return self.name in _OF_PREDICATES
         return self.asks == bool(item.asked)
 
     def pieces(self, document: str, labels: Sequence[str], asked: str) -> Iterator[Piece]:
@@ -155,7 +157,7 @@ _TOLD = (
 )  # fmt: skip
 
 _YES_NO = "{options}\nAnswer with the letter only."
-_YES = (
+_YES: tuple[Variant, ...] = (
     Variant("v1 yes", f"{ROOT}{_V1_DOCUMENT}Question: Does this label fit the document?\n- {{asked}}\nLabels:\n"
             "{options}Label:"),
     Variant("Yes", DOCUMENT + 'Does the label "{asked}" fit the document? Answer with Yes or No only.', title=True),
@@ -167,6 +169,29 @@ _YES = (
     _lettered("yes lettered", DOCUMENT + 'Does the label "{asked}" fit the document?\n' + _YES_NO),
     _lettered("yes lettered, apart", DOCUMENT + "Does this label fit the document?\n- {asked}\n" + _YES_NO),
 )  # fmt: skip
+
+_FITS = "Question: Does this label fit the document?\n- {asked}\n"
+_ONLY = "Answer with Yes or No only.\n"
+_LISTED = "Labels:\n- Yes\n- No\n"
+# Those that a job can hold beside a choice: they share its root, its document and its ending.
+_YES_TOO = tuple(
+    Variant(name, user, title=True)
+    for name, user in (
+        ("Yes, listed", f"{ROOT}{_V1_DOCUMENT}{_FITS}{_LISTED}Label:"),
+        ("Yes, listed, only", f"{ROOT}{_V1_DOCUMENT}{_FITS}{_LISTED}{_ONLY}Label:"),
+        ("Yes, only", f"{ROOT}{_V1_DOCUMENT}{_FITS}{_ONLY}Label:"),
+        ("Yes, fits", f"{ROOT}{_V1_DOCUMENT}Question: Does this fit the document?\n- {{asked}}\n{_ONLY}Label:"),
+        ("Yes, true", f"{ROOT}{_V1_DOCUMENT}Question: Is this true of the document?\n- {{asked}}\n{_ONLY}Label:"),
+        ("Yes, as asked", f"{ROOT}{_V1_DOCUMENT}Question: {{asked}}\n{_ONLY}Label:"),
+        ("Yes, as asked, listed", f"{ROOT}{_V1_DOCUMENT}Question: {{asked}}\n{_LISTED}{_ONLY}Label:"),
+        # And what the root and the ending do.
+        ("Yes, only, Answer:", f"{ROOT}{_V1_DOCUMENT}{_FITS}{_ONLY}Answer:"),
+        ("Yes, only, open", f"{ROOT}{_V1_DOCUMENT}{_FITS}{_ONLY.strip()}"),
+        ("Yes, only, no root", f"{_V1_DOCUMENT}{_FITS}{_ONLY}Label:"),
+    )
+)
+_OF_PREDICATES = ("v1 yes", "Yes, apart", *(v.name for v in _YES_TOO))
+_YES += (Variant("yes, only", f"{ROOT}{_V1_DOCUMENT}{_FITS}Answer with yes or no only.\nLabel:"), *_YES_TOO)
 
 _REVERSED = ("yes lettered", "v1 labels first", "v1 document first", "letter, v1 words", "letter", "text",
              "letter, paren", "number", "letter, categories", "letter, text", "letter, tags",

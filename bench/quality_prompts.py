@@ -8,7 +8,7 @@ from typing import Any
 
 from bench.markdown import capital, table_header, table_row
 from bench.prompt_items import KINDS, MANY
-from bench.prompt_report import YES_KINDS
+from bench.prompt_report import PREDICATES
 from bench.report import RESULTS
 
 HEAD = """## Prompts against each other
@@ -42,7 +42,13 @@ def sections(titles: Mapping[str, str]) -> Iterator[str]:
     if models:
         yield HEAD
     for model in models:
-        for kinds, what in ((KINDS, "one of a list"), (YES_KINDS, "yes or no"), ((MANY,), "one of 60")):
+        for kinds, what in (
+            (KINDS, "one of a list"),
+            (PREDICATES["yes"], "yes or no about a label"),
+            (PREDICATES["ask"], "yes or no to a question"),
+            (PREDICATES["say"], "yes or no to a statement"),
+            ((MANY,), "one of 60"),
+        ):
             chosen = {
                 half: {line["variant"]: line for line in lines
                        if (line["model"], line["end"], tuple(line["kinds"])) == (model, "turn", tuple(kinds))}
@@ -79,7 +85,7 @@ def _prompts(
     first = next(iter(halves["all"].values()))
     yield f"### {title}, {first['of']} texts\n\n"
     yield from table_header(
-        "prompt", *(kind.removeprefix("yes ") for kind in kinds if kind in first["accuracy"]), "mean", "chosen", "kept",
+        "prompt", *(kind.rpartition(" ")[2] for kind in kinds if kind in first["accuracy"]), "mean", "chosen", "kept",
         "gain", "without the end", "NLL", "label mass", "flips",
     )  # fmt: skip
     for name, line in halves["all"].items():
