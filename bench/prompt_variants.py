@@ -143,6 +143,7 @@ _PLAIN = (
 )  # fmt: skip
 
 _ONE_OF = "Answer with one of the labels and nothing else.\n"
+_CATEGORY = "Question: Which category does the document belong to?\nCategories:\n{options}"
 _TOLD = (
     Variant("document first, no root", f"{_V1_DOCUMENT}{_V1_QUESTION}Label:"),
     _lettered("letter, root", ROOT + _V1_DOCUMENT + "Question: Which of these options fits the document best?\n"
@@ -152,8 +153,12 @@ _TOLD = (
     Variant("document first, told after", f"{_V1_DOCUMENT}{_V1_QUESTION}{_ONE_OF}Label:"),
     Variant("document first, read it", f"Read the document and answer the question about it.\n{_V1_DOCUMENT}"
             f"{_V1_QUESTION}{_ONE_OF}Label:"),
-    Variant("document first, category", f"{_V1_DOCUMENT}Question: Which category does the document belong to?\n"
-            "Categories:\n{options}Answer with one of the categories and nothing else.\nCategory:"),
+    Variant("document first, category", f"{_V1_DOCUMENT}{_CATEGORY}"
+            "Answer with one of the categories and nothing else.\nCategory:"),
+    Variant("document first, category, Answer:", f"{_V1_DOCUMENT}{_CATEGORY}"
+            "Answer with one of the categories and nothing else.\nAnswer:"),
+    _lettered("letter, category", f"{_V1_DOCUMENT}{_CATEGORY}Answer with the letter of the category only.\n"
+              "Category:"),
 )  # fmt: skip
 
 _YES_NO = "{options}\nAnswer with the letter only."
@@ -173,7 +178,7 @@ _YES: tuple[Variant, ...] = (
 _FITS = "Question: Does this label fit the document?\n- {asked}\n"
 _ONLY = "Answer with Yes or No only.\n"
 _LISTED = "Labels:\n- Yes\n- No\n"
-# Those that a job can hold beside a choice: they share its root, its document and its ending.
+# Those that a job can hold beside a choice, since they share its document: of version 1 with its root, others without.
 _YES_TOO = tuple(
     Variant(name, user, title=True)
     for name, user in (
@@ -184,10 +189,13 @@ _YES_TOO = tuple(
         ("Yes, true", f"{ROOT}{_V1_DOCUMENT}Question: Is this true of the document?\n- {{asked}}\n{_ONLY}Label:"),
         ("Yes, as asked", f"{ROOT}{_V1_DOCUMENT}Question: {{asked}}\n{_ONLY}Label:"),
         ("Yes, as asked, listed", f"{ROOT}{_V1_DOCUMENT}Question: {{asked}}\n{_LISTED}{_ONLY}Label:"),
-        # And what the root and the ending do.
-        ("Yes, only, Answer:", f"{ROOT}{_V1_DOCUMENT}{_FITS}{_ONLY}Answer:"),
         ("Yes, only, open", f"{ROOT}{_V1_DOCUMENT}{_FITS}{_ONLY.strip()}"),
+        ("Yes, only, Answer:", f"{_V1_DOCUMENT}{_FITS}{_ONLY}Answer:"),
         ("Yes, only, no root", f"{_V1_DOCUMENT}{_FITS}{_ONLY}Label:"),
+        ("Yes, listed, Answer:", f"{_V1_DOCUMENT}{_FITS}Answers:\n- Yes\n- No\n{_ONLY}Answer:"),
+        ("Yes, fits, Answer:", f"{_V1_DOCUMENT}Question: Does this fit the document?\n- {{asked}}\n{_ONLY}Answer:"),
+        ("Yes, true, Answer:", f"{_V1_DOCUMENT}Question: Is this true of the document?\n- {{asked}}\n{_ONLY}Answer:"),
+        ("Yes, as asked, Answer:", f"{_V1_DOCUMENT}Question: {{asked}}\n{_ONLY}Answer:"),
     )
 )
 _OF_PREDICATES = ("v1 yes", "Yes, apart", *(v.name for v in _YES_TOO))
@@ -195,14 +203,16 @@ _YES += (Variant("yes, only", f"{ROOT}{_V1_DOCUMENT}{_FITS}Answer with yes or no
 
 _REVERSED = ("yes lettered", "v1 labels first", "v1 document first", "letter, v1 words", "letter", "text",
              "letter, paren", "number", "letter, categories", "letter, text", "letter, tags",
-             "two letters")  # fmt: skip
+             "two letters", "document first, category", "letter, category")  # fmt: skip
 
-_OF_MANY = ("v1 labels first", "v1 document first", "text", "number", "two letters", "text <", "number <",
+_OF_MANY = ("v1 labels first", "v1 document first", "document first, category", "text", "number", "two letters", "text <", "number <",
             "two letters <")  # fmt: skip
 
 # What version 2 asks of short lists and of long ones.
 LETTERED, NAMED = "letter, v1 words", "v1 document first"
-_OF_GROWING = (LETTERED, NAMED, f"{LETTERED} <", f"{NAMED} <")
+# What may follow it.
+CATEGORY, LETTERED_CATEGORY = "document first, category", "letter, category"
+_OF_GROWING = tuple(name + mark for name in (LETTERED, NAMED, CATEGORY, LETTERED_CATEGORY) for mark in ("", " <"))
 
 VARIANTS = (
     _PLAIN
