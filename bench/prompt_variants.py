@@ -205,8 +205,8 @@ _REVERSED = ("yes lettered", "v1 labels first", "v1 document first", "letter, v1
              "letter, paren", "number", "letter, categories", "letter, text", "letter, tags",
              "two letters", "document first, category", "letter, category")  # fmt: skip
 
-_OF_MANY = ("v1 labels first", "v1 document first", "document first, category", "text", "number", "two letters", "text <", "number <",
-            "two letters <")  # fmt: skip
+_OF_MANY = ("v1 labels first", "v1 document first", "document first, category", "text", "number", "two letters",
+            "text <", "number <", "two letters <")  # fmt: skip
 
 # What version 2 asks of short lists and of long ones.
 LETTERED, NAMED = "letter, v1 words", "v1 document first"
