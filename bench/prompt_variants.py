@@ -143,6 +143,7 @@ _PLAIN = (
 )  # fmt: skip
 
 _ONE_OF = "Answer with one of the labels and nothing else.\n"
+_READ = "Read the document and answer the question about it.\n"
 _CATEGORY = "Question: Which category does the document belong to?\nCategories:\n{options}"
 _TOLD = (
     Variant("document first, no root", f"{_V1_DOCUMENT}{_V1_QUESTION}Label:"),
@@ -151,11 +152,14 @@ _TOLD = (
     _lettered("letter, v1 words", f"{ROOT}{_V1_DOCUMENT}{_V1_QUESTION}Answer with the letter of the label only.\n"
               "Label:"),
     Variant("document first, told after", f"{_V1_DOCUMENT}{_V1_QUESTION}{_ONE_OF}Label:"),
-    Variant("document first, read it", f"Read the document and answer the question about it.\n{_V1_DOCUMENT}"
-            f"{_V1_QUESTION}{_ONE_OF}Label:"),
+    Variant("document first, read it", f"{_READ}{_V1_DOCUMENT}{_V1_QUESTION}{_ONE_OF}Label:"),
     Variant("document first, category", f"{_V1_DOCUMENT}{_CATEGORY}"
             "Answer with one of the categories and nothing else.\nCategory:"),
     Variant("document first, category, Answer:", f"{_V1_DOCUMENT}{_CATEGORY}"
+            "Answer with one of the categories and nothing else.\nAnswer:"),
+    Variant("document first, category, read it", f"{_READ}{_V1_DOCUMENT}{_CATEGORY}"
+            "Answer with one of the categories and nothing else.\nCategory:"),
+    Variant("document first, category, read it, Answer:", f"{_READ}{_V1_DOCUMENT}{_CATEGORY}"
             "Answer with one of the categories and nothing else.\nAnswer:"),
     _lettered("letter, category", f"{_V1_DOCUMENT}{_CATEGORY}Answer with the letter of the category only.\n"
               "Category:"),
@@ -190,12 +194,21 @@ _YES_TOO = tuple(
         ("Yes, as asked", f"{ROOT}{_V1_DOCUMENT}Question: {{asked}}\n{_ONLY}Label:"),
         ("Yes, as asked, listed", f"{ROOT}{_V1_DOCUMENT}Question: {{asked}}\n{_LISTED}{_ONLY}Label:"),
         ("Yes, only, open", f"{ROOT}{_V1_DOCUMENT}{_FITS}{_ONLY.strip()}"),
-        ("Yes, only, Answer:", f"{_V1_DOCUMENT}{_FITS}{_ONLY}Answer:"),
         ("Yes, only, no root", f"{_V1_DOCUMENT}{_FITS}{_ONLY}Label:"),
         ("Yes, listed, Answer:", f"{_V1_DOCUMENT}{_FITS}Answers:\n- Yes\n- No\n{_ONLY}Answer:"),
-        ("Yes, fits, Answer:", f"{_V1_DOCUMENT}Question: Does this fit the document?\n- {{asked}}\n{_ONLY}Answer:"),
-        ("Yes, true, Answer:", f"{_V1_DOCUMENT}Question: Is this true of the document?\n- {{asked}}\n{_ONLY}Answer:"),
-        ("Yes, as asked, Answer:", f"{_V1_DOCUMENT}Question: {{asked}}\n{_ONLY}Answer:"),
+        *(
+            (
+                f"Yes, {name}, {'read it, ' if opening else ''}Answer:",
+                f"{opening}{_V1_DOCUMENT}{question}{_ONLY}Answer:",
+            )
+            for opening in ("", _READ)
+            for name, question in (
+                ("only", _FITS),
+                ("fits", "Question: Does this fit the document?\n- {asked}\n"),
+                ("true", "Question: Is this true of the document?\n- {asked}\n"),
+                ("as asked", "Question: {asked}\n"),
+            )
+        ),
     )
 )
 _OF_PREDICATES = ("v1 yes", "Yes, apart", *(v.name for v in _YES_TOO))
