@@ -161,6 +161,20 @@ _TOLD = (
             "Answer with one of the categories and nothing else.\nCategory:"),
     Variant("document first, category, read it, Answer:", f"{_READ}{_V1_DOCUMENT}{_CATEGORY}"
             "Answer with one of the categories and nothing else.\nAnswer:"),
+    # What many questions have in common before what differs, so that a job of many reads it once.
+    *(
+        Variant(f"category, told before, {name}", f"{_READ}{_V1_DOCUMENT}Question: {question}")
+        for name, question in (
+            ("listed", "Which category does the document belong to? Answer with one of these categories and nothing "
+                       "else.\nCategories:\n{options}Category:"),
+            ("short", "Which of these categories does the document belong to? Answer with one of them and nothing "
+                      "else.\n{options}Category:"),
+            ("short, Answer:", "Which of these categories does the document belong to? Answer with one of them and "
+                               "nothing else.\n{options}Answer:"),
+            ("fits, Answer:", "Which of these fits the document best? Answer with one of them and nothing else.\n"
+                              "{options}Answer:"),
+        )
+    ),
     _lettered("letter, category", f"{_V1_DOCUMENT}{_CATEGORY}Answer with the letter of the category only.\n"
               "Category:"),
 )  # fmt: skip
@@ -209,6 +223,17 @@ _YES_TOO = tuple(
                 ("as asked", "Question: {asked}\n"),
             )
         ),
+        # What many questions have in common before what differs.
+        *(
+            (f"Yes, told before, {name}", f"{_READ}{_V1_DOCUMENT}Question: {question}Answer:")
+            for name, question in (
+                ("label", "Does this label fit the document? Answer with Yes or No only.\n- {asked}\n"),
+                ("fits", "Does this fit the document? Answer with Yes or No only.\n- {asked}\n"),
+                ("true", "Is this true of the document? Answer with Yes or No only.\n- {asked}\n"),
+                ("as asked", "Answer with Yes or No only. {asked}\n"),
+                ("listed", "Does this label fit the document? Answer with Yes or No only.\nLabel: {asked}\n"),
+            )
+        ),
     )
 )
 _OF_PREDICATES = ("v1 yes", "Yes, apart", *(v.name for v in _YES_TOO))
@@ -216,16 +241,19 @@ _YES += (Variant("yes, only", f"{ROOT}{_V1_DOCUMENT}{_FITS}Answer with yes or no
 
 _REVERSED = ("yes lettered", "v1 labels first", "v1 document first", "letter, v1 words", "letter", "text",
              "letter, paren", "number", "letter, categories", "letter, text", "letter, tags",
-             "two letters", "document first, category", "letter, category")  # fmt: skip
+             "two letters", "document first, category", "letter, category", "category, told before, short")  # fmt: skip
 
-_OF_MANY = ("v1 labels first", "v1 document first", "document first, category", "text", "number", "two letters",
-            "text <", "number <", "two letters <")  # fmt: skip
+_OF_MANY = ("v1 labels first", "v1 document first", "document first, category", "category, told before, short",
+            "text", "number", "two letters", "text <", "number <", "two letters <")  # fmt: skip
 
 # What version 2 asks of short lists and of long ones.
 LETTERED, NAMED = "letter, v1 words", "v1 document first"
 # What may follow it.
 CATEGORY, LETTERED_CATEGORY = "document first, category", "letter, category"
-_OF_GROWING = tuple(name + mark for name in (LETTERED, NAMED, CATEGORY, LETTERED_CATEGORY) for mark in ("", " <"))
+TOLD_BEFORE = "category, told before, short"
+_OF_GROWING = tuple(
+    name + mark for name in (LETTERED, NAMED, CATEGORY, LETTERED_CATEGORY, TOLD_BEFORE) for mark in ("", " <")
+)
 
 VARIANTS = (
     _PLAIN

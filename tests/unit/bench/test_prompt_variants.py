@@ -3,7 +3,7 @@
 import pytest
 
 from bench.prompt_items import GROWING, Item
-from bench.prompt_variants import CATEGORY, LETTERED, LETTERED_CATEGORY, NAMED, VARIANTS
+from bench.prompt_variants import CATEGORY, LETTERED, LETTERED_CATEGORY, NAMED, TOLD_BEFORE, VARIANTS
 from pinpoint.prompting import template
 from pinpoint.prompting.taxonomy import Label, Task
 
@@ -22,5 +22,5 @@ def test_version_2_is_among_the_variants(count: int) -> None:
 
 def test_only_those_are_measured_on_growing_lists() -> None:
     item = Item("known/5:0", f"known/{GROWING[3]}", "a text", ("a", "b"), 0)
-    names = (LETTERED, NAMED, CATEGORY, LETTERED_CATEGORY)
+    names = (LETTERED, NAMED, CATEGORY, LETTERED_CATEGORY, TOLD_BEFORE)
     assert {one.name for one in VARIANTS if one.suits(item)} == {name + mark for name in names for mark in ("", " <")}
