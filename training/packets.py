@@ -21,7 +21,10 @@ from training.topics import TOPICS, item
 
 BEGINS, GOES_ON = 0, 1  # places of BOUNDARY's labels
 MOST_PAGES = 6
-_STRANGE = 0.12  # of the documents: tables and prose in no language, and news, so that not only known kinds go on
+_STRANGE = 0.18  # of the documents: tables and prose in no language, and news, so that not only known kinds go on
+_USUAL = ("receipt", "invoice", "email", "letter", "scientific article")  # what packets are of more often than not
+_USUAL_SHARE = 0.25
+_AT_A_HEAD = 0.15  # of the documents: their pages begin where a part of them begins
 _NUMBERS = (
     "Page {} of {}", "page {} of {}", "{} / {}", "{}/{}", "Page: {} of {}", "Page {}", "- {} -", "{}", "p. {}", "Pg {}",
     "Page {}/{}", "Sheet {} of {}", "Seite {} von {}", "{} of {}",
@@ -48,16 +51,23 @@ def boundary_choice(rng: random.Random, count: int) -> Choice:
 
 def packet_joints(rng: random.Random) -> list[Example]:
     """A joint between two documents and, as often, one within either of them."""
-    kind = rng.choice(documents.KINDS)
+    kind = _kind(rng)
     alike = rng.random() < 0.5
     case = Case(rng)
     first = paged(rng, kind, case)
-    other = kind if alike else rng.choice(documents.KINDS)
+    other = kind if alike else _kind(rng)
     second = paged(rng, other, case.sibling() if rng.random() < (0.5 if alike else 0.1) else Case(rng))
     found = [Example(text, BEGINS) for text in within((first[-1], second[0]))]
     inner = [*within(first), *within(second)]
     chosen = rng.sample(inner, min(len(inner), rng.choice((1, 1, 2))))
     return [*found, *(Example(text, GOES_ON) for text in chosen)]
+
+
+def _kind(rng: random.Random) -> documents.Kind:
+    if rng.random() < _USUAL_SHARE:
+        usual = rng.choice(_USUAL)
+        return next(kind for kind in documents.KINDS if kind.key == usual)
+    return rng.choice(documents.KINDS)
 
 
 def within(pages: Sequence[str]) -> list[str]:
@@ -85,8 +95,23 @@ def _dealt(rng: random.Random, text: str, least: int) -> list[str]:
     lines = text.split("\n")
     count = rng.randint(1, max(1, min(MOST_PAGES, len(lines) // least)))
     size = -(-len(lines) // count)
-    pages = ["\n".join(lines[start : start + size]) for start in range(0, len(lines), size)]
+    starts = list(range(0, len(lines), size))
+    if rng.random() < _AT_A_HEAD:
+        starts = sorted({0, *(_head_near(lines, start, size // 2) for start in starts[1:])})
+    pages = ["\n".join(lines[start:end]) for start, end in zip(starts, [*starts[1:], len(lines)], strict=True)]
     return [page for page in pages if page.strip()] or [text]
+
+
+def _head_near(lines: list[str], start: int, reach: int) -> int:
+    """The line nearest to `start` that looks like the head of a part: short, behind an empty or a much longer one."""
+    for away in sorted(range(-reach, reach + 1), key=abs):
+        at = start + away
+        if not 0 < at < len(lines):
+            continue
+        before, head = lines[at - 1].strip(), lines[at].strip()
+        if 0 < len(head) < 45 and (not before or (not head[0].islower() and len(before) > len(head) + 15)):
+            return at
+    return start
 
 
 def _furnished(rng: random.Random, pages: list[str], case: Case) -> list[str]:
@@ -138,7 +163,21 @@ def _prose(rng: random.Random) -> str:
         paragraphs.append(" ".join(sentence.capitalize() + "." for sentence in sentences))
     if rng.random() < 0.6:
         paragraphs.insert(0, " ".join(rng.choices(words, k=3)).title())
-    return "\n".join(part for paragraph in paragraphs for part in wrap(paragraph, rng.randint(50, 100)))
+    for _ in range(rng.choice((0, 0, 0, 1, 2))):  # what stands between paragraphs, or on the last page
+        what = rng.choice(("Table", "Figure", "Table", "Appendix", "Annex", "Chapter", "Section"))
+        head = f"{what} {rng.randint(1, 9)}{rng.choice((':', '.', ''))} {' '.join(rng.choices(words, k=3)).title()}"
+        body = _rows(rng, words, rng.randint(2, 5), rng.randint(2, 8)) if what == "Table" else []
+        paragraphs.insert(rng.randint(1, len(paragraphs)), "\n".join([head, *body]))
+    width = rng.choice((38, 50, 60, 75, 90, 100))
+    parts = (line for paragraph in paragraphs for line in paragraph.split("\n"))
+    return "\n".join(part for line in parts for part in wrap(line, width))
+
+
+def _rows(rng: random.Random, words: Sequence[str], columns: int, count: int) -> list[str]:
+    joint = rng.choice((" | ", "  ", " "))
+    return [
+        joint.join((rng.choice(words), *(f"{rng.randint(0, 9999):,}" for _ in range(columns)))) for _ in range(count)
+    ]
 
 
 def _table(rng: random.Random) -> str:

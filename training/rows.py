@@ -19,6 +19,7 @@ from pinpoint.prompting.span_tree import NO_PARENT, Forest
 from training import messages, model
 from training.choices import MOST_LABELS, Choice, Concept, concept_choice, mention_choice, yes_no
 from training.packets import boundary_choice
+from training.predicates import predicate
 from training.sources import document_concepts, intent_concepts, load_intents, message_concept
 from training.topics import topic_concepts
 
@@ -26,8 +27,16 @@ TRADE = frozenset(("order-to-cash", "stock-and-sales", "shipping"))
 # (row length, rows a batch, share of the batches): compiled once each, about the same number of tokens. The longest
 # teaches the far positions of the context.
 SHAPES = ((256, 16, 0.5), (512, 8, 0.42), (2048, 2, 0.08))
-# Share of the rows that ask where documents begin, by the length of a row: about an eighth of all answers.
-BOUNDARIES = {256: 0.0, 512: 0.3, 2048: 0.55}
+# Share of the rows of a lesson, by the length of a row. Without rows of their own, predicates are crowded out by the
+# questions where documents begin, which are a matter of yes and no as well. The rest are choices among labels.
+LESSONS: dict[int, dict[str, float]] = {
+    256: {"predicates": 0.2},
+    512: {"predicates": 0.24, "boundaries": 0.28},
+    2048: {"predicates": 0.15, "boundaries": 0.5},
+}
+# Kinds that are taken for each other on sight: told by what stands in them and not by what they are headed.
+CONFUSED = (("invoice", "receipt"), ("invoice", "bill"), ("receipt", "invoice"), ("letter", "email"))
+CONFUSED_SHARE = 0.1  # of the lists of kinds
 
 
 class RowMaker:
@@ -51,8 +60,11 @@ class RowMaker:
         made: list[PackedRow] = []
         self._mention_share, self._mention_reach = (0.9, 0.4) if first_lessons else (0.12, 1.0)
         while len(made) < count:
-            if not first_lessons and rng.random() < BOUNDARIES[length]:
+            lesson = "" if first_lessons else _drawn(rng, LESSONS[length])
+            if lesson == "boundaries":
                 row = self._boundaries(rng, length)
+            elif lesson == "predicates":
+                row = self._predicates(rng, length)
             else:
                 row = self._labels_first(rng, length) if rng.random() < 0.6 else self._document_first(rng, length)
             if row is not None:
@@ -70,6 +82,9 @@ class RowMaker:
             pool = [c for _, c in self.kinds]
             share = 1.0 if families is TRADE else rng.choice((0.0, 0.4, 0.8))
             picked = {c.key: c for c in rng.sample(near, min(len(near), round(size * share)))}
+            if rng.random() < CONFUSED_SHARE:
+                two = rng.choice(CONFUSED)
+                picked = {c.key: c for _, c in self.kinds if c.key.removeprefix("document:") in two} | picked
             for concept in rng.sample(pool, len(pool)):
                 if len(picked) >= size:
                     break
@@ -118,6 +133,26 @@ class RowMaker:
         for example in choice.examples:
             document = self._document(example.text, length, whole=True)
             added += layout.add([self.root, question, document + self.ending], choice.task.labels[example.answer].name)
+        return layout.row() if added else None
+
+    def _predicates(self, rng: random.Random, length: int) -> PackedRow | None:
+        """Texts of several sources, each with some statements that hold of it and some that do not."""
+        layout = _Layout(self, length)
+        added = failed = 0
+        other = ""
+        while failed < 2 and added < length // 24:
+            right, wrong = self.draw_concepts(rng, long=rng.random() < (0.25 if length <= 256 else 0.6))
+            concept = right[0]
+            text = concept.text(rng)
+            document = self._document(text, length)
+            most = rng.choice((2, 3, 4)) if length <= 256 else rng.choice((3, 4, 6))
+            wrong = [*right[1:], *wrong] or self.draw_concepts_around(rng, concept, [])[1]
+            for _ in range(most):
+                task, holds = predicate(rng, concept, wrong, text[: length + length // 2], other)
+                question = self.encoder.pieces(template.yes_no_question(task, task.labels[0]))
+                done = layout.add([self.root, document, question + self.ending], template.YES if holds else template.NO)
+                added, failed = added + done, failed + (not done)
+            other = text
         return layout.row() if added else None
 
     def _document_first(self, rng: random.Random, length: int) -> PackedRow | None:
@@ -172,6 +207,16 @@ class RowMaker:
         share = 1.0 if whole else {256: 0.66, 512: 0.5}.get(length, 0.8)
         tokens = self.encoder.text(body.text, trusted=False)[: round(length * share)]
         return self.encoder.pieces([opening]) + tokens + self.encoder.pieces([closing])
+
+
+def _drawn(rng: random.Random, shares: dict[str, float]) -> str:
+    """One of the names by its share, or none."""
+    at = rng.random()
+    for name, share in shares.items():
+        if at < share:
+            return name
+        at -= share
+    return ""
 
 
 def _given(text: str, rng: random.Random) -> str:

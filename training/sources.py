@@ -16,6 +16,7 @@ from pathlib import Path
 
 from training import documents, messages
 from training.choices import Concept
+from training.documents import snippets
 from training.messages.wordings import WORDINGS
 
 HELD_OUT_INTENTS = 14
@@ -87,11 +88,17 @@ def _intent_concept(label: str, texts: Sequence[str]) -> Concept:
 def _kind_concept(kind: documents.Kind) -> Concept:
     return Concept(
         key=f"document:{kind.key}",
-        text=lambda rng: documents.generate(rng, kind)[1],
+        text=lambda rng: _paper(rng, kind),
         name=lambda rng: kind.names[0],
         alias=lambda rng: rng.choice(kind.names),
         description=lambda rng: rng.choice(kind.descriptions),
     )
+
+
+def _paper(rng: random.Random, kind: documents.Kind) -> str:
+    if kind.key in snippets.SNIPPETS and rng.random() < snippets.SHARE:
+        return snippets.snippet(rng, kind.key)
+    return documents.generate(rng, kind)[1]
 
 
 def _held_out(text: str) -> bool:

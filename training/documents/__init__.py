@@ -19,12 +19,14 @@ from . import (
     orders,
     people,
     publications,
+    records,
     shipping,
     trade,
 )
 from .case import Case
 from .kind import Kind, Label
 from .labels_finance import FINANCE
+from .labels_records import RECORDS
 from .labels_texts import TEXTS
 from .labels_trade import TRADE
 from .labels_work import WORK
@@ -36,7 +38,7 @@ from .references import KINDS_OF_A_SALE, SHARE, with_references
 
 __all__ = ["KINDS", "Kind", "add_noise", "generate", "write"]
 
-_LABELS: tuple[Label, ...] = TRADE + FINANCE + WORK + TEXTS
+_LABELS: tuple[Label, ...] = TRADE + FINANCE + WORK + TEXTS + RECORDS
 _PLANS: dict[str, Plan] = {
     **trade.PLANS,
     **orders.PLANS,
@@ -53,6 +55,7 @@ _PLANS: dict[str, Plan] = {
     **publications.PLANS,
     **news.PLANS,
     **instructions.PLANS,
+    **records.PLANS,
 }
 
 

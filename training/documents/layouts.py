@@ -10,7 +10,7 @@ from __future__ import annotations
 from . import bills, mails, slips
 from .plan import Plan
 
-SHARE = 0.4  # of the documents of these kinds
+SHARE = 0.5  # of the documents of these kinds
 LAYOUTS: dict[str, tuple[Plan, ...]] = {
     "receipt": slips.PLANS,
     "invoice": bills.PLANS,

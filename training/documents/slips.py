@@ -91,7 +91,8 @@ _SHOP_HEAD = both(
 )
 _SLIP_TITLE = line(
     "[CASH BILL|Cash Sale|RECEIPT|TAX INVOICE|SIMPLIFIED TAX INVOICE|INVOICE|Sales Receipt|CASH RECEIPT|OFFICIAL "
-    "RECEIPT|** RECEIPT **|Cash Memo|GUEST CHECK|Receipt|TAX INVOICE (RECEIPT)|CUSTOMER COPY]"
+    "RECEIPT|** RECEIPT **|Cash Memo|GUEST CHECK|Receipt|TAX INVOICE (RECEIPT)|CUSTOMER COPY]",
+    "[INVOICE|TAX INVOICE|Tax Invoice|INVOICE|CASH INVOICE|Invoice|Sales Invoice|RETAIL INVOICE]",
 )
 
 
@@ -111,6 +112,8 @@ def _slip_facts(case: Case) -> str:
             "[Pax|Covers|Guests][: |:| ]{digit}",
             "[Member|Customer|Member Card][: |:| ][{first}|CASH|{nnnn}|]",
             "[Pump|PUMP #|Nozzle][: | ]{digit}",
+            "[TOKEN NO|Queue No|Order|Ticket][: | ]{digit}[, STATION ID: A{digit}|, PID: POS|]",
+            "[PRINT BY|Printed by|Print time][: | ][root|admin|{first}|{time}]",
         )
         if case.chance(0.3)
     ]
