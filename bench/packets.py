@@ -2,18 +2,21 @@
 
 A packet is two to eight generated business documents of one to six pages behind one another, each document's lines
 dealt out to its pages. Others are two to six documents of one kind, half of those packets from one sender, where the
-labels of the pages say nothing of where a document begins. Told are precision, recall and F1 of boundaries, the share
+labels of the pages say nothing of where a document begins. With `--files`, a third sort has real documents among the
+generated ones. Told are precision, recall and F1 of boundaries, the share
 of packets that are cut exactly as they were put together, the share of documents with the right label, and what
 splitting costs beside reading the same pages without it.
 """
 
 from __future__ import annotations
 
+import asyncio
+import base64
 import json
 import random
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -25,8 +28,11 @@ sys.path[:0] = [str(ROOT / "src"), str(ROOT)]
 from bench import report  # noqa: E402
 from pinpoint.api.request import parse_request  # noqa: E402
 from pinpoint.api.response import DocumentResult  # noqa: E402
+from pinpoint.documents.text import Document, is_blank  # noqa: E402
 from pinpoint.engine.scorer import Scorer  # noqa: E402
 from pinpoint.pipeline.classify import classify  # noqa: E402
+from pinpoint.pipeline.files import with_files_read  # noqa: E402
+from pinpoint.serving.files import file_reader  # noqa: E402
 from pinpoint.serving.model import get_scorer  # noqa: E402
 from pinpoint.settings import read_settings  # noqa: E402
 from tests import file_makers as make  # noqa: E402
@@ -64,6 +70,55 @@ def alike(count: int) -> Iterator[tuple[list[str], list[int], list[str]]]:
         yield pages, starts, labels
 
 
+def mixed(count: int, real: Sequence[tuple[list[str], str]]) -> Iterator[tuple[list[str], list[int], list[str]]]:
+    """The same of packets of two to six documents of which six in ten are real ones: (pages, label) each."""
+    rng = random.Random(SEED + 2)
+    for _ in range(count):
+        pages, starts, labels = list[str](), list[int](), list[str]()
+        for _ in range(rng.randint(2, 6)):
+            starts.append(len(pages))
+            if rng.random() < 0.6:
+                own, label = rng.choice(real)
+                pages += own
+            else:
+                kind, text = documents.generate(rng)
+                own, label = dealt(rng, text), kind.names[0]
+                pages += own
+            labels.append(label)
+        if len(pages) > 1:
+            yield pages, starts, labels
+
+
+def read_files(folder: Path) -> list[tuple[list[str], str]]:
+    """The pages of each file of a folder that can be read, and its label.
+
+    `labels.jsonl` in the folder gives `file` and `label`, a line each. Instead of a folder, a file of JSON
+    with what was read of one: `file`, `pages` and `label` of each.
+    """
+    if folder.is_file():
+        return [(one["pages"], one.get("label", "")) for one in json.loads(folder.read_text(encoding="utf-8"))]
+    listed = folder / "labels.jsonl"
+    lines = listed.read_text(encoding="utf-8").splitlines() if listed.exists() else []
+    labels = {row["file"]: row["label"] for row in map(json.loads, lines)}
+    paths = [
+        path for path in sorted(folder.iterdir()) if path.is_file() and path.name not in ("README.md", listed.name)
+    ]
+    files = [
+        {"id": path.name, "base64": base64.b64encode(path.read_bytes()).decode("ascii"), "filename": path.name}
+        for path in paths
+    ]
+    reader = file_reader(read_settings())
+    try:
+        request = asyncio.run(with_files_read(parse_request({"documents": files, "labels": ["a", "b"]}), reader))
+    finally:
+        reader.close()
+    read = list[tuple[list[str], str]]()
+    for document in request.documents:
+        if isinstance(document, Document) and any(not is_blank(page) for page in document.pages):
+            read.append(([page for page in document.pages if not is_blank(page)], labels.get(document.id, "")))
+    return read
+
+
 def dealt(rng: random.Random, text: str) -> list[str]:
     """A document's lines on one to six pages."""
     lines = text.split("\n")
@@ -76,6 +131,9 @@ def dealt(rng: random.Random, text: str) -> list[str]:
 def main(
     count: Annotated[int, typer.Option(help="Packets.")] = 30,
     rounds: Annotated[int, typer.Option(help="Of 50 full pages, for the cost.")] = 3,
+    files: Annotated[
+        Path | None, typer.Option(help="A folder of real files, or what was read of one as JSON.", exists=True)
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Write bench/results/packets.json as well.")] = False,
 ) -> None:
     """Cut generated packets and say how well."""
@@ -83,6 +141,8 @@ def main(
     kinds = [kind.names[0] for kind in documents.KINDS]
     figures = _cut(engine, packets(count), kinds)
     figures["of_one_kind"] = _cut(engine, alike(count), kinds)
+    if files is not None:
+        figures["with_real_files"] = _cut(engine, mixed(count, read_files(files)), kinds)
     figures["split_over_50_full_pages"] = round(_cost(engine, kinds[:8], rounds), 3)
     print(json.dumps(figures, indent=2))
     if as_json:
@@ -96,7 +156,7 @@ def _cut(engine: Scorer, made: Iterator[tuple[list[str], list[int], list[str]]],
     rng = random.Random(SEED)
     for pages, starts, labels in made:
         others = [kind for kind in kinds if kind not in labels]
-        offered = [*dict.fromkeys(labels), *rng.sample(others, min(4, len(others)))]
+        offered = [*filter(None, dict.fromkeys(labels)), *rng.sample(others, min(4, len(others)))]
         result, took_s = _answered(engine, pages, offered, split=True)
         split_s += took_s
         plain_s += _answered(engine, pages, offered, split=False)[1]

@@ -22,6 +22,7 @@ from pinpoint.pipeline.classify import classify
 from pinpoint.serving.model import get_scorer
 from pinpoint.settings import read_settings
 from training import documents, messages
+from training import measure_predicates as predicates
 from training.choices import concept_choice
 from training.sources import load_intents, message_concept
 
@@ -65,8 +66,8 @@ def generated_messages(count: int) -> Iterator[Item]:
         yield choice.examples[0].text, labels, labels[choice.examples[0].answer]["id"]
 
 
-def company_documents(path: Path) -> Iterator[Item]:
-    """Documents of a public collection that training never used."""
+def labelled_texts(path: Path) -> Iterator[Item]:
+    """Texts that training never used, such as documents of a public collection: `text`, `label` a line."""
     with path.open(encoding="utf-8") as lines:
         rows = [json.loads(line) for line in lines]
     labels = sorted({row["label"] for row in rows})
@@ -90,6 +91,7 @@ def accuracy(scorer: Scorer, items: Sequence[Item]) -> dict[str, float]:
 def measure(
     intents_file: Annotated[Path, typer.Option("--intents", help="support-intents/train.jsonl")],
     company: Annotated[Path | None, typer.Option(help="company-documents/sample.jsonl")] = None,
+    news: Annotated[Path | None, typer.Option(help="bench/data/news.jsonl")] = None,
     count: Annotated[int, typer.Option(help="Items of each kind.")] = 500,
 ) -> None:
     """Measure the model that the worker would load on every held-out part and print a table."""
@@ -104,12 +106,24 @@ def measure(
         "generated messages, 5 labels of any wording": list(generated_messages(count)),
     }
     if company is not None:
-        parts["company documents, 4 labels"] = list(company_documents(company))
+        parts["company documents, 4 labels"] = list(labelled_texts(company))
+    if news is not None:
+        parts["news items, 4 topics"] = list(labelled_texts(news))
     table = Table("held-out part", "of", "accuracy", "label mass", box=None)
     for name, items in parts.items():
         figures = accuracy(scorer, items)
         table.add_row(name, *(str(value) for value in figures.values()))
-    Console(width=120).print(table)
+    asked: dict[str, Iterator[predicates.Asked]] = {
+        **({"company documents, the usual question": predicates.company(company, predicates.USUAL)} if company else {}),
+        **({"company documents, other wordings": predicates.company(company, predicates.UNSEEN)} if company else {}),
+        **({"news items": predicates.news(news)} if news else {}),
+        **{f"generated {name}": predicates.generated(name, count // 2) for name in ("documents", "messages", "news")},
+    }
+    yes_no = Table("yes or no", "of", "accuracy", "auc", box=None)
+    for name, part in asked.items():
+        yes_no.add_row(name, *(str(value) for value in predicates.figures(scorer, list(part)).values()))
+    for each in (table, yes_no):
+        Console(width=120).print(each)
 
 
 if __name__ == "__main__":

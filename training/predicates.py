@@ -59,7 +59,7 @@ _OF_TOPICS = (
     "Is this document about {k}?",
 )  # fmt: skip
 _WORDINGS = {"document": _OF_DOCUMENTS, "topic": _OF_TOPICS}
-_TURNED = {
+TURNED = {
     "document": (
         "Is this something other than {a}?", "This is not {a}.", "The document is not {a}.",
         "Is this anything but {a}?", "Is it false that this is {a}?", "It is no {k}",
@@ -132,13 +132,13 @@ def predicate(
     about = concept if holds else rng.choice(wrong)
     draw = rng.random()
     if draw < TURNED_SHARE:
-        return _task(_named(rng, about, _of(_TURNED, about))), not holds
+        return _task(_named(rng, about, _of(TURNED, about))), not holds
     if draw < TURNED_SHARE + EITHER_SHARE:
         two = [about, rng.choice([one for one in wrong if one is not about] or [about])]
         rng.shuffle(two)
         first, second = (_name(rng, one) for one in two)
         form = rng.choice(_of(_EITHER, concept))
-        return _task(form.format(a=_one(first), b=_one(second), k=first, l=second)), holds
+        return _task(form.format(a=with_article(first), b=with_article(second), k=first, l=second)), holds
     if draw < TURNED_SHARE + EITHER_SHARE + DESCRIBED_SHARE:
         said = _described(rng, about)
     else:
@@ -173,7 +173,7 @@ def _name(rng: random.Random, concept: Concept) -> str:
 
 def _named(rng: random.Random, concept: Concept, forms: Sequence[str]) -> str:
     name = _name(rng, concept)
-    said = rng.choice(forms).format(a=_one(name), k=name)
+    said = rng.choice(forms).format(a=with_article(name), k=name)
     draw = rng.random()
     return said.lower() if draw < 0.08 else said.upper() if draw < 0.1 else said
 
@@ -189,7 +189,7 @@ def _description(rng: random.Random, concept: Concept) -> str:
     return concept.description(rng).strip().rstrip(".")
 
 
-def _one(name: str) -> str:
+def with_article(name: str) -> str:
     """The name behind its article; without one where it is many or a substance."""
     last = name.split(" of ")[0].rsplit(" ", 1)[-1].lower()
     if name.lower() in _NO_ARTICLE or (last.endswith("s") and not last.endswith(("ss", "us", "is"))):

@@ -37,6 +37,7 @@ LESSONS: dict[int, dict[str, float]] = {
 # Kinds that are taken for each other on sight: told by what stands in them and not by what they are headed.
 CONFUSED = (("invoice", "receipt"), ("invoice", "bill"), ("receipt", "invoice"), ("letter", "email"))
 CONFUSED_SHARE = 0.1  # of the lists of kinds
+TOPICS_ASKED = 0.15  # of the texts that predicates are about, beside those that any list may be about
 
 
 class RowMaker:
@@ -142,6 +143,8 @@ class RowMaker:
         other = ""
         while failed < 2 and added < length // 24:
             right, wrong = self.draw_concepts(rng, long=rng.random() < (0.25 if length <= 256 else 0.6))
+            if rng.random() < TOPICS_ASKED:
+                right, wrong = topic_concepts(rng, rng.randint(3, 8)), []
             concept = right[0]
             text = concept.text(rng)
             document = self._document(text, length)

@@ -5,6 +5,7 @@ import json
 import random
 import re
 import shutil
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -15,11 +16,13 @@ from transformers import AutoModelForCausalLM
 from pinpoint.checkpoints.sources import embedded_folder
 from pinpoint.pipeline.packets import BOUNDARY, joints
 from tests.numeric.sixteen_bits import save_embedded
-from training import model, packets
+from training import model, packets, predicates
+from training.choices import Concept
 from training.documents.case import Case
 from training.documents.kind import Kind
 from training.mix import mix
 from training.muon import Muon
+from training.rows import LESSONS, SHAPES
 
 
 def test_matrices_taken_together_step_as_torch_steps_them_one_by_one() -> None:
@@ -74,6 +77,37 @@ def test_a_mixture_lies_a_share_of_the_way_between_two_checkpoints(tmp_path: Pat
     before = stored[f"{name}.weight"].float() * stored[f"{name}.scale"][:, None] / 3.0
     torch.testing.assert_close(mixed[f"{name}.weight"].float(), 1.5 * before, rtol=2**-8, atol=0)
     assert (tmp_path / "mixed" / "tokenizer.json").exists()
+
+
+def _concept(name: str, text: str = "") -> Concept:
+    return Concept(
+        f"document:{name}", lambda rng: text, lambda rng: name, lambda rng: name, lambda rng: f"tells of {name}"
+    )
+
+
+def test_a_predicate_is_about_what_the_text_is_when_yes_is_right() -> None:
+    right, wrong, found = _concept("alpha"), [_concept("beta"), _concept("gamma")], Counter[tuple[str, bool]]()
+    turned = {form.format(a=f"{article} {name}", k=name).lower() for form in predicates.TURNED["document"]
+              for article, name in (("an", "alpha"), ("a", "beta"), ("a", "gamma"))}  # fmt: skip
+    for seed in range(600):
+        task, holds = predicates.predicate(random.Random(seed), right, wrong, "gulls over Dover", "gulls over Calais")
+        said, yes = task.labels[0].name.lower(), (task.criteria[0] or "").lower()
+        if "alpha" not in said + yes and not re.search("beta|gamma", said + yes):
+            sort, about = "mention", re.search("gulls|dover", said) is not None
+        elif said in turned:
+            sort, about = "turned", "alpha" not in said
+        else:
+            sort, about = "plain", "alpha" in said + yes
+        assert about == holds, (seed, said, task.criteria)
+        found[sort, holds] += 1
+        assert task.multi_label and task.kind == "yes_no"
+    assert all(found[sort, holds] > 5 for sort in ("mention", "turned", "plain") for holds in (False, True))
+    assert 0.42 < sum(count for (_, holds), count in found.items() if holds) / 600 < 0.58
+
+
+def test_no_lesson_leaves_no_room_for_lists_of_labels() -> None:
+    assert set(LESSONS) == {length for length, *_ in SHAPES}
+    assert all(0 < sum(shares.values()) < 0.7 for shares in LESSONS.values())
 
 
 def test_a_document_begins_where_another_ends_and_nowhere_else(monkeypatch: pytest.MonkeyPatch) -> None:

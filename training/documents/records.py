@@ -48,7 +48,7 @@ def _spent(low: int, high: int) -> Block:
             else:
                 text = (
                     f"{mark}{{nnnn}};;[{{date}}|{{earlier}}];;[{{company}}|{{person}}|{{company}}];;"
-                    "[staff transportation|per diem|office supplies|travel|printing|telecommunications|postage|rent|consulting|"
+                    "[staff transportation|per diem|office supplies|travel|printing|postage|rent|consulting|"
                     "training|airfare|equipment|grant|{service}];;{n},{nnn}.{nn}"
                 )
             rows.append(case.fill(text))
@@ -64,7 +64,15 @@ def _turns(low: int, high: int) -> Block:
     def block(case: Case) -> str:
         names = [case.slot("last").upper() for _ in range(2)]
         court = case.memo.setdefault("court", case.pick(("y", "y", "n"))) == "y"
-        who = (f"MR. {names[0]}:", f"MS. {names[1]}:", "THE COURT:", "THE WITNESS:", "Q.", "A.", "JUSTICE {last}:")
+        who: tuple[str, ...] = (
+            f"MR. {names[0]}:",
+            f"MS. {names[1]}:",
+            "THE COURT:",
+            "THE WITNESS:",
+            "Q.",
+            "A.",
+            "JUSTICE {last}:",
+        )
         if not court:
             who = (f"{names[0].title()}:", f"{names[1].title()}:", "Interviewer:", "Moderator:", "[{time}] {person}:")
         said = (
