@@ -16,7 +16,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from training.measure import Item as Row
-from training.measure import company_documents, generated_documents, intents
+from training.measure import generated_documents, intents, labelled_texts
 from training.sources import load_intents
 
 NEWS = Path(__file__).parent / "data" / "news.jsonl"
@@ -75,7 +75,7 @@ def items(data: Path, count: int) -> list[Item]:
     banking = _banking(data / "support-intents" / "train.jsonl", set(known))
     unknown = sorted(support.unseen_intents)
     kinds = {
-        "company": _spread(company_documents(data / "company-documents" / "sample.jsonl"), count),
+        "company": _spread(labelled_texts(data / "company-documents" / "sample.jsonl"), count),
         "news": _spread(_news(), count),
         "known": list(intents(support.unseen_messages, known, 10, count)),
         "unknown": list(intents(support.unseen_intents, unknown, 5, count)),
