@@ -9,7 +9,7 @@ from tempfile import mkdtemp
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import AutoTokenizer, PreTrainedTokenizerFast
@@ -85,6 +85,9 @@ texts = st.lists(runs, min_size=1, max_size=12).map(lambda parts: "".join(parts)
 @KINDS
 @settings(deadline=None, max_examples=25)
 @given(texts)
+# Of a group of ones none merge, so its edges do not show; the last group does.
+@example("a" * 511 + "1" * 344 + "234")
+@example("x" + "1" * 597 + "a" + "1" * 700 + "234 and more")
 def test_a_long_text_has_the_tokens_that_it_has_at_once(name: str, text: str) -> None:
     encode = encode_with(name)
     with pytest.MonkeyPatch.context() as patch:
