@@ -13,12 +13,14 @@ from pinpoint.engine.warmup import TOLERANCE, warm_up
 from pinpoint.settings import Settings
 
 STORE_BYTES = 50_000_000
+# More than twice what two layers and passes of 8,192 tokens are planned to take. Running out of memory fills it.
+MOST_GB = 16.0
 
 
 @pytest.fixture(scope="module")
 def scorer() -> Iterator[Scorer]:
-    """Two full-size layers."""
-    made = Scorer(plan_and_make(2, Settings(device="cuda")), 8192, STORE_BYTES)
+    """Two full-size layers, and a cap that leaves the rest of the card to whoever else computes there."""
+    made = Scorer(plan_and_make(2, Settings(device="cuda", max_memory_gb=MOST_GB)), 8192, STORE_BYTES)
     yield made
     del made
     gpu.release()
