@@ -1,12 +1,15 @@
-"""The beginning that the questions of a task share, encoded once."""
+"""The beginning that the questions of a task share, encoded once, and computed once behind a document."""
 
 from __future__ import annotations
 
 from array import array
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
+from dataclasses import replace
+from itertools import takewhile
 
 from pinpoint.prompting.encoder import PromptEncoder
 from pinpoint.prompting.long_text import AHEAD_CHARS, text_steps
+from pinpoint.prompting.prompt import Question
 
 CALL_CHARS = 50  # what calling the tokenizer takes, in characters encoded meanwhile
 
@@ -54,3 +57,17 @@ class Front:
             self._tokens, self._end = tuple(whole[: len(whole) - len(rest)]), end
             return self._tokens, tuple(rest)
         return (tuple(whole),)
+
+
+def begun_alike(questions: Sequence[Question]) -> tuple[Question, ...]:
+    """The questions of a tree with the beginning that all of them share as their opening.
+
+    It holds the instructions, so the questions about groups, which are asked behind a document after that at the top,
+    pay for them no more.
+    """
+    if len(questions) < 2:
+        return tuple(questions)
+    columns = zip(*(question.tokens for question in questions), strict=False)
+    alike = sum(1 for _ in takewhile(lambda tokens: len(set(tokens)) == 1, columns))
+    shared = min(alike, *(question.length - 1 for question in questions))
+    return tuple(replace(question, opening_tokens=shared) for question in questions)

@@ -21,7 +21,7 @@ from pinpoint.prompting.fence import DocumentTokens, Fence
 from pinpoint.prompting.label_tree import questions_of
 from pinpoint.prompting.label_trie import build_trie
 from pinpoint.prompting.long_text import text_steps
-from pinpoint.prompting.openings import CALL_CHARS, Front
+from pinpoint.prompting.openings import CALL_CHARS, Front, begun_alike
 from pinpoint.prompting.prompt import Prompt, Question, kept_bytes
 from pinpoint.prompting.span_tree import Forest
 from pinpoint.prompting.taxonomy import Task
@@ -212,7 +212,7 @@ class PromptBuilder:
             if task.tree is not None:
                 field += task.tree.place(task.tree.askers()[place])
             found.append((yield from self._choice(choice, longest, field)))
-        return tuple(found)
+        return tuple(found) if task.tree is None else begun_alike(found)
 
     def _choice(self, task: Task, longest: Callable[[int], None], field: str) -> Generator[int, None, Question]:
         encoder = self.encoder

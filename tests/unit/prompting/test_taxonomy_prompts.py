@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from pinpoint.prompting.label_tree import tree_of
+from itertools import pairwise
+
+from pinpoint.prompting.label_tree import questions_of, tree_of
+from pinpoint.prompting.span_tree import Forest
 from pinpoint.prompting.taxonomy import Label, Task
 from tests.fakes import chatml_prompts
 
@@ -43,3 +46,21 @@ def test_each_question_of_a_tree_says_what_it_is_within_and_stands_behind_the_do
     assert laid[0].path[:2] == laid[1].path[:2] and all(one.open for one in laid)
     assert not any(one.open for one in prompts.lay(PLAIN, prompts.document("A document.")))
     assert prompts.least_overheads(NESTED) <= (prompts.overhead(questions), prompts.row_overhead(questions))
+
+
+def test_what_the_questions_of_a_tree_begin_with_is_read_once_behind_a_document() -> None:
+    prompts, forest = chatml_prompts(), Forest()
+    asked, document = prompts.questions(NESTED), prompts.document("A document.")
+    # The same tokens as of each question by itself, whose instructions are behind the document but once.
+    for question, alone in zip(asked, questions_of(NESTED), strict=True):
+        [flat] = prompts.questions(alone)
+        assert [token for span in question.spans for token in span] == list(flat.tokens)
+        assert len(flat.spans) == 1
+    (opening, *_), (same, *_) = (question.spans for question in asked)
+    assert opening == same and "best? Choose." in prompts.encoder.decode(list(opening))
+    marks = list[int]()
+    for prompt in prompts.ask(NESTED, asked, document):
+        marks.append(forest.total_tokens)
+        prompt.add_to(forest)
+    [added] = (after - before for before, after in pairwise([*marks[1:], forest.total_tokens]))
+    assert added == asked[1].row_tokens - len(opening) + prompts.ending_tokens
