@@ -28,11 +28,8 @@ sys.path[:0] = [str(ROOT / "src"), str(ROOT)]
 from bench import report  # noqa: E402
 from pinpoint.api.request import parse_request  # noqa: E402
 from pinpoint.api.response import DocumentResult  # noqa: E402
-from pinpoint.documents.text import Document, is_blank  # noqa: E402
 from pinpoint.engine.scorer import Scorer  # noqa: E402
 from pinpoint.pipeline.classify import classify  # noqa: E402
-from pinpoint.pipeline.files import with_files_read  # noqa: E402
-from pinpoint.serving.files import file_reader  # noqa: E402
 from pinpoint.serving.model import get_scorer  # noqa: E402
 from pinpoint.settings import read_settings  # noqa: E402
 from tests import file_makers as make  # noqa: E402
@@ -97,6 +94,11 @@ def read_files(folder: Path) -> list[tuple[list[str], str]]:
     """
     if folder.is_file():
         return [(one["pages"], one.get("label", "")) for one in json.loads(folder.read_text(encoding="utf-8"))]
+    # What reads files brings libraries that a machine may not have on which nothing is read.
+    from pinpoint.documents.text import Document, is_blank
+    from pinpoint.pipeline.files import with_files_read
+    from pinpoint.serving.files import file_reader
+
     listed = folder / "labels.jsonl"
     lines = listed.read_text(encoding="utf-8").splitlines() if listed.exists() else []
     labels = {row["file"]: row["label"] for row in map(json.loads, lines)}
