@@ -6,7 +6,8 @@ import torch
 from pinpoint.engine.forward import attention, varlen
 from pinpoint.engine.forward.forced import ATTENDED
 from pinpoint.engine.loading.load import LoadedModel, context_tokens
-from pinpoint.engine.proof import Part, compare
+from pinpoint.engine.proof import compare
+from pinpoint.engine.proof_parts import Part
 from pinpoint.engine.scorer import Scorer
 from tests.fakes import chatml_tokenizer
 from tests.numeric.forward import families

@@ -19,10 +19,12 @@ from pinpoint.engine.forward.forced import ATTENDED, PROJECTED, TOKENS
 from pinpoint.engine.forward.plain import Plain
 from pinpoint.engine.forward.prefix_cache import PrefixStore
 from pinpoint.engine.forward.rules import Rule, find_rule
-from pinpoint.engine.proof import SCORES, TOLERANCE, TOLERANCE_OF_8_BITS, Part, compare, in_words, prove
+from pinpoint.engine.proof import compare, prove
+from pinpoint.engine.proof_parts import SCORES, TOLERANCE, TOLERANCE_OF_8_BITS, WEIGHTS, Part, in_words
 from pinpoint.engine.scorer import Scorer
 from pinpoint.engine.weights import fp8
 from pinpoint.engine.weights.fp8 import Fp8Config, Fp8Quantizer
+from pinpoint.engine.weights.product_proof import EXPERTS, LINEAR
 from pinpoint.errors import ModelError
 from tests.numeric.forward import families
 from tests.numeric.forward.families import SHORT_TOKENS, WINDOW, configuration
@@ -52,7 +54,9 @@ def scorer_for(family: str, dtype: torch.dtype, store_bytes: int = STORE_BYTES) 
 @pytest.mark.parametrize("family", SAMPLE)
 def test_the_proof_holds_in_float32(family: str) -> None:
     found = prove(scorer_for(family, torch.float32))
-    assert found.wrong is None and {part.stage for part in found.parts} == TOLERANCE[torch.float32].keys()
+    # Of a model that was made here there are no files, nor, where nothing is quantised, products to be compared.
+    stages = {part.stage for part in found.parts}
+    assert found.wrong is None and TOLERANCE[torch.float32].keys() - stages <= {WEIGHTS, LINEAR, EXPERTS}
     assert found.longest_tokens > max(WINDOW, SHORT_TOKENS) and not found.unreached
 
 

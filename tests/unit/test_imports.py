@@ -38,7 +38,7 @@ MAY_IMPORT = {
     "pipeline": "decide api engine.readings prompting documents errors",
     "decide": "api engine.readings prompting errors",
     "api": "engine.readings prompting documents errors",
-    "engine": "engine.loading engine.forward engine.gpu engine.readings prompting planning errors",
+    "engine": "engine.loading engine.forward engine.weights engine.gpu engine.readings prompting planning errors",
     "engine.loading": "engine.forward engine.weights engine.gpu engine.readings planning checkpoints settings errors",
     "engine.forward": "engine.readings engine.weights prompting planning errors",
     "engine.weights": "planning errors",

@@ -18,7 +18,7 @@ from pinpoint.errors import PinpointError
 from pinpoint.settings import read_settings
 
 if TYPE_CHECKING:
-    from pinpoint.engine.proof import Proof
+    from pinpoint.engine.proof_parts import Proof
     from pinpoint.engine.scorer import Scorer
 
 FAILED = 1
@@ -107,7 +107,7 @@ def check(
 
 def summarise(scorer: Scorer, found: Proof, seconds: float) -> dict[str, Any]:
     """All that was found, as plain values; `seconds` of everything, imports included."""
-    from pinpoint.engine.proof import in_words
+    from pinpoint.engine.proof_parts import in_words
 
     loaded, encoder, compared = scorer.loaded, scorer.prompts.encoder, scorer.compared
     return {

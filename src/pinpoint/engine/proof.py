@@ -9,8 +9,12 @@ of it alone:
 * led along the plain way (`forward/forced.py`): each stage of each layer, within a few roundings of the dtype;
 * left to itself, as jobs are: the scores. In float32 these alone would do; in bfloat16 two right ways drift apart.
 
-What it does not show: that the weights are what they should be, or how 8 and 4 bits compare with 16. Both sides have
-them from the same modules.
+Both sides have the weights from the same modules, so what is in these is looked at first:
+
+* some rows of each tensor, against what its file has there (`loading/read_back.py`);
+* every kind of quantised module by itself, against its products written out (`weights/product_proof.py`).
+
+What it does not show is how good 8 and 4 bits are beside 16.
 """
 
 from __future__ import annotations
@@ -21,15 +25,17 @@ import statistics
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import torch
 
 from pinpoint.engine import gpu
 from pinpoint.engine.forward import frequencies
-from pinpoint.engine.forward.forced import ATTENDED, EMBEDDING, LAYER, PROJECTED, STATES, TOKENS, Forced, Seen
+from pinpoint.engine.forward.forced import Forced, Seen
 from pinpoint.engine.forward.plain import Plain, one_thread
+from pinpoint.engine.loading import read_back
+from pinpoint.engine.proof_parts import FREE, SCORES, TOLERANCE, TOLERANCE_OF_8_BITS, WEIGHTS, Part, Proof, in_words
+from pinpoint.engine.weights import plainly, product_proof
 from pinpoint.errors import CapacityError, ModelError, OutOfMemory
 from pinpoint.prompting.label_trie import build_trie
 from pinpoint.prompting.span_tree import NO_PARENT, Forest
@@ -39,24 +45,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("pinpoint")
 
-SCORES = "scores of the last hidden states"
-FREE = "scores, layers left to themselves"
-# Largest difference of each stage, as a share of its size; of scores, in log-probability. Measured on the 57 families
-# of tests/numeric/forward/families.py: the worst was 4e-6 in float32; in bfloat16, whose step is 8e-3, 1.0e-2 before
-# attention (norms are rounded once where transformers rounds twice), 5e-3 in it, 1.8e-2 behind it and 5e-3 at the end.
-# Of Mixtral 8x7B at full size in int8 on an H200, 3e-3, 3e-3, 2e-3 and 0 (bench/results/gpu_proof.json).
-TOLERANCE: dict[torch.dtype, dict[str, float]] = {
-    torch.float32: dict.fromkeys((EMBEDDING, PROJECTED, ATTENDED, LAYER, STATES), 1e-4)
-    | {TOKENS: 0, SCORES: 1e-3, FREE: 1e-3},
-    torch.bfloat16: {
-        TOKENS: 0, EMBEDDING: 0.01, PROJECTED: 0.03, ATTENDED: 0.02, LAYER: 0.05, STATES: 0.02, SCORES: 0.75, FREE: 2.0,
-    },
-}  # fmt: skip
-# Where states are rounded to 8 bits on their way into a product: a last bit turns a value next to a tie by up to an
-# eighth of itself, rarely in float32, and in bfloat16 one in some tens. Measured on 54 of those families in fp8: in
-# bfloat16 at most 0.076 before attention and 0.14 behind it, in float32 a layer that is led as without; scores of
-# models left to themselves 0.63 (0.58 of the embedded model, in float32).
-TOLERANCE_OF_8_BITS = {PROJECTED: 0.12, LAYER: 0.2, FREE: 2.0}
 ROOT_TOKENS, QUESTION_TOKENS, DOCUMENT_TOKENS, OTHER_TOKENS = 8, 6, (5, 24, 48), 9
 LABEL_TOKENS = 2  # of the longest label of each question
 Path = tuple[tuple[int, ...], ...]  # the tokens of each span from the root
@@ -68,61 +56,6 @@ BEYOND_TOKENS = 16
 LONGEST_ON_CPU_TOKENS = 1024
 WINDOWS = ("sliding_window", "sliding_window_size", "attention_chunk_size")
 TEXT = "Invoice no. 4711 of 14 March 2025: three filing cabinets, net 30 days. Thank you for your business! "
-
-
-@dataclass(frozen=True, slots=True)
-class Part:
-    """How far one stage was from the plain way, where it was farthest.
-
-    Attributes:
-        stage: one of `TOLERANCE`.
-        company: of which pass.
-        layer: from 0; None beside the layers.
-        apart: a share of the stage's size, or a log-probability.
-        tolerance: what it may be.
-    """
-
-    stage: str
-    company: str
-    layer: int | None
-    apart: float
-    tolerance: float
-
-    @property
-    def holds(self) -> bool:
-        """Whether it is within its tolerance; what is no number is not."""
-        return self.apart <= self.tolerance
-
-    @property
-    def share(self) -> float:
-        """Of the tolerance; infinite where nothing is tolerated, or where it is no number."""
-        if not self.holds:
-            return self.apart / self.tolerance if self.tolerance and self.apart == self.apart else math.inf
-        return self.apart / self.tolerance if self.tolerance else 0.0
-
-
-@dataclass(frozen=True, slots=True)
-class Proof:
-    """What was compared.
-
-    Attributes:
-        parts: of each stage, that which is farthest apart.
-        wrong: the first, in the order of computing, that is out of its tolerance.
-        dtype: what was computed in.
-        sequences, tokens: what was read the plain way.
-        longest_tokens: of one prompt with a label.
-        unreached: windows, and lengths at which frequencies change, that no prompt is longer than.
-        seconds: that it took.
-    """
-
-    parts: tuple[Part, ...]
-    wrong: Part | None
-    dtype: str
-    sequences: int
-    tokens: int
-    longest_tokens: int
-    unreached: tuple[int, ...]
-    seconds: float
 
 
 def prove(scorer: Scorer) -> Proof:
@@ -163,27 +96,14 @@ def examine(scorer: Scorer) -> Proof:
         )
     farthest = max(found.parts, key=lambda part: part.share)
     log.info(
-        "%s: dtype=%s sequences=%d tokens=%d longest_tokens=%d%s farthest=%r layer=%s apart=%.1e tolerance=%.0e "
-        "seconds=%.2f",
+        "%s: dtype=%s sequences=%d tokens=%d longest_tokens=%d%s tensors=%d left_out=%d products=%d farthest=%r "
+        "layer=%s apart=%.1e tolerance=%.0e weights_s=%.2f products_s=%.2f seconds=%.2f",
         "proved" if found.wrong is None else "not proved", found.dtype, found.sequences, found.tokens,
-        found.longest_tokens, "".join(f" not_reached={limit}" for limit in found.unreached), farthest.stage,
-        farthest.layer, farthest.apart, farthest.tolerance, found.seconds,
+        found.longest_tokens, "".join(f" not_reached={limit}" for limit in found.unreached), found.tensors,
+        found.tensors_left_out, found.products, farthest.stage, farthest.layer, farthest.apart, farthest.tolerance,
+        found.weights_seconds, found.products_seconds, found.seconds,
     )  # fmt: skip
     return found
-
-
-def in_words(part: Part, dtype: str) -> str:
-    """What is wrong, and what to do."""
-    where = f" of layer {part.layer}" if part.layer is not None else ""
-    if part.stage == TOKENS:
-        apart = f"{part.apart:g} of its tokens are not in the places that they have in their prompts"
-    else:
-        of = "in log-probability" if part.stage in (SCORES, FREE) else "of its size"
-        apart = (
-            f"{part.stage}{where}: {part.apart:.2g} {of} from transformers' own forward pass, of {part.tolerance:g} "
-            f"that rounding in {dtype} explains"
-        )
-    return f"what is scored is not what this model computes ({part.company}): {apart}; use another model, and report it"
 
 
 def compare(scorer: Scorer) -> Proof:
@@ -192,7 +112,7 @@ def compare(scorer: Scorer) -> Proof:
     loaded, stop = scorer.loaded, scorer.prompts.encoder.stop
     exact = loaded.compute_dtype == torch.float32
     tolerance = TOLERANCE[loaded.compute_dtype]
-    if rounds_states(scorer):
+    if any(map(plainly.rounds, loaded.model.modules())):
         exact, tolerance = False, tolerance | TOLERANCE_OF_8_BITS
     questions = fixed_questions(scorer)
     if len(questions) < 2:  # one in company, and one alone
@@ -201,8 +121,9 @@ def compare(scorer: Scorer) -> Proof:
             f"a context of {scorer.context_tokens} tokens holds no prompts to prove it by; use another model",
             "MODEL_NAME",
         )
-    plain = Plain(loaded.model)
-    expected = [_read(plain, *question, stop) for question in questions]
+    plain, calls = Plain(loaded.model), product_proof.Calls()
+    with calls.watching(loaded.model):
+        expected = [_read(plain, *question, stop) for question in questions]
     limits = sorted(_limits(loaded.model))
     reached = [limit for limit in limits if _has_room(scorer, plain, limit)]
     longest = max(sum(map(len, prompt)) for prompt, _ in questions)
@@ -212,7 +133,15 @@ def compare(scorer: Scorer) -> Proof:
         expected.append(_read(plain, *questions[-1], stop))
     forced = Forced(loaded.model, plain)
     together, alone = (_forest(some, stop) for some in (questions, questions[1:2]))
-    parts = list[Part]()
+    read = None if loaded.folder is None else read_back.compare(loaded.model, loaded.folder)
+    products_began = time.monotonic()
+    products = product_proof.compare(loaded.model, loaded.compute_dtype, scorer.token_budget, calls)
+    parts = [] if read is None else [Part(WEIGHTS, read.farthest, None, read.apart, tolerance[WEIGHTS])]
+    parts += [
+        Part(one.stage, f"{one.module}, {one.rows} rows", None, float(one.apart), tolerance[one.stage])
+        for one in products
+    ]
+    products_seconds = time.monotonic() - products_began
     for company, forest, told, led, cold in (
         ("in company", together, expected, True, True),
         ("in company, its beginning kept", together, expected, True, False),
@@ -227,7 +156,8 @@ def compare(scorer: Scorer) -> Proof:
         with forced.leading() if led else nullcontext():
             scored = [ask.log_probs for ask in scorer._score(forest, explain=False).scores]
         parts += _parts(exact, tolerance, company, forced.take(), scored, told, led)
-    worst = {stage: max((p for p in parts if p.stage == stage), key=lambda p: p.share) for stage in tolerance}
+    stages = [stage for stage in tolerance if any(part.stage == stage for part in parts)]
+    worst = {stage: max((p for p in parts if p.stage == stage), key=lambda p: p.share) for stage in stages}
     return Proof(
         parts=tuple(worst.values()),
         wrong=next((part for part in parts if not part.holds), None),
@@ -235,14 +165,14 @@ def compare(scorer: Scorer) -> Proof:
         sequences=plain.sequences,
         tokens=plain.tokens,
         longest_tokens=longest + LABEL_TOKENS,
+        tensors=0 if read is None else read.tensors,
+        tensors_left_out=0 if read is None else read.left_out,
+        products=len(products),
+        weights_seconds=0.0 if read is None else read.seconds,
+        products_seconds=products_seconds,
         unreached=tuple(limit for limit in limits if limit not in reached),
         seconds=time.monotonic() - began,
     )
-
-
-def rounds_states(scorer: Scorer) -> bool:
-    """Whether products round their states to 8 bits."""
-    return scorer.loaded.precision == "fp8" or scorer.loaded.activations == "int8"
 
 
 def fixed_questions(scorer: Scorer) -> list[Question]:

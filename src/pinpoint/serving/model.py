@@ -14,7 +14,7 @@ from pinpoint.serving.watch.host import free_host_bytes
 from pinpoint.settings import Settings
 
 if TYPE_CHECKING:
-    from pinpoint.engine.proof import Proof
+    from pinpoint.engine.proof_parts import Proof
     from pinpoint.engine.scorer import Scorer
 
 log = logging.getLogger("pinpoint")

@@ -23,7 +23,8 @@ from pinpoint.engine.weights.nf4 import (
     nf4_experts,
     quantize,
 )
-from pinpoint.engine.weights.quantizer import EXPERT_WEIGHTS, format_of
+from pinpoint.engine.weights.plainly import numbers_of_nf4
+from pinpoint.engine.weights.quantizer import EXPERT_WEIGHTS, format_of, part_name
 from tests.models import chatml_tokenizer, configurations, load_cpu, save_random
 from tests.numeric.tolerances import FLOAT32
 
@@ -43,8 +44,9 @@ def saved(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
 def reference(weight: Tensor, dtype: torch.dtype) -> Tensor:
     """Through bitsandbytes alone."""
     packed, state = quantize_4bit(weight, blocksize=64, compress_statistics=True, quant_type="nf4")
-    state.dtype = dtype
-    return dequantize_4bit(packed, state)
+    # As one row: where rows end within a block, its kernel for CPUs takes another block's largest value.
+    state.dtype, state.shape = dtype, torch.Size((1, weight.numel()))
+    return dequantize_4bit(packed, state).view(weight.shape)
 
 
 def plain_model(folder: Path) -> PreTrainedModel:
@@ -177,3 +179,34 @@ def test_a_bias_is_kept() -> None:
         setattr(layer, suffix or "weight", nn.Parameter(part, requires_grad=False))
     x = torch.randn(3, 64)
     torch.testing.assert_close(layer(x), x @ reference(weight, torch.float32).T + bias)
+
+
+@pytest.mark.parametrize(
+    ("outputs", "inputs"),
+    [
+        (32, 32),
+        (48, 32),
+        (32, 48),
+        (64, 96),
+        (128, 160),
+        (64, 33),
+        (3, 5),
+        (1, 1),
+        (5, 48),
+        (1, 96),
+        (9, 14),
+        (40, 320),
+    ],
+)
+def test_rows_that_end_within_a_block_are_widened_by_its_largest_value(outputs: int, inputs: int) -> None:
+    """bitsandbytes' own kernel for CPUs is off by half of the weight's size at some widths, both ways of the proof
+    alike."""
+    torch.manual_seed(0)
+    weight = torch.randn(outputs, inputs) * torch.linspace(1, 4, outputs)[:, None]
+    layer = Nf4Linear(inputs, outputs, None)
+    for suffix, part in quantize(weight.bfloat16()).items():
+        setattr(layer, part_name("weight", suffix), nn.Parameter(part, requires_grad=False))
+    parts = {suffix: getattr(layer, part_name("weight", suffix)) for suffix in SUFFIXES}
+    by_definition = numbers_of_nf4(layer, "weight", torch.arange(outputs * inputs))[0].view(outputs, inputs)
+    torch.testing.assert_close(dequantize(parts, outputs, inputs, torch.float32), by_definition, rtol=1e-6, atol=1e-7)
+    assert ((by_definition - weight).norm() / weight.norm()) < 0.15

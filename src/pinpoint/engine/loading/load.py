@@ -66,6 +66,7 @@ class LoadedModel:
         plan: what the model takes of its GPU; None on a CPU, where nothing is planned.
         weight_bytes: of all parameters and buffers.
         seconds: that loading took.
+        folder: of the checkpoint; None of a model that was made here.
     """
 
     model: PreTrainedModel
@@ -81,6 +82,7 @@ class LoadedModel:
     plan: MemoryPlan | None = None
     activations: Activations = "compute"
     kept: Mapping[str, float] = field(default_factory=dict)
+    folder: Path | None = None
 
 
 def load(settings: Settings, laps: Laps | None = None) -> LoadedModel:
@@ -137,6 +139,7 @@ def load(settings: Settings, laps: Laps | None = None) -> LoadedModel:
         plan=made,
         activations=settings.activations,
         kept=kept,
+        folder=_folder(source),
     )
     log.info(
         "loaded model=%s revision=%s from=%s precision=%s activations=%s compute=%s weights_gb=%.3f%s seconds=%.1f "

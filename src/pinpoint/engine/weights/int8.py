@@ -25,7 +25,7 @@ from pinpoint.planning.activations import Activations
 
 METHOD = "pinpoint_int8"
 SCALE = "scale"
-_LEVELS = 127.0
+LEVELS = 127.0
 # Elements that are widened to float32 at a time, two copies of 17 MB.
 CHUNK_ELEMENTS = 1 << 22
 
@@ -49,10 +49,10 @@ def quantize(weight: Tensor) -> tuple[Tensor, Tensor]:
         chunk = rows[start:stop].to(torch.float32, copy=True)  # written to below
         largest[start:stop] = chunk.abs().amax(dim=1)
         # A row of zeros has no step; neither has a damaged one, which its scale gives away.
-        steps = (_LEVELS / largest[start:stop]).nan_to_num(nan=0.0, posinf=0.0)
+        steps = (LEVELS / largest[start:stop]).nan_to_num(nan=0.0, posinf=0.0)
         integers[start:stop] = chunk.nan_to_num_(nan=0.0).mul_(steps.unsqueeze(-1)).round_()
     # By a tensor: CUDA turns a division by a number into a product with its reciprocal, whose last bit may differ.
-    return integers.reshape(weight.shape), (largest / largest.new_tensor(_LEVELS)).reshape(weight.shape[:-1])
+    return integers.reshape(weight.shape), (largest / largest.new_tensor(LEVELS)).reshape(weight.shape[:-1])
 
 
 class Int8Linear(nn.Module):

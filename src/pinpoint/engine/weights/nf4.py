@@ -55,9 +55,13 @@ def dequantize(parts: dict[str, Tensor], outputs: int, inputs: int, dtype: torch
 
     packed, absmax, nested_absmax, offset = (parts[suffix] for suffix in SUFFIXES)
     levels, absmax_levels = _levels(packed.device)
+    # bitsandbytes 0.50's kernel for CPUs takes wrong blocks' largest values where a row ends within a block (up to half
+    # of the weight's size off at 32, 48, 96 or 160 inputs); so its rows are whole blocks, or all numbers are one row.
+    elements = outputs * inputs
+    rows = elements // NF4_BLOCK if elements % NF4_BLOCK == 0 else 1
     state = QuantState(
         absmax=absmax,
-        shape=torch.Size((outputs, inputs)),
+        shape=torch.Size((outputs, inputs) if inputs % NF4_BLOCK == 0 else (rows, elements // rows)),
         code=levels,
         blocksize=NF4_BLOCK,
         quant_type="nf4",
@@ -65,7 +69,7 @@ def dequantize(parts: dict[str, Tensor], outputs: int, inputs: int, dtype: torch
         offset=offset,
         state2=QuantState(absmax=nested_absmax, code=absmax_levels, blocksize=NF4_GROUP, dtype=torch.float32),
     )
-    return dequantize_4bit(packed.unsqueeze(1), state)
+    return dequantize_4bit(packed.unsqueeze(1), state).view(outputs, inputs)
 
 
 class Nf4Linear(nn.Module):

@@ -157,11 +157,16 @@ class WeightQuantizer(HfQuantizer):
 
     def _convert_experts(self, name: str, module: Any) -> None:
         # Experts that do not say how they lie multiply their weights themselves, in a way of their own.
-        if getattr(module, "has_bias", False) or getattr(module, "is_transposed", True):
+        if (
+            getattr(module, "has_bias", False)
+            or getattr(module, "has_post_expert_norm", False)
+            or not getattr(module, "is_concatenated", True)
+            or getattr(module, "is_transposed", True)
+        ):
             raise ModelError(
                 "unsupported_experts",
-                f"the experts of {name} have biases, transposed weights or products of their own, which {self.method} "
-                "does not cover; set PINPOINT_PRECISION=bf16, or use another model",
+                f"the experts of {name} have biases, transposed weights, norms or products of their own, which "
+                f"{self.method} does not cover; set PINPOINT_PRECISION=bf16, or use another model",
                 "PINPOINT_PRECISION",
             )
         for weight in EXPERT_WEIGHTS:
