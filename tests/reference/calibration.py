@@ -33,3 +33,22 @@ def apply(
     largest = max(strengths.values())
     total = largest + math.log(math.fsum(math.exp(strength - largest) for strength in strengths.values()))
     return [strengths[k] - total if k in strengths else -math.inf for k in range(len(log_probs))]
+
+
+def apply_odds(
+    log_odds: Sequence[float],
+    temperature: float,
+    offsets: Sequence[float] | None,
+    head: Sequence[Sequence[float]] | None,
+    state: Sequence[Sequence[float]] | None = None,
+    seen_states: Sequence[Sequence[float]] = (),
+) -> list[float]:
+    """Log-odds of yes after temperature, offsets and both heads; each label has a state of its own."""
+    seen = [min(max(one, -FLOOR), FLOOR) for one in log_odds]
+    return [
+        log_odds[k] / temperature
+        + (offsets[k] if offsets else 0.0)
+        + (math.fsum(weight * one for weight, one in zip(head[k], seen, strict=True)) if head else 0.0)
+        + (math.fsum(weight * one for weight, one in zip(state[k], seen_states[k], strict=True)) if state else 0.0)
+        for k in range(len(log_odds))
+    ]

@@ -76,7 +76,8 @@ class Answer:
     Of a set of labels that was taught, `chosen` are its members, best first, and `set_probability`, no part of the wire
     but as `confidence`, how likely it is that they are all of the right ones and no other.
 
-    `state` is no part of the wire: what a model made of the document, for those who teach (`Options.states`).
+    `state` is no part of the wire: what a model made of the document, for those who teach (`Options.states`); of a set
+    of labels for one label's question after the other.
 
     A task of yes or no has a `probability` of yes; a score has the `distribution` over its levels, in their order, and
     the level that is `expected`, counted from 0.

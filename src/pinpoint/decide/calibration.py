@@ -6,7 +6,7 @@ scores f or on the state h, which is what the model made of the document (`engin
 
 Of several labels to a document each has its log-odds of yes d, and nothing has to sum to 1 (`apply_odds`):
 
-    z_k = d_k / T + b_k
+    z_k = d_k / T + b_k + Σ_j W_kj f_j + V_k h_k         f_j = d_j between −FLOOR and FLOOR, h_k behind question k
 
 With T = 1 and b, W and V of zeros it changes nothing but the sum, which becomes 1. The task's prior comes after it, as
 it comes after what was measured (`decision.py`). How the numbers are found is the matter of `evaluate/`. The slow twin
@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 FLOOR = 20.0
 # A head of K labels has K² weights: more are slow to apply and have never enough examples.
 MAX_HEAD_LABELS = 256
+# Of sets of labels each label has a state of its own; more of them would take an answer longer than is worth it.
+MAX_STATE_QUESTIONS = 32
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -111,13 +113,27 @@ class Calibration:
         calibrated: list[float] = z.tolist()
         return calibrated
 
-    def apply_odds(self, log_odds: Sequence[float]) -> list[float]:
-        """Return the calibrated log-odds [K] of labels that are answered each for itself; a head has no part in it.
+    def apply_odds(self, log_odds: Sequence[float], states: Sequence[Sequence[float]] = ()) -> list[float]:
+        """Return the calibrated log-odds [K] of labels that are answered each for itself.
+
+        Args:
+            log_odds: of yes, by label.
+            states: [K, STATE_FLOATS] of each label's question, where what was taught looks at them.
 
         Raises:
-            InternalError: another number of values than of labels, or NaN.
+            InternalError: another number of values than of labels or of states, or NaN.
         """
         if len(log_odds) != self.labels or any(math.isnan(one) for one in log_odds):
             raise InternalError("invalid_measurement", f"a task of {self.labels} labels needs as many log-odds")
-        offsets = [0.0] * self.labels if self.offsets is None else self.offsets.tolist()
-        return [d / self.temperature + b for d, b in zip(log_odds, offsets, strict=True)]
+        d = np.array(log_odds, dtype=np.float64)
+        z = d / self.temperature
+        if self.offsets is not None:
+            z += self.offsets
+        if self.head is not None:
+            z += self.head @ np.clip(d, -FLOOR, FLOOR)
+        if self.state is not None:
+            if [len(one) for one in states] != [STATE_FLOATS] * self.labels:
+                raise InternalError("invalid_measurement", "what was taught looks at states, which were not measured")
+            z += (self.state * np.array(states, dtype=np.float64)).sum(axis=1)
+        calibrated: list[float] = z.tolist()
+        return calibrated

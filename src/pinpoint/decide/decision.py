@@ -106,12 +106,14 @@ def decide_yes_no(
 
 
 def decide_multi(
-    log_odds: Sequence[float], masses: Sequence[float], task: Task, options: Options, taught: Taught | None = None
-) -> Answer:
+    log_odds: Sequence[float], masses: Sequence[float], task: Task, options: Options, taught: Taught | None = None,
+    states: Sequence[Sequence[float]] = (),
+) -> Answer:  # fmt: skip
     """Return the answer to a task with any number of labels; `label` is the likeliest, if it reaches the threshold.
 
     `log_odds` has yes against no for each label of the task, `masses` how much the model wanted to say either. With a
-    task file in force scores are the calibrated ones, and the answer says which labels are `chosen` and how probable it
+    task file in force, which may look at the `states` behind the labels' questions as well, scores are the calibrated
+    ones, and the answer says which labels are `chosen` and how probable it
     is that they are the right ones, all of them and no other: the product of their probabilities and of the others'
     absence, to a power that was taught, since mistakes about one document come together.
     Raises InternalError for NaN, or another number of values than of labels.
@@ -122,7 +124,7 @@ def decide_multi(
     if any(math.isnan(value) for value in (*raw, label_mass)):
         raise InternalError("invalid_measurement", "log-odds or a mass is NaN")
     priors = _priors(task, offered, neutral=0.5)
-    calibrated = log_odds if taught is None else taught.calibration.apply_odds(log_odds)
+    calibrated = log_odds if taught is None else taught.calibration.apply_odds(log_odds, states)
     strengths = [calibrated[k] + (math.log(p) - math.log1p(-p)) for k, p in zip(offered, priors, strict=True)]
     ranked = _rank(task, offered, raw, strengths, [_sigmoid(strength) for strength in strengths])
     threshold = MULTI_LABEL_THRESHOLD if options.threshold is None else options.threshold

@@ -19,7 +19,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 import pinpoint
-from pinpoint.decide.calibration import MAX_HEAD_LABELS, Calibration
+from pinpoint.decide.calibration import MAX_HEAD_LABELS, MAX_STATE_QUESTIONS, Calibration
 from pinpoint.engine.readings import STATE_FLOATS, ModelInfo
 from pinpoint.errors import PinpointError
 
@@ -212,8 +212,10 @@ class TaskFile(FileModel):
             raise ValueError(f"a list is not as long as `labels`, which are {count}")
         if any(position >= count for position in (*self.mask, self.other or 0)) or len(set(self.mask)) == count:
             raise ValueError("`mask` or `other` names a label that is not there, or the mask all of them")
-        if self.sets and (fitted.head or fitted.state or self.back_off is not None):
-            raise ValueError("`sets` goes with a temperature and offsets alone")
+        if self.sets and self.back_off is not None:
+            raise ValueError("`sets` goes with no `back_off`")
+        if self.sets and fitted.state and count > MAX_STATE_QUESTIONS:
+            raise ValueError(f"a head on the states of more than {MAX_STATE_QUESTIONS} labels of sets")
         if (fitted.head or fitted.state) and count > MAX_HEAD_LABELS:
             raise ValueError(f"a head of more than {MAX_HEAD_LABELS} labels")
         return self

@@ -23,6 +23,8 @@ from pinpoint.prompting.template import NO, YES
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+STATE_DECIMALS = 6  # of weights below 10: what is cut off moves a score by 1e-5 nats
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Measured:
@@ -35,7 +37,8 @@ class Measured:
         masses: [n] label mass, or None where it is the sum of what was measured.
         groups: [n] numbers that near-duplicates share, or None.
         content_free: [labels] log-probabilities of a document without content, or None.
-        states: [n, STATE_FLOATS] what the model made of each document, or None.
+        states: [n, STATE_FLOATS] what the model made of each document, or None; of sets of labels so many numbers for
+            each label's question, one after the other.
     """
 
     log_probs: NDArray[np.float64]
@@ -132,6 +135,22 @@ def offsets_of(offsets: NDArray[np.float64], offered: NDArray[np.int64], labels:
     spread = np.zeros(labels)
     spread[offered] = offsets
     return spread.tolist()
+
+
+def head_of(head: NDArray[np.float64], offered: NDArray[np.int64], labels: int) -> list[list[float]]:
+    """A head on scores [K, K] of the labels that may be answered, as one of all."""
+    wide = np.zeros((labels, labels))
+    wide[np.ix_(offered, offered)] = head
+    found: list[list[float]] = wide.tolist()
+    return found
+
+
+def state_of(state: NDArray[np.float64], offered: NDArray[np.int64], labels: int) -> list[list[float]]:
+    """A head on states [K, P] of the labels that may be answered, as one of all."""
+    wide = np.zeros((labels, state.shape[1]))
+    wide[offered] = state.round(STATE_DECIMALS)
+    found: list[list[float]] = wide.tolist()
+    return found
 
 
 def fit_of(tried: Tried) -> Fit:

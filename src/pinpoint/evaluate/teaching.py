@@ -30,9 +30,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
-STATE_DECIMALS = 6  # of weights below 10: what is cut off moves a score by 1e-5 nats
-
-
 def teach(
     task: Task,
     setup: Setup,
@@ -153,17 +150,13 @@ def teach_without_labels(
 
 def _fitted(parameters: fits.Parameters, offered: NDArray[np.int64], labels: int) -> Fitted:
     """With the masked labels back in their places."""
-    offsets = task_parts.offsets_of(parameters.offsets, offered, labels)
-    head = state = None
-    if parameters.head is not None:
-        wide = np.zeros((labels, labels))
-        wide[np.ix_(offered, offered)] = parameters.head
-        head = wide.tolist()
-    if parameters.state is not None:
-        wide = np.zeros((labels, parameters.state.shape[1]))
-        wide[offered] = parameters.state.round(STATE_DECIMALS)
-        state = wide.tolist()
-    return Fitted(temperature=parameters.temperature, offsets=offsets, head=head, state=state)
+    head, state = parameters.head, parameters.state
+    return Fitted(
+        temperature=parameters.temperature,
+        offsets=task_parts.offsets_of(parameters.offsets, offered, labels),
+        head=None if head is None else task_parts.head_of(head, offered, labels),
+        state=None if state is None else task_parts.state_of(state, offered, labels),
+    )
 
 
 def _notes(examples: Examples, names: Sequence[str], offered: NDArray[np.int64]) -> list[str]:

@@ -13,7 +13,7 @@ import numpy as np
 
 from pinpoint.decide.task_file import Certificate, Figures, Fitted, PredictionSets, Scores, Setup, TaskFile
 from pinpoint.errors import RequestError
-from pinpoint.evaluate import figures, label_sets, task_parts
+from pinpoint.evaluate import figures, label_sets, set_fits, task_parts
 from pinpoint.evaluate.certify import Judged
 from pinpoint.evaluate.conformal import least_held_out, sets_that_hold
 from pinpoint.evaluate.label_sets import LabelSets
@@ -39,11 +39,11 @@ def teach_sets(
     names, offered, mask, prior = task_parts.of_task(task)
     task_parts.check_counts(names, measured.right)
     right = [one for one in measured.right if isinstance(one, tuple)]
-    some = label_sets.make_label_sets(measured.log_probs, right, measured.groups, prior, mask)
+    some = label_sets.make_label_sets(measured.log_probs, right, measured.groups, prior, mask, measured.states)
     choice = some.as_choice
     seen, held, refused = task_parts.parted(choice, promises, seed)
     fitting, judging = some.take(seen), None if held is None else some.take(held)
-    chosen = label_sets.choose(fitting, seed)
+    chosen = set_fits.choose(fitting, seed)
     power = chosen.parameters.together
     judged, z = (fitting, chosen.log_odds) if judging is None else (judging, chosen.parameters.log_odds(judging))
     positions, unseen = seen, chosen.log_odds
@@ -59,12 +59,11 @@ def teach_sets(
             for alpha in promises.alphas
             if len(judging) >= least_held_out(alpha)
         ]
-    offsets = task_parts.offsets_of(chosen.parameters.offsets, offered, len(names))
     file = TaskFile(
         **task_parts.bound_to(task, setup),
         examples=len(fitting),
         held_out=0 if judging is None else len(judging),
-        fitted=Fitted(temperature=chosen.parameters.temperature, offsets=offsets, together=power),
+        fitted=_fitted(chosen.parameters, offered, len(names)),
         fits=[task_parts.fit_of(one) for one in chosen.tried],
         certificates=certificates,
         refused_certificates=refused,
@@ -84,6 +83,18 @@ def teach_sets(
         *impossible_sets(file.held_out, promises),
     ]
     return Taught(file, (), tuple(said))
+
+
+def _fitted(parameters: set_fits.Parameters, offered: NDArray[np.int64], labels: int) -> Fitted:
+    """With the masked labels back in their places."""
+    head, state = parameters.head, parameters.state
+    return Fitted(
+        temperature=parameters.temperature,
+        offsets=task_parts.offsets_of(parameters.offsets, offered, labels),
+        together=parameters.together,
+        head=None if head is None else task_parts.head_of(head, offered, labels),
+        state=None if state is None else task_parts.state_of(state, offered, labels),
+    )
 
 
 def _yes(z: NDArray[np.float64]) -> NDArray[np.float64]:

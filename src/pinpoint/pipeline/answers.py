@@ -51,7 +51,8 @@ def document_answer(
         first, second = (_of_parts(task, whole, reading, weights) for reading in readings)
         answer = read_twice(answer, first, second, task, options)
     if options.states:
-        answer = replace(answer, state=weighted(parts, weights)[0].state)
+        states = [one.state for one in weighted(parts, weights)]  # of a set of labels one for each
+        answer = replace(answer, state=tuple(number for state in states for number in state))
     if options.explain:
         answer = replace(answer, explanation=measured[0].rationale)
     if options.long_document == "pages":
@@ -96,8 +97,9 @@ def task_answer(task: Task, options: Options, scores: Sequence[Scores], taught: 
         # The asks of a multi-label task are answered yes or no, in that order.
         pairs = [one.log_probs for one in scores]
         return decide_multi(
-            [yes - no for yes, no in pairs], [math.exp(yes) + math.exp(no) for yes, no in pairs], task, options, taught
-        )
+            [yes - no for yes, no in pairs], [math.exp(yes) + math.exp(no) for yes, no in pairs], task, options, taught,
+            [one.state for one in scores],
+        )  # fmt: skip
     tree = scores[0]
     if isinstance(tree, TreeScores):
         return decide_tree(tree.decision, tree.asked, options, taught)

@@ -13,6 +13,7 @@ from functools import partial
 
 from pinpoint.api.request import Options, Request
 from pinpoint.api.response import DocumentFailure
+from pinpoint.decide.calibration import MAX_STATE_QUESTIONS
 from pinpoint.decide.tree import TreeDecision
 from pinpoint.decide.trust import Taught
 from pinpoint.documents.text import PAGE_BREAK, Document, File, RejectedDocument
@@ -282,7 +283,8 @@ class Preparation:
     def _wants_state(self, task: Task) -> bool:
         """Whether what a head looks at beside scores is to be measured: for one that was taught, and for teaching."""
         taught = self._taught.get(task.name)
-        return self._request.options.states or (taught is not None and taught.calibration.looks_at_state)
+        asked = self._request.options.states and questions(task) <= MAX_STATE_QUESTIONS
+        return asked or (taught is not None and taught.calibration.looks_at_state)
 
     def _exact_best(self, task: Task) -> int | None:
         """How many of a task's best labels must be exact; None for all.

@@ -52,6 +52,25 @@ def test_it_is_what_is_written_out_label_by_label(case: tuple[list[float], dict[
     )
 
 
+@given(cases(), st.integers(0, 99))
+def test_of_a_set_of_labels_each_is_written_out_with_its_own_state(
+    case: tuple[list[float], dict[str, Any]], seed: int
+) -> None:
+    values, fit = case
+    odds = [-one if place % 2 else one for place, one in enumerate(values)]
+    numbers = np.random.default_rng(seed).normal(size=(len(odds), STATE_FLOATS)).tolist()
+    wanted = {name: fit[name] for name in ("temperature", "offsets", "head", "state")}
+    found = made(len(odds), fit).apply_odds(odds, numbers)
+    assert found == pytest.approx(reference.apply_odds(odds, **wanted, seen_states=numbers), rel=1e-9, abs=1e-9)
+
+
+def test_what_looks_at_the_states_of_labels_needs_one_of_each() -> None:
+    looks = Calibration(2, state=np.ones((2, STATE_FLOATS)))
+    for states in ((), [[0.0] * STATE_FLOATS], [[0.0] * STATE_FLOATS, []]):
+        with pytest.raises(InternalError, match="looks at states"):
+            looks.apply_odds([0.0, 0.0], states)
+
+
 @given(cases())
 def test_what_comes_out_are_the_probabilities_of_the_labels_that_may_be_answered(
     case: tuple[list[float], dict[str, Any]],

@@ -74,7 +74,7 @@ WRONG = {
     "rows of what looks at a state": {"fitted": {"state": [[0.0] * 128]}},
     "a state of another length": {"fitted": {"state": [[0.0] * 127] * 3}},
     "a large head": {"labels": ["x"] * 257, "fitted": {"head": [[0.0] * 257] * 257}},
-    "a head for sets": {"sets": True, "fitted": {"head": [[0.0, 0.0], [0.0, 0.0]]}},
+    "states of sets of many labels": {"labels": ["x"] * 33, "sets": True, "fitted": {"state": [[0.0] * 128] * 33}},
     "a tree of sets": {"sets": True, "back_off": 0.5},
     "prior": {"prior": [1.0]},
     "a prior of nothing": {"prior": [0.0, 1.0]},

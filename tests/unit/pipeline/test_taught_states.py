@@ -13,7 +13,7 @@ from pinpoint.decide.trust import Standing, Taught
 from pinpoint.engine.readings import STATE_FLOATS
 from pinpoint.pipeline.answers import weighted
 from pinpoint.pipeline.classify import classify
-from pinpoint.prompting.taxonomy import Task
+from pinpoint.prompting.taxonomy import Label, Task
 from tests.fakes import FakeEngine, FakeScores, log_prob, state_of
 from tests.reference import calibration as reference
 from tests.task_files import task_file
@@ -54,6 +54,40 @@ def test_who_teaches_is_given_states_and_nobody_else() -> None:
         for result in response.results:
             assert isinstance(result, DocumentResult)
             assert {len(answer.state) for answer in result.answers.values()} == {floats}
+
+
+def test_of_a_set_of_labels_each_question_has_its_state() -> None:
+    engine, task = FakeEngine(), {"labels": ["a", "b", "c"], "multi_label": True}
+    request = parse_request({"documents": [{"text": "one"}], "tasks": {"kinds": task}})
+    weights = np.random.default_rng(1).normal(size=(3, STATE_FLOATS)).tolist()
+    file = task_file(engine, request.tasks[0], sets=True, fitted=Fitted(state=weights))
+    response, _ = classify(request, engine, lambda task, options: Taught(file, "d1"))
+    (forest,) = engine.forests
+    assert [ask.state for ask in forest.asks] == [True] * 3
+    prompts = [forest.prompt(ask.span) for ask in forest.asks]
+    odds = [yes - no for yes, no in ([log_prob(prompt, one) for one in ask.trie.labels]
+                                     for prompt, ask in zip(prompts, forest.asks, strict=True))]  # fmt: skip
+    states = [state_of(prompt) for prompt in prompts]
+    (result,) = response.results
+    assert isinstance(result, DocumentResult)
+    answer = result.answers["kinds"]
+    expected = [1 / (1 + math.exp(-one)) for one in reference.apply_odds(odds, 1.0, None, None, weights, states)]
+    assert dict(zip(answer.labels, answer.scores, strict=True)) == pytest.approx(
+        dict(zip("abc", expected, strict=True))
+    )
+    # Who teaches is given them one after the other, and none of so many that a head could not be applied in time.
+    asking = replace(request, options=replace(request.options, states=True))
+    for count, floats in ((3, 3 * STATE_FLOATS), (32, 32 * STATE_FLOATS), (33, 0)):
+        many = replace(request.tasks[0], labels=tuple(Label(f"l{k}", f"name {k}") for k in range(count)))
+        response, _ = classify(replace(asking, tasks=(many,)), FakeEngine())
+        (result,) = response.results
+        assert isinstance(result, DocumentResult)
+        state = result.answers["kinds"].state
+        assert len(state) == floats
+    response, _ = classify(asking, FakeEngine())
+    (result,) = response.results
+    assert isinstance(result, DocumentResult)
+    assert result.answers["kinds"].state == pytest.approx([number for state in states for number in state])
 
 
 def test_parts_of_a_document_have_the_mean_of_their_states() -> None:
