@@ -145,7 +145,8 @@ def test_client_bulk_asks_less_when_it_is_told_that_it_is_too_much(
         (lambda words, env: words.append("--csv"), "conflicting_fields"),
         (lambda words, env: words.__setitem__(1, "nowhere/"), "unreadable_file"),
         (lambda words, env: words.__setitem__(-1, "out.xls"), "unknown_format"),
-        (lambda words, env: words.__setitem__(-1, "/proc/none/out.csv"), "cannot_write"),
+        (lambda words, env: words.__setitem__(-1, "/proc/none/out.csv"), "cannot_write: there is no such folder"),
+        (lambda words, env: words.__setitem__(1, "-"), "unreadable_file: standard input is not read"),
         (lambda words, env: words.extend(["--text", "body"]), "missing_column"),
     ],
 )  # fmt: skip
@@ -173,6 +174,43 @@ def test_client_bulk_run_in_the_folder_that_it_reads_takes_no_output_for_a_docum
         result = CliRunner().invoke(app, words)
         assert result.exit_code == 0, result.output
         assert sorted(ids(tmp_path / "results.jsonl")) == ["./a.txt", "./b.txt"]
+
+
+def test_client_bulk_of_a_folder_under_another_name_is_another_run(
+    workers: CheapWorkers, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its name is in the ids: each document would be in the output a second time."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in/a.txt").write_text("x")
+    out = tmp_path / "out.jsonl"
+    for name, code in (("in", 0), ("in/", 0), ("./in", 1), (str(tmp_path / "in"), 1)):
+        command = words(Path(), out)
+        command[1] = name
+        result = CliRunner().invoke(app, command)
+        assert result.exit_code == code and ("other spelling of the sources" in result.output) == bool(code), (
+            result.output
+        )
+        assert ids(out) == ["in/a.txt"]
+
+
+def test_client_bulk_waits_for_a_batch_that_is_not_counted_yet(
+    platform: Platform, workers: CheapWorkers, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(batches, "FIRST_LOOK_S", 0.01)
+    state, looks = batches.Batch.state, list[int]()
+
+    async def lags(self: batches.Batch) -> dict[str, Any]:
+        told = await state(self)
+        looks.append(1)
+        return told if len(looks) > 3 else {**told, "requestTotal": 0, "requestCompleted": 0, "requestFailed": None}
+
+    monkeypatch.setattr(batches.Batch, "state", lags)
+    path, out = source(tmp_path, ["a receipt"] * 10), tmp_path / "out.jsonl"
+    workers.service_s = 0.05
+    result = run(path, out, "--batch", "--job-documents", "4")
+    assert result.exit_code == 0 and sorted(ids(out)) == all_of(10), result.output
+    assert len(platform.ledger.jobs) == 3, "no job was sent again"
 
 
 def test_client_bulk_by_batch_jobs_goes_on_where_it_was_killed(

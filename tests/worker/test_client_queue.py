@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import gc
 import logging
+import os
+import signal
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import CancelledError, ThreadPoolExecutor
@@ -237,6 +239,70 @@ async def test_client_of_the_sdk_has_the_traps_for_which_it_is_not_used(
             await job.status()
         with pytest.raises(TimeoutError):  # it waits no time at all by default
             await job.output()
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
+def test_client_that_was_used_before_a_fork_answers_after_it(client: Pinpoint) -> None:
+    """As in workers of a web server: the thread of the client's loop is the parent's alone."""
+    client.classify("a receipt", LABELS)
+    reads, writes = os.pipe()
+    child = os.fork()
+    if not child:
+        signal.alarm(30)
+        try:
+            os.write(writes, str(client.classify(["a receipt", "an invoice"], LABELS).labels).encode())
+        finally:
+            os._exit(0)
+    os.close(writes)
+    os.waitpid(child, 0)
+    with open(reads) as told:
+        assert told.read() == "['receipt', 'invoice']"
+    assert client.classify("an invoice", LABELS).labels == ["invoice"]
+
+
+def test_client_of_one_event_loop_answers_in_the_next(workers: CheapWorkers) -> None:
+    client = AsyncPinpoint(endpoint=ENDPOINT)
+
+    async def ask() -> list[str | None]:
+        labels = (await client.classify(["a receipt"] * 40, LABELS)).labels
+        rest = client.transport.rest  # type: ignore[attr-defined]
+        await rest._session.connector.close()  # which would be told as left open; the session stays
+        return labels
+
+    async def close() -> None:
+        await client.close()
+
+    for _ in range(2):
+        assert asyncio.run(ask()) == ["receipt"] * 40
+    asyncio.run(close())
+
+
+@pytest.mark.parametrize(
+    ("given", "code"),
+    [
+        ({"timeout_s": 0}, "out_of_range"),
+        ({"timeout_s": float("nan")}, "out_of_range"),
+        ({"timeout_s": "600"}, "wrong_type"),
+        ({"parallel": 0}, "out_of_range"),
+        ({"parallel": 1.5}, "wrong_type"),
+        ({"job_documents": -1}, "out_of_range"),
+        ({"job_documents": True}, "wrong_type"),
+        ({"endpoint": 7}, "wrong_type"),
+        ({"api_key": b"key"}, "wrong_type"),
+        ({"retries": 3}, "wrong_type"),
+    ],
+)
+def test_client_says_which_of_its_own_values_cannot_be(given: dict[str, Any], code: str) -> None:
+    expect(RequestError, code, lambda: Pinpoint(**{"endpoint": ENDPOINT, "api_key": "k", **given}))
+
+
+def test_client_says_what_documents_and_retries_cannot_be(client: Pinpoint) -> None:
+    for documents in (None, 5, b"bytes", [b"bytes"], [None]):
+        expect(RequestError, "wrong_type", lambda documents=documents: client.classify(documents, LABELS))  # type: ignore[misc]
+    expect(RequestError, "out_of_range", lambda: Retries(tries=0))
+    expect(RequestError, "out_of_range", lambda: Retries(first_s=float("nan")))
+    assert [one.id for one in client.classify([{"text": "a receipt", "id": None}, "a receipt"], LABELS)] == ["0", "1"]
 
 
 def test_client_that_nobody_closes_leaves_nothing_open(workers: CheapWorkers) -> None:

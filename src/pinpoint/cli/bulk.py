@@ -59,12 +59,15 @@ class Asked:
     def plan(self) -> dict[str, str]:
         """What makes two runs the same run: not the model, since an endpoint may move."""
         sources = [one if "://" in one else os.path.abspath(one) for one in self.sources]
+        # Which is in the ids of their documents.
+        spelled = [one.rstrip(os.sep) for one in self.sources]
         labels = {name: self.question[name] for name in ("labels", "taxonomy") if name in self.question}
         rest = {name: one for name, one in self.question.items() if name not in labels}
         return {
             "labels": json.dumps(labels),
             "question": json.dumps(rest),
             "sources": json.dumps(sources),
+            "spelling of the sources": json.dumps(spelled),
             "reading": json.dumps([self.attachments, self.text, self.id]),
         }
 
@@ -82,6 +85,8 @@ def run_bulk(asked: Asked) -> None:
     from pinpoint.client.bulk.tally import Tally
 
     format_of(asked.out)
+    if not asked.out.parent.is_dir():
+        raise PinpointError("cannot_write", "there is no such folder; make it", str(asked.out.parent))
     check(asked.sources, Reading(asked.text, asked.id))
     if asked.batch and not asked.endpoint:
         raise RequestError("conflicting_fields", "batch jobs are the endpoint's: --batch needs --endpoint", "--batch")

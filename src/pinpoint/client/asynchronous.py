@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,7 @@ from pinpoint.client.jobs import Gathered, Jobs, first_of, packed
 from pinpoint.client.limiter import Limiter
 from pinpoint.client.queue import QueueTransport
 from pinpoint.client.results import Result, Results
-from pinpoint.client.retries import Retries
+from pinpoint.client.retries import Retries, check_number
 from pinpoint.client.server import ServerTransport
 from pinpoint.client.transport import Transport
 from pinpoint.errors import DocumentError, RequestError
@@ -36,7 +36,7 @@ class AsyncPinpoint:
         endpoint: str | None = None,
         url: str | None = None,
         api_key: str | None = None,
-        timeout_s: float = TIMEOUT_S,
+        timeout_s: float | None = TIMEOUT_S,
         retries: Retries | None = None,
         parallel: int = 8,
         job_documents: int | None = None,
@@ -48,15 +48,20 @@ class AsyncPinpoint:
             url: or the address of a server: `python -m pinpoint serve`, a load-balancing endpoint. Without either, the
                 model of MODEL_NAME, or the embedded one, runs in this process.
             api_key: RUNPOD_API_KEY if not given; for a server PINPOINT_API_KEY.
-            timeout_s: for a job, or for one try at a server.
+            timeout_s: for a job, or for one try at a server; None for as long as it takes.
             retries: of calls that fail in passing.
             parallel: jobs in flight, at most; fewer when the service is busy.
             job_documents: in one job, at most.
 
         Raises:
             ClientError: no key, or no endpoint that could be one.
-            RequestError: both `endpoint` and `url`.
+            RequestError: both `endpoint` and `url`, or a value that cannot be one.
         """
+        if timeout_s is not None:
+            check_number("timeout_s", timeout_s, above=0)
+        check_number("parallel", parallel, at_least=1, whole=True)
+        if job_documents is not None:
+            check_number("job_documents", job_documents, at_least=1, whole=True)
         self.transport = make_transport(endpoint, url, api_key, timeout_s, retries, wait=True)
         self._retries = retries
         self._limiter = Limiter(min(parallel, self.transport.at_once))
@@ -97,6 +102,8 @@ class AsyncPinpoint:
             multi_label=multi_label,
             options=options,
         )
+        if isinstance(documents, bytes | bytearray) or not isinstance(documents, Iterable | Path):
+            raise RequestError("wrong_type", "documents are a text, a Path, a dict, or a list of these", "documents")
         given = [documents] if isinstance(documents, (str, Path, Mapping)) else list(documents)
         if not given:
             return Results(())
@@ -132,6 +139,11 @@ def make_transport(
     *, wait: bool,
 ) -> Transport:  # fmt: skip
     """The way to a model. Raises ClientError, and RequestError for two ways."""
+    for name, given in (("endpoint", endpoint), ("url", url), ("api_key", api_key)):
+        if given is not None and not isinstance(given, str):
+            raise RequestError("wrong_type", f"{name} is a string", name)
+    if retries is not None and not isinstance(retries, Retries):
+        raise RequestError("wrong_type", "retries is a Retries(…)", "retries")
     if endpoint is not None and url is not None:
         raise RequestError("conflicting_fields", "an endpoint or the address of a server, not both", "url")
     if endpoint is not None:
@@ -159,6 +171,7 @@ def _document(place: int, given: Given) -> Document:
         raise RequestError("missing_field", f"a document has one of {', '.join(FORMS)}", field)
     fields = dict(given)
     try:
-        return Document.of(str(fields.pop("id", place)), fields)
+        name = fields.pop("id", None)
+        return Document.of(str(place if name is None else name), fields)
     except (TypeError, ValueError, RecursionError):
         raise RequestError("wrong_type", "a document's fields are JSON", field) from None

@@ -113,14 +113,20 @@ def packed(
 ) -> Iterator[list[Document]]:
     """Neighbours in jobs, in their order; one that is larger than `most_bytes` is a job of its own."""
     job, size = list[Document](), 0
-    for one in documents:
-        if job and (len(job) == most or size + one.size_bytes > most_bytes):
-            yield job
-            job, size = [], 0
-        job.append(one)
-        size += one.size_bytes
+    failure = None
+    try:
+        for one in documents:
+            if job and (len(job) == most or size + one.size_bytes > most_bytes):
+                yield job
+                job, size = [], 0
+            job.append(one)
+            size += one.size_bytes
+    except PinpointError as error:  # a source that ends in the middle: what it had shown is a job as well
+        failure = error
     if job:
         yield job
+    if failure is not None:
+        raise failure
 
 
 class Jobs:

@@ -65,6 +65,7 @@ class Rest:
         self._timeout_s = timeout_s
         self._service = service
         self._session: aiohttp.ClientSession | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
 
     async def call(
         self,
@@ -153,9 +154,15 @@ class Rest:
             raise UnavailableError("unreachable", f"{self._service} is not reached{by}: {_why(error)}") from None
 
     def _opened(self) -> aiohttp.ClientSession:
-        """The session, made in the loop that uses it."""
+        """The session, made in the loop that uses it; what an earlier loop left open went with it."""
+        loop = asyncio.get_running_loop()
+        if self._session is not None and self._loop is not loop:
+            self._session.detach()
+            self._session = None
         if self._session is None:
             import aiohttp
+
+            self._loop = loop
 
             headers = {"accept": "application/json"}
             if self._key:

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
+from pinpoint.errors import RequestError
+
 LONGEST_TOLD_S = 300.0  # that a Retry-After is followed
 
 
@@ -28,11 +30,29 @@ class Retries:
     first_s: float = 0.5
     longest_s: float = 30.0
 
+    def __post_init__(self) -> None:
+        """Raises RequestError."""
+        check_number("tries", self.tries, at_least=1, whole=True)
+        check_number("first_s", self.first_s, at_least=0)
+        check_number("longest_s", self.longest_s, at_least=0)
+
     def wait_s(self, failed: int, told_s: float | None = None, chance: random.Random | None = None) -> float:
         """Seconds to wait after `failed` tries, of which the service told the last to come back after `told_s`."""
         bound_s = min(self.longest_s, self.first_s * 2.0 ** min(failed - 1, 30))
         drawn_s = (chance or random).uniform(0.0, bound_s)
         return drawn_s if told_s is None else min(told_s, LONGEST_TOLD_S) + drawn_s
+
+
+def check_number(
+    name: str, value: object, *, at_least: float = 0, above: float | None = None, whole: bool = False
+) -> None:
+    """Look at a number that a caller gives. Raises RequestError `wrong_type`, `out_of_range`."""
+    if isinstance(value, bool) or not isinstance(value, int if whole else int | float):
+        raise RequestError("wrong_type", f"{name} is a {'whole ' if whole else ''}number", name)
+    if above is None and not value >= at_least:
+        raise RequestError("out_of_range", f"{name} is at least {at_least:g}", name)
+    if above is not None and not value > above:
+        raise RequestError("out_of_range", f"{name} is more than {above:g}", name)
 
 
 def retry_after_s(header: str | None, now: datetime | None = None) -> float | None:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import threading
 import weakref
 from collections.abc import Coroutine, Mapping, Sequence
 from concurrent.futures import Future
+from functools import partial
 from typing import Any, TypeVar
 
 from pinpoint.client.asynchronous import TIMEOUT_S, AsyncPinpoint, Given
@@ -36,17 +38,22 @@ class Pinpoint:
         endpoint: str | None = None,
         url: str | None = None,
         api_key: str | None = None,
-        timeout_s: float = TIMEOUT_S,
+        timeout_s: float | None = TIMEOUT_S,
         retries: Retries | None = None,
         parallel: int = 8,
         job_documents: int | None = None,
     ) -> None:
         """As AsyncPinpoint's."""
-        self._inner = AsyncPinpoint(
-            endpoint=endpoint, url=url, api_key=api_key, timeout_s=timeout_s, retries=retries, parallel=parallel,
-            job_documents=job_documents,
+        self._make = partial(
+            AsyncPinpoint, endpoint=endpoint, url=url, api_key=api_key, timeout_s=timeout_s, retries=retries,
+            parallel=parallel, job_documents=job_documents,
         )  # fmt: skip
+        self._begin()
+
+    def _begin(self) -> None:
+        self._inner = self._make()
         self._loop = _Loop()
+        self._process = os.getpid()
         # Whoever forgets to close it is not told of connections that were left open.
         self._closes = weakref.finalize(self, _end, self._inner, self._loop)
 
@@ -62,6 +69,8 @@ class Pinpoint:
         **options: Any,
     ) -> Results:
         """Ask about one document or many, as `AsyncPinpoint.classify` does."""
+        if self._process != os.getpid():  # forked: the thread of the loop and the connections stayed with the parent
+            self._begin()
         return self._run(
             self._inner.classify(
                 documents,
@@ -121,7 +130,7 @@ class _Loop:
 
 def _end(inner: AsyncPinpoint, own: _Loop) -> None:
     loop, thread = own.taken()
-    if loop is None or thread is None or thread is threading.current_thread():
+    if loop is None or thread is None or thread is threading.current_thread() or not thread.is_alive():
         return
     try:
         asyncio.run_coroutine_threadsafe(_last(inner), loop).result(ENDS_S)

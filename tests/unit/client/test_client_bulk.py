@@ -262,6 +262,24 @@ def test_a_full_disk_ends_the_run_with_a_whole_file_and_room_lets_it_go_on(
     assert len(out.read_text().splitlines()) == 30 + (ending == ".csv")
 
 
+@pytest.mark.parametrize("ending", [".jsonl", ".csv", ".parquet"])
+def test_a_run_without_documents_is_a_table_without_rows_and_goes_on(tmp_path: Path, ending: str) -> None:
+    out = tmp_path / f"out{ending}"
+    for _ in range(2):
+        assert go(out, [], FakeTransport()).done == 0
+        assert out.read_bytes().startswith({".jsonl": b"", ".csv": b"id,label,", ".parquet": b"PAR1"}[ending])
+    go(out, ["invoice"], FakeTransport())
+    if ending == ".csv":
+        assert [row["id"] for row in csv.DictReader(out.read_text().splitlines())] == ["d0"]
+
+
+def test_results_go_to_a_file_and_to_nothing_that_cannot_be_read_again(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "out.jsonl")  # to open it would wait for who reads it
+    with pytest.raises(PinpointError) as raised:
+        Output(tmp_path / "out.jsonl", 0, ours=False)
+    assert raised.value.code == "cannot_write"
+
+
 def test_parquet_is_whole_whenever_a_run_ends(tmp_path: Path) -> None:
     parquet = pytest.importorskip("pyarrow.parquet", reason="Parquet needs pyarrow")
     out, kept = tmp_path / "out.parquet", dict[str, Answered]()

@@ -10,6 +10,7 @@ import json
 import lzma
 import os
 import subprocess
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -18,9 +19,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pinpoint.client.bulk import paths, streams, tables
-from pinpoint.client.bulk.items import Reading, check, items
+from pinpoint.client.bulk import paths, remote, streams, tables
+from pinpoint.client.bulk.items import Item, Reading, check, items
+from pinpoint.client.bulk.journal import Journal
 from pinpoint.client.bulk.tally import Tally
+from pinpoint.client.bulk.writing import AHEAD, to_begin
+from pinpoint.client.documents import Document
+from pinpoint.client.jobs import packed
 from pinpoint.errors import DocumentError, PinpointError
 from pinpoint.prices import PRICES, price_of
 
@@ -308,6 +313,86 @@ def test_files_and_tables_of_a_store_are_read_by_their_addresses(store: str) -> 
     assert [one.rpartition("bucket/")[2] for one in read(f"{store}/in/**/*.txt")] == ["in/a.txt", "in/deep/b.txt"]
     assert code(lambda: read(f"{store}/nothing")) == "unreadable_file"
     assert code(lambda: read("nosuchstore://x/y")) == "unreadable_file"
+
+
+def test_no_file_of_a_store_is_left_out_for_its_name(store: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`a//b` is a name in object stores: their drivers list a folder without a name as the one above it."""
+    system = type(pytest.importorskip("fsspec", reason="stores need fsspec").filesystem("memory"))
+    keys = ("x.txt", "sub/y.txt", "sub//z.txt", "sub//.h/z.txt", "sub//d/z.txt", ".git/config", "sub/.w.txt")
+    root = "/bucket/odd"
+
+    def ls(self: Any, path: str, detail: bool = True, **more: Any) -> Any:
+        here = path.rstrip("/")  # as s3fs has it
+        found = {}
+        for key in keys:
+            name = f"{root}/{key}"
+            if name.startswith(f"{here}/"):
+                first, *deeper = name.removeprefix(f"{here}/").split("/")
+                found[f"{here}/{first}"] = "directory" if deeper else "file"
+        return [{"name": name, "type": kind, "size": 1} for name, kind in found.items()]
+
+    monkeypatch.setattr(system, "ls", ls)
+    monkeypatch.setattr(system, "find", lambda self, path, **more: [f"{root}/{key}" for key in keys])
+    monkeypatch.setattr(system, "isfile", lambda self, path: False)
+    found = [one.name.partition("odd/")[2] for one in remote.files(f"{store}/odd")]
+    assert found == ["x.txt", "sub/y.txt", "sub//d/z.txt", "sub//z.txt"]
+
+
+def test_files_of_a_store_are_loaded_several_at_a_time_and_come_in_their_order(tmp_path: Path) -> None:
+    together = threading.Barrier(AHEAD, timeout=60)  # breaks where fewer load at a time
+
+    def load(number: int) -> Document:
+        if number == 3:
+            raise DocumentError("unreadable_file", "cannot be read: asked for")
+        together.wait()
+        return Document.of(str(number), {"text": "x"})
+
+    def shown() -> Iterator[Item]:
+        for number in range(2 * AHEAD + 1):
+            yield Item(str(number), lambda number=number: load(number), file=True, far=True)  # type: ignore[misc]
+        yield Item("near", lambda: Document.of("near", {"text": "x"}))
+        raise PinpointError("unreadable_file", "the rest cannot be listed")
+
+    journal = Journal(tmp_path / "journal", {})
+    journal.begin_pass()
+    refused = list[str]()
+    jobs = packed(to_begin(shown(), journal, Tally(), lambda name, results: refused.append(name), again=False), 4)
+    found = list[str]()
+    with pytest.raises(PinpointError, match="the rest cannot be listed"):
+        for job in jobs:
+            found += [one.id for one in job]
+    assert found == [str(number) for number in range(2 * AHEAD + 1) if number != 3] + ["near"] and refused == ["3"]
+    journal.close()
+
+
+@pytest.mark.parametrize(
+    ("given", "alike"),
+    [
+        (["in", "./in/a.txt", "in/*.txt"], ["in", "in/a.txt", "in/*.txt"]),
+        (["./in/a.txt", "in/"], ["in/a.txt", "in/"]),
+        (["in", "./in", "in/"], ["in", "in", "in"]),
+        ([".", "./a.txt", "a.txt", "{here}/a.txt"], [".", "./a.txt", "./a.txt", "./a.txt"]),
+        (["{here}/in/b", "in", "inner"], ["in/b", "in", "inner"]),
+        (["../x", "in", "inner"], ["../x", "in", "inner"]),
+    ],
+)
+def test_a_place_has_one_spelling_in_a_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, given: list[str], alike: list[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert paths.spelled_alike([one.format(here=tmp_path) for one in given]) == alike
+    assert paths.spelled_alike(alike) == alike
+
+
+def test_a_folder_and_a_file_of_it_under_another_name_are_no_document_twice(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "in").mkdir()
+    for name in ("a.txt", "b.txt"):
+        (tmp_path / "in" / name).write_text("x")
+    found = {one.id for one in items([str(tmp_path / "in/a.txt"), "./in", "in/b.txt"], Reading())}
+    assert found == {"./in/a.txt", "./in/b.txt"}
 
 
 def test_a_folder_of_a_store_that_cannot_be_listed_ends_the_run(store: str, monkeypatch: pytest.MonkeyPatch) -> None:

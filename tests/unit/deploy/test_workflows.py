@@ -59,6 +59,12 @@ def test_actions_are_pinned_to_commits(path: Path) -> None:
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
+def test_no_token_stays_on_the_disk_where_an_artifact_could_take_it_along(path: Path) -> None:
+    clones = [step for step in steps(load(path)) if step.get("uses", "").startswith("actions/checkout@")]
+    assert clones and all(step["with"] == {"persist-credentials": False} for step in clones)
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
 def test_what_is_called_is_there(path: Path) -> None:
     run = commands(load(path))
     for target in re.findall(r"\bmake ([a-z-]+)", run):

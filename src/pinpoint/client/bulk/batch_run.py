@@ -195,4 +195,4 @@ class BatchRun:
 
 
 def _ended(state: dict[str, Any]) -> int:
-    return int(state.get("requestCompleted") or 0) + int(state.get("requestFailed") or 0)
+    return sum(count for name in ("requestCompleted", "requestFailed") if isinstance(count := state.get(name), int))

@@ -107,7 +107,8 @@ class Batch:
                 raise JobError("job_failed", f"batch {self.id} failed as a whole; see RunPod's console")
             if state.get("status") == "CANCELLED":
                 raise JobError("job_cancelled", f"somebody cancelled batch {self.id}")
-            if state.get("status") == "FINALIZED" and done >= total:
+            # Counts may lag behind: one that was just finalised has none yet.
+            if state.get("status") == "FINALIZED" and done >= total > 0:
                 return
             await asyncio.sleep(look_s)
             look_s = min(look_s * LOOK_GROWTH, LONGEST_LOOK_S)
@@ -123,7 +124,7 @@ class Batch:
 
 
 def _count(state: dict[str, Any], *names: str) -> int:
-    return sum(int(state.get(name) or 0) for name in names)
+    return sum(count for name in names if isinstance(count := state.get(name), int))
 
 
 def job_of(request: dict[str, Any]) -> tuple[int, list[list[Wire]]] | PinpointError:

@@ -22,11 +22,13 @@ class Item:
         id: a file's path or a row's id.
         load: reads and encodes it; raises DocumentError.
         file: whether it is a file: named twice, it is the same document.
+        far: whether loading it waits for somebody else, so that several are better loaded at a time.
     """
 
     id: str
     load: Callable[[], Document]
     file: bool = False
+    far: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +66,7 @@ def items(sources: Sequence[str], reading: Reading) -> Iterator[Item]:
     Raises:
         PinpointError: a table or a folder that cannot be read at all.
     """
-    for source in sources:
+    for source in _alike(sources):
         if tables.is_table(source):
             columns = tables.Columns(reading.text, reading.id)
             for row in tables.rows(source, columns):
@@ -72,11 +74,18 @@ def items(sources: Sequence[str], reading: Reading) -> Iterator[Item]:
         elif remote.is_remote(source):
             for file in remote.files(source):
                 if file.name == source or not _is_own(file.name.removeprefix("file://"), reading):
-                    yield Item(file.name, _file_loader(file.name, file.size_bytes, file.read, reading), file=True)
+                    load = _file_loader(file.name, file.size_bytes, file.read, reading)
+                    yield Item(file.name, load, file=True, far=True)
         else:
             for path in paths.files(source):
                 if path == source or not _is_own(path, reading):
                     yield _file(path, reading)
+
+
+def _alike(sources: Sequence[str]) -> list[str]:
+    """Two spellings of one place on this machine are one: its files are the same documents."""
+    alike = iter(paths.spelled_alike([one for one in sources if not remote.is_remote(one)]))
+    return [one if remote.is_remote(one) else next(alike) for one in sources]
 
 
 def _is_own(path: str, reading: Reading) -> bool:

@@ -11,7 +11,7 @@ import errno
 import json
 import os
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +43,8 @@ class Output:
         if self.format == ".parquet":
             pyarrow()
         with self._told():
+            if any(one.exists() and not one.is_file() for one in (path, self._rows)):
+                raise PinpointError("cannot_write", "results go to a file that can be read again", str(path))
             foreign = not ours and any(one.exists() and one.stat().st_size for one in (path, self._rows))
             self._file = open(self._rows, "ab", buffering=0)  # noqa: SIM115
         with self._told():
@@ -79,6 +81,9 @@ class Output:
     def finish(self) -> None:
         """Close it; a Parquet file is made now. Raises PinpointError."""
         with self._told():
+            if self.format == ".csv" and not self.size_bytes:
+                with suppress(OSError):  # no document, and yet a table; a run that goes on cuts it
+                    os.write(self._file.fileno(), self._encoded([]))
             self._file.close()
             if self.format == ".parquet":
                 self._make_parquet()

@@ -12,6 +12,7 @@ from contextlib import suppress
 from pinpoint.errors import PinpointError
 
 ANY_DEPTH = "**"
+STANDARD_INPUT = "-"
 
 
 def stands_for_something(name: str) -> bool:
@@ -23,6 +24,9 @@ def stands_for_something(name: str) -> bool:
 
 def nothing(name: str) -> PinpointError:
     """What is told where it stands for nothing."""
+    if name == STANDARD_INPUT:
+        # Sources are read again by a run that goes on, and at the end of one that lost jobs.
+        return PinpointError("unreadable_file", "standard input is not read: put it into a file, and name that", name)
     return PinpointError("unreadable_file", "no file of this name, and none in or like it", name)
 
 
@@ -46,6 +50,24 @@ def files(name: str) -> Iterator[str]:
         yield name
     else:
         yield from _like(name)
+
+
+def spelled_alike(names: Sequence[str]) -> list[str]:
+    """The names, with what lies in a folder among them spelled as that folder is: a file has one name in one run."""
+    places = [os.path.abspath(name) for name in names]
+    alike = list[str]()
+    for name, place in zip(names, places, strict=True):
+        around = [number for number, other in enumerate(places) if _is_in(place, other)]
+        first = min(around, key=lambda number: len(places[number]))  # the first of those that are the same
+        inside = os.path.relpath(place, places[first])
+        alike.append(
+            name if names[first] == name else names[first] if inside == "." else os.path.join(names[first], inside)
+        )
+    return alike
+
+
+def _is_in(place: str, folder: str) -> bool:
+    return place == folder or place.startswith(folder.rstrip(os.sep) + os.sep)
 
 
 def _below(folder: str) -> Iterator[str]:

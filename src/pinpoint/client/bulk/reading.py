@@ -7,6 +7,7 @@ import contextlib
 import functools
 import threading
 from collections.abc import Callable
+from concurrent.futures import Future
 from typing import ParamSpec, TypeVar
 
 T = TypeVar("T")
@@ -46,6 +47,20 @@ async def in_thread(call: Callable[[], T]) -> T:
 
     threading.Thread(target=run, name="pinpoint-reader", daemon=True).start()
     return await told
+
+
+def started(call: Callable[[], T]) -> Callable[[], T]:
+    """Begin a call in a thread of its own; what is returned waits for it, and returns or raises what it did."""
+    told = Future[T]()
+
+    def run() -> None:
+        try:
+            told.set_result(call())
+        except BaseException as error:
+            told.set_exception(error)
+
+    threading.Thread(target=run, name="pinpoint-reader", daemon=True).start()
+    return told.result
 
 
 async def unless(stopping: asyncio.Event, call: Callable[[], T]) -> T | None:

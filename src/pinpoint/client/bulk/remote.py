@@ -79,11 +79,16 @@ def _below(system: Any, path: str) -> Iterator[str]:
             listed = system.ls(folder, detail=True)
         except FileNotFoundError:  # gone, or never there
             continue
+        here = folder.rstrip("/")
         kinds = {one["name"].rstrip("/"): one["type"] for one in listed}
-        kinds.pop(folder.rstrip("/"), None)  # some stores list a folder in itself
-        files = [name for name, kind in kinds.items() if kind != "directory"]
-        yield from sorted(name for name in files if not name.rpartition("/")[2].startswith("."))
-        folders += sorted(kinds.keys() - files, reverse=True)
+        kinds.pop(here, None)  # some stores list a folder in itself
+        shown = sorted(name for name in kinds if not name.rpartition("/")[2].startswith("."))
+        yield from (name for name in shown if kinds[name] != "directory")
+        # A folder without a name, as in `a//b`, is none that can be listed: drivers take its name for that of `a`.
+        if any(one["type"] == "directory" and one["name"] == f"{here}/" for one in listed):
+            inside = (name for name in system.find(folder) if name.startswith(f"{here}//"))
+            yield from sorted(name for name in inside if "/." not in name[len(here) :])
+        folders += [name for name in reversed(shown) if kinds[name] == "directory"]
 
 
 def opened(source: str) -> IO[bytes]:

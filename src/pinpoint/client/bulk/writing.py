@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 
 from pinpoint.client.bulk.items import Item
 from pinpoint.client.bulk.journal import Journal, Seen
 from pinpoint.client.bulk.output import Output, Wire
+from pinpoint.client.bulk.reading import started
 from pinpoint.client.bulk.tally import Tally
 from pinpoint.client.documents import Document
 from pinpoint.client.jobs import refused
-from pinpoint.errors import DocumentError
+from pinpoint.errors import DocumentError, PinpointError
 
+AHEAD = 8  # documents of a store that are loaded while others are: their waits, not their bytes, are what it costs
 Keep = Callable[[str, list[Wire]], object]
 
 
@@ -60,13 +63,25 @@ def to_begin(items: Iterator[Item], journal: Journal, tally: Tally, keep: Keep, 
 
     `again` where the same run has been through the sources before: what it leaves out has been counted then.
     """
-    for item in items:
-        seen = journal.see(item.id)
-        if seen is Seen.TWICE and not item.file and not again:
-            tally.leave_out(item.id, "duplicate_id", "another document before it has this id; left out")
-        if seen is not Seen.NEW:
-            continue
-        try:
-            yield item.load()
-        except DocumentError as error:
-            keep(item.id, refused(Document(item.id, b""), error).results)
+    loading = deque[tuple[str, Callable[[], Document]]]()
+
+    def loaded(but: int) -> Iterator[Document]:
+        while len(loading) > but:
+            name, document = loading.popleft()
+            try:
+                yield document()
+            except DocumentError as error:
+                keep(name, refused(Document(name, b""), error).results)
+
+    try:
+        for item in items:
+            seen = journal.see(item.id)
+            if seen is Seen.TWICE and not item.file and not again:
+                tally.leave_out(item.id, "duplicate_id", "another document before it has this id; left out")
+            if seen is Seen.NEW:
+                loading.append((item.id, started(item.load) if item.far else item.load))
+                yield from loaded(but=AHEAD if item.far else 0)
+    except PinpointError:  # of a source: what it has shown before is answered all the same
+        yield from loaded(but=0)
+        raise
+    yield from loaded(but=0)
