@@ -356,3 +356,27 @@ def test_a_window_that_no_prompt_can_reach_is_named(monkeypatch: pytest.MonkeyPa
         config.sliding_window = 239  # of 256 positions
     monkeypatch.undo()
     assert compare(scorer).unreached == (239,)
+
+
+@pytest.mark.parametrize("seed", [0, 1, 3, 4, 6, 11])
+def test_queries_that_experts_make_may_turn_with_a_router_and_no_others(
+    seed: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """JetMoE in bfloat16, weights with which a rounding turns a choice before attention."""
+    plain = families.random_model(configuration("jetmoe"), seed)
+    assert prove(scorer_of(in_bfloat16(plain), STORE_BYTES)).wrong is None
+    if not seed:
+        model = in_bfloat16(plain)
+        projection = model.model.layers[1].self_attention.kv_proj
+        own, calls = projection.forward, Plain.read
+        reading = [False]
+
+        def read(self: Plain, *given: Any) -> None:
+            reading[0] = True
+            calls(self, *given)
+            reading[0] = False
+
+        monkeypatch.setattr(Plain, "read", read)
+        monkeypatch.setattr(projection, "forward", lambda x: own(x) * (1 if reading[0] else 1.1))
+        with pytest.raises(ModelError, match="queries, keys and values of layer 1"):
+            prove(scorer_of(model, STORE_BYTES))

@@ -14,7 +14,7 @@ from transformers.utils import logging as transformers_logging
 from pinpoint.engine import proof
 from pinpoint.engine.forward.plain import Plain
 from pinpoint.engine.loading import read_back
-from pinpoint.engine.loading.checkpoint import FORMATS
+from pinpoint.engine.loading.checkpoint import FORMATS, empty_model, expected_parameters
 from pinpoint.engine.loading.checkpoint_writer import write
 from pinpoint.engine.loading.load import LoadedModel
 from pinpoint.engine.loading.quantize_job import prepare
@@ -26,6 +26,8 @@ from pinpoint.engine.weights import plainly, product_proof
 from pinpoint.engine.weights.product_proof import EXPERTS, LINEAR, Calls
 from pinpoint.errors import ModelError
 from tests.models import chatml_tokenizer, configurations, load_cpu, save_random
+from tests.numeric.forward import families
+from tests.numeric.forward.families import FAMILIES, configuration, nested_configuration
 from tests.numeric.sixteen_bits import cast, fuse_mixtral, shard
 
 WAYS: dict[str, dict[str, Any]] = {
@@ -388,3 +390,16 @@ def test_rows_of_zeros_and_of_one_large_value_are_no_fault(folder: Path, tmp_pat
         loaded = load_cpu(made, precision=precision)
         assert look(loaded).apart <= 1e-6
         assert all(apart <= allowed(loaded, stage) for stage, apart in of_products(loaded).items())
+
+
+@pytest.mark.parametrize("family", ["apertus", "opt", "deepseek_v3", "gemma4 text", "phimoe", "dots1", "mistral3"])
+def test_parameters_of_many_shapes_and_names_are_found_in_their_files(family: str, tmp_path: Path) -> None:
+    """Numbers alone, tables, shared experts, latent projections, names under a prefix that transformers changes."""
+    config = configuration(family) if family in FAMILIES else nested_configuration(family)
+    families.random_model(config).to(torch.bfloat16).save_pretrained(tmp_path)
+    chatml_tokenizer().save_pretrained(tmp_path)
+    loaded = load_cpu(tmp_path)
+    found = look(loaded)
+    assert found.left_out == 0 and found.apart == 0
+    assert found.tensors > 0.9 * len(expected_parameters(empty_model(config)))
+    assert all(apart <= allowed(loaded, stage) for stage, apart in of_products(loaded).items())

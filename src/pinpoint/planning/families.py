@@ -220,6 +220,7 @@ EXACT: Mapping[str, Family] = {
     "exaone4": Family("EXAONE 4"),
     "starcoder2": Family("StarCoder 2"),
     "gpt2": Family("GPT-2", precisions=("bf16",)),
+    "jetmoe": Family("JetMoE", precisions=("bf16",)),
     "llama4_text": Family("Llama 4 (text)", precisions=("bf16",)),
     "llama4": Family("Llama 4 (as shipped)", precisions=("bf16",)),
     "gpt_neox": Family("GPT-NeoX, Pythia"),

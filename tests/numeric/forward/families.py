@@ -129,6 +129,7 @@ FAMILIES: dict[str, tuple[str, dict[str, Any]]] = {
     "minimax": ("minimax", {"num_local_experts": 4}),
     "doge": ("doge", {}),
     "qwen3_next": ("qwen3_next", MIXTURE),
+    "jetmoe": ("jetmoe", {"kv_channels": 8, "num_local_experts": 4, "num_experts_per_tok": 2}),
     "gpt2": ("gpt2", {}),
     "opt": ("opt", {}),
     "bloom": ("bloom", {}),

@@ -165,16 +165,30 @@ def test_what_older_versions_left_behind_is_no_reason(folder: Path) -> None:
     assert load_cpu(folder).precision == "int8"
 
 
+@pytest.mark.parametrize(
+    ("family", "sizes", "said"),
+    [
+        ("gpt2", {"n_embd": 64, "n_layer": 2, "n_head": 4, "n_positions": 512}, "would leave 100% of the matrices"),
+        (
+            "jetmoe", {"hidden_size": 64, "intermediate_size": 96, "num_hidden_layers": 2, "num_key_value_heads": 2,
+                       "kv_channels": 16, "num_local_experts": 4, "num_experts_per_tok": 2},
+            "of the matrices",
+        ),
+    ],
+)  # fmt: skip
 @pytest.mark.parametrize("precision", ["int8", "fp8", "nf4"])
-def test_a_precision_that_would_quantise_nothing_is_refused(precision: str, tmp_path: Path) -> None:
+def test_a_precision_that_would_quantise_hardly_anything_is_refused(
+    precision: str, family: str, sizes: dict[str, int], said: str, tmp_path: Path
+) -> None:
+    """Weights in layers of another class, and experts that are not the usual ones."""
     tokenizer = chatml_tokenizer()
-    config = CONFIG_MAPPING["gpt2"](
-        vocab_size=len(tokenizer), n_embd=64, n_layer=2, n_head=4, n_positions=512, bos_token_id=0, eos_token_id=2
-    )
-    saved = save_random(config, tokenizer, tmp_path / "gpt2")
+    config = CONFIG_MAPPING[family](vocab_size=len(tokenizer), bos_token_id=0, eos_token_id=2, **sizes)
+    saved = save_random(config, tokenizer, tmp_path / family)
     error = refused(saved, precision=precision)
     assert (error.code, error.field) == ("precision_unsuitable", "PINPOINT_PRECISION")
-    assert "in Conv1D); set PINPOINT_PRECISION=bf16" in error.message
+    assert said in error.message and "set PINPOINT_PRECISION=bf16" in error.message
+    kind = {"gpt2": "Conv1D", "jetmoe": "JetMoeParallelExperts"}[family]
+    assert f"(those of {kind})" in error.message
     assert load_cpu(saved, precision="bf16").precision == "bf16"
 
 

@@ -47,7 +47,8 @@ ATTENDED = "attention"
 LAYER = "hidden states"
 STATES = "last hidden states"
 # In 16 bits, so many tokens of a mixture's layer do not count: a rounding may have turned their router's choice, which
-# changes what they become by as much as an expert weighs. It happened to one in a few hundred.
+# changes what they become by as much as an expert weighs. It happened to one in a few hundred. The same holds of
+# queries that experts make (JetMoE's), where two that change places are enough.
 ROUTED_SHARE = 0.1
 
 
@@ -74,6 +75,10 @@ class Forced:
         self._outputs, self._states = _whole(plain.outputs), _whole(plain.states)
         routes = self._states.dtype != torch.float32 and any(map(_has_experts, model.modules()))
         self._routed_share = ROUTED_SHARE if routes else 0.0
+        self._routed_queries = routes and any(
+            "Attention" in type(module).__name__ and any(map(_has_experts, module.modules()))
+            for module in model.modules()
+        )
         self._nodes: dict[int, tuple[SpanTable, Tensor, Tensor]] = {}
         self._calls = 0
         self._seen = list[Seen]()
@@ -104,11 +109,8 @@ class Forced:
         wanted = self._wanted(table, row)
         rows = (wanted, slice(None), slice(None))
         ours = (tensor[0].transpose(0, 1) for tensor in (query, key, value))
-        self._look(
-            PROJECTED,
-            self._calls,
-            *((one[at], other[at]) for one, other, at in zip(ours, theirs, rows, strict=True)),
-        )
+        pairs = [(one[at], other[at]) for one, other, at in zip(ours, theirs, rows, strict=True)]
+        self._look(PROJECTED, self._calls, *pairs, routed=1 if self._routed_queries else 0)
         given = [tensor.transpose(0, 1)[None].to(query.dtype) for tensor in theirs]
         return given[0], given[1], given[2]
 
@@ -129,7 +131,7 @@ class Forced:
                 self._calls = 0
             states = layer_input(args, kwargs)
             theirs = self._records[number][0][self._places(table)[1]]
-            self._look(*((LAYER, number - 1) if number else (EMBEDDING, None)), (states[0], theirs))
+            self._look(*((LAYER, number - 1) if number else (EMBEDDING, None)), (states[0], theirs), routed=number > 0)
             led = theirs[None].to(states.dtype)
             return ((led, *args[1:]), kwargs) if args else (args, {**kwargs, "hidden_states": led})
 
@@ -141,7 +143,7 @@ class Forced:
             return out
         states, row = layer_output(out), self._places(table)[1]
         theirs, wanted = self._outputs[row], torch.from_numpy(table.row.rows).to(row.device)
-        self._look(LAYER, len(self._records) - 1, (states[0][wanted], theirs[wanted]))
+        self._look(LAYER, len(self._records) - 1, (states[0][wanted], theirs[wanted]), routed=1)
         led = theirs[None].to(states.dtype)
         return (led, *out[1:]) if isinstance(out, tuple) else led
 
@@ -158,17 +160,18 @@ class Forced:
             return slice(None)
         return torch.from_numpy(table.row.rows).to(row.device)
 
-    def _look(self, stage: str, layer: int | None, *pairs: tuple[Tensor, Tensor]) -> None:
-        found = torch.stack([self._apart(stage, *pair) for pair in pairs]).max()
+    def _look(self, stage: str, layer: int | None, *pairs: tuple[Tensor, Tensor], routed: int = 0) -> None:
+        """Note how far pairs are apart; the first so many of them hang on what a router chose."""
+        found = torch.stack([self._apart(*pair, routed=at < routed) for at, pair in enumerate(pairs)]).max()
         self._seen.append(Seen(stage, layer, found))
 
-    def _apart(self, stage: str, ours: Tensor, theirs: Tensor) -> Tensor:
+    def _apart(self, ours: Tensor, theirs: Tensor, *, routed: bool) -> Tensor:
         """The largest share that a token's features [n, …, F] are apart."""
         one, other = (tensor.flatten(1).float() for tensor in (ours, theirs))
         length = other.norm(dim=-1)
         share = (one - other).norm(dim=-1) / torch.maximum(length, length.median()).clamp_min(1e-30)
         share = torch.where(share.isfinite(), share, torch.inf)
-        if stage == LAYER and self._routed_share:
+        if routed and self._routed_share:
             return share.sort().values[int((1 - self._routed_share) * (len(share) - 1))]
         return share.max()
 

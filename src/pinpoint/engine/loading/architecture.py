@@ -21,6 +21,9 @@ from pinpoint.planning.model_shapes import check_family
 # How the classes of language models are called. A model of several parts is one that answers in text.
 _LANGUAGE_MODELS = ("ForCausalLM", "LMHeadModel", "LMHead", "ForConditionalGeneration")
 
+# What is left as it is in any precision: tables, and what looks at pictures.
+_BESIDE = (nn.Embedding, nn.Conv1d, nn.Conv2d, nn.Conv3d)
+
 
 def check_architecture(config: Any, name: str) -> None:
     """Refuse what cannot be scored exactly, before anything is fetched or loaded for it.
@@ -73,26 +76,36 @@ def check_tokenizer(config: Any, tokenizer: Any, name: str) -> None:
 
 
 def check_quantisable(model: PreTrainedModel, precision: Precision, name: str) -> None:
-    """Refuse a precision that would leave all of a model's matrices as they are.
+    """Refuse a precision that would leave most of a model's matrices as they are.
 
     Args:
         model: not quantised; its parameters may be on no device.
 
     Raises:
-        ModelError: it has neither linear layers beside its head nor fused experts.
+        ModelError: it has hardly any linear layers beside its head, nor fused experts.
     """
     if precision == "bf16":
         return
-    head = model.get_output_embeddings()
-    if not any((type(m) is nn.Linear and m is not head) or is_fused_experts(m) for m in model.modules()):
-        others = [m for m in model.modules() if m is not head and not isinstance(m, nn.Embedding)]
-        kinds = sorted({type(m).__name__ for m in others if getattr(getattr(m, "weight", None), "ndim", 0) == 2})
+    head, quantised, left = model.get_output_embeddings(), 0, dict[str, int]()
+    for module in model.modules():
+        if (type(module) is nn.Linear and module is not head) or is_fused_experts(module):
+            quantised += _elements(module)
+        elif module is not head and not isinstance(module, _BESIDE) and _elements(module):
+            left[type(module).__name__] = left.get(type(module).__name__, 0) + _elements(module)
+    if quantised <= sum(left.values()):
+        share = sum(left.values()) / max(1, quantised + sum(left.values()))
+        kinds = sorted(left, key=lambda kind: -left[kind])[:3]
         raise ModelError(
             "precision_unsuitable",
-            f"{name} has no linear layers that {precision} would quantise (its matrices are in {', '.join(kinds)}); "
-            "set PINPOINT_PRECISION=bf16",
+            f"{precision} would leave {share:.0%} of the matrices of {name} as they are (those of "
+            f"{', '.join(kinds) or 'its table and head'}); set PINPOINT_PRECISION=bf16",
             "PINPOINT_PRECISION",
         )
+
+
+def _elements(module: nn.Module) -> int:
+    """Of the matrices that are the module's own."""
+    return sum(weight.numel() for weight in module.parameters(recurse=False) if weight.ndim > 1)
 
 
 def unsupported_family(name: str, config: Any, why: str) -> ModelError:
