@@ -33,6 +33,10 @@ def review(
         Literal["unsure", "random"],
         typer.Option(help="Which come first; what `teach` is to promise anything from has to be drawn at random."),
     ] = "unsure",
+    several: Annotated[
+        bool | None,
+        typer.Option("--several/--one", help="Whether a document may have several labels; else the answers tell."),
+    ] = None,
     port: Annotated[int, typer.Option(help="Where to listen on this machine; 0 for a port that is free.")] = 0,
     browser: Annotated[bool, typer.Option("--browser/--no-browser", help="Open the page in a browser.")] = True,
 ) -> None:
@@ -41,8 +45,9 @@ def review(
     Example: python -m pinpoint classify inbox/ --labels "invoice,receipt" --json > answers.jsonl;
     python -m pinpoint review answers.jsonl
 
-    Keys 1 to 9 choose, S skips, U takes back, / searches among many labels. Each choice is on the disk at once; started
-    again, the review goes on where it was. It ends with Ctrl-C.
+    Keys 1 to 9 choose, S skips, U takes back, / searches among many labels. Where a document may have several labels,
+    keys put them in and out, 0 puts all out, and Enter saves. Each choice is on the disk at once; started again, the
+    review goes on where it was. It ends with Ctrl-C.
     """
     from pinpoint.review.chosen import Chosen
     from pinpoint.review.documents import Documents
@@ -54,10 +59,10 @@ def review(
 
     try:
         settings = read_settings()
-        found = read_answers(answers, documents, task, order)
+        found = read_answers(answers, documents, task, order, several)
         more = [name.strip() for name in (labels or "").split(",") if name.strip()]
         offered = tuple(sorted({*found.labels, *more}, key=str.casefold))
-        chosen = Chosen(out or answers.with_name("reviewed.jsonl"))
+        chosen = Chosen(out or answers.with_name("reviewed.jsonl"), several=found.several)
     except PinpointError as error:
         typer.echo(error.wire(), err=True)
         raise typer.Exit(FAILED) from None

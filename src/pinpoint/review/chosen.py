@@ -15,6 +15,8 @@ from typing import Any
 
 from pinpoint.errors import PinpointError
 
+Choice = str | list[str]  # the label, or where a document may have several, all of them
+
 
 class Chosen:
     """The file, open for writing.
@@ -22,17 +24,18 @@ class Chosen:
     Attributes:
         path: of it.
         labels: by the key of the document, in the order in which they were chosen.
+        several: whether a choice is a list of labels.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, several: bool = False) -> None:
         """Open it, or make it.
 
         Raises:
             PinpointError: `cannot_write`: the folder or file cannot be written, another process has it, or it holds
                 something else.
         """
-        self.path = path
-        self.labels: dict[str, str] = {}
+        self.path, self.several = path, several
+        self.labels: dict[str, Choice] = {}
         self._starts: list[tuple[str, int]] = []
         try:
             self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
@@ -49,7 +52,7 @@ class Chosen:
             self.close()
             raise
 
-    def add(self, key: str, label: str, about: Mapping[str, Any]) -> None:
+    def add(self, key: str, label: Choice, about: Mapping[str, Any]) -> None:
         """Write a choice; `about` is what else its line says. Raises OSError, with nothing of it left in the file."""
         line = json.dumps({"id": key, **about, "label": label}, ensure_ascii=False) + "\n"
         start = os.lseek(self._file, 0, os.SEEK_END)
@@ -101,7 +104,14 @@ class Chosen:
             key, label = record["id"], record["label"]
         except (ValueError, TypeError, KeyError, RecursionError):
             key = label = None
-        if not isinstance(key, str) or not isinstance(label, str) or key in self.labels:
+        one, many = isinstance(label, str), isinstance(label, list) and all(isinstance(each, str) for each in label)
+        if isinstance(key, str) and (many if not self.several else one):
+            there = "sets of labels" if many else "one label of each document"
+            raise PinpointError(
+                "cannot_write", f"the file holds {there}, and these answers are otherwise; name another with --out",
+                str(self.path),
+            )  # fmt: skip
+        if not isinstance(key, str) or not (one or many) or key in self.labels:
             raise PinpointError(
                 "cannot_write", "the file holds something else than what was chosen before; name another with --out",
                 str(self.path),

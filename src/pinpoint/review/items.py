@@ -3,6 +3,9 @@
 Taken is what `classify --json` and `evaluate --out` write, a line each, and the worker's own responses. A line has
 `answers`, and says what the document is: `text`, `pages`, or `file`, a path that is read again. Where it says none of
 these, as the worker does, its `id` is looked up in a file of the documents that were sent.
+
+A task either has one label to a document or a set of them (`multi_label`). Answers do not always say which: a set does
+where it is `chosen`, where no label was likely, or where several are.
 """
 
 from __future__ import annotations
@@ -14,11 +17,13 @@ from pathlib import Path
 from typing import Any, Literal
 
 from pinpoint.errors import PinpointError
+from pinpoint.review.chosen import Choice
 from pinpoint.review.lines import finite, is_file, json_lines, pages_in, sent_texts, wrong_line
 
 MOST_OF_A_CHOICE = 1.01  # what scores of one label out of many sum to, with the rounding of a thousand of them
 
 NO_LABEL = "no_label_reached_threshold"  # a reason that sets of labels alone have
+LIKELY = 0.5  # the score from which on a label is in an untaught set
 
 MOST_ITEMS = 200_000
 
@@ -35,7 +40,7 @@ class Item:
         file: or the path that it is read from.
         shown: of its pages, first and last from 0; None for all.
         answer: as the worker gave it.
-        truth: the label that it has already, where that is known.
+        truth: the label that it has already, where that is known, or its labels; None where it is not.
     """
 
     key: str
@@ -43,7 +48,7 @@ class Item:
     file: str
     shown: tuple[int, int] | None
     answer: Mapping[str, Any]
-    truth: str = ""
+    truth: Choice | None = None
 
     @property
     def labels(self) -> list[str]:
@@ -55,6 +60,14 @@ class Item:
         """Parallel to `labels`."""
         return list(self.answer["scores"])
 
+    @property
+    def members(self) -> list[str]:
+        """Where an answer is a set: its labels, best first."""
+        chosen = self.answer.get("chosen")
+        if isinstance(chosen, list):
+            return [label for label in chosen if isinstance(label, str)]
+        return [label for label, score in zip(self.labels, self.scores, strict=True) if score >= LIKELY]
+
 
 @dataclass(frozen=True, slots=True)
 class Answers:
@@ -65,15 +78,19 @@ class Answers:
         labels: all that any of them names.
         task: whose answers they are.
         failed: lines of documents that were not answered.
+        several: whether a document may have several labels, or none.
     """
 
     items: tuple[Item, ...]
     labels: tuple[str, ...]
     task: str
     failed: int
+    several: bool = False
 
 
-def read_answers(path: Path, sent: Path | None = None, task: str | None = None, order: Order = "unsure") -> Answers:
+def read_answers(
+    path: Path, sent: Path | None = None, task: str | None = None, order: Order = "unsure", several: bool | None = None
+) -> Answers:
     """The documents of a file of answers.
 
     Args:
@@ -82,6 +99,7 @@ def read_answers(path: Path, sent: Path | None = None, task: str | None = None, 
             and `text`, or a request.
         task: whose answers, where there are several.
         order: the unsure first, or as if drawn at random, the same at every start.
+        several: whether a document may have several labels, or none; None where the answers tell.
 
     Raises:
         PinpointError: `unreadable_file`, `invalid_line`, with the line, or nothing to look at.
@@ -111,8 +129,19 @@ def read_answers(path: Path, sent: Path | None = None, task: str | None = None, 
                 raise wrong_line(number, f"more than {MOST_ITEMS} documents; split the file")
     if not found:
         raise PinpointError("invalid_line", f"no answer to look at in it ({failed} documents were refused)", str(path))
-    key: Callable[[Item], Any] = _sureness if order == "unsure" else _drawn
-    return Answers(tuple(sorted(found, key=key)), tuple(_labels(found)), task_name, failed)
+    sets = any(map(_is_set, found))
+    if several is False and sets:
+        raise PinpointError("invalid_line", "answers of it are sets of labels; leave out --one", str(path))
+    sets = sets or bool(several)
+    key: Callable[[Item], Any] = (_sureness_of_set if sets else _sureness) if order == "unsure" else _drawn
+    return Answers(tuple(sorted(found, key=key)), tuple(_labels(found)), task_name, failed, sets)
+
+
+def _is_set(item: Item) -> bool:
+    """Whether an answer, or the truth, is plainly a set of labels."""
+    reasons = item.answer.get("reasons")
+    told = isinstance(reasons, list) and NO_LABEL in reasons
+    return told or "chosen" in item.answer or isinstance(item.truth, list) or sum(item.scores) > MOST_OF_A_CHOICE
 
 
 def _drawn(item: Item) -> bytes:
@@ -131,8 +160,21 @@ def _sureness(item: Item) -> tuple[int, float]:
     return (answer.get("decision", "accept") == "accept", margin)
 
 
+def _sureness_of_set(item: Item) -> tuple[bool, float]:
+    """The same of a set: without a confidence, by the label that is nearest to being in it, or out of it. That no label
+    is likely is an answer like any other.
+    """
+    answer, confidence = item.answer, finite(item.answer.get("confidence"))
+    accepted = answer.get("decision", "accept") == "accept" or answer.get("reasons") == [NO_LABEL]
+    return accepted, min(abs(score - LIKELY) for score in item.scores) if confidence is None else confidence
+
+
 def _labels(items: Iterable[Item]) -> list[str]:
-    return sorted({label for item in items for label in (*item.labels, item.truth) if label}, key=str.casefold)
+    found = set[str]()
+    for item in items:
+        truth = [item.truth] if isinstance(item.truth, str) else item.truth or []
+        found.update(label for label in (*item.labels, *item.members, *truth) if label)
+    return sorted(found, key=str.casefold)
 
 
 def _results(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
@@ -185,11 +227,6 @@ def _checked(answer: Any, number: int) -> Mapping[str, Any]:
         if isinstance(labels, list) and isinstance(scores, list) and 0 < len(labels) == len(scores):
             named = all(isinstance(label, str) for label in labels)
             if named and all(finite(score) is not None for score in scores):
-                # One label would be written where a document may have several, and would teach what is wrong.
-                reasons = answer.get("reasons")
-                told = isinstance(reasons, list) and NO_LABEL in reasons
-                if told or "chosen" in answer or sum(scores) > MOST_OF_A_CHOICE:
-                    raise wrong_line(number, "has a set of labels; the page chooses one label of a document")
                 return answer
     raise wrong_line(number, "has an answer without `labels` and `scores` of equal length")
 
@@ -215,4 +252,5 @@ def _item(
     if shown is not None:
         key = f"{key} pages {shown[0] + 1}-{shown[1] + 1}"
     truth = record.get("truth")
-    return Item(key, pages, "" if pages else str(file), shown, answer, truth if isinstance(truth, str) else "")
+    known = isinstance(truth, str) or (isinstance(truth, list) and all(isinstance(one, str) for one in truth))
+    return Item(key, pages, "" if pages else str(file), shown, answer, truth if known else None)

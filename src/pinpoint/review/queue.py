@@ -10,7 +10,7 @@ from typing import Any
 
 from pinpoint.documents.text import PAGE_BREAK, has_surrogate
 from pinpoint.errors import RequestError
-from pinpoint.review.chosen import Chosen
+from pinpoint.review.chosen import Choice, Chosen
 from pinpoint.review.items import Answers, Item
 
 PagesOf = Callable[[Item], Sequence[str]]
@@ -45,29 +45,37 @@ class Review:
         with self._lock:
             return self._state()
 
-    def choose(self, number: int, label: str) -> dict[str, Any]:
+    def choose(self, number: int, label: Choice) -> dict[str, Any]:
         """Write a choice, and say what is next.
 
+        Args:
+            number: of the document.
+            label: that is right; where a document may have several, a list of all that are.
+
         Raises:
-            RequestError: no label on offer, or a document that is done.
+            RequestError: no label on offer, one of several where one is right, or a document that is done.
             DocumentError: its file cannot be read any more.
             OSError: it cannot be written.
         """
         item = self.item(number)
-        if label not in self.labels:
-            raise RequestError("out_of_range", "there is no such label", "label")
+        members = [label] if isinstance(label, str) else label
+        if isinstance(label, str) == self.answers.several:
+            what = "a list of labels" if self.answers.several else "a label"
+            raise RequestError("wrong_type", f"what is chosen here is {what}", "label")
+        if not set(members) <= set(self.labels) or len(set(members)) < len(members):
+            raise RequestError("out_of_range", "there is no such label, or it is named twice", "label")
         text = PAGE_BREAK.join(self._pages_of(item))
-        if has_surrogate(text) or has_surrogate(label):
+        if has_surrogate(text) or any(map(has_surrogate, members)):
             text = text.encode("utf-8", "replace").decode("utf-8")
         about: dict[str, Any] = {"text": text}
         if item.file and item.shown is None:
             about["file"] = item.file
         predicted = item.answer.get("label")
-        about |= {
-            "predicted": predicted if isinstance(predicted, str) else None,
-            "score": item.scores[0],
-            "reviewed": datetime.now(UTC).isoformat(timespec="seconds"),
-        }
+        if self.answers.several:
+            about["predicted"] = item.members
+        else:
+            about |= {"predicted": predicted if isinstance(predicted, str) else None, "score": item.scores[0]}
+        about["reviewed"] = datetime.now(UTC).isoformat(timespec="seconds")
         with self._lock:
             if number not in self._waiting:
                 raise RequestError("conflict", "this document is done already; undo first", "number")

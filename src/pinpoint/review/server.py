@@ -126,6 +126,7 @@ class _Handler(BaseHTTPRequestHandler):
                 **review.state(),
                 "labels": list(review.labels),
                 "task": review.answers.task,
+                "several": review.answers.several,
                 "failed": review.answers.failed,
                 "file": str(review.chosen.path),
             }
@@ -142,8 +143,10 @@ class _Handler(BaseHTTPRequestHandler):
         for name in ("margin", "label_mass", "confidence"):
             if (figure := finite(answer.get(name))) is not None:
                 told[name] = figure
-        if item.truth:
+        if item.truth is not None:
             told["truth"] = item.truth
+        if self.server.review.answers.several:
+            told["members"] = item.members
         evidence = answer.get("evidence")
         try:
             read = self.server.documents.read(item)
@@ -161,9 +164,13 @@ class _Handler(BaseHTTPRequestHandler):
     def _choose(self, query: dict[str, list[str]]) -> None:
         body = self._body()
         number, label = body.get("number"), body.get("label")
-        if type(number) is not int or not isinstance(label, str):
-            raise RequestError("wrong_type", "`number` is a whole number and `label` a string", "label")
-        self._json(self.server.review.choose(number, label))
+        members = label if isinstance(label, list) else [label]
+        named = [one for one in members if isinstance(one, str)]
+        if type(number) is not int or len(named) < len(members):
+            raise RequestError(
+                "wrong_type", "`number` is a whole number and `label` a string, or a list of them", "label"
+            )
+        self._json(self.server.review.choose(number, named if isinstance(label, list) else named[0]))
 
     def _skip(self, query: dict[str, list[str]]) -> None:
         number = self._body().get("number")

@@ -91,6 +91,34 @@ def test_a_file_of_something_else_is_left_alone(tmp_path: Path, content: str) ->
     assert caught.value.code == "cannot_write" and path.read_text(encoding="utf-8") == content
 
 
+def test_of_sets_every_choice_is_a_list_and_no_file_holds_both(tmp_path: Path) -> None:
+    path = tmp_path / "sets.jsonl"
+    chosen = Chosen(path, several=True)
+    for key, labels in (("a", ["x", "größe"]), ("b", [])):
+        chosen.add(key, labels, {})
+    chosen.close()
+    assert [line["label"] for line in lines(path)] == [["x", "größe"], []]
+    again = Chosen(path, several=True)
+    assert again.labels == {"a": ["x", "größe"], "b": []}
+    again.close()
+    with pytest.raises(PinpointError, match="holds sets of labels"):
+        Chosen(path)
+    single = tmp_path / "one.jsonl"
+    single.write_text('{"id": "a", "label": "x"}\n', encoding="utf-8")
+    with pytest.raises(PinpointError, match="holds one label of each document"):
+        Chosen(single, several=True)
+    assert single.read_text(encoding="utf-8") == '{"id": "a", "label": "x"}\n'
+
+
+@pytest.mark.parametrize("label", ["3", '["x", 3]', "null", '{"x": 1}'])
+def test_what_is_neither_a_label_nor_a_list_of_them_is_no_choice(tmp_path: Path, label: str) -> None:
+    path = tmp_path / "odd.jsonl"
+    path.write_text('{"id": "a", "label": ' + label + '}\n', encoding="utf-8")
+    for several in (False, True):
+        with pytest.raises(PinpointError, match="holds something else"):
+            Chosen(path, several=several)
+
+
 def test_a_folder_that_is_not_there(tmp_path: Path) -> None:
     with pytest.raises(PinpointError) as caught:
         Chosen(tmp_path / "none" / "out.jsonl")

@@ -108,15 +108,39 @@ def test_of_several_tasks_one_is_named(tmp_path: Path) -> None:
         read_answers(path, task="other")
 
 
-NONE_LIKELY = {"label": None, "decision": "abstain", "reasons": ["no_label_reached_threshold"]}
+NONE_LIKELY: dict[str, Any] = {"label": None, "decision": "abstain", "reasons": ["no_label_reached_threshold"]}
 
 
-@pytest.mark.parametrize("more", [{"chosen": []}, {"scores": [0.9, 0.8, 0.1]}, NONE_LIKELY])
-def test_sets_of_labels_are_refused_with_their_line(tmp_path: Path, more: dict[str, Any]) -> None:
-    several = {"id": "b", "text": "x", "answers": {"category": {**answer(), **more}}}
+TRUTH = {"id": "b", "text": "x", "task": "category", "truth": ["receipt"], "answer": answer()}
+
+
+@pytest.mark.parametrize(
+    "more", [{"chosen": []}, {"scores": [0.9, 0.8, 0.1]}, NONE_LIKELY, None], ids=["chosen", "sum", "none", "truth"]
+)
+def test_one_answer_that_is_a_set_says_that_all_of_them_are(tmp_path: Path, more: dict[str, Any] | None) -> None:
+    several = TRUTH if more is None else {"id": "b", "text": "x", "answers": {"category": {**answer(), **more}}}
     path = write(tmp_path / "a.jsonl", result("a", "1"), several)
-    with pytest.raises(PinpointError, match=r"line 2\b.*has a set of labels"):
-        read_answers(path)
+    assert read_answers(path).several
+    assert not read_answers(write(tmp_path / "b.jsonl", result("a", "1"))).several
+    assert read_answers(tmp_path / "b.jsonl", several=True).several
+    with pytest.raises(PinpointError, match="sets of labels"):
+        read_answers(path, several=False)
+
+
+def test_of_sets_the_members_are_known_and_the_closest_calls_come_first(tmp_path: Path) -> None:
+    path = write(
+        tmp_path / "a.jsonl",
+        result("none", "x", **NONE_LIKELY, scores=[0.1, 0.05, 0.02]),
+        result("close", "x", scores=[0.9, 0.55, 0.1]),
+        result("sure", "x", scores=[0.99, 0.97, 0.01]),
+        result("taught", "x", scores=[0.9, 0.8, 0.1], confidence=0.02, chosen=["invoice", "deed"]),
+        result("review", "x", scores=[0.99, 0.98, 0.01], decision="review", reasons=["low_label_mass"]),
+    )
+    found = read_answers(path)
+    assert [item.key for item in found.items] == ["review", "taught", "close", "none", "sure"]
+    members = {item.key: item.members for item in found.items}
+    assert members["close"] == ["invoice", "receipt"] and members["none"] == []
+    assert members["taught"] == ["invoice", "deed"] and "deed" in found.labels
 
 
 def test_documents_of_one_name_stay_apart_and_failed_ones_are_counted(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 import json
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -67,8 +68,30 @@ def shown(page: Page, tmp_path: Path) -> Iterator[Shown]:
         result("hostile <b>name</b> " + "y" * 300, HOSTILE, 0.4, labels=LABELS, decision="review", reasons=["x_y"])
     )
     rows.append({**result("paper", None, 0.3, labels=LABELS), "file": str(tmp_path / "scan.pdf")})
-    answers = read_answers(write(tmp_path / "answers.jsonl", *rows))
-    chosen, documents = Chosen(tmp_path / "out.jsonl"), Documents(file_reader(Settings(ocr="off")), FileLimits())
+    with served(page, tmp_path, rows) as opened:
+        yield opened
+
+
+@pytest.fixture
+def sets(page: Page, tmp_path: Path) -> Iterator[Shown]:
+    """Documents with several labels: the first two are likely, or all of them are not."""
+    rows = list[dict[str, Any]]()
+    for n in range(DOCUMENTS - 1):
+        likely = [0.9, 0.8 - n / 100, *(0.4 - k / 100 for k in range(len(LABELS) - 2))]
+        rows.append(result(f"text {n}", f"First {n}.\n\nSecond {n}.", labels=LABELS, scores=likely))
+    rows.append(
+        result("hostile", HOSTILE, labels=LABELS, scores=[0.3] * len(LABELS), label=None, decision="abstain",
+               reasons=["no_label_reached_threshold", "low_label_mass"])
+    )  # fmt: skip
+    with served(page, tmp_path, rows) as opened:
+        yield opened
+
+
+@contextmanager
+def served(page: Page, folder: Path, rows: list[dict[str, Any]]) -> Iterator[Shown]:
+    answers = read_answers(write(folder / "answers.jsonl", *rows))
+    chosen = Chosen(folder / "out.jsonl", several=answers.several)
+    documents = Documents(file_reader(Settings(ocr="off")), FileLimits())
     server = ReviewServer(Review(answers, chosen, answers.labels, lambda item: documents.read(item).pages), documents)
     threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
     page.complaints.clear()
@@ -95,6 +118,70 @@ def test_ten_documents_are_reviewed_by_keyboard(shown: Shown) -> None:
     assert all(line["text"] and line["predicted"] == "invoice" for line in told)
     assert told[0]["text"] == HOSTILE.replace("\x07", "") and told[1]["file"].endswith("scan.pdf")
     assert page.complaints == [] and page.run("window.broken") is None
+
+
+def test_ten_sets_are_reviewed_by_keyboard(sets: Shown) -> None:
+    page = sets.page
+    page.size(1280, 800)
+    sets.open()
+    assert page.run("item.id") == "hostile" and page.run("[...members]") == []
+    sets.press("Enter")  # none of the labels, as it was answered
+    expected: list[list[str]] = [[]]
+    for turn in range(1, DOCUMENTS):
+        assert page.run("[...members]") == LABELS[:2]
+        sets.press(str(1 + turn % 3))  # out with the first, out with the second, or in with a third
+        kept = [[LABELS[1]], [LABELS[0]], LABELS[:3]][(1 + turn % 3) - 1]
+        assert (
+            page.run("[...document.querySelectorAll('.choice[aria-pressed=true]')].map(e => e.dataset.label)") == kept
+        )
+        assert sets.lines() == [{**line, "label": label} for line, label in zip(sets.lines(), expected, strict=True)]
+        sets.press("Enter")
+        expected.append(kept)
+    assert page.until("!document.getElementById('end').hidden")
+    assert "--multi-label" in page.run("document.getElementById('end-command').textContent")
+    assert [line["label"] for line in sets.lines()] == expected
+    assert [line["predicted"] for line in sets.lines()] == [[], *[LABELS[:2]] * (DOCUMENTS - 1)]
+    sets.press("u")
+    assert page.run("[...members]") == LABELS[:2] and len(sets.lines()) == DOCUMENTS - 1
+    assert page.complaints == []
+
+
+def test_of_a_set_labels_are_found_cleared_and_clicked(sets: Shown) -> None:
+    page = sets.page
+    page.size(1280, 800)
+    sets.open()
+    sets.press("s")
+    sets.press("0")
+    assert page.run("[...members]") == [] and sets.lines() == []
+    assert "none" in page.run("document.getElementById('save').textContent")
+    page.press("/")
+    page.write("KIND 20 of")
+    page.press("Enter")
+    # It has no key, and is in sight as long as it is in the set; another Enter saves.
+    assert page.run("[...members]") == ["kind 20 of paper"] and sets.lines() == []
+    assert page.run("document.querySelectorAll('.choice')[9].dataset.label") == "kind 20 of paper"
+    page.run("document.querySelectorAll('.choice')[4].click()")
+    page.run("document.querySelectorAll('.choice')[4].focus()")
+    assert page.run("[...members]") == ["kind 20 of paper", LABELS[4]]
+    sets.press("Enter")  # saves, wherever the last click was
+    assert [sorted(line["label"]) for line in sets.lines()] == [sorted(["kind 20 of paper", LABELS[4]])]
+    page.run("document.getElementById('skip').focus()")
+    before = page.run("item.id")
+    page.run("document.getElementById('save').click()")
+    page.until("!busy")
+    assert len(sets.lines()) == 2 and page.run("item.id") != before and page.complaints == []
+
+
+@pytest.mark.parametrize(("width", "height"), SIZES)
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_of_sets_nothing_is_cut_off_either(sets: Shown, width: int, height: int, scheme: str) -> None:
+    page = sets.page
+    page.size(width, height, scheme=scheme)
+    sets.open()
+    for _ in range(3):
+        assert page.overflow() == [] and page.run(FAINT) == []
+        assert page.run(UNSEEN.replace("['skip'", "['save', 'skip'")) == []
+        sets.press("Enter")
 
 
 def test_skip_undo_search_and_evidence_have_keys(shown: Shown) -> None:

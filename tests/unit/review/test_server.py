@@ -98,6 +98,29 @@ def test_a_review_from_the_first_document_to_an_undo(asked: Asked) -> None:
     assert asked.told("/api/undo", {})["next"] == 0
 
 
+def test_of_sets_all_right_labels_are_written_and_what_was_answered(tmp_path: Path, documents: Documents) -> None:
+    path = write(tmp_path / "sets.jsonl", result("a", "both", scores=[0.9, 0.8, 0.1]), result("b", "none", 0.99))
+    answers, chosen = read_answers(path), Chosen(tmp_path / "out.jsonl", several=True)
+    server = ReviewServer(Review(answers, chosen, answers.labels, lambda item: item.pages), documents)
+    threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
+    asked = Asked(server, tmp_path / "out.jsonl")
+    try:
+        assert asked.told("/api/state")["several"] is True
+        assert asked.told("/api/item?number=0")["members"] == ["invoice", "receipt"]
+        for wrong in ("invoice", ["invoice", "invoice"], ["deed"], ["invoice", 3], None, {"invoice": True}):
+            assert asked("/api/choose", {"number": 0, "label": wrong})[0] == 400
+        assert lines(asked.out) == []
+        asked.told("/api/choose", {"number": 0, "label": ["contract", "invoice"]})
+        asked.told("/api/choose", {"number": 1, "label": []})
+        first, second = lines(asked.out)
+        assert (first["label"], first["predicted"]) == (["contract", "invoice"], ["invoice", "receipt"])
+        assert (second["label"], second["text"]) == ([], "none") and "score" not in second
+    finally:
+        server.shutdown()
+        server.server_close()
+        chosen.close()
+
+
 def test_a_file_is_read_and_drawn_and_written_with_its_text(asked: Asked) -> None:
     item = asked.told("/api/item?number=1")
     assert item["id"] == "file" and item["pictured"] and item["page_count"] == 2

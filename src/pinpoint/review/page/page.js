@@ -18,6 +18,7 @@ const token = location.hash.slice(1);
 let state = null; // of the review
 let item = null; // the document that is shown
 let offered = []; // labels that the keys choose, in order
+let members = new Set(); // where a document may have several labels: those that it is given
 let busy = false;
 let pictures = []; // addresses of blobs, to be let go
 let evidencePlace = -1;
@@ -64,13 +65,14 @@ async function show() {
   if (state.next === null) {
     item = null;
     $("end-text").textContent = `${state.total} ${state.total === 1 ? "document" : "documents"}. What was chosen is in ${state.file}; to teach a task with it:`;
-    $("end-command").textContent = `python -m pinpoint teach ${state.file}`;
+    $("end-command").textContent = `python -m pinpoint teach ${state.file}${state.several ? " --multi-label" : ""}`;
     $("end-undo").hidden = !state.undoable;
     $("end-undo").focus();
     return;
   }
   item = await (await ask(`/api/item?number=${state.next}`)).json();
   evidencePlace = -1;
+  members = new Set(item.members);
   $("name").textContent = item.id.split("/").at(-1) || item.id;
   $("name").title = item.id;
   $("why").textContent = why();
@@ -86,8 +88,12 @@ async function show() {
 
 function why() {
   const said = (item.reasons || []).map((reason) => REASONS[reason] || reason.replaceAll("_", " "));
-  if (!said.length && typeof item.margin === "number") said.push(`the best label is ${percent(item.margin)} ahead`);
-  if (item.truth) said.unshift(`labelled “${item.truth}”`);
+  if (state.several) {
+    const open = item.scores.map((score) => Math.abs(score - 0.5));
+    const place = open.indexOf(Math.min(...open));
+    if (!said.length) said.push(`closest call: “${item.labels[place]}”, ${percent(item.scores[place])}`);
+  } else if (!said.length && typeof item.margin === "number") said.push(`the best label is ${percent(item.margin)} ahead`);
+  if (item.truth) said.unshift(`labelled ${named([item.truth].flat())}`);
   return said.join(" · ");
 }
 
@@ -180,23 +186,32 @@ function showChoices() {
   offered = query ? all.filter((label) => label.toLocaleLowerCase().includes(query)) : all;
   const more = offered.length;
   offered = offered.slice(0, query ? FOUND : KEYS);
+  // What a document is given stays in sight, if without a key.
+  const shown = query ? offered : [...offered, ...all.slice(KEYS).filter((label) => members.has(label))];
   $("search-row").hidden = all.length <= KEYS;
   $("search").placeholder = `Search all ${all.length} labels`;
   const box = $("choices");
+  const focused = document.activeElement?.closest?.(".choice")?.dataset.label;
   box.replaceChildren();
-  offered.forEach((label, place) => {
+  shown.forEach((label, place) => {
     const choice = element("button", "choice");
     choice.type = "button";
-    if (label === item.labels[0]) choice.classList.add("best");
-    const key = query ? (place ? "" : "↵") : String(place + 1);
+    choice.dataset.label = label;
+    if (state.several) choice.setAttribute("aria-pressed", String(members.has(label)));
+    else if (label === item.labels[0]) choice.classList.add("best");
+    const key = query ? (place ? "" : "↵") : place < KEYS ? String(place + 1) : "";
     choice.append(key ? element("kbd", "", key) : element("span"));
     const name = element("bdi", "label", label);
     const score = scores.get(label);
-    choice.append(name, element("span", "score", score === undefined ? "" : percent(score)));
+    const told = element("span", "score", score === undefined ? "" : percent(score));
+    if (members.has(label)) told.prepend(element("span", "in", "✓"));
+    choice.append(name, told);
     if (score !== undefined) choice.append(bar(score));
-    choice.addEventListener("click", () => choose(label));
+    choice.addEventListener("click", () => (state.several ? toggle(label) : choose(label)));
     box.append(choice);
+    if (label === focused) choice.focus({ preventScroll: true });
   });
+  $("save-text").textContent = members.size ? `Save ${members.size} ${members.size === 1 ? "label" : "labels"}` : "Save: none";
   if (!more) box.append(element("p", "note", "No label has these letters."));
 }
 
@@ -235,6 +250,7 @@ function point(mark) {
   mark.scrollIntoView({ block: "center" });
 }
 
+const named = (labels) => (labels.length ? labels.map((label) => `“${label}”`).join(", ") : "with none of the labels");
 const percent = (share) => `${(100 * share).toFixed(share >= 0.0005 && share < 0.0995 ? 1 : 0)} %`;
 const signed = (change) => `${change > 0 ? "+" : "−"}${Math.abs(change).toFixed(1)}`;
 
@@ -262,9 +278,18 @@ async function catchUp() {
 }
 
 const choose = (label) => act(() => ask("/api/choose", { number: item.number, label }), `Saved: ${label}`);
+function save() {
+  const label = [...item.labels, ...state.labels.filter((one) => !item.labels.includes(one))].filter((one) => members.has(one));
+  act(() => ask("/api/choose", { number: item.number, label }), `Saved: ${label.length ? label.join(", ") : "none of the labels"}`);
+}
+function toggle(label) {
+  if (!members.delete(label)) members.add(label);
+  showChoices();
+}
 const skip = () => act(() => ask("/api/skip", { number: item.number }), "Skipped; it comes again at the end.");
 const undo = () => act(() => ask("/api/undo", {}), "Taken back.");
 
+$("save").addEventListener("click", save);
 $("skip").addEventListener("click", skip);
 $("undo").addEventListener("click", undo);
 $("end-undo").addEventListener("click", undo);
@@ -274,7 +299,12 @@ $("search").addEventListener("input", showChoices);
 $("search").addEventListener("keydown", (event) => {
   if (event.key === "Enter" && $("search").value.trim() && offered.length) {
     event.preventDefault();
-    choose(offered[0]);
+    if (!state.several) choose(offered[0]);
+    else {
+      $("search").value = "";
+      toggle(offered[0]);
+      $("text").focus({ preventScroll: true });
+    }
   } else if (event.key === "Escape") {
     $("search").value = "";
     showChoices();
@@ -287,7 +317,15 @@ document.addEventListener("keydown", (event) => {
   const key = event.key.toLowerCase();
   if (key === "u" && state && state.undoable) undo();
   if (item === null) return;
-  if (/^[1-9]$/.test(key) && !$("search").value.trim() && Number(key) <= offered.length) choose(offered[Number(key) - 1]);
+  if (/^[1-9]$/.test(key) && !$("search").value.trim() && Number(key) <= offered.length) {
+    (state.several ? toggle : choose)(offered[Number(key) - 1]);
+  } else if (state.several && key === "0") {
+    members.clear();
+    showChoices();
+  } else if (state.several && key === "enter" && (!event.target.closest("button") || event.target.closest(".choice, #save"))) {
+    event.preventDefault();
+    save();
+  }
   else if (key === "s") skip();
   else if (key === "p" && item.pictured) view($("pictures").hidden);
   else if (key === "e") {
@@ -303,6 +341,8 @@ document.addEventListener("keydown", (event) => {
   try {
     state = await (await ask("/api/state")).json();
     $("task").textContent = state.task;
+    $("save").hidden = !state.several;
+    if (state.several) $("choices").setAttribute("aria-label", "labels of the document");
     document.title = `Review ${state.task}`;
     if (state.failed) saved(`${state.failed} documents were refused and are not shown.`, false);
     await show();
