@@ -113,7 +113,7 @@ def test_of_sets_every_choice_is_a_list_and_no_file_holds_both(tmp_path: Path) -
 @pytest.mark.parametrize("label", ["3", '["x", 3]', "null", '{"x": 1}'])
 def test_what_is_neither_a_label_nor_a_list_of_them_is_no_choice(tmp_path: Path, label: str) -> None:
     path = tmp_path / "odd.jsonl"
-    path.write_text('{"id": "a", "label": ' + label + '}\n', encoding="utf-8")
+    path.write_text('{"id": "a", "label": ' + label + "}\n", encoding="utf-8")
     for several in (False, True):
         with pytest.raises(PinpointError, match="holds something else"):
             Chosen(path, several=several)
