@@ -73,8 +73,8 @@ class Answer:
     Of a tree, `path` leads from the top to `label`, which is a group where the answer is `backed_off`; there,
     `bounded_labels` have an equal part of what their group has.
 
-    Of a set of labels that was taught, `chosen` are its members, best first, and `set_probability`, no part of the wire
-    but as `confidence`, how likely it is that they are all of the right ones and no other.
+    Of a set of labels, `chosen` are its members, best first, and where it was taught `set_probability`, no part of the
+    wire but as `confidence`, is how likely it is that they are all of the right ones and no other.
 
     `state` is no part of the wire: what a model made of the document, for those who teach (`Options.states`); of a set
     of labels for one label's question after the other.

@@ -17,6 +17,7 @@ from pinpoint.api.taxonomy_files import SUFFIXES, read_taxonomy, shipped
 from pinpoint.cli import rows
 from pinpoint.cli.bulk import DEFAULT_OUT, Asked, run_bulk
 from pinpoint.cli.classify_here import classified, found_files
+from pinpoint.cli.question_file import read_question
 from pinpoint.client.jobs import JOB_DOCUMENTS
 from pinpoint.errors import PinpointError, RequestError
 from pinpoint.prices import price_of
@@ -40,7 +41,17 @@ def classify(
             "business-documents is."
         ),
     ] = None,
+    task: Annotated[
+        Path | None, typer.Option(help="In place of --labels: a task in JSON or YAML, as `teach` takes it.")
+    ] = None,
+    multi_label: Annotated[
+        bool, typer.Option("--multi-label", help="With --labels: a document has any number of them, or none.")
+    ] = False,
     instructions: Annotated[str | None, typer.Option(help="Instructions for the question, as in a request.")] = None,
+    target_error: Annotated[
+        float | None,
+        typer.Option(help="Accept only what a task file (PINPOINT_TASKS) certifies: 0.02 for at most 2 % wrong."),
+    ] = None,
     threshold: Annotated[float | None, typer.Option(help="Scores below it are for a person to look at.")] = None,
     attachments: Annotated[
         str, typer.Option(help='Of a mail: further "pages" of it, "documents" of their own, or "none".')
@@ -89,17 +100,20 @@ def classify(
 
     Example: python -m pinpoint classify mails.csv --labels "complaint,praise" --endpoint abc123 --out results.jsonl
 
+    With PINPOINT_TASKS what was taught counts here as in the worker: answers have a confidence then, and --target-error
+    accepts those that a promise covers.
+
     The model is the one that the worker would load, MODEL_NAME, or the embedded model where that is unset; with
     --endpoint or --url it is theirs. Pictures are read with OCR where `pip install -r requirements-ocr.txt` put it.
     A document that cannot be read has its reason in the table or file, and the exit code is 1 then.
     """
     try:
         explain: bool | str = "evidence" if evidence else False
-        asked = {"threshold": threshold, "split": split, "explain": explain}
-        chosen, deployed = _chosen(labels, taxonomy)
+        asked = {"threshold": threshold, "split": split, "explain": explain, "target_error": target_error}
+        chosen, deployed = _chosen(labels, taxonomy, task, instructions, multi_label=multi_label)
         # What is deployed elsewhere is known there alone: labels stand for it while the rest is checked.
         elsewhere = taxonomy is not None and (endpoint or url)
-        request = _request({"labels": ["a", "b"]} if elsewhere else chosen, deployed, instructions, attachments, asked)
+        request = _request({"labels": ["a", "b"]} if elsewhere else chosen, deployed, attachments, asked)
         if out or endpoint or url or batch:
             if as_json or as_csv:
                 raise RequestError("conflicting_fields", "results go to --out, in the format of its ending", "--json")
@@ -108,9 +122,8 @@ def classify(
                 raise RequestError(
                     "conflicting_fields", "deploy the file (PINPOINT_TAXONOMIES), and name it", "--taxonomy"
                 )
-            question: dict[str, Any] = {**chosen, "instructions": instructions}
-            options = {"threshold": threshold, "split": split or None, "explain": explain or None}
-            question["options"] = {name: value for name, value in options.items() if value is not None}
+            question: dict[str, Any] = {"instructions": None, **chosen}
+            question["options"] = {name: value for name, value in asked.items() if value not in (None, False)}
             run_bulk(
                 Asked(
                     sources, question, attachments, endpoint, url, out or Path(DEFAULT_OUT),
@@ -136,31 +149,41 @@ def classify(
         raise typer.Exit(FAILED)
 
 
-def _chosen(labels: str | None, taxonomy: str | None) -> tuple[dict[str, Any], Deployed]:
-    """What names the labels in a request, and the taxonomies that it may name. Raises RequestError."""
-    if (labels is None) == (taxonomy is None):
-        raise RequestError("missing_field", "name the labels: one of --labels and --taxonomy", "--labels")
-    deployed = shipped()
+def _chosen(
+    labels: str | None, taxonomy: str | None, task: Path | None, instructions: str | None, *, multi_label: bool
+) -> tuple[dict[str, Any], Deployed]:
+    """What is asked, as in a request, and the taxonomies that it may name. Raises PinpointError."""
+    if sum(one is not None for one in (labels, taxonomy, task)) != 1:
+        raise RequestError("missing_field", "name the labels: one of --labels, --taxonomy and --task", "--labels")
+    if multi_label and labels is None:
+        raise RequestError(
+            "conflicting_fields", "goes with --labels; in a file it is `multi_label: true`", "--multi-label"
+        )
+    deployed, said = shipped(), {"instructions": instructions} if instructions else {}
+    if task is not None:
+        name, fields = read_question(task, None, instructions or None)
+        return {"tasks": {name: fields}}, deployed
     if taxonomy is None:
-        return {"labels": _names(labels or "")}, deployed
+        return {"labels": _names(labels or ""), **said, **({"multi_label": True} if multi_label else {})}, deployed
     if _is_taxonomy_file(taxonomy):
         read = read_taxonomy(Path(taxonomy))
         deployed = Deployed({**deployed.taxonomies, read.name: read})
         taxonomy = read.name
-    return {"taxonomy": taxonomy}, deployed
+    elif taxonomy is not None and taxonomy not in deployed.taxonomies:
+        from pinpoint.serving.taxonomies import load_taxonomies
+        from pinpoint.settings import read_settings
+
+        deployed = load_taxonomies(read_settings().taxonomies)
+    return {"taxonomy": taxonomy, **said}, deployed
 
 
 def _is_taxonomy_file(taxonomy: str | None) -> bool:
     return taxonomy is not None and Path(taxonomy).suffix in SUFFIXES
 
 
-def _request(
-    chosen: dict[str, Any], deployed: Deployed, instructions: str | None, attachments: str, options: dict[str, Any]
-) -> Request:
+def _request(chosen: dict[str, Any], deployed: Deployed, attachments: str, options: dict[str, Any]) -> Request:
     """The question, about a document that stands for each file. Raises RequestError."""
     asked: dict[str, Any] = {**chosen, "options": options}
-    if instructions:
-        asked["instructions"] = instructions
     # The file itself is put in its place later: what is refused here is the question, or one of the options.
     return parse_request({**asked, "base64": "AA==", "attachments": attachments}, deployed=deployed)
 

@@ -13,11 +13,13 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from pinpoint.api.request import Request
 from pinpoint.cli.rows import Row
+from pinpoint.cli.taught import load_taught, say_what_counts
 from pinpoint.client.bulk.paths import files, nothing
 from pinpoint.documents.text import File
 from pinpoint.errors import DocumentError, PinpointError
 
 if TYPE_CHECKING:
+    from pinpoint.pipeline.classify import Find
     from pinpoint.pipeline.engine_protocol import Engine
     from pinpoint.settings import Settings
 
@@ -54,13 +56,15 @@ async def classified(
     from pinpoint.serving.model import get_scorer
 
     engine = await asyncio.to_thread(get_scorer, settings)
+    taught = await asyncio.to_thread(load_taught, settings, engine)
+    say_what_counts(taught, request.tasks, request.options)
     console = Console(stderr=True)
     columns = (TextColumn("classifying"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     rows = list[Row]()
     with Progress(*columns, console=console, disable=not (progress and console.is_terminal)) as bar:
         task = bar.add_task("classifying", total=len(paths))
         async for members, read in _read(list(_jobs(paths)), request, attachments, settings):
-            rows += await asyncio.to_thread(_answers, members, read, engine)
+            rows += await asyncio.to_thread(_answers, members, read, engine, taught.find)
             bar.advance(task, len(members))
     return rows
 
@@ -122,10 +126,10 @@ def _file(number: int, path: Path, attachments: Any, settings: Settings) -> Any:
     return RejectedDocument(str(number), number, refusal.with_traceback(None))
 
 
-def _answers(members: Sequence[Path], read: Request, engine: Engine) -> list[Row]:
+def _answers(members: Sequence[Path], read: Request, engine: Engine, find: Find) -> list[Row]:
     from pinpoint.pipeline.classify import classify as answer
 
-    response, _ = answer(read, engine)
+    response, _ = answer(read, engine, find)
     rows = list[Row]()
     for result in response.results:
         number, _, inner = result.id.partition("/")

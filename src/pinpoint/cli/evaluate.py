@@ -197,17 +197,16 @@ def _apart(lines: list[Line], taught: Sequence[Line], name: str) -> list[Line]:
 
 def _job(lines: Sequence[Line], question: Question) -> Job:
     """The model, loaded, what reads files, and the taught tasks, of this machine's settings."""
+    from pinpoint.cli.taught import load_taught, say_what_counts
     from pinpoint.evaluate.run import Job
     from pinpoint.serving.files import file_reader
     from pinpoint.serving.model import get_scorer
-    from pinpoint.serving.task_files import TaskFiles
     from pinpoint.settings import read_settings
 
     settings = read_settings()
-    engine, taught = get_scorer(settings), TaskFiles(Path(settings.tasks) if settings.tasks else None)
-    taught.load(engine)
-    for name, why in taught.refused.items():
-        typer.echo(f"note: task file {name} is not used: {why}", err=True)
+    engine = get_scorer(settings)
+    taught, asked = load_taught(settings, engine), question.request(lines[0].labels, [{"text": "text"}])
+    say_what_counts(taught, asked.tasks, asked.options)
     return Job(lines, question, engine, file_reader(settings), settings.max_file_bytes, taught.find)
 
 

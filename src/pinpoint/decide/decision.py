@@ -111,11 +111,12 @@ def decide_multi(
 ) -> Answer:  # fmt: skip
     """Return the answer to a task with any number of labels; `label` is the likeliest, if it reaches the threshold.
 
-    `log_odds` has yes against no for each label of the task, `masses` how much the model wanted to say either. With a
-    task file in force, which may look at the `states` behind the labels' questions as well, scores are the calibrated
-    ones, and the answer says which labels are `chosen` and how probable it
-    is that they are the right ones, all of them and no other: the product of their probabilities and of the others'
-    absence, to a power that was taught, since mistakes about one document come together.
+    `log_odds` has yes against no for each label of the task, `masses` how much the model wanted to say either. Labels
+    that reach the threshold are `chosen`. With a task file in force, which may look at the `states` behind the labels'
+    questions as well, scores are the calibrated ones, and the answer says how probable it is that the chosen labels are
+    the right ones, all of them and no other: the product of their probabilities and of the others' absence, to a power
+    that was taught, since mistakes about one document come together.
+
     Raises InternalError for NaN, or another number of values than of labels.
     """
     offered = _offered(task, log_odds, masses)
@@ -128,15 +129,12 @@ def decide_multi(
     strengths = [calibrated[k] + (math.log(p) - math.log1p(-p)) for k, p in zip(offered, priors, strict=True)]
     ranked = _rank(task, offered, raw, strengths, [_sigmoid(strength) for strength in strengths])
     threshold = MULTI_LABEL_THRESHOLD if options.threshold is None else options.threshold
-    answer = _answer(ranked, options, label_mass)
+    members = tuple(one.id for one in ranked if one.score >= threshold)
+    answer = replace(_answer(ranked, options, label_mass), chosen=members)
     if taught is not None:
         # Of the likelier of yes and no, for each label; its threshold is the one that was taught (`trust.standing`).
         sure = math.fsum(-math.log1p(math.exp(-abs(strength))) for strength in strengths)
-        answer = replace(
-            answer,
-            chosen=tuple(one.id for one in ranked if one.score >= threshold),
-            set_probability=math.exp(sure * taught.file.fitted.together),
-        )
+        answer = replace(answer, set_probability=math.exp(sure * taught.file.fitted.together))
         if options.alpha is not None:
             shares = [(one.id, one.score) for one in ranked]
             answer = replace(answer, prediction_set=prediction_set(shares, options.alpha, taught))

@@ -18,7 +18,6 @@ from typing import Any
 from pinpoint.api.deployed import NOTHING, Deployed
 from pinpoint.api.request import Request, parse_request
 from pinpoint.api.response import DocumentResult, error_to_wire
-from pinpoint.decide.trust import MULTI_LABEL_THRESHOLD
 from pinpoint.documents.text import Document, File, RejectedDocument
 from pinpoint.errors import DocumentError, PinpointError, RequestError
 from pinpoint.evaluate.labelled_file import DECLARED, Line
@@ -217,9 +216,6 @@ class Asking:
             if isinstance(result, DocumentResult):
                 answer = result.answers[self._question.name]
                 told = {**answer.to_wire(), "scores": list(answer.scores)}
-                if self._question.sets and answer.chosen is None:
-                    likely = zip(answer.labels, answer.scores, strict=True)
-                    told["chosen"] = [label for label, score in likely if score >= MULTI_LABEL_THRESHOLD]
                 found |= {"answer": told, "input": result.input.to_wire(), "warnings": list(result.warnings)}
                 if answer.backed_off and answer.label is not None:
                     found["group_right"] = answer.label in _groups_of(request.tasks[0], line.label)

@@ -15,6 +15,7 @@ from pinpoint.errors import PinpointError
 from pinpoint.serving import model
 from tests import file_makers as make
 from tests.fakes import FakeEngine
+from tests.task_files import task_file, task_of
 
 
 @pytest.fixture(autouse=True)
@@ -143,10 +144,51 @@ def test_documents_are_classified_by_a_taxonomy_s_name_or_its_file(tmp_path: Pat
     assert sorted(line["answers"]["category"]["labels"]) == ["invoice", "other", "receipt"]
     for words, said in (
         (("--taxonomy", "nobody"), "unknown_taxonomy"),
-        ((), "one of --labels and --taxonomy"),
-        (("--taxonomy", "business-documents", "--labels", "a,b"), "one of --labels and --taxonomy"),
+        ((), "one of --labels, --taxonomy and --task"),
+        (("--taxonomy", "business-documents", "--labels", "a,b"), "one of --labels, --taxonomy and --task"),
         (("--taxonomy", str(file), "--out", str(tmp_path / "out.jsonl")), "deploy the file"),
         (("--taxonomy", str(edited), "--out", str(tmp_path / "out.jsonl")), "deploy the file"),
     ):
         refused = asked(*words)
         assert refused.exit_code == 1 and said in refused.output
+
+
+def test_documents_have_several_labels_where_the_question_says_so(tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_text("Invoice 7", encoding="utf-8")
+    question = tmp_path / "kinds.yaml"
+    question.write_text("name: kinds\nlabels: [invoice, receipt]\nmulti_label: true\n", encoding="utf-8")
+
+    def asked(*words: str) -> Result:
+        return CliRunner().invoke(app, ["classify", str(tmp_path / "a.txt"), *words])
+
+    [by_labels] = lines(asked("--labels", "invoice,receipt", "--multi-label", "--json"))
+    [by_task] = lines(asked("--task", str(question), "--json"))
+    answer = by_labels["answers"]["category"]
+    assert by_task["answers"]["kinds"]["scores"] == answer["scores"]
+    members = [one for one, score in zip(answer["labels"], answer["scores"], strict=True) if score >= 0.5]
+    assert answer["chosen"] == members
+    [row] = csv.DictReader(io.StringIO(asked("--task", str(question), "--csv").stdout))
+    assert row["label"] == " | ".join(members)
+    for words in (("--multi-label",), ("--task", str(question), "--multi-label")):
+        assert asked(*words).exit_code == 1
+
+
+def test_documents_are_answered_by_what_was_taught_and_why_not_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, engine: FakeEngine
+) -> None:
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "a.txt").write_text("Invoice 7", encoding="utf-8")
+    monkeypatch.setenv("PINPOINT_TASKS", str(tmp_path / "tasks"))
+    task_file(engine, task_of({"labels": ["invoice", "receipt"]})).save(tmp_path / "tasks" / "kind.json")
+    [line] = lines(taught := run(str(tmp_path / "in"), "--json", "--target-error", "0.1"))
+    answer = line["answers"]["category"]
+    assert answer["confidence"] == answer["score"] and "certified" in answer and taught.stderr == ""
+    other = run(str(tmp_path / "in"), "--json", labels="receipt,invoice")
+    assert lines(other)[0]["answers"]["category"]["confidence"] is None
+    assert "none of the task files in" in other.stderr and "their order" in other.stderr
+    split = run(str(tmp_path / "in"), "--json", "--split")
+    assert "other_reading" in split.stderr
+    (tmp_path / "tasks" / "kind.json").write_text("{}", encoding="utf-8")
+    assert "note: task file kind.json is not used: invalid_task_file" in run(str(tmp_path / "in"), "--json").stderr
+    monkeypatch.delenv("PINPOINT_TASKS")
+    assert run(str(tmp_path / "in"), "--json").stderr == ""

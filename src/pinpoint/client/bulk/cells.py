@@ -32,13 +32,18 @@ def lines(result: Mapping[str, Any]) -> Iterator[dict[str, str]]:
 
 def _answers(answers: Mapping[str, Any]) -> dict[str, str]:
     told = {
-        "label": {name: answer["label"] or "" for name, answer in answers.items()},
+        "label": {name: _labels(answer) for name, answer in answers.items()},
         "score": {name: f"{answer['score']:.4f}" for name, answer in answers.items()},
         "decision": {name: answer["decision"] for name, answer in answers.items()},
     }
     if len(answers) == 1:
         return {column: next(iter(values.values())) for column, values in told.items()}
     return {column: "; ".join(f"{name}: {value}" for name, value in values.items()) for column, values in told.items()}
+
+
+def _labels(answer: Mapping[str, Any]) -> str:
+    """The label, or of a set all of them, as a table of labelled documents has them."""
+    return " | ".join(answer["chosen"]) if "chosen" in answer else answer["label"] or ""
 
 
 def harmless(value: str) -> str:
