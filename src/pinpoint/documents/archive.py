@@ -85,23 +85,7 @@ class Archive:
         Raises:
             DocumentError: `file_damaged`, `unsafe_xml`.
         """
-        from lxml import etree
-
-        content = self.read(name)
-        parser = etree.XMLParser(
-            resolve_entities=False, no_network=True, load_dtd=False, huge_tree=False, remove_comments=True,
-            remove_pis=True,
-        )  # fmt: skip
-        try:
-            root = etree.fromstring(content, parser)
-        except etree.XMLSyntaxError as error:
-            if _DOCTYPE.search(content.replace(b"\0", b"")):
-                raise _unsafe() from error
-            raise _damaged() from error
-        declared = root.getroottree().docinfo.internalDTD
-        if declared is not None and (not doctype or declared.entities()):
-            raise _unsafe()
-        return root
+        return parsed(self.read(name), doctype=doctype)
 
     def refuse_doctypes(self) -> None:
         """Refuse any document type in any member, for a library that parses them by itself.
@@ -118,6 +102,26 @@ class Archive:
     def counted(self, *folders: str) -> int:
         """How many members lie below one of these folders."""
         return sum(name.startswith(folders) and not name.endswith("/") for name in self.names)
+
+
+def parsed(content: bytes, *, doctype: bool = False) -> etree._Element:
+    """The root of XML that came from outside; see `Archive.xml`."""
+    from lxml import etree
+
+    parser = etree.XMLParser(
+        resolve_entities=False, no_network=True, load_dtd=False, huge_tree=False, remove_comments=True,
+        remove_pis=True,
+    )  # fmt: skip
+    try:
+        root = etree.fromstring(content, parser)
+    except etree.XMLSyntaxError as error:
+        if _DOCTYPE.search(content.replace(b"\0", b"")):
+            raise _unsafe() from error
+        raise _damaged() from error
+    declared = root.getroottree().docinfo.internalDTD
+    if declared is not None and (not doctype or declared.entities()):
+        raise _unsafe()
+    return root
 
 
 def _damaged() -> DocumentError:

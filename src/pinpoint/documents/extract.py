@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from pinpoint.documents.extracted import Extracted
 from pinpoint.documents.file_limits import FileLimits
 from pinpoint.documents.file_types import IMAGES, FileType
 from pinpoint.documents.sniff import sniff
+from pinpoint.documents.text import has_surrogate
 from pinpoint.errors import DocumentError
 
 
@@ -34,10 +37,17 @@ def extract(content: bytes, mime: str, filename: str, limits: FileLimits) -> Ext
         raise DocumentError(
             "file_damaged", f"the file cannot be read as {found.mime} ({type(error).__name__}); send it again"
         ) from None
+    if any(has_surrogate(page.text) for page in extracted.pages):
+        # Half a letter that a library made of a damaged one: the sender wrote none.
+        extracted = replace(extracted, pages=[replace(page, text=_whole(page.text)) for page in extracted.pages])
     chars = sum(len(page.text) for page in extracted.pages)
     if chars > limits.max_text_chars:
         raise DocumentError("file_text_too_long", f"{chars} characters of text, at most {limits.max_text_chars}")
     return extracted
+
+
+def _whole(text: str) -> str:
+    return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
 
 
 def _read(found: FileType, content: bytes, mime: str, limits: FileLimits) -> Extracted:

@@ -18,6 +18,7 @@ from typing import Literal
 from pinpoint.documents.extracted import Attachment, Extracted, Page
 from pinpoint.documents.fetch import Fetcher
 from pinpoint.documents.file_limits import FileLimits
+from pinpoint.documents.file_types import MAILS
 from pinpoint.documents.recognise import INSTALL, is_installed
 from pinpoint.documents.sandbox import Pool
 from pinpoint.documents.suspicious import suspicious
@@ -142,7 +143,31 @@ class FileReader:
             extracted = await self._extracted(content, mime, name)
         whole = _Whole(extracted.type, [extracted.extractor], list(extracted.pages), list(extracted.warnings))
         await self._recognised(whole, content, first_pages)
-        return whole, extracted.attachments
+        if extracted.type in MAILS:
+            return whole, extracted.attachments
+        await self._pasted(whole, extracted.attachments, first_pages)
+        return whole, ()
+
+    async def _pasted(self, whole: _Whole, pictures: Sequence[Attachment], first_pages: int | None) -> None:
+        """The pictures that a file has in place of text become pages of it."""
+        own, failed = [page for page in whole.pages if page.text.strip()], list[DocumentError]()
+        ends_s = asyncio.get_running_loop().time() + self._limits.ocr_s
+        for number, one in enumerate(pictures, 1):
+            if asyncio.get_running_loop().time() > ends_s:
+                whole.warnings.append(f"{counted(len(pictures) - number + 1, 'picture')} not read: file_timeout")
+                break
+            try:
+                part, _ = await self._whole(one.content, "", one.name, "", first_pages)
+                own += part.pages
+                for extractor in part.extractors:
+                    whole.note(extractor)
+            except DocumentError as error:
+                failed.append(error)
+                whole.warnings.append(f"picture {number} was not read: {error.code}")
+        if failed and not own:
+            raise failed[0]
+        if pictures:
+            whole.pages = own
 
     async def _extracted(self, content: bytes, mime: str, name: str) -> Extracted:
         return await self._read.call({"mime": mime, "filename": name}, content, self._limits.wall_s)

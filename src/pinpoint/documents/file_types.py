@@ -61,9 +61,18 @@ FILE_TYPES = {
              f"{_MACROS}powerpoint.presentation.macroenabled.12", f"{_MACROS}powerpoint.slideshow.macroenabled.12"),
             ("pptx", "pptm", "ppsx", "potx"),
         ),
-        FileType("odt", f"{_ODF}text", (*_PACKED, f"{_ODF}text-template"), ("odt", "ott")),
-        FileType("ods", f"{_ODF}spreadsheet", (*_PACKED, f"{_ODF}spreadsheet-template"), ("ods", "ots")),
-        FileType("odp", f"{_ODF}presentation", (*_PACKED, f"{_ODF}presentation-template"), ("odp", "otp")),
+        FileType(
+            "odt", f"{_ODF}text",
+            (*_PACKED, f"{_ODF}text-template", f"{_ODF}text-flat-xml"), ("odt", "ott", "fodt"),
+        ),
+        FileType(
+            "ods", f"{_ODF}spreadsheet",
+            (*_PACKED, f"{_ODF}spreadsheet-template", f"{_ODF}spreadsheet-flat-xml"), ("ods", "ots", "fods"),
+        ),
+        FileType(
+            "odp", f"{_ODF}presentation",
+            (*_PACKED, f"{_ODF}presentation-template", f"{_ODF}presentation-flat-xml"), ("odp", "otp", "fodp"),
+        ),
         FileType("html", "text/html", ("application/xhtml+xml",), ("html", "htm", "xhtml"), text=True),
         FileType("eml", "message/rfc822", ("application/eml",), ("eml",)),
         FileType("msg", f"{_MACROS}outlook", (f"{_MACROS}office",), ("msg",)),
@@ -84,6 +93,7 @@ _WRITTEN = frozenset(
      "application/jsonl", "application/sql", "application/javascript", "application/x-tex"}
 )  # fmt: skip
 
+MAILS = ("eml", "msg")  # whose attachments are documents of their own where that is asked
 IMAGES = ("png", "jpeg", "tiff", "webp")
 
 

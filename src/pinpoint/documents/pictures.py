@@ -72,8 +72,22 @@ def _unpacked(content: bytes, type_name: str, page: int, limits: FileLimits, lon
         opened.load()
     except (OSError, SyntaxError, ValueError, EOFError) as error:
         raise image.damaged() from error
+    opened = _in_eight_bits(opened)
     opened.thumbnail((longest, longest))
     return _laid_on_paper(opened)
+
+
+def _in_eight_bits(deep: Image.Image) -> Image.Image:
+    """A picture whose greys are numbers of any size, from its darkest to its lightest."""
+    if not deep.mode.startswith(("I", "F")):
+        return deep
+    low, high = deep.convert("F").getextrema()
+    if not (isinstance(low, float) and isinstance(high, float) and low < high):
+        return deep.convert("L")
+    scale = 255.0 / (high - low)
+    eight = deep.convert("F").point(lambda value: value * scale - low * scale).convert("L")
+    eight.info.update({name: deep.info[name] for name in ("exif",) if name in deep.info})
+    return eight
 
 
 def _laid_on_paper(shown: Image.Image) -> Image.Image:

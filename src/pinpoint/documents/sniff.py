@@ -12,6 +12,7 @@ import re
 from pinpoint.documents.archive import member_names
 from pinpoint.documents.file_types import FILE_TYPES, UNDECLARED, FileType, declared_type, extension, is_plain_text
 from pinpoint.documents.visible import printable
+from pinpoint.documents.wide import wide_letters
 from pinpoint.errors import DocumentError
 
 _HEAD_BYTES = 1024  # within which readers of PDF look for its mark
@@ -32,6 +33,20 @@ _MARKS = (
 )
 # Known, and not read; named so that the sender knows what came.
 _UNREAD = (
+    (b"\x78\x9f\x3e\x22", "a mail in Outlook's own format (winmail.dat)"),
+    (b"\xfd7zXZ\0", "xz"),
+    (b"\x28\xb5\x2f\xfd", "zstd"),
+    (b"8BPS", "a Photoshop picture"),
+    (b"\0\0\0\x0cjP  ", "a JPEG 2000 picture"),
+    (b"\xff\x4f\xff\x51", "a JPEG 2000 picture"),
+    (b"\xff\x0a", "a JPEG XL picture"),
+    (b"\xd7\xcd\xc6\x9a", "a Windows metafile"),
+    (b"AT&TFORM", "DjVu"),
+    (b"ID3", "a sound"),
+    (b"OggS", "a sound"),
+    (b"\x1aE\xdf\xa3", "a film"),
+    (b"PAR1", "a Parquet table"),
+    (b"\xca\xfe\xba\xbe", "a program"),
     (b"GIF8", "image/gif"),
     (b"BM", "image/bmp"),
     (b"Rar!", "a RAR archive"),
@@ -44,12 +59,18 @@ _UNREAD = (
     (b"\0\0\1\0", "an icon"),
     (b"SQLite format 3\0", "a database"),
 )
-_HTML = re.compile(rb"\s*(?:<\?xml[^>]*>\s*)?(?:<!--.*?-->\s*)*<(?:!doctype\s+html|html|head|body)\b", re.I | re.S)
+_SIGNED, _SIGNED_DATA = b"0", b"\x06\x09*\x86H\x86\xf7\r\x01\x07\x02"  # a sequence; signedData of PKCS #7
+_FLAT = re.compile(rb"""\s*<\?xml[^>]*>\s*<office:document\s[^>]{0,9000}?office:mimetype=["']([\w./+-]+)["']""")
+_HTML = re.compile(
+    rb"\s*(?:<\?xml[^>]*>\s*)?(?:<!--(?:(?!-->).)*-->\s*)*<(?:!doctype\s+html|html|head|body)\b", re.I | re.S
+)
 _HEADER = re.compile(rb"(?:From |(?:[!-9;-~]+:[ \t]?[^\r\n]*\r?\n(?:[ \t]+[^\r\n]*\r?\n)*))")
 _MAIL_FIELDS = re.compile(
     rb"^(?:from|received|return-path|delivered-to|mime-version|message-id|subject|date|to):", re.I | re.M
 )
+_OF_PARTS = re.compile(rb"^content-type:\s*multipart/", re.I | re.M)  # a page that was saved with its pictures
 _OOXML_FOLDERS = (("word/", "docx"), ("xl/", "xlsx"), ("ppt/", "pptx"))
+_ODF = ("odt", "ods", "odp")
 _ODF_MARK = b"mimetypeapplication/vnd.oasis.opendocument."
 _MSG_MARK = "__properties_version1.0".encode("utf-16-le")
 
@@ -71,7 +92,10 @@ def sniff(content: bytes, mime: str = "", filename: str = "") -> FileType:
     found = _binary(content)
     if found is None:
         found = _text(content, declared, extension(filename))
-    written = found.name == "text" and is_plain_text(declared)
+    # OpenDocument in one file of XML is no archive.
+    written = (found.name == "text" or (found.name in _ODF and not content.startswith(_ZIP))) and is_plain_text(
+        declared
+    )
     if declared not in UNDECLARED and not found.answers_to(declared) and not written:
         raise DocumentError(
             "mime_mismatch",
@@ -126,7 +150,7 @@ def _ends_as_zip(content: bytes) -> bool:
 
 def _zip(content: bytes) -> FileType:
     if _ODF_MARK in content[:_HEAD_BYTES]:
-        for name in ("odt", "ods", "odp"):
+        for name in _ODF:
             if b"mimetype" + FILE_TYPES[name].mime.encode() in content[:_HEAD_BYTES]:
                 return FILE_TYPES[name]
     names = member_names(content)
@@ -150,20 +174,34 @@ def _ole(content: bytes) -> FileType:
 def _text(content: bytes, declared: str, end: str) -> FileType:
     """The type of a file without a mark."""
     head = content[:_HEAD_BYTES]
+    if head[4:8] == b"ftyp":  # the family of MP4, in which telephones save pictures
+        brands = head[8 : max(8, min(int.from_bytes(head[:4], "big"), 64))]
+        if any(brand in brands for brand in (b"heic", b"heix", b"mif1", b"hevc", b"avif")):
+            raise _unsupported("a HEIC or AVIF picture", "save it as JPEG")
+        raise _unsupported("a film", "see the types that are read")
+    if head.startswith(_SIGNED) and _SIGNED_DATA in head:
+        raise _unsupported("a signed file (P7M)", "send what is in it")
     for mark, name in _UNREAD:
-        if head.startswith(mark) and (len(mark) > 2 or not _mostly_text(head)):
+        if head.startswith(mark) and not (mark.isalnum() and b"\0" not in head and _mostly_text(head)):
             raise _unsupported(name, "see the types that are read")
-    if head.startswith((b"\xff\xfe", b"\xfe\xff")):
+    if wide := wide_letters(head):
+        plain = head[: len(head) // 2 * 2].decode(wide, "ignore").encode("utf-8", "ignore")
+    elif head.startswith((b"\xff\xfe", b"\xfe\xff")):
         plain = head[: len(head) // 2 * 2].decode("utf-16", "ignore").encode("utf-8", "ignore")
     else:
         plain = head.removeprefix(b"\xef\xbb\xbf")
     if _HTML.match(plain):
         return FILE_TYPES["html"]
+    if b"<office:document" in plain and (flat := _FLAT.match(content.removeprefix(b"\xef\xbb\xbf")[:10_000])):
+        for name in _ODF:
+            if FILE_TYPES[name].mime == flat[1].decode():
+                return FILE_TYPES[name]
     if not _mostly_text(plain):
         raise _unsupported("of no known type", "see the types that are read")
     headers = _headers(plain)
     if not any(one.text and one.answers_to(declared) for one in FILE_TYPES.values()):
         fields = {field.lower() for field in _MAIL_FIELDS.findall(headers)}
+        fields |= {b"parts"} if _OF_PARTS.search(headers) else set()
         if len(fields) >= (1 if declared == "message/rfc822" or end == "eml" else 2):
             return FILE_TYPES["eml"]
     for one in FILE_TYPES.values():

@@ -108,10 +108,10 @@ def test_documents_pdf_says_what_nobody_sees() -> None:
 
 def test_documents_pdf_scan_with_a_page_number_is_still_a_scan() -> None:
     picture = make.rendered(make.text_pdf([make.prose(50)]))
-    for stamp, source in (("", "none"), ("page 1", "embedded")):
+    for stamp, source in (("", "none"), ("page 1", "embedded"), (make.prose(20), "embedded")):
         (page,) = read(make.scanned_pdf([picture], stamp)).pages
         assert (page.scanned, page.source) == (True, source)
-    (page,) = read(make.scanned_pdf([picture], make.prose(20))).pages
+    (page,) = read(make.scanned_pdf([picture], make.prose(100))).pages
     assert not page.scanned
 
 
@@ -156,7 +156,7 @@ def test_documents_office_files_say_what_is_not_read() -> None:
 
 def test_documents_xlsx_sheets_are_pages_and_are_cut_with_a_word() -> None:
     book = make.xlsx_file({"Bills": ROWS, "Rest": [[1, 2.5, None, True]]})
-    assert [page.text for page in read(book).pages] == [f"Bills\n{SHOWN_ROWS}", "Rest\n1 | 2.5 |  | True"]
+    assert [page.text for page in read(book).pages] == [f"Bills\n{SHOWN_ROWS}", "Rest\n1 | 2.5 |  | TRUE"]
     cut = read(make.xlsx_file({"A": [[number] for number in range(50)]}), rows=10)
     assert cut.pages[0].text.split("\n")[1:] == [str(number) for number in range(10)]
     assert cut.warnings == ["sheet 1 was cut: its first 10 filled rows were read"]

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from pinpoint.documents.extracted import Extracted, Page
 from pinpoint.documents.file_limits import FileLimits
+from pinpoint.documents.visible import counted
 from pinpoint.errors import DocumentError
 
 if TYPE_CHECKING:
@@ -17,7 +18,9 @@ _FORMATS = {"png": "PNG", "jpeg": "JPEG", "tiff": "TIFF", "webp": "WEBP"}
 
 
 def read(content: bytes, mime: str, limits: FileLimits, type_name: str) -> Extracted:
-    """A page for each picture of the file, all without text.
+    """A page for each picture of a TIFF, and one for any other file, all without text.
+
+    What else a picture has, the next of an animation, or the small one that a telephone adds, shows no other page.
 
     Raises:
         DocumentError: `file_damaged`, `image_too_large`, `too_many_pages`.
@@ -25,10 +28,15 @@ def read(content: bytes, mime: str, limits: FileLimits, type_name: str) -> Extra
     import PIL
 
     picture = open_picture(content, type_name, limits)
-    frames = getattr(picture, "n_frames", 1)
+    frames, told = getattr(picture, "n_frames", 1), list[str]()
+    if type_name != "tiff":
+        if frames > 1 and type_name != "jpeg":
+            told.append(f"{counted(frames - 1, 'picture')} of an animation not read")
+        frames = 1
     if frames > limits.max_pages:
         raise DocumentError("too_many_pages", f"{frames} pictures, at most {limits.max_pages}")
-    return Extracted(type_name, f"pillow {PIL.__version__}", [Page("", "none", scanned=True)] * max(1, frames))
+    pages = [Page("", "none", scanned=True)] * max(1, frames)
+    return Extracted(type_name, f"pillow {PIL.__version__}", pages, told)
 
 
 def open_picture(content: bytes, type_name: str, limits: FileLimits, page: int = 0) -> Image.Image:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import binascii
 import email
 import email.policy
 import platform
@@ -11,6 +12,7 @@ from email.message import EmailMessage, Message
 
 from pinpoint.documents.extracted import Attachment, Extracted, Page
 from pinpoint.documents.file_limits import FileLimits
+from pinpoint.documents.formats import signed, tnef
 from pinpoint.documents.formats.html import visible_text
 from pinpoint.documents.formats.plain import decode
 from pinpoint.errors import DocumentError
@@ -19,7 +21,12 @@ HEADERS = ("From", "To", "Cc", "Date", "Subject")
 _SMALL_PICTURE_BYTES = 20_000  # that a text shows inline: a logo, a signature, a tracking dot
 _SIGNATURES = ("application/pkcs7-signature", "application/x-pkcs7-signature", "application/pgp-signature")
 _SEALED = ("application/pkcs7-mime", "application/x-pkcs7-mime", "application/pgp-encrypted")
+# What a saved page or a letter in HTML brings along for whoever draws it.
+_FOR_BROWSERS = ("text/css", "text/javascript", "application/javascript", "application/x-javascript", "font/woff",
+                 "font/woff2", "application/font-woff")  # fmt: skip
 _HEADERS_END = re.compile(rb"\n\r?\n|\r\r")
+_NOT_BASE64 = re.compile("[^A-Za-z0-9+/=]+")
+_HEADER_CHARS = 50_000
 _MAX_PARTS = 1_000
 _MAX_NESTING = 20  # of parts in parts; mails that are forwarded on and on reach ten
 
@@ -36,17 +43,26 @@ def read(content: bytes, mime: str, limits: FileLimits) -> Extracted:
     body, warnings = _body(parts)
     attachments = list[Attachment]()
     for part in parts:
-        if part is body or _is_alternative(part, body):
-            continue
         kind = part.get_content_type()
-        if kind in _SEALED:
-            warnings.append("an encrypted or sealed part was not read")
-        elif kind not in _SIGNATURES:
-            raw = _bytes_of(part)
-            if kind.startswith("image/") and not part.is_attachment() and len(raw) < _SMALL_PICTURE_BYTES:
+        if part is body or _is_alternative(part, body) or kind in _SIGNATURES or kind in _FOR_BROWSERS:
+            continue
+        raw, name = _bytes_of(part), part.get_filename() or ""
+        if kind in _SEALED or name.lower().endswith(".p7m"):
+            inside = signed.content(raw)
+            if inside is None:
+                warnings.append("an encrypted or sealed part was not read")
                 continue
-            if raw:
-                attachments.append(Attachment(raw, _declared(part), part.get_filename() or ""))
+            warnings.append("a signature was not checked")
+            raw = inside
+            attachments.append(Attachment(raw, "message/rfc822" if signed.is_part(raw) else "", name[: -len(".p7m")]))
+        elif kind in tnef.TYPES or name.lower() == tnef.NAME:
+            found, more = tnef.unpack(raw)
+            attachments += found
+            warnings += more
+        elif kind.startswith("image/") and not part.is_attachment() and len(raw) < _SMALL_PICTURE_BYTES:
+            continue
+        elif raw:
+            attachments.append(Attachment(raw, _declared(part), name))
     if len(attachments) > limits.max_attachments:
         raise DocumentError(
             "too_many_attachments", f"{len(attachments)} attachments, at most {limits.max_attachments} are read"
@@ -126,9 +142,30 @@ def _bytes_of(part: EmailMessage) -> bytes:
     if part.get_content_type() == "message/rfc822":
         inner = part.get_payload()
         first = inner[0] if isinstance(inner, list) and inner else None
+        if isinstance(first, Message) and _is_base64(part):  # which no standard allows of a mail in a mail
+            return _unpacked(first.as_string(), b"")
         return first.as_bytes(policy=email.policy.compat32) if isinstance(first, Message) else b""
     payload = part.get_payload(decode=True)
-    return payload if isinstance(payload, bytes) else b""
+    if not isinstance(payload, bytes):
+        return b""
+    if _is_base64(part):
+        return _unpacked(part.get_payload(), payload)
+    return payload
+
+
+def _is_base64(part: EmailMessage) -> bool:
+    return _header(part, "content-transfer-encoding").lower() == "base64"
+
+
+def _unpacked(written: object, payload: bytes) -> bytes:
+    """What base64 holds that was cut off or damaged on its way: as much as is whole."""
+    if not isinstance(written, str):
+        return payload
+    letters = _NOT_BASE64.sub("", written).rstrip("=")
+    if len(letters) % 4 == 1 or letters.startswith(payload[:40].decode("ascii", "replace").strip()):
+        letters = letters[: len(letters) // 4 * 4 + (len(letters) % 4) * (len(letters) % 4 > 1)]
+        return binascii.a2b_base64(letters + "=" * (-len(letters) % 4))
+    return payload
 
 
 def _declared(part: EmailMessage) -> str:
@@ -137,6 +174,9 @@ def _declared(part: EmailMessage) -> str:
 
 
 def _header(message: Message, name: str) -> str:
+    raw = next((str(value) for key, value in message.raw_items() if key.lower() == name.lower()), "")
+    if len(raw) > _HEADER_CHARS:  # taking apart a list of all who got it would take longer than the rest
+        return " ".join(raw[:_HEADER_CHARS].split())
     try:
         return " ".join(str(message.get(name, "")).split())
     except (ValueError, IndexError, AttributeError, TypeError):  # of a header that its parser cannot take apart

@@ -6,7 +6,6 @@ text under review), so the XML is walked here; parsing is lxml's.
 
 from __future__ import annotations
 
-import posixpath
 import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
@@ -14,6 +13,7 @@ from typing import TYPE_CHECKING
 from pinpoint.documents.archive import Archive
 from pinpoint.documents.extracted import Extracted, Page
 from pinpoint.documents.file_limits import FileLimits
+from pinpoint.documents.formats import office_parts
 from pinpoint.documents.formats.plain import joined
 from pinpoint.documents.visible import counted
 from pinpoint.errors import DocumentError
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 _W = "{http://schemas.openxmlformats.org/wordprocessingml/2006/main}"
 _A = "{http://schemas.openxmlformats.org/drawingml/2006/main}"
 _P = "{http://schemas.openxmlformats.org/presentationml/2006/main}"
+_M = "{http://schemas.openxmlformats.org/officeDocument/2006/math}"
 _R = "{http://schemas.openxmlformats.org/officeDocument/2006/relationships}"
 _STRICT = (
     ("http://purl.oclc.org/ooxml/wordprocessingml/main", _W),
@@ -44,7 +45,10 @@ def read_docx(content: bytes, mime: str, limits: FileLimits) -> Extracted:
         DocumentError: see `Archive`; `file_damaged` without a main part.
     """
     archive = Archive(content, limits)
-    root = _part(archive, _main_part(archive))
+    main = _main_part(archive)
+    root = _part(archive, main)
+    related = office_parts.targets(archive, main)
+    chunks = office_parts.chunks(archive, root, related, f"{_R}id", _W)
     body = root.find(f"{_W}body")
     if body is None:
         raise DocumentError("file_damaged", "the file has no body; save it anew")
@@ -56,17 +60,20 @@ def read_docx(content: bytes, mime: str, limits: FileLimits) -> Extracted:
         for name in ("footnotes", "endnotes", "comments")
         if f"word/{name}.xml" in archive.names
     ]
-    pages = [page for page in _flow(body).split(_PAGE_BREAK) if page.strip()] or [""]
+    pages = [page.strip("\n") for page in _flow(body).split(_PAGE_BREAK) if page.strip()] or [""]
     pages[0] = _stacked([*dict.fromkeys(head), pages[0]])
-    pages[-1] = _stacked([pages[-1], *dict.fromkeys(foot), *notes])
-    warnings = _unread(archive, "word")
+    charts = office_parts.drawn(archive, related.values())
+    pages[-1] = _stacked([pages[-1], *charts, *dict.fromkeys(foot), *notes])
+    read = [Page(page) for page in pages]
+    pictures = office_parts.pictures(archive, "word/media/", read)
+    warnings = _unread(archive, "word", len(pictures), chunks)
     hidden = sum(1 for _ in root.iter(f"{_W}vanish"))
     if hidden:
         warnings.append(f"hidden text in {counted(hidden, 'place')}, which was read")
     white = sum(colour.get(f"{_W}val", "").upper() == "FFFFFF" for colour in root.iter(f"{_W}color"))
     if white and not any(shade.get(f"{_W}fill", "auto") not in ("auto", "FFFFFF") for shade in root.iter(f"{_W}shd")):
         warnings.append(f"white text on white in {counted(white, 'place')}, which was read")
-    return Extracted("docx", _lxml(), [Page(page) for page in pages], warnings)
+    return Extracted("docx", _lxml(), read, warnings, pictures)
 
 
 def read_pptx(content: bytes, mime: str, limits: FileLimits) -> Extracted:
@@ -83,15 +90,18 @@ def read_pptx(content: bytes, mime: str, limits: FileLimits) -> Extracted:
     for name in slides:
         root = _part(archive, name)
         hidden += root.get("show") in ("0", "false")
-        texts = [_flow(root)]
-        for target in _targets(archive, name).values():
+        office_parts.put_in_order(root)
+        related = office_parts.targets(archive, name).values()
+        texts = [_flow(root), *office_parts.drawn(archive, related)]
+        for target in related:
             if "notesSlide" in target and target in archive.names:
                 texts.append(_flow(_part(archive, target)))
         pages.append(Page(_stacked(texts)))
-    warnings = _unread(archive, "ppt")
+    pictures = office_parts.pictures(archive, "ppt/media/", pages)
+    warnings = _unread(archive, "ppt", len(pictures))
     if hidden:
         warnings.append(f"{counted(hidden, 'hidden slide')} read as well")
-    return Extracted("pptx", _lxml(), pages or [Page("")], warnings)
+    return Extracted("pptx", _lxml(), pages or [Page("")], warnings, pictures)
 
 
 def _main_part(archive: Archive) -> str:
@@ -119,7 +129,7 @@ def _part(archive: Archive, name: str) -> etree._Element:
 
 
 def _slides(archive: Archive) -> list[str]:
-    targets = _targets(archive, "ppt/presentation.xml")
+    targets = office_parts.targets(archive, "ppt/presentation.xml")
     root = _part(archive, "ppt/presentation.xml")
     named = [targets.get(slide.get(f"{_R}id", ""), "") for slide in root.iter(f"{_P}sldId")]
     found = [name for name in named if name in archive.names]
@@ -127,22 +137,6 @@ def _slides(archive: Archive) -> list[str]:
         return found
     loose = [name for name in archive.names if re.fullmatch(r"ppt/slides/slide\d+\.xml", name)]
     return sorted(loose, key=lambda name: int(_NUMBER.findall(name)[-1]))
-
-
-def _targets(archive: Archive, part: str) -> dict[str, str]:
-    """What a part refers to inside the archive, by the id of the reference."""
-    folder, name = posixpath.split(part)
-    rels = f"{folder}/_rels/{name}.rels"
-    if rels not in archive.names:
-        return {}
-    found = {}
-    for one in archive.xml(rels).iter("{*}Relationship"):
-        if one.get("TargetMode") != "External":
-            target = one.get("Target", "")
-            found[one.get("Id", "")] = (
-                target.lstrip("/") if target.startswith("/") else posixpath.normpath(f"{folder}/{target}")
-            )
-    return found
 
 
 def _flow(element: etree._Element) -> str:
@@ -166,9 +160,26 @@ def _lines(element: etree._Element) -> Iterator[str]:
 def _paragraph(paragraph: etree._Element) -> Iterator[str]:
     """The paragraph, then the text boxes that are anchored in it."""
     boxes: list[etree._Element] = []
-    yield "".join(_runs(paragraph, boxes))
+    looks = paragraph.find(f"{_W}pPr")
+    breaks = looks is not None and _is_on(looks.find(f"{_W}pageBreakBefore"))
+    ends = looks is not None and _ends_page(looks.find(f"{_W}sectPr"))
+    yield (_PAGE_BREAK if breaks else "") + "".join(_runs(paragraph, boxes))
     for box in boxes:
         yield from _lines(box)
+    if ends:
+        yield _PAGE_BREAK
+
+
+def _is_on(switch: etree._Element | None) -> bool:
+    return switch is not None and switch.get(f"{_W}val", "1") not in ("0", "false", "off")
+
+
+def _ends_page(section: etree._Element | None) -> bool:
+    """Whether a section's text ends with this paragraph, and what follows begins on a page of its own."""
+    if section is None:
+        return False
+    kind = section.find(f"{_W}type")
+    return kind is None or kind.get(f"{_W}val") not in ("continuous", "nextColumn")
 
 
 def _runs(element: etree._Element, boxes: list[etree._Element]) -> Iterator[str]:
@@ -176,7 +187,7 @@ def _runs(element: etree._Element, boxes: list[etree._Element]) -> Iterator[str]
         tag = child.tag
         if tag in _DELETED or not isinstance(tag, str):
             continue
-        if tag in (f"{_W}t", f"{_A}t"):
+        if tag in (f"{_W}t", f"{_A}t", f"{_M}t"):
             yield child.text or ""
         elif tag == f"{_W}tab":
             yield "\t" if child.getparent() is not None and child.getparent().tag == f"{_W}r" else ""
@@ -207,13 +218,14 @@ def _stacked(texts: list[str]) -> str:
     return "\n".join(text for text in texts if text.strip())
 
 
-def _unread(archive: Archive, folder: str) -> list[str]:
+def _unread(archive: Archive, folder: str, pictured: int = 0, chunks: int = 0) -> list[str]:
+    """What is not read; `pictured` pictures are, and `chunks` of other formats are in the text and are not."""
     warnings = []
     if archive.counted(f"{folder}/vbaProject"):
         warnings.append("macros in the file were not read")
-    if embedded := archive.counted(f"{folder}/embeddings/"):
+    if embedded := archive.counted(f"{folder}/embeddings/") + chunks:
         warnings.append(f"{counted(embedded, 'embedded file')} not read")
-    if pictures := archive.counted(f"{folder}/media/"):
+    if (pictures := archive.counted(f"{folder}/media/") - pictured) > 0:
         warnings.append(f"{counted(pictures, 'picture')} in the file not read")
     return warnings
 

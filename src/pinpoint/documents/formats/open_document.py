@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
-from pinpoint.documents.archive import Archive
-from pinpoint.documents.extracted import Extracted, Page
+from pinpoint.documents.archive import Archive, parsed
+from pinpoint.documents.extracted import Attachment, Extracted, Page
 from pinpoint.documents.file_limits import FileLimits
+from pinpoint.documents.formats import office_parts
 from pinpoint.documents.formats.plain import joined
 from pinpoint.documents.visible import counted
 from pinpoint.errors import DocumentError
@@ -20,25 +21,35 @@ _TABLE = "{urn:oasis:names:tc:opendocument:xmlns:table:1.0}"
 _DRAW = "{urn:oasis:names:tc:opendocument:xmlns:drawing:1.0}"
 _OFFICE = "{urn:oasis:names:tc:opendocument:xmlns:office:1.0}"
 _STYLE = "{urn:oasis:names:tc:opendocument:xmlns:style:1.0}"
+_FO = "{urn:oasis:names:tc:opendocument:xmlns:xsl-fo-compatible:1.0}"
+_SOFT_BREAK = f"{_TEXT}soft-page-break"
+_PAGE_BREAK = "\f"
 _PARAGRAPHS = (f"{_TEXT}p", f"{_TEXT}h")
 _PASSED_OVER = (f"{_TEXT}tracked-changes", f"{_OFFICE}forms")
 _MOST_SPACES = 80
 
 
 def read(content: bytes, mime: str, limits: FileLimits, type_name: str) -> Extracted:
-    """One page of a text, one for each sheet or slide.
+    """Pages of a text as far as its breaks say, one for each sheet or slide.
 
     Raises:
         DocumentError: see `Archive`; `file_encrypted`, `file_damaged`.
     """
     from lxml import etree
 
-    archive = Archive(content, limits)
-    if "META-INF/manifest.xml" in archive.names and b"encryption-data" in archive.read("META-INF/manifest.xml"):
-        raise DocumentError("file_encrypted", "the file needs a password; send it without one")
-    body = archive.xml("content.xml", doctype=True).find(f"{_OFFICE}body")
+    if content.startswith(b"PK"):
+        archive = Archive(content, limits)
+        if "META-INF/manifest.xml" in archive.names and b"encryption-data" in archive.read("META-INF/manifest.xml"):
+            raise DocumentError("file_encrypted", "the file needs a password; send it without one")
+        root = archive.xml("content.xml", doctype=True)
+        styles = archive.xml("styles.xml", doctype=True) if "styles.xml" in archive.names else root
+    else:  # all of it in one file of XML
+        archive = None
+        root = styles = parsed(content, doctype=True)
+    body = root.find(f"{_OFFICE}body")
     if body is None or not len(body):
         raise DocumentError("file_damaged", "the file has no body; save it anew")
+    _mark_breaks(body, (root, styles))
     kind, warnings = body[0], list[str]()
     parts = [kind]
     if type_name != "odt":
@@ -54,23 +65,51 @@ def read(content: bytes, mime: str, limits: FileLimits, type_name: str) -> Extra
                 break
             rows.append(line)
         pages.append("\n".join(rows))
-    if type_name == "odt" and "styles.xml" in archive.names:
-        styles = archive.xml("styles.xml", doctype=True)
+    if type_name == "odt":
+        pages = [page.strip("\n") for page in pages[0].split(_PAGE_BREAK) if page.strip()] or [""]
         head = [line for one in styles.iter(f"{_STYLE}header") for line in _lines(one)]
         foot = [line for one in styles.iter(f"{_STYLE}footer") for line in _lines(one)]
-        pages[0] = "\n".join([*dict.fromkeys(head), pages[0], *dict.fromkeys(foot)])
-    if archive.counted("Basic/", "Scripts/"):
-        warnings.append("macros in the file were not read")
-    if embedded := archive.counted("Object ", "Pictures/"):
+        pages[0] = "\n".join([*dict.fromkeys(head), pages[0]])
+        pages[-1] = "\n".join([pages[-1], *dict.fromkeys(foot)])
+    read = [Page(page.replace(_PAGE_BREAK, "\n")) for page in pages]
+    pictures = list[Attachment]()
+    if archive is not None:
+        pictures = office_parts.pictures(archive, "Pictures/", read)
+        if archive.counted("Basic/", "Scripts/"):
+            warnings.append("macros in the file were not read")
+        if (embedded := archive.counted("Object ", "Pictures/") - len(pictures)) > 0:
+            warnings.append(f"{counted(embedded, 'embedded file')} not read")
+    elif embedded := sum(1 for _ in root.iter(f"{_OFFICE}binary-data")):
         warnings.append(f"{counted(embedded, 'embedded file')} not read")
-    return Extracted(type_name, f"lxml {etree.__version__}", [Page(page) for page in pages], warnings)
+    return Extracted(type_name, f"lxml {etree.__version__}", read, warnings, pictures)
+
+
+def _mark_breaks(body: etree._Element, roots: Iterable[etree._Element]) -> None:
+    """Put a mark before each paragraph whose style begins a page."""
+    from lxml import etree
+
+    breaking = set[str]()
+    for root in roots:
+        for style in root.iter(f"{_STYLE}style"):
+            looks = style.find(f"{_STYLE}paragraph-properties")
+            if style.get(f"{_STYLE}master-page-name") or (
+                looks is not None and looks.get(f"{_FO}break-before") == "page"
+            ):
+                breaking.add(style.get(f"{_STYLE}name", ""))
+    if breaking:
+        for paragraph in [one for one in body.iter(*_PARAGRAPHS) if one.get(f"{_TEXT}style-name") in breaking]:
+            parent = paragraph.getparent()
+            if parent is not None:
+                parent.insert(parent.index(paragraph), etree.Element(_SOFT_BREAK))
 
 
 def _lines(element: etree._Element) -> Iterator[str]:
     for child in element:
         if not isinstance(child.tag, str) or child.tag in _PASSED_OVER:
             continue
-        if child.tag in _PARAGRAPHS:
+        if child.tag == _SOFT_BREAK:
+            yield _PAGE_BREAK
+        elif child.tag in _PARAGRAPHS:
             frames: list[etree._Element] = []
             yield "".join(_inline(child, frames))
             for frame in frames:
@@ -87,6 +126,8 @@ def _inline(element: etree._Element, frames: list[etree._Element]) -> Iterator[s
         if child.tag == f"{_TEXT}s":
             count = child.get(f"{_TEXT}c", "1")
             yield " " * min(int(count) if count.isdigit() else 1, _MOST_SPACES)
+        elif child.tag == _SOFT_BREAK:
+            yield _PAGE_BREAK
         elif child.tag == f"{_TEXT}tab":
             yield "\t"
         elif child.tag == f"{_TEXT}line-break":

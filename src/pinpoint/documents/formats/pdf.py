@@ -6,15 +6,14 @@ that is the order of reading (`layout`); only where it is not, the text is taken
 
 from __future__ import annotations
 
-import ctypes
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from pinpoint.documents.extracted import Extracted, Page
 from pinpoint.documents.file_limits import FileLimits
-from pinpoint.documents.formats import pdf_objects
+from pinpoint.documents.formats import pdf_notes, pdf_objects
+from pinpoint.documents.formats.pdf_runs import MOST_RUNS, Runs
 from pinpoint.documents.formats.plain import CELL_BREAK
-from pinpoint.documents.layout import Box, is_in_order, reading_rows, spaced
+from pinpoint.documents.layout import is_in_order, reading_rows, spaced
 from pinpoint.documents.visible import counted
 from pinpoint.errors import DocumentError
 
@@ -22,10 +21,9 @@ if TYPE_CHECKING:
     import pypdfium2
 
 HARDLY_ANY_CHARS = 40  # a page number, or what a scanner stamps on its pages
+_CAPTION_CHARS = 400  # some words above or below a picture that is most of what the page says
+_PASTED_SHARE = 0.35
 _SCANNED_SHARE = 0.15  # of a page that a picture covers: a receipt on a sheet; a logo is smaller
-_MOST_BOXES = 4_000  # of one page: a drawing in letters, whose order nobody reads
-_ANGLE_SAMPLES = 12
-_SAME_RUN_GAP = 0.8  # of a line's height; words are a third of it apart
 
 
 def read(content: bytes, mime: str, limits: FileLimits) -> Extracted:
@@ -86,8 +84,8 @@ def _page(
 ) -> Page:
     import pypdfium2.raw as pdfium
 
-    # What is filled into a form stands beside the page until it is drawn into it.
-    if forms and pdfium.FPDFPage_GetAnnotCount(page.raw) and pdfium.FPDFPage_Flatten(page.raw, 0) == 1:
+    notes = pdf_notes.drawn_in(page, pdfium, forms)
+    if notes is not None:
         page.close()
         page = document[number]
     text_page = page.get_textpage()
@@ -96,20 +94,25 @@ def _page(
     said = sum(map(len, text.split()))
     found = pdf_objects.look(page, text_page.raw, seen)
     if said:
-        runs = _runs(text_page.raw, pdfium)
-        boxes = [run.box for run in runs]
-        rows = reading_rows(boxes) if 1 < len(boxes) <= _MOST_BOXES else []
+        runs = Runs(text_page.raw, pdfium, text)
+        boxes = runs.boxes()
+        rows = reading_rows(boxes) if 1 < len(boxes) <= MOST_RUNS else []
         # The library may break a row of a table between its cells, where they are drawn one by one.
         if rows and (not is_in_order(rows) or len(rows) < _said_lines(text)):
-            texts = [" ".join(_undivided(_text_in(text_page.raw, run.area, pdfium)).split()) for run in runs]
-            ordered = "\n".join(spaced(boxes, row, texts, CELL_BREAK) for row in rows)
+            spoken = runs.texts()
+            boxes, texts = [run.box for run in spoken], [" ".join(_undivided(run.text).split()) for run in spoken]
+            ordered = "\n".join(spaced(boxes, row, texts, CELL_BREAK) for row in reading_rows(boxes))
             # Boxes hold all of the text; where they should not, the order is less than the words.
             if sum(map(len, ordered.split())) >= 0.95 * said - 10:
                 text = ordered
     unreadable = sum(text.count(character) for character in "\ufffd\0") * 2 > said > 0
     text_page.close()
+    if notes:
+        text, said = "\n".join([text, *notes]).strip("\n"), said + sum(map(len, notes))
     drawn = found.pictures or found.drawings
-    if (not said and drawn) or (said < HARDLY_ANY_CHARS and found.picture_share > _SCANNED_SHARE) or unreadable:
+    scan = said < HARDLY_ANY_CHARS and found.picture_share > _SCANNED_SHARE
+    pasted = said < _CAPTION_CHARS and found.picture_share > _PASTED_SHARE and found.apart
+    if (not said and drawn) or scan or pasted or unreadable:
         return Page(text, "embedded" if said else "none", scanned=True)
     return Page(text, "embedded" if said else "none")
 
@@ -121,68 +124,3 @@ def _said_lines(text: str) -> int:
 def _undivided(text: str) -> str:
     """Words that are divided at the end of a line in one: the library has a mark in place of the hyphen."""
     return text.replace("\ufffe\n", "").replace("\x02\n", "").replace("\ufffe", "").replace("\x02", "")
-
-
-@dataclass(slots=True)
-class _Run:
-    """Text on one line without a wide gap: where it lies (left, top, right, bottom), and the same as it is seen."""
-
-    area: tuple[float, float, float, float]
-    box: Box
-
-
-def _runs(text_page: Any, pdfium: Any) -> list[_Run]:
-    """The page's runs of text in the order in which they are drawn."""
-    left, top, right, bottom = (ctypes.c_double() for _ in range(4))
-    places = tuple(map(ctypes.byref, (left, top, right, bottom)))
-    turned = _turned(text_page, pdfium)
-    runs = list[_Run]()
-    for index in range(pdfium.FPDFText_CountRects(text_page, 0, -1)):
-        pdfium.FPDFText_GetRect(text_page, index, *places)
-        area = (left.value, top.value, right.value, bottom.value)
-        run = _Run(area, _seen(area, turned))
-        if runs and _goes_on(runs[-1].box, run.box):
-            before = runs[-1].area
-            area = (min(before[0], area[0]), max(before[1], area[1]), max(before[2], area[2]), min(before[3], area[3]))
-            runs[-1] = _Run(area, _seen(area, turned))
-        elif len(runs) > _MOST_BOXES:
-            break
-        else:
-            runs.append(run)
-    return runs
-
-
-def _seen(area: tuple[float, float, float, float], turned: int) -> Box:
-    """A box as it is seen: upright, with the origin at the top left."""
-    x0, y1, x1, y0 = area
-    if turned == 0:
-        return (x0, -y1, x1, -y0)
-    if turned == 270:  # the text runs upwards
-        return (y0, x0, y1, x1)
-    return (-x1, y0, -x0, y1) if turned == 180 else (-y1, -x1, -y0, -x0)
-
-
-def _goes_on(one: Box, other: Box) -> bool:
-    """Whether the other box goes on where the one ends, as letters and words of a line do."""
-    height = min(one[3] - one[1], other[3] - other[1])
-    common = min(one[3], other[3]) - max(one[1], other[1])
-    taller = max(one[3] - one[1], other[3] - other[1])
-    return common > 0.5 * height and -0.5 * taller < other[0] - one[2] < _SAME_RUN_GAP * taller
-
-
-def _turned(text_page: Any, pdfium: Any) -> int:
-    """By how many degrees, clockwise, most of the text is turned in the page's own directions."""
-    count = pdfium.FPDFText_CountChars(text_page)
-    angles = list[int]()
-    for index in range(0, count, max(1, count // _ANGLE_SAMPLES)):
-        angle = pdfium.FPDFText_GetCharAngle(text_page, index)
-        if angle >= 0:
-            angles.append(round(angle * 57.29578 / 90) % 4 * 90)
-    return max(set(angles), key=angles.count) if angles else 0
-
-
-def _text_in(text_page: Any, area: tuple[float, float, float, float], pdfium: Any) -> str:
-    size = pdfium.FPDFText_GetBoundedText(text_page, *area, None, 0)
-    buffer = (ctypes.c_ushort * max(size, 1))()
-    pdfium.FPDFText_GetBoundedText(text_page, *area, buffer, size)
-    return bytes(buffer)[: size * 2].decode("utf-16-le", "replace").rstrip("\0")

@@ -16,6 +16,8 @@ _INVISIBLE = 3  # the render mode of text that is drawn neither filled nor strok
 _WHITE = 250  # of 255, all three colours
 _MOST_OBJECTS = 20_000  # of one page, forms in it included
 _MAX_DEPTH = 4
+_MARGIN = 0.43  # of the page's height from its middle to the edge that headers and stamps stand in
+_FEW_TEXTS = 300  # pieces on a page, as a covering letter has; of more, nobody asks where they lie
 
 
 @dataclass(slots=True)
@@ -38,11 +40,19 @@ class Seen:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """What else is on a page; `picture_share` is that of its area which the largest picture covers."""
+    """What else is on a page.
+
+    Attributes:
+        pictures: how many.
+        drawings: likewise.
+        picture_share: of the page's area that pictures cover, those that overlap counted each; at most 1.
+        apart: whether most of the text lies beside the pictures or at the page's edge, and not over them.
+    """
 
     pictures: int
     drawings: int
     picture_share: float
+    apart: bool
 
 
 def look(page: pypdfium2.PdfPage, text_page: Any, seen: Seen) -> Found:
@@ -62,7 +72,7 @@ def look(page: pypdfium2.PdfPage, text_page: Any, seen: Seen) -> Found:
             pictures += 1
             x0, y0, x1, y1 = bounds.of(one)
             width, height = min(x1, right) - max(x0, left), min(y1, top) - max(y0, bottom)
-            share = max(share, max(width, 0.0) * max(height, 0.0) / area)
+            share += max(width, 0.0) * max(height, 0.0) / area  # scanners write pages in strips
             painted.append((kind, one))
         else:
             drawings += 1
@@ -90,7 +100,16 @@ def look(page: pypdfium2.PdfPage, text_page: Any, seen: Seen) -> Found:
             x, y = (x0 + x1) / 2, (y0 + y1) / 2
             if not any(bx0 <= x <= bx1 and by0 <= y <= by1 for bx0, by0, bx1, by1 in behind):
                 seen.white += 1
-    return Found(pictures, drawings, share)
+    over = 0
+    if pictures and len(texts) <= _FEW_TEXTS:
+        places = [bounds.of(one) for kind, one in painted if kind == pdfium.FPDF_PAGEOBJ_IMAGE]
+        for one in texts:
+            x0, y0, x1, y1 = bounds.of(one)
+            x, y = (x0 + x1) / 2, (y0 + y1) / 2
+            if abs(y - (bottom + top) / 2) > _MARGIN * (top - bottom):
+                continue  # what is stamped on a scan
+            over += any(px0 <= x <= px1 and py0 <= y <= py1 for px0, py0, px1, py1 in places)
+    return Found(pictures, drawings, min(share, 1.0), len(texts) <= _FEW_TEXTS and over * 2 < len(texts))
 
 
 def unread(document: pypdfium2.PdfDocument) -> list[str]:

@@ -11,10 +11,13 @@ from importlib.metadata import version
 from pinpoint.documents.extracted import Extracted, Page
 from pinpoint.documents.file_limits import FileLimits
 from pinpoint.documents.file_types import declared_charset
-from pinpoint.documents.visible import printable
+from pinpoint.documents.visible import counted, printable
+from pinpoint.documents.wide import wide_letters
 from pinpoint.errors import DocumentError
 
 CELL_BREAK = " | "
+_SEPARATOR = re.compile("\ufeff?sep=([,;|\t])\r?\n", re.I)  # as spreadsheet programs tell each other
+_OTHERS = "as-windows-1252"
 _EMPTY_CELLS = re.compile(r"(?: \| ){4,}")
 _MARKS = (
     (codecs.BOM_UTF8, "utf-8-sig"),
@@ -67,18 +70,42 @@ def decode(content: bytes, mime: str = "") -> tuple[str, str]:
     from charset_normalizer import from_bytes
 
     best = from_bytes(content[:_GUESSED_BYTES], cp_isolation=_GUESSED).best()
+    if best is not None and best.encoding == "koi8_r" and _is_shouted(str(best)):
+        # Its capitals are the letters of Hebrew and of others, which have none.
+        others = [name for name in _GUESSED if name != "koi8_r"]
+        best = from_bytes(content[:_GUESSED_BYTES], cp_isolation=others).best()
     if best is None:
         raise DocumentError("invalid_encoding", "no encoding of text fits; name it: text/plain; charset=…")
     return content.decode(best.encoding, "replace"), f"charset-normalizer {version('charset-normalizer')}"
 
 
+def _is_shouted(text: str) -> bool:
+    """Whether all letters of Cyrillic are capitals."""
+    letters = [letter for letter in text if "\u0400" <= letter <= "\u04ff"]
+    return sum(map(str.isupper, letters)) * 10 > 9 * len(letters)
+
+
 def _nearly_utf8(content: bytes) -> str | None:
-    """Text that is UTF-8 but for a letter cut in two at its end, or for few that are damaged; else None."""
+    """Text that is UTF-8 but for a letter cut in two at its end, or for fewer bytes that are not; else None.
+
+    Letters of other encodings look like those of UTF-8 by chance, and seldom: where most are UTF-8 all but a few are,
+    and the few are of a text in Windows-1252 that was put in.
+    """
     text = content.decode("utf-8", "replace")
     wrong, right = text.count("\ufffd"), len(text) - len(text.encode("ascii", "ignore"))
     if text.rstrip("\ufffd").count("\ufffd") == 0 and len(text) - len(text.rstrip("\ufffd")) == 1 and right > 1:
         return text[:-1]
-    return text if wrong * 10 < right - wrong else None
+    if wrong * 10 < right - wrong:
+        return text
+    return content.decode("utf-8", _OTHERS) if wrong < right - wrong else None
+
+
+def _as_windows(error: UnicodeError) -> tuple[str, int]:
+    assert isinstance(error, UnicodeDecodeError)
+    return error.object[error.start : error.end].decode("cp1252", "replace"), error.end
+
+
+codecs.register_error(_OTHERS, _as_windows)
 
 
 def _as_declared(content: bytes, declared: str) -> str:
@@ -107,7 +134,7 @@ def _wide(content: bytes) -> str:
         if head.startswith(marked):
             return name
     if len(head) < 4 or head.count(0) * 5 < len(head):
-        return ""
+        return wide_letters(head)
     even, odd = head[0::2].count(0), head[1::2].count(0)
     if head[1::4].count(0) + head[2::4].count(0) > len(head) * 0.45:
         return "utf-32-le" if head[3] == 0 else "utf-32-be"
@@ -115,6 +142,8 @@ def _wide(content: bytes) -> str:
 
 
 def _rows(text: str, delimiter: str | None, limits: FileLimits) -> tuple[str, list[str]]:
+    if (told := _SEPARATOR.match(text)) is not None:
+        delimiter, text = told[1], text[told.end() :]
     if delimiter is None:
         try:
             delimiter = csv.Sniffer().sniff(text[:10_000], ",;\t|").delimiter
@@ -126,7 +155,8 @@ def _rows(text: str, delimiter: str | None, limits: FileLimits) -> tuple[str, li
         for row in csv.reader(io.StringIO(text, newline=""), delimiter=delimiter):
             cells += len(row)
             if len(lines) >= limits.max_table_rows or cells > limits.max_table_cells:
-                warnings.append(f"the table was cut: its first {len(lines)} rows were read")
+                lines += [] if lines else [joined(row[: limits.max_table_cells])]
+                warnings.append(f"the table was cut: its first {counted(len(lines), 'row')} were read")
                 break
             lines.append(joined(row))
     except csv.Error:
