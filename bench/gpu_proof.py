@@ -16,6 +16,7 @@ def proof(scorer: Scorer) -> list[Row]:
     found = examine(scorer)
     return [
         at_most(PART, f"seconds for {found.sequences} prompts of {found.tokens} tokens", found.seconds, SECONDS),
+        at_most(PART, f"of them for {found.products} products by themselves", found.products_seconds, SECONDS),
         *(
             at_most(
                 PART, f"{part.stage}, {part.company}, layer {part.layer}", float(f"{part.apart:.2e}"), part.tolerance

@@ -9,6 +9,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
+from transformers import AutoConfig
 from transformers.utils import logging as transformers_logging
 
 from pinpoint.engine import proof
@@ -27,7 +28,7 @@ from pinpoint.engine.weights.product_proof import EXPERTS, LINEAR, Calls
 from pinpoint.errors import ModelError
 from tests.models import chatml_tokenizer, configurations, load_cpu, save_random
 from tests.numeric.forward import families
-from tests.numeric.forward.families import FAMILIES, configuration, nested_configuration
+from tests.numeric.forward.families import COMMON, FAMILIES, MIXTURE, configuration, nested_configuration
 from tests.numeric.sixteen_bits import cast, fuse_mixtral, shard
 
 WAYS: dict[str, dict[str, Any]] = {
@@ -403,3 +404,15 @@ def test_parameters_of_many_shapes_and_names_are_found_in_their_files(family: st
     assert found.left_out == 0 and found.apart == 0
     assert found.tensors > 0.9 * len(expected_parameters(empty_model(config)))
     assert all(apart <= allowed(loaded, stage) for stage, apart in of_products(loaded).items())
+
+
+@pytest.mark.parametrize("precision", STREAMED)
+def test_widths_that_no_kernel_likes(precision: str, tmp_path: Path) -> None:
+    """Experts of 20 and layers of 36: not whole pieces of 16 bytes in bfloat16, no whole blocks of 64 in nf4."""
+    config = AutoConfig.for_model(
+        "qwen3_moe", **{**COMMON, **MIXTURE, "hidden_size": 36, "moe_intermediate_size": 20, "head_dim": 10}
+    )
+    families.random_model(config).to(torch.bfloat16).save_pretrained(tmp_path)
+    chatml_tokenizer().save_pretrained(tmp_path)
+    found = prove(Scorer(load_cpu(tmp_path, precision=precision), 1000))
+    assert found.wrong is None and found.products and found.tensors_left_out == (0 if precision != "nf4" else 4 * 3)

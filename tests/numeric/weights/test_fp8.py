@@ -337,3 +337,13 @@ def test_what_is_on_a_card_goes_to_its_kernels(monkeypatch: pytest.MonkeyPatch) 
     assert scaled_product(there, *rest[:2]) == "linear"
     assert fp8_experts(rest[0], there, *rest[1:]) == "experts"
     assert calls == [("linear", (there, *rest[:2])), ("experts", (rest[0], there, *rest[1:]))]
+
+
+def test_states_that_a_model_casts_to_the_dtype_of_its_weights_are_refused() -> None:
+    """`x.to(self.proj.weight.dtype)`, as some models have it, would leave three bits of a state, in both ways alike."""
+    layer = Fp8Linear(16, 8, None)
+    values, scales = quantize(torch.randn(8, 16))
+    layer.weight, layer.scale = nn.Parameter(values, requires_grad=False), nn.Parameter(scales, requires_grad=False)
+    assert layer(torch.randn(2, 16)).isfinite().all()
+    with pytest.raises(TypeError, match="float8_e4m3fn"):
+        layer(torch.randn(2, 16).to(layer.weight.dtype))

@@ -18,10 +18,12 @@ from pinpoint.engine.forward import attention, norms, rotary
 from pinpoint.engine.loading.architecture import check_tokenizer, unsupported_family
 from pinpoint.engine.loading.checkpoint import FORMATS, auto_class, model_class, stored_precision, unreadable
 from pinpoint.engine.loading.ring import tensors_of
-from pinpoint.engine.weights.quantizer import EXPERT_WEIGHTS, format_of
+from pinpoint.engine.weights.quantizer import EXPERT_WEIGHTS, format_of, is_fused_experts
 from pinpoint.errors import CapacityError, ModelError, PinpointError
 from pinpoint.planning.activations import Precision
 from pinpoint.planning.families import OWN_ATTENTION
+
+GROUPED_BYTES = 16
 
 
 def tokenizer_file(folder: Path) -> Path:
@@ -111,8 +113,16 @@ def from_pretrained(
         )
     if any(format_of(module) is not None and hasattr(module, EXPERT_WEIGHTS[0]) for module in model.modules()):
         model.set_experts_implementation(FORMATS[precision].experts)
+    elif any(is_fused_experts(module) and not _takes_groups(module) for module in model.modules()):
+        model.set_experts_implementation("eager")
     norms.fuse(model)
     rotary.fuse(model)
     # What a checkpoint says of sampling would leak into every call of `generate`.
     model.generation_config = GenerationConfig()
     return model.eval().requires_grad_(False), tokenizer
+
+
+def _takes_groups(experts: Any) -> bool:
+    """Whether torch's product of groups takes the rows of these weights: it wants whole pieces of 16 bytes."""
+    weights = (getattr(experts, name) for name in EXPERT_WEIGHTS)
+    return all(weight.shape[-1] * weight.element_size() % GROUPED_BYTES == 0 for weight in weights)

@@ -136,7 +136,13 @@ class Fp8Linear(nn.Module):
         self.register_parameter("bias", None if bias is None else nn.Parameter(bias, requires_grad=False))
 
     def forward(self, x: Tensor) -> Tensor:
-        """x [..., I] → [..., O], in the dtype of x."""
+        """x [..., I] → [..., O], in the dtype of x.
+
+        Raises:
+            TypeError: a model has cast its states to the dtype of the weight, and three bits are left of them.
+        """
+        if x.dtype.itemsize == 1:
+            raise TypeError(f"states in {x.dtype}")
         out = scaled_product(x, self.weight, self.scale)
         return out if self.bias is None else out + self.bias
 
