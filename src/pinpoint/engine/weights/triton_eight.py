@@ -24,12 +24,15 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
+from pinpoint.engine.weights import cuda_grouped
 from pinpoint.engine.weights.int8_product import has_silu_gate
 from pinpoint.engine.weights.triton_grouped import shared_bytes
 from pinpoint.engine.weights.triton_pointwise import combine
 
 # The largest magnitude that a quantised state has.
 LARGEST = {torch.int8: 127.0, torch.float8_e4m3fn: 448.0}
+# Large products on Hopper by `cuda_grouped`; the bench compares both ways.
+PREFER_CUDA = True
 # Of a program's shared memory, for what is not tiles.
 SPARE_BYTES = 2048
 
@@ -147,16 +150,20 @@ def product(
         scale: float32 [E, O].
         starts: int32 [E + 1], where the rows of each expert begin, and P; None for one expert.
         dtype: of the result.
-        tiles: by the rows of an expert where not given.
+        tiles: of Triton's kernel; where not given, by the rows of an expert, or `cuda_grouped` computes the same bits.
         gated: whether O is 2F, gates before what they gate, and the result silu(gate) · up; both are rounded to
             `dtype` before.
 
     Returns:
         [P, O], or [P, F].
     """
+    pairs = len(x.values)
+    if tiles is None and PREFER_CUDA and cuda_grouped.takes(pairs, weight, dtype):
+        made = cuda_grouped.product(x.values, x.scales, weight, scale, starts, dtype, gated)
+        if made is not None:
+            return made
     experts, outputs, inputs = weight.shape
     outputs = outputs // 2 if gated else outputs
-    pairs = len(x.values)
     tiles = tiles or tiles_for(pairs, weight)
     out = torch.empty(pairs, outputs, dtype=dtype, device=weight.device)
     strips = -(-outputs // (tiles.outputs // 2 if gated else tiles.outputs))

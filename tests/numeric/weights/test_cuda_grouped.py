@@ -1,0 +1,197 @@
+"""Which large products go to the kernel in CUDA, and that there is another way wherever it cannot be made."""
+
+import ctypes
+import fnmatch
+import logging
+import tomllib
+from collections.abc import Callable, Iterator
+from contextlib import nullcontext
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+import torch
+from torch import Tensor
+
+import pinpoint
+from pinpoint.engine.weights import cuda_grouped, triton_eight
+from pinpoint.engine.weights.triton_eight import Rows
+
+CARD = torch.device("cuda", 0)
+GATE_UP = (8, 28_672, 4096)
+
+
+@pytest.fixture(autouse=True)
+def forgetful() -> Iterator[None]:
+    """What is asked once for each process is asked anew by each test."""
+    kept = (cuda_grouped._card, cuda_grouped._kernel, cuda_grouped._say, cuda_grouped._nvrtc, cuda_grouped._driver)
+    yield
+    for one in (*kept, cuda_grouped._described):
+        one.cache_clear()
+
+
+def on_card(shape: tuple[int, ...], dtype: torch.dtype = torch.int8, address: int = 4096, rows: bool = True) -> Tensor:
+    """What says that it is a tensor on a card; none is here."""
+    there = SimpleNamespace(
+        shape=shape, dtype=dtype, is_cuda=True, device=CARD, is_contiguous=lambda: rows, data_ptr=lambda: address
+    )
+    return cast(Tensor, there)
+
+
+def card(monkeypatch: pytest.MonkeyPatch, capability: tuple[int, int] = (9, 0)) -> None:
+    monkeypatch.setattr(cuda_grouped, "_card", lambda device: (capability, 132))
+
+
+@pytest.mark.parametrize(
+    ("pairs", "weight", "dtype", "capability", "taken"),
+    [
+        (16_384, on_card(GATE_UP), torch.bfloat16, (9, 0), True),
+        (16_384, on_card(GATE_UP, torch.float8_e4m3fn), torch.float16, (9, 0), True),
+        (8192, on_card((1, 4096, 4096)), torch.bfloat16, (9, 0), True),
+        # Another card, dtype or width.
+        (16_384, on_card(GATE_UP), torch.bfloat16, (8, 9), False),
+        (16_384, on_card(GATE_UP), torch.bfloat16, (10, 0), False),
+        (16_384, on_card(GATE_UP), torch.float32, (9, 0), False),
+        (16_384, on_card(GATE_UP, torch.bfloat16), torch.bfloat16, (9, 0), False),
+        (16_384, on_card((8, 28_672, 384)), torch.bfloat16, (9, 0), False),
+        (16_384, on_card((8, 28_672, 4104)), torch.bfloat16, (9, 0), False),
+        (16_384, on_card((8, 28_664, 4096)), torch.bfloat16, (9, 0), False),
+        # What the copy engine cannot read.
+        (16_384, on_card(GATE_UP, address=4104), torch.bfloat16, (9, 0), False),
+        (16_384, on_card(GATE_UP, rows=False), torch.bfloat16, (9, 0), False),
+        # Few rows for each expert, and fewer tiles than would keep the card busy.
+        (1024, on_card(GATE_UP), torch.bfloat16, (9, 0), False),
+        (1000, on_card((1, 4096, 4096)), torch.bfloat16, (9, 0), False),
+    ],
+)  # fmt: skip
+def test_large_products_on_hopper_are_taken(
+    monkeypatch: pytest.MonkeyPatch, pairs: int, weight: Tensor, dtype: torch.dtype, capability: tuple[int, int],
+    taken: bool,
+) -> None:  # fmt: skip
+    card(monkeypatch, capability)
+    assert cuda_grouped.takes(pairs, weight, dtype) is taken
+
+
+def test_nothing_on_a_cpu_is_taken() -> None:
+    weight = torch.empty(GATE_UP, dtype=torch.int8, device="meta")
+    assert not cuda_grouped.takes(16_384, weight, torch.bfloat16)
+
+
+def test_the_source_is_part_of_the_package() -> None:
+    root = Path(pinpoint.__file__).parent
+    settings = tomllib.loads((root.parents[1] / "pyproject.toml").read_text(encoding="utf-8"))
+    patterns = settings["tool"]["setuptools"]["package-data"]["pinpoint"]
+    source = str(cuda_grouped.SOURCE.relative_to(root))
+    assert cuda_grouped.SOURCE.is_file()
+    assert any(fnmatch.fnmatch(source, pattern) for pattern in patterns)
+
+
+def test_the_numbers_are_those_of_the_source() -> None:
+    source = cuda_grouped.SOURCE.read_text(encoding="utf-8")
+    for name, value in (("ROWS", 128), ("COLS", 256), ("DEPTH", 128), ("STAGES", 4)):
+        assert f"#define {name} {value}\n" in source
+    here = cuda_grouped.ROWS, cuda_grouped.CHANNELS, cuda_grouped.INPUTS, cuda_grouped.STAGES
+    assert here == (128, 256, 128, 4)
+    assert f"__launch_bounds__({cuda_grouped.THREADS}, 1)" in source
+
+
+def refused(*given: object) -> Any:
+    raise OSError("libcuda.so.1: cannot open shared object file")
+
+
+def no_compiler() -> Any:
+    raise cuda_grouped.Unmade("there is no NVRTC")
+
+
+@pytest.mark.parametrize(
+    ("missing", "instead", "said"),
+    [("_nvrtc", no_compiler, "there is no NVRTC"), ("_driver", refused, "libcuda.so.1: cannot open")],
+)
+def test_without_compiler_or_driver_tritons_kernel_is_used_and_that_is_said_once(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, missing: str, instead: Callable[..., Any],
+    said: str,
+) -> None:  # fmt: skip
+    card(monkeypatch)
+    monkeypatch.setattr(cuda_grouped, "_kept", lambda options: cuda_grouped._nvrtc() and b"image")
+    monkeypatch.setattr(cuda_grouped, "_nvrtc", lambda: True)
+    monkeypatch.setattr(cuda_grouped, missing, instead)
+    monkeypatch.setattr(torch.cuda, "device", lambda device: nullcontext())
+    launched: list[str] = []
+    monkeypatch.setattr(triton_eight, "_kernels", lambda: launching(launched))
+    monkeypatch.setattr(triton_eight, "tiles_for", lambda pairs, weight: triton_eight.Tiles(128, 256, 128, 8, 3))
+    weight, scale = on_card((1, 16_384, 512)), torch.empty(1, 16_384)
+    monkeypatch.setattr(torch, "empty", lambda *shape, **rest: shape)
+    rows = Rows(torch.zeros(4096, 512, dtype=torch.int8), torch.zeros(4096))
+    for gated, shape in ((False, (4096, 16_384)), (True, (4096, 8192)), (False, (4096, 16_384))):
+        made = triton_eight.product(rows, weight, scale, None, torch.bfloat16, gated=gated)
+        assert made == shape
+    assert launched == ["product_kernel"] * 3
+    warnings = [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
+    assert len(warnings) == 1 and said in warnings[0] and "Triton's are used" in warnings[0]
+
+
+def test_a_kernel_is_compiled_once_and_kept(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("TRITON_CACHE_DIR", str(tmp_path / "triton"))
+    compiler = Compiler()
+    monkeypatch.setattr(cuda_grouped, "_nvrtc", lambda: compiler)
+    first = cuda_grouped._kept(("-DGATED=0",))
+    assert cuda_grouped._kept(("-DGATED=0",)) == first == b"--gpu-architecture=sm_90a -DGATED=0"
+    assert cuda_grouped._kept(("-DGATED=1",)) != first
+    assert compiler.sources == [cuda_grouped.SOURCE.read_bytes()] * 2
+    monkeypatch.setenv("TRITON_CACHE_DIR", "/dev/null/nowhere")
+    assert cuda_grouped._kept(("-DGATED=0",)) == first, "what cannot be kept is made anew"
+
+
+def test_what_the_compiler_says_is_the_reason(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("TRITON_CACHE_DIR", str(tmp_path))
+    monkeypatch.setattr(cuda_grouped, "_nvrtc", lambda: Compiler(b"no such architecture"))
+    with pytest.raises(cuda_grouped.Unmade, match="NVRTC: no such architecture"):
+        cuda_grouped._kept(())
+    assert not list(tmp_path.iterdir())
+
+
+def launching(launched: list[str]) -> Any:
+    class Kernels:
+        def __getattr__(self, name: str) -> Any:
+            return {(n,): (lambda *given, **size: launched.append(name)) for n in range(1 << 14)}
+
+    return Kernels()
+
+
+class Compiler:
+    """NVRTC's functions, with the options for machine code."""
+
+    def __init__(self, wrong: bytes = b"") -> None:
+        self.wrong, self.sources, self.made = wrong, list[bytes](), b""
+
+    def nvrtcVersion(self, major: Any, minor: Any) -> int:
+        major._obj.value, minor._obj.value = 13, 0
+        return 0
+
+    def nvrtcCreateProgram(self, program: Any, source: bytes, *rest: object) -> int:
+        self.sources.append(source)
+        return 0
+
+    def nvrtcCompileProgram(self, program: Any, count: int, options: Any) -> int:
+        self.made = b" ".join(options)
+        return 6 if self.wrong else 0
+
+    def nvrtcGetProgramLogSize(self, program: Any, size: Any) -> int:
+        size._obj.value = len(self.wrong) + 1
+        return 0
+
+    def nvrtcGetProgramLog(self, program: Any, text: Any) -> int:
+        text.value = self.wrong
+        return 0
+
+    def nvrtcGetCUBINSize(self, program: Any, size: Any) -> int:
+        size._obj.value = len(self.made)
+        return 0
+
+    def nvrtcGetCUBIN(self, program: Any, image: Any) -> int:
+        ctypes.memmove(image, self.made, len(self.made))
+        return 0
+
+    def nvrtcDestroyProgram(self, program: Any) -> int:
+        return 0
