@@ -15,6 +15,8 @@
 # make lock   write requirements.lock, what the image installs; by the image's Python: IMAGE_PYTHON=python3.12
 # make image-check  replay the Dockerfile without a container engine, and try what comes out
 # make site   the documents as a site, in site/
+# make walk   run every command of README, tutorial and deploy.md in a clean clone of the last commit, some minutes, and
+#             write what they print into docs/walk.md; the README's answer and picture, and the tutorial's tables
 # make embedded  train the embedded model anew
 PYTHON ?= python3
 VENV := .venv
@@ -23,7 +25,7 @@ BIN := $(VENV)/bin
 # Hundreds of processes import our sources and rewritten tests: compiled once, whatever the environment says of it.
 CACHED := PYTHONDONTWRITEBYTECODE=
 
-.PHONY: run serve test check docs venv bench real fuzz fuzz-files fuzz-http load mutants lock image-check site embedded clean
+.PHONY: run serve test check docs venv bench real fuzz fuzz-files fuzz-http load mutants lock image-check site walk embedded clean
 .DELETE_ON_ERROR:
 
 run: $(VENV)/.run
@@ -88,6 +90,10 @@ site:
 	$(PYTHON) -m venv $(VENV)/docs
 	$(VENV)/docs/bin/pip install --quiet --disable-pip-version-check -r requirements-docs.txt
 	PYTHONPATH=. $(VENV)/docs/bin/mkdocs build --strict --quiet
+
+walk: $(VENV)/.dev
+	$(BIN)/python docs/walk.py
+	PYTHONPATH=src $(BIN)/cog -r README.md docs/*.md
 
 DATA ?= ../shared/data
 REAL ?=

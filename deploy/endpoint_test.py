@@ -16,7 +16,8 @@ from pathlib import Path
 from typing import Any
 
 TESTS = Path(__file__).parents[1] / ".runpod/tests.json"
-API = "https://api.runpod.ai/v2"
+# The SDK's own variable for another address.
+API = os.environ.get("RUNPOD_ENDPOINT_BASE_URL") or "https://api.runpod.ai/v2"
 WAITS_S = 600.0
 
 

@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import ast
 import inspect
+import itertools
 import json
 import re
+import textwrap
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
@@ -245,6 +247,37 @@ def plan(words: Sequence[str]) -> list[str]:
     done = CliRunner().invoke(app, ["plan", *words], env={"COLUMNS": "110", "TERM": "dumb"})
     code = [f"exit code {done.exit_code}"] if done.exit_code else []
     return ["```text", *(line.rstrip() for line in done.output.splitlines()), *code, "```"]
+
+
+def printed(command: str, page: str, until: str) -> list[str]:
+    """What a command of a page printed when it was walked (docs/walk.md), up to the line that begins with `until`."""
+    return ["```text", *_printed(command, page, until), "```"]
+
+
+def _printed(command: str, page: str, until: str) -> list[str]:
+    import walk  # type: ignore[import-not-found]  # docs/ is on the path while cog runs
+
+    whole = (Path(__file__).parent / "walk.md").read_text(encoding="utf-8")
+    section = whole.split(f"\n## {page}\n")[1].split("\n## ")[0]
+    told = next(told for one, told in walk.walked(section) if one.startswith(command))
+    lines = told.split("```text\n")[-1].split("\n```")[0].splitlines()
+    return [line for line in itertools.takewhile(lambda line: not line.startswith(until), lines) if line.strip()]
+
+
+def promise() -> list[str]:
+    """The promise of the tutorial, in words."""
+    row = _printed("python -m pinpoint teach", "docs/tutorial.md", "offered")[-1]
+    form = r"\s*(\S+%)\s+(\S+%)\s+([\d.]+)\s+([\d.]+%)\s+(\d+) of (\d+) wrong; bound ([\d.]+%)"
+    match = re.match(form, row)
+    if match is None:
+        return ["Read from below: nothing could be promised here, and the last line says why."]
+    _, level, least, accepted, wrong, held, bound = match.groups()
+    words = (
+        f"Read from below: answers with a confidence of at least {least} are accepted, which are {accepted}; of {held} "
+        f"such that were held out, {wrong} were wrong, and with a probability of at least {level} no more than {bound} "
+        "of all such answers are."
+    )
+    return textwrap.wrap(words.replace("%", " %"), 120)
 
 
 def against_vllm() -> str:
