@@ -124,7 +124,7 @@ def command_help() -> list[str]:
         for parameter in one.params:
             names = parameter.opts if parameter.param_type_name == "option" else [parameter.name.upper()]
             default = parameter.default
-            shown = "" if default in (None, False) or callable(default) else f"`{default}`"
+            shown = "" if default in (None, False, "") or callable(default) else f"`{default}`"
             variables = parameter.envvar or ()
             shown_variables = ", ".join(
                 f"`{name}`" for name in ([variables] if isinstance(variables, str) else variables)

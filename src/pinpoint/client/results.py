@@ -39,15 +39,15 @@ class Answer:
     def of(cls, wire: Mapping[str, Any]) -> Answer:
         """Read one member of `answers`."""
         return cls(
-            label=wire["label"],
-            score=float(wire["score"]),
-            labels=tuple(wire["labels"]),
-            scores=tuple(wire["scores"]),
-            margin=float(wire["margin"]),
-            label_mass=float(wire["label_mass"]),
-            confidence=wire.get("confidence"),
-            decision=wire["decision"],
-            reasons=tuple(wire.get("reasons", ())),
+            label=None if wire["label"] is None else _words(wire["label"]),
+            score=_number(wire["score"]),
+            labels=tuple(_words(one) for one in wire["labels"]),
+            scores=tuple(_number(one) for one in wire["scores"]),
+            margin=_number(wire["margin"]),
+            label_mass=_number(wire["label_mass"]),
+            confidence=None if wire.get("confidence") is None else _number(wire["confidence"]),
+            decision=_words(wire["decision"]),
+            reasons=tuple(_words(one) for one in wire.get("reasons", ())),
             wire=wire,
         )
 
@@ -73,20 +73,24 @@ class Result:
     def of(cls, wire: Mapping[str, Any]) -> Result:
         """Read one member of `results`. Raises JobError `answer_unreadable`."""
         try:
+            _words(wire["status"])
             if "error" in wire:
-                str(wire["error"]["code"])
+                _words(wire["error"]["code"]), _words(wire["error"]["message"])
                 return cls(str(wire["id"]), {}, document_error(wire["error"]), wire=wire)
             read = wire["input"]
+            _words(read.get("type", ""))
+            if "segments" in wire:
+                _check_segments(wire["segments"])
             return cls(
                 id=str(wire["id"]),
                 answers={name: Answer.of(answer) for name, answer in wire["answers"].items()},
                 error=None,
-                warnings=tuple(wire.get("warnings", ())),
-                pages=int(read["pages"]),
-                tokens=int(read["tokens"]),
+                warnings=tuple(_words(one) for one in wire["warnings"]),
+                pages=_count(read["pages"]),
+                tokens=_count(read["tokens"]),
                 wire=wire,
             )
-        except (KeyError, TypeError, ValueError, AttributeError):
+        except (KeyError, TypeError, ValueError, AttributeError, OverflowError):
             raise unreadable() from None
 
     @property
@@ -164,6 +168,37 @@ class Results(Sequence[Result]):
     def refused(self) -> tuple[Result, ...]:
         """Documents with an error."""
         return tuple(one for one in self.documents if not one.ok)
+
+
+# What is written and counted of an answer is of the contract's types, or the answer cannot be read.
+
+
+def _words(value: Any) -> str:
+    if not isinstance(value, str):
+        raise TypeError
+    return value
+
+
+def _number(value: Any) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise TypeError
+    return float(value)
+
+
+def _count(value: Any) -> int:
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise TypeError
+    return value
+
+
+def _check_segments(segments: Any) -> None:
+    if not isinstance(segments, list) or not segments:
+        raise TypeError
+    for segment in segments:
+        first, last = segment["pages"]
+        _count(first), _count(last)
+        for answer in segment["answers"].values():
+            Answer.of(answer)
 
 
 def unreadable() -> PinpointError:

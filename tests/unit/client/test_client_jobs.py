@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import copy
+import csv
 import itertools
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,8 +17,10 @@ from hypothesis import strategies as st
 
 from pinpoint.client import Retries
 from pinpoint.client.bulk.batches import job_of
+from pinpoint.client.bulk.output import Output
+from pinpoint.client.bulk.tally import Tally
 from pinpoint.client.documents import Document, Question
-from pinpoint.client.jobs import HOPELESS, Gathered, Jobs, Outcome, first_of, packed
+from pinpoint.client.jobs import HOPELESS, Gathered, Jobs, Outcome, first_of, named, packed, results_by_place
 from pinpoint.client.limiter import Limiter
 from pinpoint.errors import (
     AccessError,
@@ -255,6 +260,55 @@ async def test_an_answer_of_another_shape_is_unreadable_and_not_a_traceback(
     )
     with pytest.raises(JobError):
         job_of({"status": "COMPLETED", "output": answered.output})
+
+
+_ANSWER = {
+    "label": "a", "score": 0.9, "labels": ["a", "b"], "scores": [0.9, 0.1], "margin": 0.8, "label_mass": 0.9,
+    "confidence": None, "decision": "accept", "reasons": [],
+}  # fmt: skip
+_PART = {"pages": [0, 1], "answers": {"category": _ANSWER}}
+_RESULTS: list[Any] = [
+    {
+        "id": "0", "status": "ok", "answers": {"category": _ANSWER, "other": _ANSWER}, "warnings": ["cut"],
+        "input": {"pages": 2, "tokens": 5, "type": "pdf"}, "segments": [_PART, _PART],
+    },
+    {"id": "1", "status": "error", "error": {"code": "empty_text", "message": "m", "field": "documents[1].text"}},
+]  # fmt: skip
+_STRANGE = [None, True, -1, 10**400, "x", [], {}, [1], {"a": 1}, "\ud800", float("nan"), ...]
+
+
+def _places(value: Any, at: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    yield at
+    for key, inner in value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ():
+        yield from _places(inner, (*at, key))
+
+
+@pytest.mark.parametrize("place", list(_places(_RESULTS))[1:], ids=str)
+def test_an_answer_is_written_and_counted_or_unreadable_whatever_stands_in_a_place_of_it(
+    tmp_path: Path, place: tuple[Any, ...]
+) -> None:
+    read = 0
+    for strange in _STRANGE:
+        results = copy.deepcopy(_RESULTS)
+        around: Any = results
+        for key in place[:-1]:
+            around = around[key]
+        if strange is ...:
+            del around[place[-1]]
+        else:
+            around[place[-1]] = strange
+        try:
+            found = results_by_place({"results": results}, 2)
+        except JobError as error:
+            assert error.code == "answer_unreadable"
+            continue
+        read += 1
+        wires = [one for number, members in enumerate(found) for one in named(members, f"d{number}")]
+        Tally().add(wires)
+        output = Output(tmp_path / f"{read}.csv", 0, ours=False)
+        output.write(wires)
+        output.finish()
+        assert len(list(csv.reader((tmp_path / f"{read}.csv").read_text().splitlines()))) >= 3
 
 
 async def test_usage_without_counts_counts_nothing() -> None:
