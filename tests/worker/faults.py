@@ -119,7 +119,9 @@ class Faults:
     stop_ids: tuple[str, ...] = ()  # answered to every stop poll, at once
     down: PostFault | None = None  # what befalls every post, as long as it is set
     hits: Counter[str] = field(default_factory=Counter)  # faults that have happened, as `post 429` or `take cut`
-    calls: deque[int | str] = field(default_factory=deque)  # of the next calls of clients: a status, "reset", "pass"
+    calls: deque[int | str] = field(
+        default_factory=deque
+    )  # of the next calls of clients: a status, "reset", "lost", "pass"
     retry_after: str = "0"  # that comes with a 429 to a client
     stop_pod_kills: bool = False  # a post with stopPod ends the worker's process at once, as a pod reset does
     _posts: dict[str, deque[PostFault]] = field(default_factory=lambda: defaultdict(deque))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import os
 import signal
@@ -211,6 +212,27 @@ def test_client_bulk_waits_for_a_batch_that_is_not_counted_yet(
     result = run(path, out, "--batch", "--job-documents", "4")
     assert result.exit_code == 0 and sorted(ids(out)) == all_of(10), result.output
     assert len(platform.ledger.jobs) == 3, "no job was sent again"
+
+
+@pytest.mark.parametrize("lost", range(6))
+@pytest.mark.parametrize("more", [(), ("--batch",)], ids=["queue", "batch"])
+def test_client_bulk_has_each_document_once_whichever_answer_is_lost(
+    platform: Platform,
+    workers: CheapWorkers,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    more: tuple[str, ...],
+    lost: int,
+) -> None:
+    monkeypatch.setattr(batches, "FIRST_LOOK_S", 0.01)
+    monkeypatch.setattr(Retries, "wait_s", lambda *args: 0.001)
+    path, out = source(tmp_path, ["a receipt", "an invoice"] * 10), tmp_path / "out.csv"
+    platform.faults.calls.extend(["pass"] * lost + ["lost"])
+    result = run(path, out, "--job-documents", "8", *more)
+    assert result.exit_code == 0, result.output
+    rows = list(csv.DictReader(out.read_text().splitlines()))
+    assert sorted(row["id"] for row in rows) == all_of(20)
+    assert all(row["label"] == ("invoice" if int(row["id"][1:]) % 2 else "receipt") for row in rows)
 
 
 def test_client_bulk_by_batch_jobs_goes_on_where_it_was_killed(
