@@ -30,7 +30,8 @@ def fate_of(error: PinpointError, documents: int) -> Fate:
         return Fate.HALVE
     if isinstance(error, JobError) and error.code in ("answer_unreadable", "job_cancelled"):
         return Fate.RAISE
-    if isinstance(error, ModelError):  # one worker of many may be sick
+    # One worker of many may be sick; an answer is forgotten where nobody fetched it in time. No document's fault, both.
+    if isinstance(error, ModelError) or error.code == "job_forgotten":
         return Fate.ANOTHER
     if isinstance(error, (CapacityError, DeviceError, InternalError, JobError)):
         return Fate.AGAIN

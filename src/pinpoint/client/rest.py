@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     import aiohttp
 
 CONNECT_S = 15.0
+LOOK_S = 30.0  # for a call without a body: what it asks for is there, or is not
 MAX_ANSWER_BYTES = 64_000_000  # three times what the platform sends
 CONNECTIONS = 128
 FEW_TRIES = 3  # where a wrong address or a quiet service should be told soon
@@ -129,6 +130,7 @@ class Rest:
         headers = {} if body is None else {"content-type": "application/json"}
         # Not the bytes themselves: a large body is then written in pieces, and the loop does other things in between.
         data = None if body is None else io.BytesIO(body)
+        timeout_s = self._timeout_s if body else min(self._timeout_s, LOOK_S)
         try:
             async with self._opened().request(
                 method,
@@ -137,6 +139,7 @@ class Rest:
                 params=params,
                 headers=headers,
                 allow_redirects=False,
+                timeout=aiohttp.ClientTimeout(total=timeout_s, sock_connect=CONNECT_S),
                 proxy=proxy,  # not `trust_env`, which would also send what ~/.netrc has for the host, and not our key
             ) as response:
                 read = bytearray()
@@ -146,9 +149,7 @@ class Rest:
                         raise UnavailableError("service_failed", f"{self._service} answers without an end")
                 return response.status, response.headers, bytes(read)
         except TimeoutError:
-            raise UnavailableError(
-                "unreachable", f"{self._service} did not answer within {self._timeout_s:g} s"
-            ) from None
+            raise UnavailableError("unreachable", f"{self._service} did not answer within {timeout_s:g} s") from None
         except (aiohttp.ClientError, OSError) as error:
             by = f" by the proxy {urlsplit(proxy).hostname}" if proxy else ""
             raise UnavailableError("unreachable", f"{self._service} is not reached{by}: {_why(error)}") from None
@@ -169,7 +170,6 @@ class Rest:
                 headers["authorization"] = f"Bearer {self._key}"
             self._session = aiohttp.ClientSession(
                 headers=headers,
-                timeout=aiohttp.ClientTimeout(total=self._timeout_s, sock_connect=CONNECT_S),
                 connector=aiohttp.TCPConnector(limit=CONNECTIONS),
             )
         return self._session

@@ -130,6 +130,19 @@ async def test_what_passes_is_tried_again(error: PinpointError) -> None:
     assert transport.sizes == [2, 2, 2] and jobs.counts.again == 2
 
 
+async def test_an_answer_that_was_forgotten_is_no_document_s_fault() -> None:
+    """As where a machine slept longer than the platform keeps answers."""
+    transport = FakeTransport([JobError("job_forgotten", "x")] * 2)
+    outcomes, _ = await run(transport, documents("a receipt", "an invoice"))
+    assert told(outcomes) == ["d0 receipt", "d1 invoice"]
+    jobs = Jobs(FakeTransport(), QUESTION, Limiter(4), Retries(first_s=0.0))
+    await jobs.run(documents("a receipt"), Gathered())
+    jobs._transport = FakeTransport([JobError("job_forgotten", "x")] * 9)
+    with pytest.raises(JobError) as raised:
+        await jobs.run(documents("a receipt", "an invoice"), Gathered())
+    assert raised.value.code == "job_forgotten" and jobs.counts.halved == 0
+
+
 async def test_workers_without_a_model_are_told_after_three_tries_and_cut_nothing_in_halves() -> None:
     transport = FakeTransport([ModelError("no_gpu", "none")] * 9)
     with pytest.raises(ModelError):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from pinpoint.client import Retries
+from pinpoint.client import Retries, rest
 from pinpoint.client.documents import Document, Question
 from pinpoint.client.jobs import JOB_TRIES, Gathered, Jobs
 from pinpoint.client.limiter import Limiter
@@ -54,6 +55,26 @@ async def served(failure: Failure) -> AsyncIterator[tuple[Server, ServerTranspor
         await transport.close()
     finally:
         await runner.cleanup()
+
+
+async def test_a_call_that_only_looks_waits_less_for_a_service_that_is_silent(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rest, "LOOK_S", 0.05)
+    held = asyncio.Event()
+
+    async def silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await held.wait()
+        writer.close()
+
+    server = await asyncio.start_server(silent, "127.0.0.1", 0)
+    asks = rest.Rest(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}", "", Retries(1), 0.5, "it", lambda: None)
+    try:
+        for body, waited in ((None, "0.05 s"), (b"", "0.05 s"), (b"{}", "0.5 s")):
+            with pytest.raises(UnavailableError, match=f"it did not answer within {waited}"):
+                await asks.call("POST", "/x", body)
+    finally:
+        held.set()
+        await asks.close()
+        server.close()
 
 
 async def codes(transport: ServerTransport, texts: list[str]) -> list[str | None]:
