@@ -55,9 +55,10 @@ def test_a_product_is_near_the_twins(size: tuple[int, int, int]) -> None:
     weight, scale = fp8.quantize(rows(size[2], size[1], 2))
     expected = torch.from_numpy(slow.linear(x.numpy(), weight.view(torch.uint8).numpy(), scale.numpy()))
     found = fp8.scaled_product(x.cuda(), weight.cuda(), scale.cuda()).cpu()
-    # The matrix units keep some 14 bits of a sum.
-    size_of_row = expected.abs().amax(dim=1, keepdim=True) + 1e-30
-    assert float(((found - expected).abs() / size_of_row).max()) < 0.01
+    # The matrix units keep some 14 bits of a sum: an error is to be measured by what is summed, whose signs may cancel.
+    # Computed so, with 14 bits, these sums are at most 0.0059 off.
+    terms = ((x.double() ** 2) @ (weight.double() ** 2).T).sqrt() * scale + 1e-30
+    assert float(((found - expected).abs() / terms).max()) < 0.01
 
 
 def test_the_embedded_model_is_proved_on_the_card_and_nothing_of_it_is_wider(tmp_path: Path) -> None:

@@ -143,7 +143,8 @@ def test_terms_add_up_to_what_is_planned() -> None:
     assert by_name["kept by a pass"] == made.token_budget * 128 * 1024
     widest = max(made.stages, key=lambda stage: stage.peak_bytes(made.token_budget))
     assert by_name["scratch"] == widest.fixed_bytes
-    assert next(stage for stage in made.stages if stage.name == "experts").fixed_bytes == 2 * 2 * 14336 * 4096
+    products = next(stage for stage in made.stages if stage.name == "experts, products")
+    assert products.fixed_bytes == 2 * 2 * 14336 * 4096
     assert all(term.how for term in terms(made))
 
 
@@ -365,21 +366,27 @@ def test_a_pass_is_as_wide_as_its_widest_stage() -> None:
     made = on("A100 80GB")
     widest = max(stage.fixed_bytes + 1000 * stage.token_bytes for stage in made.stages)
     assert made.pass_bytes(1000) == widest + 1000 * kv_bytes_per_token(MIXTRAL)
-    assert [stage.name for stage in stages(MISTRAL, "int8")] == ["attention", "feed-forward", "logits"]
-    assert [stage.name for stage in stages(MIXTRAL, "int8")] == ["attention", "experts", "experts, grouped", "logits"]
-    # Weights in 16 bits are not copied; transformers' own experts hold the opened gate besides.
-    experts = {precision: stages(MIXTRAL, precision)[1] for precision in PRECISIONS}
-    assert experts["bf16"].fixed_bytes == 0
-    assert experts["nf4"].fixed_bytes == experts["int8"].fixed_bytes == 2 * 28672 * 4096
+    attention = ["attention", "projections"]
+    assert [stage.name for stage in stages(MISTRAL, "int8")] == [
+        *attention, "feed-forward", "feed-forward, products", "logits"
+    ]  # fmt: skip
+    assert [stage.name for stage in stages(MIXTRAL, "int8")] == [
+        *attention, "experts", "experts, products", "experts, grouped", "logits"
+    ]  # fmt: skip
+    # Weights in 16 bits are not copied, and a copy goes with its product; transformers' own experts hold the opened
+    # gate besides.
+    experts, products = ({precision: stages(MIXTRAL, precision)[at] for precision in PRECISIONS} for at in (2, 3))
+    assert products["bf16"].fixed_bytes == 0 and {stage.fixed_bytes for stage in experts.values()} == {0}
+    assert products["nf4"].fixed_bytes == products["int8"].fixed_bytes == 2 * 28672 * 4096
     assert experts["int8"].token_bytes == experts["nf4"].token_bytes == experts["bf16"].token_bytes - 2 * 14336
     assert Stage("x", 5, 7).peak_bytes(3) == 26
 
 
 def test_in_fp8_experts_are_held_as_with_8_bit_activations_and_no_weight_is_copied() -> None:
     found = stages(MIXTRAL, "fp8")
-    assert [stage.name for stage in found] == ["attention", "experts, in 8 bits", "logits"]
-    assert found[1] in stages(MIXTRAL, "int8", activations="int8")
-    assert all(stage.fixed_bytes == 0 for stage in found[:2])
+    assert [stage.name for stage in found] == ["attention", "projections", "experts, in 8 bits", "logits"]
+    assert found[2] in stages(MIXTRAL, "int8", activations="int8")
+    assert all(stage.fixed_bytes == 0 for stage in found[:3])
 
 
 def test_kept_prefixes_are_held_beside_a_pass() -> None:
@@ -597,12 +604,12 @@ def test_the_page_of_models_is_the_list() -> None:
 
 
 @pytest.mark.parametrize("tokens", [2048, 8192, 32768])
-def test_8_bit_activations_take_no_more_of_mixtral_than_16_bit_ones(tokens: int) -> None:
+def test_8_bit_activations_take_a_thousandth_more_of_mixtral_at_most_than_16_bit_ones(tokens: int) -> None:
     shape = find_shape("mistralai/Mixtral-8x7B-Instruct-v0.1")
     now = stages(shape, "int8")
     eight = [stage for stage in stages(shape, "int8", activations="int8") if stage not in now]
     assert [stage.name for stage in eight] == ["experts, in 8 bits"]
-    assert eight[0].peak_bytes(tokens) <= max(stage.peak_bytes(tokens) for stage in now)
+    assert eight[0].peak_bytes(tokens) <= 1.001 * max(stage.peak_bytes(tokens) for stage in now)
     # Two choices of gated states in 16 bits alone are 57 KB.
     assert eight[0].token_bytes > 2 * 2 * shape.expert_width
 

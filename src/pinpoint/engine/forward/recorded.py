@@ -24,6 +24,7 @@ from torch import Tensor
 from transformers import PreTrainedModel
 
 from pinpoint.engine.forward import attention, frequencies, generate
+from pinpoint.engine.forward.graphs import Tape
 from pinpoint.engine.forward.head import decoder
 from pinpoint.engine.forward.packing import PackedRow
 from pinpoint.engine.forward.prefix_cache import PassCache
@@ -50,8 +51,6 @@ class Recorder:
         self.model = model
         self._recorded: dict[int, _Recording] = {}
         self._buffers: dict[str, Tensor] = {}
-        self._pool: Any = None
-        self._stream: Any = None
 
     @torch.inference_mode()
     def record(self, most_tokens: int) -> list[int]:
@@ -64,16 +63,16 @@ class Recorder:
         if not lengths or not recordable(self.model):
             return []
         self._ids = torch.zeros(2, 1, RECORDED_LENGTHS[-1], dtype=torch.int64, device=self.model.device)
-        self._pool = torch.cuda.graph_pool_handle()
-        # One for all: products take a workspace for each stream.
-        self._stream = self._stream or torch.cuda.Stream(self.model.device)  # type: ignore[no-untyped-call]
+        pool = torch.cuda.graph_pool_handle()
         for length in reversed(lengths):  # the longest takes the memory that the others find there
             try:
-                self._recorded[length] = self._record(length)
+                self._recorded[length] = self._record(length, pool)
             except (ModelError, RuntimeError) as error:
                 torch.cuda.synchronize(self.model.device)  # a device that has failed says so here
                 log.warning("passes of %d tokens are not recorded: %s", length, str(error).split("\n")[0][:200])
                 break
+        if not self._recorded:
+            self._buffers.clear()
         return sorted(self._recorded)
 
     def takes(self, row: PackedRow) -> bool:
@@ -99,26 +98,21 @@ class Recorder:
     def _length_of(self, row: PackedRow) -> int | None:
         return next((length for length in sorted(self._recorded) if length >= len(row.tokens)), None)
 
-    def _record(self, length: int) -> _Recording:
-        device, made = self.model.device, _Recording()
+    def _record(self, length: int, pool: Any) -> _Recording:
+        device, made, tape = self.model.device, _Recording(), Tape(pool)
         # What compiles and allocates on first use may not be recorded, and the buffers have their shapes from here.
         self._forward(length, lambda layer, scale, *states: self._keep(*states))
-        self._stream.wait_stream(torch.cuda.current_stream(device))
+        torch.cuda.synchronize(device)
 
         def cut(layer: int, scale: float, *states: Tensor) -> Tensor:
             out = self._keep(*states)
-            made.pieces[-1].capture_end()
+            made.pieces.append(tape.cut())
             made.layers.append((layer, scale))
-            made.pieces.append(self._begin())
             return out
 
-        with torch.cuda.stream(self._stream):
-            made.pieces.append(self._begin())
-            try:
-                self._forward(length, cut)
-            finally:
-                made.pieces[-1].capture_end()
-        torch.cuda.current_stream(device).wait_stream(self._stream)
+        with torch.cuda.device(device), tape.running():
+            self._forward(length, cut)
+            made.pieces.append(tape.end())
         return made
 
     def _forward(self, length: int, cut: attention.Cut) -> None:
@@ -130,12 +124,6 @@ class Recorder:
                 past_key_values=PassCache([], {}), use_cache=False,
             ).last_hidden_state[0]  # fmt: skip
             self._buffer("hidden", hidden).copy_(hidden)
-
-    def _begin(self) -> Any:
-        piece = torch.cuda.CUDAGraph()
-        # Of other threads' work on the device only this one's is recorded, and none of theirs is forbidden.
-        piece.capture_begin(pool=self._pool, capture_error_mode="thread_local")
-        return piece
 
     def _keep(self, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
         """Put [H, L, D], [G, L, D] and [G, L, E] into their buffers; the buffer [L, H, E] of what comes of them."""

@@ -19,6 +19,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from pinpoint.engine.forward.graphs import Tape
 from pinpoint.engine.forward.prefix_cache import Layers
 from pinpoint.engine.forward.written import RowCache
 
@@ -166,16 +167,11 @@ class RecordedSteps:
 
 
 def record_graph(call: Callable[[], None], pool: object) -> tuple[Step, object]:
-    """A call as a CUDA graph that is replayed, and the pool of what it needs while it runs.
-
-    Of other threads' work on the device only this one's is recorded, and none of theirs is forbidden.
-    """
-    graph = torch.cuda.CUDAGraph()
-    given = {} if pool is None else {"pool": pool}
-    # Where recording fails, torch leaves the thread on the stream that it recorded on.
-    with (
-        torch.cuda.stream(torch.cuda.current_stream()),
-        torch.cuda.graph(graph, capture_error_mode="thread_local", **given),  # type: ignore[arg-type]
-    ):
+    """A call as a CUDA graph that is replayed, and the pool of what it needs while it runs."""
+    tape = Tape(pool)
+    torch.cuda.synchronize()
+    torch.cuda.empty_cache()
+    with tape.running():
         call()
-    return graph.replay, graph.pool()
+        graph = tape.end()
+    return graph.replay, tape.pool

@@ -219,8 +219,8 @@ def make_calls(
 
 
 def takes(query: Tensor, value: Tensor) -> bool:
-    """Whether the kernel can compute with heads of these sizes, in the last axis."""
-    return max(query.shape[-1], value.shape[-1]) <= MOST_HEAD_SIZE
+    """Whether the kernel can compute with heads of these sizes, in the last axis, and in this dtype: of 16 bits."""
+    return max(query.shape[-1], value.shape[-1]) <= MOST_HEAD_SIZE and query.element_size() == 2
 
 
 def attend(
