@@ -11,6 +11,7 @@ import sys
 import tempfile
 import threading
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 from fpdf import FPDF
@@ -28,6 +29,8 @@ from pinpoint.review.server import ReviewServer  # noqa: E402
 from pinpoint.serving.files import file_reader  # noqa: E402
 from pinpoint.settings import read_settings  # noqa: E402
 from tests.chromium import Chromium, Page  # noqa: E402
+
+Shot = tuple[str, int, int, str]  # name, width, height, scheme
 
 LABELS = [
     "invoice", "payment reminder", "quotation", "purchase order", "delivery note", "receipt", "contract",
@@ -68,26 +71,36 @@ I paid 640.00 EUR on delivery and have the receipt. I ask you to collect the tab
 Yours faithfully
 L. Marchetti""",
 }
+SUBJECTS = ["payment", "complaint", "delivery", "order", "repair", "appointment"]  # a letter has several
 SHOTS = (("desk", 1280, 800, "light"), ("phone", 390, 844, "light"), ("dark", 1280, 800, "dark"))
+SETS = (("sets", 1280, 800, "light"), ("sets-phone", 390, 844, "light"))
 
 
 def main() -> None:
     """Write the pictures."""
-    with tempfile.TemporaryDirectory() as folder:
-        answers = _answers(Path(folder))
-        found, chosen = read_answers(answers), Chosen(Path(folder) / "reviewed.jsonl")
-        settings = read_settings()
-        documents = Documents(file_reader(settings), FileLimits())
-        review = Review(found, chosen, found.labels, lambda item: documents.read(item).pages)
-        server = ReviewServer(review, documents)
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        with Chromium(Path(folder) / "chromium") as chromium, chromium.page() as page:
-            _take(page, server.address)
-        server.shutdown()
-        documents.close()
+    for labels, more, shots in (
+        (LABELS, ["--threshold", "0.95", "--evidence"], SHOTS),
+        (SUBJECTS, ["--multi-label"], SETS),
+    ):
+        with tempfile.TemporaryDirectory() as folder:
+            _show(Path(folder), labels, more, shots)
 
 
-def _answers(folder: Path) -> Path:
+def _show(folder: Path, labels: list[str], more: list[str], shots: Sequence[Shot]) -> None:
+    """Pictures of a review of the letters, asked about so."""
+    found = read_answers(_answers(folder, labels, more))
+    chosen = Chosen(folder / "reviewed.jsonl", several=found.several)
+    documents = Documents(file_reader(read_settings()), FileLimits())
+    review = Review(found, chosen, found.labels, lambda item: documents.read(item).pages)
+    server = ReviewServer(review, documents)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    with Chromium(folder / "chromium") as chromium, chromium.page() as page:
+        _take(page, server.address, shots)
+    server.shutdown()
+    documents.close()
+
+
+def _answers(folder: Path, labels: list[str], more: list[str]) -> Path:
     """The letters as PDF, and what the command says of them."""
     inbox, answers = folder / "inbox", folder / "answers.jsonl"
     inbox.mkdir()
@@ -97,14 +110,14 @@ def _answers(folder: Path) -> Path:
         sheet.set_font("helvetica", size=11)
         sheet.multi_cell(0, 6, text, align="L")
         (inbox / name).write_bytes(bytes(sheet.output()))
-    command = [sys.executable, "-m", "pinpoint", "classify", str(inbox), "--labels", ",".join(LABELS)]
-    told = subprocess.run([*command, "--threshold", "0.95", "--evidence", "--json"], check=True, stdout=subprocess.PIPE)
+    command = [sys.executable, "-m", "pinpoint", "classify", str(inbox), "--labels", ",".join(labels)]
+    told = subprocess.run([*command, *more, "--json"], check=True, stdout=subprocess.PIPE)
     answers.write_bytes(told.stdout)
     return answers
 
 
-def _take(page: Page, address: str) -> None:
-    for name, width, height, scheme in SHOTS:
+def _take(page: Page, address: str, shots: Sequence[Shot]) -> None:
+    for name, width, height, scheme in shots:
         page.size(width, height, scheme=scheme)
         page.open(address)
         page.until("document.body && document.body.dataset.number")

@@ -12,6 +12,7 @@ import typer
 from rich.console import Console
 
 from pinpoint.api.deployed import Deployed
+from pinpoint.api.label_list import typed_labels
 from pinpoint.api.request import Request, parse_request
 from pinpoint.api.taxonomy_files import SUFFIXES, read_taxonomy, shipped
 from pinpoint.cli import rows
@@ -164,7 +165,8 @@ def _chosen(
         name, fields = read_question(task, None, instructions or None)
         return {"tasks": {name: fields}}, deployed
     if taxonomy is None:
-        return {"labels": _names(labels or ""), **said, **({"multi_label": True} if multi_label else {})}, deployed
+        several = {"multi_label": True} if multi_label else {}
+        return {"labels": typed_labels(labels or ""), **said, **several}, deployed
     if _is_taxonomy_file(taxonomy):
         read = read_taxonomy(Path(taxonomy))
         deployed = Deployed({**deployed.taxonomies, read.name: read})
@@ -186,7 +188,3 @@ def _request(chosen: dict[str, Any], deployed: Deployed, attachments: str, optio
     asked: dict[str, Any] = {**chosen, "options": options}
     # The file itself is put in its place later: what is refused here is the question, or one of the options.
     return parse_request({**asked, "base64": "AA==", "attachments": attachments}, deployed=deployed)
-
-
-def _names(labels: str) -> list[str]:
-    return [name.strip() for name in labels.split(",") if name.strip()]

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from pinpoint.api.deployed import NOTHING, Deployed
+from pinpoint.api.label_list import typed_labels
 from pinpoint.api.request import SHORT_FORM_TASK, parse_request
 from pinpoint.errors import PinpointError, RequestError
 from pinpoint.prompting.taxonomy import Task
@@ -26,7 +27,7 @@ def read_question(path: Path | None, labels: str | None, instructions: str | Non
     """
     if (path is None) == (labels is None):
         raise PinpointError("missing_field", "name the labels: one of --task FILE and --labels", "task")
-    value: Any = [one.strip() for one in (labels or "").split(",") if one.strip()] if path is None else _read(path)
+    value: Any = typed_labels(labels or "") if path is None else _read(path)
     if isinstance(value, list):
         value = {"labels": value}
     if not isinstance(value, dict):

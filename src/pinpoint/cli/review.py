@@ -49,6 +49,7 @@ def review(
     keys put them in and out, 0 puts all out, and Enter saves. Each choice is on the disk at once; started again, the
     review goes on where it was. It ends with Ctrl-C.
     """
+    from pinpoint.api.label_list import typed_labels
     from pinpoint.review.chosen import Chosen
     from pinpoint.review.documents import Documents
     from pinpoint.review.items import read_answers
@@ -60,7 +61,7 @@ def review(
     try:
         settings = read_settings()
         found = read_answers(answers, documents, task, order, several)
-        more = [name.strip() for name in (labels or "").split(",") if name.strip()]
+        more = typed_labels(labels or "")
         offered = tuple(sorted({*found.labels, *more}, key=str.casefold))
         chosen = Chosen(out or answers.with_name("reviewed.jsonl"), several=found.several)
     except PinpointError as error:

@@ -15,6 +15,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
+from pinpoint.api.label_list import quoting
 from pinpoint.api.schema import BACK_OFF
 from pinpoint.api.teach import Called, Right, places_of
 from pinpoint.cli.asked_of import read_deployed
@@ -159,7 +160,7 @@ def read_labelled(file: Path, encoding: str | None, task: Task, *, unlabelled: b
             "unknown_label",
             f"{wrong} of {len(texts)} documents have a label that the task lacks: {', '.join(shown)}"
             + (f" and {more} more" if more else "")
-            + f"; the task has {len(ids)}",
+            + f"; the task has {len(ids)}{quoting(unknown)}",
             "label",
         )
     if masked:

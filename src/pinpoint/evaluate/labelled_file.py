@@ -23,6 +23,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from pinpoint.api.label_list import quoting, typed_labels
 from pinpoint.api.teach import Called, by_key
 from pinpoint.errors import PinpointError
 
@@ -97,15 +98,15 @@ def read_lines(
     Args:
         file: JSON lines with `text` or `file`, `label` and perhaps `labels`; CSV with such columns; or a folder that
             holds one folder of files for each label. Files are named from where the JSON lines or the CSV lie.
-        labels: to choose from, separated by commas, for lines without labels of their own; of a folder, its folders'
-            names where there are none.
+        labels: to choose from, as `typed_labels` takes them apart, for lines without labels of their own; of a folder,
+            its folders' names where there are none.
         encoding: of the file; None for UTF-8, UTF-16 or UTF-32, which show by themselves.
         names: ids of labels by what they may be called; None where that is their id alone.
         sets: whether a document has any number of labels: a list of them, or one cell as of `split_labels`.
 
     Raises PinpointError with the number of the first line that is wrong.
     """
-    common = tuple(name.strip() for name in labels.split(",") if name.strip()) if isinstance(labels, str) else labels
+    common = tuple(typed_labels(labels)) if isinstance(labels, str) else labels
     common = tuple(common or ())
     if str(file) != STANDARD_INPUT and file.is_dir():
         if sets:
@@ -114,12 +115,16 @@ def read_lines(
     text = _decoded(_content(file), encoding)
     folder = Path() if str(file) == STANDARD_INPUT else file.parent
     lines, places = list[Line](), _places(common, names)
+    without = list[int]()  # lines without a label
     for number, value in _rows(text):
         content = next((value[name] for name in CONTENTS if isinstance(value.get(name), str)), None)
         label = value.get(LABEL, value.get("labels")) if sets and common else value.get(LABEL)
         several = sets and isinstance(label, list) and all(isinstance(one, str) for one in label)
+        if content is not None and label is None:
+            without.append(number)
+            continue
         if content is None or not (isinstance(label, str) or several):
-            form = "a string or a list of strings" if sets else "strings"
+            form = "strings, `label` also a list of them" if sets else "strings"
             raise _wrong_line("invalid_line", number, f"lacks `text` or `label`, which are {form}")
         offered = common or _own_labels(number, value)
         if not offered:
@@ -131,6 +136,9 @@ def read_lines(
             members = _members(label, offered, places if common else _places(offered, names))
         name = set_name(members) if members is not None else str(label)
         lines.append(Line(number, text_of, name, offered, path, "", source, language, document, members))
+    if without:
+        told = f"lacks `label`; {len(without)} of {len(without) + len(lines)} documents have none: label them, or leave"
+        raise _wrong_line("invalid_line", without[0], f"{told} them out")
     if not lines:
         raise PinpointError("invalid_line", "there is no document in the file", "file")
     return _within(lines, names)
@@ -194,8 +202,8 @@ def _strange(where: str, outside: int, documents: int, counts: Counter[str]) -> 
     more = f" and {len(counts) - UNKNOWN_SHOWN} more" if len(counts) > UNKNOWN_SHOWN else ""
     return PinpointError(
         "unknown_label",
-        f"{where}: its label is not among the labels to choose from; {outside} of {documents} documents have "
-        f"{len(counts)} labels that are not: {shown}{more}; see --labels",
+        f"{where}: its label is not among the labels to choose from; {outside} of {documents} documents have labels "
+        f"that are not: {shown}{more}{quoting(counts) or '; see --labels'}",
         "labels",
     )
 

@@ -115,6 +115,14 @@ def test_labels_of_the_line_and_of_the_command() -> None:
         assert read_lines(Path("-"), None) == [Line(1, "a", "x", ("x", "y"))]
 
 
+def test_a_label_with_a_comma_is_typed_in_quotes(save: Callable[[str], Path]) -> None:
+    table = save('text;label\na;"Food, drink"\n')
+    (line,) = read_lines(table, ' "Food, drink", love,,"5 o\'clock"')
+    assert (line.label, line.labels) == ("Food, drink", ("Food, drink", "love", "5 o'clock"))
+    with pytest.raises(PinpointError, match="a label with a comma is typed in quotes: --labels '\"Food, drink\",…'"):
+        read_lines(table, "Food, drink,love")
+
+
 GOOD = '{"text": "a", "label": "yes"}\n'
 
 
@@ -124,7 +132,9 @@ GOOD = '{"text": "a", "label": "yes"}\n'
         (GOOD + "{'text': 1}\n", "invalid_line: line 2: not JSON"),
         (GOOD + "[1]\n", "invalid_line: line 2: not an object"),
         ("[\n" + GOOD + "]", "invalid_line: line 1: not JSON"),
-        (GOOD + '{"text": "a"}', "invalid_line: line 2: lacks `text` or `label`"),
+        (GOOD + '{"text": "a"}', "invalid_line: line 2: lacks `label`; 1 of 2 documents have none: label them"),
+        ('{"text": "a", "label": null}\n' * 2, "invalid_line: line 1: lacks `label`; 2 of 2 documents have none"),
+        (GOOD + '{"text": "a", "label": 3}', "invalid_line: line 2: lacks `text` or `label`"),
         (GOOD + '{"text": null, "label": "yes"}', "invalid_line: line 2: lacks `text` or `label`"),
         (GOOD + "\r\n" + '{"text": "a", "label": "yes!"}', "unknown_label: line 3: "),
         (GOOD + "{" + '"a": [' * 100_000, "invalid_line: line 2: "),
