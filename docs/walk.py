@@ -140,7 +140,8 @@ def bring(clone: Path) -> None:
         (clone / "inbox" / f"{label}.txt").write_text(texts[label][0], encoding="utf-8")
     (clone / "scans/one.pdf").write_bytes(text_pdf([texts["invoice"][1]]))
     (clone / "job.json").write_text(json.dumps({"input": {"text": texts["receipt"][2], "labels": labels}}))
-    (clone / "mails.csv").write_text('text\n"Where is my parcel?"\n"Thank you, that was quick."\n')
+    mails = ("My parcel is two weeks late and nobody answers. I want my money back.", "Thank you, that was quick.")
+    (clone / "mails.csv").write_text("\n".join(["text", *(f'"{one}"' for one in mails), ""]))
     rows = [f"{json.dumps(text.replace(chr(34), ''))},{label}" for label in labels for text in texts[label][3:]]
     rng.shuffle(rows)
     (clone / "documents.csv").write_text("\n".join(["text,label", *rows[:100], ""]), encoding="utf-8")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from pathlib import Path
 from typing import Any
 
@@ -68,3 +69,9 @@ def test_a_new_document_is_in_the_navigation() -> None:
     nav: list[Any] = [{"A": "a.md"}, {"B": [{"C": "c.md"}]}]
     assert site_pages.with_all(nav, ["a.md", "c.md"]) == nav
     assert site_pages.with_all(nav, ["a.md", "new.md"]) == [*nav, {"More": ["new.md"]}]
+
+
+def test_a_page_stands_in_the_navigation_once() -> None:
+    nav = (ROOT / "mkdocs.yml").read_text(encoding="utf-8").partition("\nnav:")[2]
+    named = re.findall(r"[\w-]+\.md", nav)
+    assert len(named) > 20 and len(set(named)) == len(named)
