@@ -196,6 +196,7 @@ _YES: tuple[Variant, ...] = (
 _FITS = "Question: Does this label fit the document?\n- {asked}\n"
 _ONLY = "Answer with Yes or No only.\n"
 _LISTED = "Labels:\n- Yes\n- No\n"
+_FITS_ONLY = "Question: Does this fit the document? Answer with Yes or No only.\n"
 # Those that a job can hold beside a choice, since they share its document: of version 1 with its root, others without.
 _YES_TOO = tuple(
     Variant(name, user, title=True)
@@ -224,6 +225,7 @@ _YES_TOO = tuple(
             )
         ),
         # What many questions have in common before what differs.
+        ("Yes, told before, fits, Label:", f"{ROOT}{_V1_DOCUMENT}{_FITS_ONLY}- {{asked}}\nLabel:"),
         *(
             (f"Yes, told before, {name}", f"{_READ}{_V1_DOCUMENT}Question: {question}Answer:")
             for name, question in (
