@@ -85,12 +85,15 @@ def documents(job: Job) -> list[list[int]]:
     return [[rng.randint(FIRST_WORD, LAST_WORD) for _ in range(job.tokens)] for _ in range(job.documents)]
 
 
-def forests(prompts: PromptBuilder, job: Job, budget: int) -> list[Forest]:
-    """All of a job's prompts, in as few forests as their order allows, each within the budget."""
+def forests(prompts: PromptBuilder, job: Job, budget: int, *, whole: bool = False) -> list[Forest]:
+    """All of a job's prompts, in as few forests as their order allows, each within the budget.
+
+    As a worker lays them, or with the `whole` of a question in one span.
+    """
     made, asked = [Forest()], tasks(job)
     for document in documents(job):
         for task in asked:
-            (prompt,) = prompts.lay(task, document)
+            (prompt,) = prompts.ask(task, prompts.questions(task), document, alone=whole or len(asked) == 1)
             if made[-1].asks and made[-1].total_tokens + prompt.new_tokens(made[-1]) > budget:
                 made.append(Forest())
             prompt.add_to(made[-1], None)
@@ -101,7 +104,7 @@ def work(prompts: PromptBuilder) -> dict[str, Any]:
     """Each job as spans of token ids, prompts as runs of spans in the order of (document, question), and labels."""
     found = dict[str, Any]()
     for name, job in JOBS.items():
-        (forest,) = forests(prompts, job, sys.maxsize)
+        (forest,) = forests(prompts, job, sys.maxsize, whole=True)
         tries = list[LabelTrie]()
         for ask in forest.asks:
             if ask.trie not in tries:

@@ -153,7 +153,7 @@ class RowMaker:
             wrong = [*right[1:], *wrong] or self.draw_concepts_around(rng, concept, [])[1]
             for _ in range(most):
                 task, holds = predicate(rng, concept, wrong, text[: length + length // 2], other)
-                question = self.encoder.pieces(template.yes_no_question(task, task.labels[0]))
+                question = self.encoder.pieces(template.yes_no_question(task, task.labels[0], model.PROMPT_VERSION))
                 done = layout.add([self.root, document, question + self.ending], template.YES if holds else template.NO)
                 added, failed = added + done, failed + (not done)
             other = text
@@ -181,7 +181,9 @@ class RowMaker:
             answer = choice.task.labels[choice.examples[0].answer]
             if rng.random() < 0.12:
                 asked = answer if rng.random() < 0.5 else rng.choice(choice.task.labels)
-                question = self.encoder.pieces(template.yes_no_question(yes_no(rng, choice).task, asked))
+                question = self.encoder.pieces(
+                    template.yes_no_question(yes_no(rng, choice).task, asked, model.PROMPT_VERSION)
+                )
                 target = template.YES if asked is answer else template.NO
             else:
                 question, target = layout.question(choice), answer.name

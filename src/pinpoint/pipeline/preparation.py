@@ -93,6 +93,7 @@ class Preparation:
 
         Behind a document's parts are its readings without a passage.
         """
+        alone = sum(len(self._first_questions(task)) for task in self.tasks) == 1
         for document, outcome in enumerate(self.outcomes):
             if not isinstance(outcome, Reading):
                 continue
@@ -107,7 +108,7 @@ class Preparation:
                     follow = self._follow(task, tokens, cuts, reduced=part >= len(whole))
                     for prompt in self._engine.prompts.ask(
                         task, self._first_questions(task), tokens, self._request.cache_key, cuts,
-                        followed=follow is not None,
+                        followed=follow is not None, alone=alone and follow is None,
                     ):  # fmt: skip
                         yield self._unit(Unit(prompt, document, best, explained, follow, same_bits, state=state))
 

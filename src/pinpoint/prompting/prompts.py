@@ -78,20 +78,22 @@ class PromptBuilder:
         cuts: Sequence[int] = (),
         *,
         followed: bool = False,
+        alone: bool = False,
     ) -> Iterator[Prompt]:
         """The prompts of `lay` for questions that are encoded, each laid when it is asked for.
 
         `owner` is whose their beginnings are, in a pass and in the prefix store. `cuts` are places among the tokens of
         the fenced document: what stands before each is a span that other documents may share. `followed`
-        says that more may be asked behind the document, as it may be of a tree.
+        says that more may be asked behind the document, as it may be of a tree; `alone` that nothing else is, so that
+        nobody shares the opening of a question.
         """
         *beginning, end = _cut(self.fenced(document), cuts)
         for question in questions:
             if self.document_first(task, question, len(document)):
-                *opening, rest = question.spans
+                *opening, rest = (question.tokens,) if alone else question.spans
                 path = (self._root, *beginning, end, *opening, rest + self._ending)
                 shared = (True, *(False for _ in path[1:]))
-                ahead = len(path) - len(question.spans)
+                ahead = len(path) - len(opening) - 1
             else:
                 path = (self._root, question.tokens, *beginning, end + self._ending)
                 shared = (True, True, *(False for _ in path[2:]))
@@ -120,7 +122,7 @@ class PromptBuilder:
         asked = [
             "".join(piece.text for piece in pieces)
             for pieces in (
-                [template.yes_no_question(task, label) for label in task.labels]
+                [template.yes_no_question(task, label, self.version) for label in task.labels]
                 if task.multi_label
                 else [template.choice_question(one, self.version) for one in choices(task)]
             )
@@ -133,7 +135,9 @@ class PromptBuilder:
 
     def answers(self, task: Task) -> list[str]:
         """What the model may write in each prompt of a task without a tree, in the order of its log-probabilities."""
-        return [template.YES, template.NO] if task.multi_label else template.choice_answers(task, self.version)
+        return (
+            template.yes_no_answers(self.version) if task.multi_label else template.choice_answers(task, self.version)
+        )
 
     def overhead(self, questions: Sequence[Question]) -> int:
         """Tokens of the longest prompt of a task's questions, its longest label included, without the document."""
@@ -199,9 +203,9 @@ class PromptBuilder:
         encoder = self.encoder
         if task.multi_label:
             answers = build_trie([encoder.label_tokens(answer) for answer in self.answers(task)], encoder.stop)
-            questions, front = list[Question](), Front(encoder, _text(template.yes_no_opening(task)))
+            questions, front = list[Question](), Front(encoder, _text(template.yes_no_opening(task, self.version)))
             for label in task.labels:
-                head, tail = encoder.runs(template.yes_no_question(task, label))
+                head, tail = encoder.runs(template.yes_no_question(task, label, self.version))
                 parts = (*(yield from front.parts(head)), *_ours(encoder, tail))
                 questions.append(Question(parts, answers, sum(map(len, parts)), front.opening_tokens(parts[0])))
                 longest(self._fixed + questions[-1].length)
@@ -226,7 +230,11 @@ class PromptBuilder:
         for answer in self.answers(task):
             answers_tokens.append(encoder.label_tokens(answer))
             yield len(answer) + CALL_CHARS
-        return Question((tuple(tokens),), build_trie(answers_tokens, encoder.stop, field), len(tokens))
+        trie = build_trie(answers_tokens, encoder.stop, field)
+        # A question of version 1 may stand before many documents: it is one span.
+        front = "" if self.version == 1 else _text(template.choice_opening(task))
+        parts = (tuple(tokens),)
+        return Question(parts, trie, len(tokens), Front(encoder, front).opening_tokens(parts[0]))
 
 
 def _cut(tokens: tuple[int, ...], cuts: Sequence[int]) -> list[tuple[int, ...]]:

@@ -7,12 +7,15 @@ A prompt is a chat turn of the user, made of four parts::
     document   the document between two lines that name it
     ending     the word after which the answer stands, and the chat template's own end of turn
 
-There are two versions, which differ in the question of a choice and in where it stands (measured: docs/quality.md):
+There are two versions, which differ in the questions and in where they stand (measured: docs/quality.md):
 
-* 2: the document always comes first, since models choose better among labels that they read after it. A list of up to
-  `MOST_LETTERED` labels is lettered, and the letter is what the model writes; of a longer one, the label itself.
+* 3: the document always comes first, since models choose better among labels that they read after it. A list of up to
+  `MOST_LETTERED` labels is lettered, and the letter is what the model writes; of a longer one, the label itself. What
+  is to be written for yes and no is said before what is asked, so that the questions about a document share it.
 * 1: what a model is asked in that was trained on it and says so in its configuration (`VERSION_KEY`). The model writes
   the label. The question comes first where the document is not much longer, so that many documents share it.
+
+Version 2, in which nothing is asked any more, was version 3 with the questions of yes or no of version 1.
 
 The order and the form are functions of the two lengths and of the task alone, so the answer to a question about a
 document never depends on what else is in the job.
@@ -33,8 +36,8 @@ from typing import Literal, cast, get_args
 from pinpoint.errors import ModelError
 from pinpoint.prompting.taxonomy import Label, Task
 
-Version = Literal[1, 2]
-PROMPT_VERSION: Version = 2
+Version = Literal[1, 3]
+PROMPT_VERSION: Version = 3
 # Under this key a checkpoint's configuration names the version that the model was trained on.
 VERSION_KEY = "pinpoint_prompt_version"
 
@@ -83,10 +86,15 @@ def root() -> Iterator[Piece]:
     yield Piece("Answer the question about the document with one of the given labels and nothing else.\n", True)
 
 
-def choice_question(task: Task, version: Version = PROMPT_VERSION) -> Iterator[Piece]:
-    """The question of a task of which exactly one label is the answer; answered by one of `choice_answers`."""
+def choice_opening(task: Task) -> Iterator[Piece]:
+    """What a question of a task of which exactly one label is the answer says before its labels."""
     yield from _question("Which label fits the document best?", task)
     yield Piece("Labels:\n", True)
+
+
+def choice_question(task: Task, version: Version = PROMPT_VERSION) -> Iterator[Piece]:
+    """The question of a task of which exactly one label is the answer; answered by one of `choice_answers`."""
+    yield from choice_opening(task)
     letters = _letters(task, version)
     for place, label in enumerate(task.labels):
         yield from _label_line(label, f"{letters[place]}." if letters else "-")
@@ -105,18 +113,31 @@ def choice_in_words(task: Task, place: int, version: Version = PROMPT_VERSION) -
     return f"{letters[place]}. {task.labels[place].name}" if letters else task.labels[place].name
 
 
-def yes_no_opening(task: Task) -> Iterator[Piece]:
+def yes_no_opening(task: Task, version: Version = PROMPT_VERSION) -> Iterator[Piece]:
     """What the questions of a `multi_label` task have in common before the label."""
-    yield from _question("Does this label fit the document?", task)
+    if version == 1:
+        yield from _question("Does this label fit the document?", task)
+        return
+    yield Piece("Question: Does this fit the document? Answer with Yes or No only.\n", True)
+    if task.instructions:
+        yield Piece(f"{task.instructions}", False)
+        yield Piece("\n", True)
 
 
-def yes_no_question(task: Task, label: Label) -> Iterator[Piece]:
-    """The question whether one label of a `multi_label` task holds; answered by `YES` or `NO`."""
-    yield from yes_no_opening(task)
+def yes_no_question(task: Task, label: Label, version: Version = PROMPT_VERSION) -> Iterator[Piece]:
+    """The question whether one label of a `multi_label` task holds; answered by one of `yes_no_answers`."""
+    yield from yes_no_opening(task, version)
     yield from _label_line(label, "-")
-    yield Piece("Labels:\n", True)
-    for answer, criterion in zip((YES, NO), task.criteria, strict=True):
-        yield from _label_line(Label(answer, answer, criterion), "-")
+    if version == 1:
+        yield Piece("Labels:\n", True)
+    for answer, criterion in zip(yes_no_answers(version), task.criteria, strict=True):
+        if version == 1 or criterion:
+            yield from _label_line(Label(answer, answer, criterion), "-")
+
+
+def yes_no_answers(version: Version = PROMPT_VERSION) -> list[str]:
+    """What the model writes for yes and for no."""
+    return [YES, NO] if version == 1 else [YES.title(), NO.title()]
 
 
 def document(text: str) -> Iterator[Piece]:

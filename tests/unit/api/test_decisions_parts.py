@@ -85,7 +85,7 @@ def test_a_yes_no_is_asked_as_one_label_of_many_is() -> None:
     asked = parsed(type="yes_no", instructions="Is it\npaid?", criteria={"no": "an amount\nis due"})
     flags = Task("q", (Label("Is it paid?", "Is it paid?"),), multi_label=True)
     (wording,), (flag,) = PROMPTS.wording(asked, "x"), PROMPTS.wording(flags, "x")
-    assert wording == flag.replace("- no\n", "- no: an amount is due\n")
+    assert wording == flag.replace("- Is it paid?\n", "- Is it paid?\n- No: an amount is due\n")
     assert PROMPTS.wording(parsed(type="yes_no", instructions="Is it paid?"), "x") == [flag]
     assert parsed(type="yes_no", criteria={"yes": "It is paid."}).labels[0].name == "It is paid."
     assert "anything but" in parsed(type="yes_no", criteria={"no": "a bill"}).labels[0].name

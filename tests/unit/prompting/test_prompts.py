@@ -90,12 +90,12 @@ def test_version_1_asks_first_and_has_the_label_written() -> None:
     assert [said(list(label)) for label in forest.asks[ask].trie.labels] == ["invoice", "receipt", "purchase order"]
 
 
-@pytest.mark.parametrize("version", [0, 3, "2", True, None])
+@pytest.mark.parametrize("version", [0, 2, 4, "3", True, None])
 def test_a_version_that_nobody_knows_is_refused(version: object) -> None:
     with pytest.raises(ModelError) as caught:
         template.known_version(version)
     assert caught.value.code == "prompt_version"
-    assert [template.known_version(known) for known in (1, 2)] == [1, 2]
+    assert [template.known_version(known) for known in (1, 3)] == [1, 3]
 
 
 def test_a_reason_follows_the_label_as_the_model_would_write_it() -> None:
@@ -111,11 +111,31 @@ def test_a_yes_no_question_reads_as_the_template_says_and_the_document_comes_fir
         "<|im_start|>user\n"
         "Answer the question about the document with one of the given labels and nothing else.\n"
         "Document:\nTotal due: 12 EUR\nEnd of document.\n"
-        "Question: Does this label fit the document?\n- receipt: paid at once\nLabels:\n- yes\n- no\n"
+        "Question: Does this fit the document? Answer with Yes or No only.\n- receipt: paid at once\n"
         "Label:<|im_end|>\n<|im_start|>assistant\n"
     )
     trie = forest.asks[asks[1]].trie
-    assert [said(list(label)) for label in trie.labels] == [template.YES, template.NO]
+    assert [said(list(label)) for label in trie.labels] == ["Yes", "No"]
+
+
+def test_what_counts_as_yes_and_as_no_stands_behind_the_question() -> None:
+    forest, paid = Forest(), Label("yes", "Is it paid?")
+    task = Task("paid", (paid,), True, instructions="Be strict.", criteria=("a stamp", None))
+    (ask,) = PROMPTS.add(forest, task, PROMPTS.document("x"))
+    assert said(forest.prompt(forest.asks[ask].span)).endswith(
+        "Yes or No only.\nBe strict.\n- Is it paid?\n- Yes: a stamp\nLabel:<|im_end|>\n<|im_start|>assistant\n"
+    )
+
+
+def test_version_1_asks_for_yes_or_no_among_labels() -> None:
+    forest = Forest()
+    asks = FIRST.add(forest, FLAGS, FIRST.document("Total due: 12 EUR"))
+    assert said(forest.prompt(forest.asks[asks[1]].span)).endswith(
+        "End of document.\n"
+        "Question: Does this label fit the document?\n- receipt: paid at once\nLabels:\n- yes\n- no\n"
+        "Label:<|im_end|>\n<|im_start|>assistant\n"
+    )
+    assert [said(list(label)) for label in forest.asks[asks[1]].trie.labels] == [template.YES, template.NO]
 
 
 @pytest.mark.parametrize("task", [CHOICE, FLAGS], ids=lambda task: task.name)
@@ -171,16 +191,33 @@ def test_in_version_1_many_documents_share_the_question_and_only_that_is_kept() 
     assert forest.shared == [True, True, False, False, False]
 
 
-@pytest.mark.parametrize("prompts", [PROMPTS, FIRST], ids=["2", "1"])
-def test_many_questions_share_a_long_document_which_is_not_kept(prompts: PromptBuilder) -> None:
+@pytest.mark.parametrize(
+    ("prompts", "parents", "begun"),
+    [
+        (PROMPTS, [-1, 0, 1, 2, 2, 1, 5, 5, 5], [(2, "best?\nLabels:"), (5, "Does this fit the document?")]),
+        (FIRST, [-1, 0, 1, 1, 1, 4, 4, 4], [(4, "Does this label fit the document?")]),
+    ],
+    ids=["3", "1"],
+)
+def test_many_questions_share_a_long_document_which_is_not_kept(
+    prompts: PromptBuilder, parents: list[int], begun: list[tuple[int, str]]
+) -> None:
     forest = Forest()
     document = prompts.document("A long letter. " * 300)
-    for task in (CHOICE, FLAGS):
+    for task in (Task("category", LABELS), Task("sender", LABELS[:2]), FLAGS):
         prompts.add(forest, task, document)
-    # The three of yes or no stand below what they all begin with.
-    assert forest.parents == [-1, 0, 1, 1, 3, 3, 3]
-    assert forest.shared == [True, *[False] * 6]
-    assert "Does this label fit the document?" in said(list(forest.tokens[3]))
+    # Two choices, and the three of yes or no, stand below what they all begin with.
+    assert forest.parents == parents
+    assert forest.shared == [True, *[False] * (len(parents) - 1)]
+    for span, text in begun:
+        assert text in said(list(forest.tokens[span]))
+
+
+def test_the_opening_of_a_question_that_nobody_shares_is_no_span_of_its_own() -> None:
+    document, questions = PROMPTS.document("x"), PROMPTS.questions(CHOICE)
+    (alone,), (shared,) = (PROMPTS.ask(CHOICE, questions, document, alone=one) for one in (True, False))
+    assert (len(alone.path), len(shared.path), alone.ahead, shared.ahead) == (3, 4, 2, 2)
+    assert sum(alone.path, ()) == sum(shared.path, ())
 
 
 @settings(deadline=None, max_examples=50)

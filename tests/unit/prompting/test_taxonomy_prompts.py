@@ -55,7 +55,6 @@ def test_what_the_questions_of_a_tree_begin_with_is_read_once_behind_a_document(
     for question, alone in zip(asked, questions_of(NESTED), strict=True):
         [flat] = prompts.questions(alone)
         assert [token for span in question.spans for token in span] == list(flat.tokens)
-        assert len(flat.spans) == 1
     (opening, *_), (same, *_) = (question.spans for question in asked)
     assert opening == same and "best? Choose." in prompts.encoder.decode(list(opening))
     marks = list[int]()

@@ -79,7 +79,7 @@ MISMATCHES: dict[str, tuple[dict[str, Any], str]] = {
     "model": ({"model": "other/model"}, "model is fake, taught with other/model"),
     "revision": ({"revision": "old"}, "revision is local, taught with old"),
     "precision": ({"precision": "bf16"}, "precision is int8, taught with bf16"),
-    "prompt": ({"prompt_version": 1}, "prompt_version is 2, taught with 1"),
+    "prompt": ({"prompt_version": 1}, "prompt_version is 3, taught with 1"),
     "build": ({"engine": "pinpoint-0 cuda"}, "taught with pinpoint-0 cuda"),
 }
 
