@@ -209,6 +209,7 @@ ERROR_CODES = (
     ErrorCode("no_stop_token", _LOAD, "no token ends the model's turn", _OTHER_MODEL),
     ErrorCode("unsafe_tokenizer", _LOAD, "a document's text could become a control token", _OTHER_MODEL),
     ErrorCode("tokenizer_too_large", _LOAD, "tokens that the model has no embedding for", "the model's own tokenizer"),
+    ErrorCode("context_too_short", _LOAD, "no prompt with a document has room in what the model reads", _OTHER_MODEL),
     ErrorCode("prompt_version", _LOAD, "its configuration names a version of the prompt that this worker has not",
               "the worker that the model was made for"),
     # The card.

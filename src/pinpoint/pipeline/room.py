@@ -6,14 +6,17 @@ import math
 from collections.abc import Sequence
 
 from pinpoint.api.request import Options
-from pinpoint.errors import RequestError
+from pinpoint.errors import ModelError, RequestError
 from pinpoint.pipeline.engine_protocol import Engine
 from pinpoint.pipeline.second_reading import AGAIN
 from pinpoint.prompting.prompt import Question
 from pinpoint.prompting.prompts import SHORT_FORM_TASK
-from pinpoint.prompting.taxonomy import Task
+from pinpoint.prompting.taxonomy import Label, Task
 
 ROOM_STEP_TOKENS = 128
+# The shortest question that is worth asking, and as many tokens as its document has.
+LEAST_TASK = Task(SHORT_FORM_TASK, (Label("yes", "yes"), Label("no", "no")))
+LEAST_DOCUMENT_TOKENS = 8
 REASON_TOKENS = 128  # room for a reason and its opening, where one is asked for
 
 
@@ -50,6 +53,26 @@ def room_of(task: Task, asking: Sequence[Question], options: Options, engine: En
         raise _too_long(task, str(taken), engine)
     stepped = engine.read_tokens - math.ceil(taken / ROOM_STEP_TOKENS) * ROOM_STEP_TOKENS
     return stepped if stepped > 0 else room
+
+
+def refuse_without_room(engine: Engine) -> None:
+    """Refuse a model whose every job would be refused: nothing has room in what it reads.
+
+    Raises:
+        ModelError: `context_too_short`, with both numbers.
+    """
+    room = room_beside(
+        engine.prompts.overhead(asking := engine.prompts.questions(LEAST_TASK)),
+        engine.prompts.row_overhead(asking), Options(), engine,
+    )  # fmt: skip
+    if room < LEAST_DOCUMENT_TOKENS:
+        raise ModelError(
+            "context_too_short",
+            f"a question with two labels about a document of {LEAST_DOCUMENT_TOKENS} tokens takes "
+            f"{engine.read_tokens - room + LEAST_DOCUMENT_TOKENS}, and {engine.read_tokens} can be read of "
+            f"{engine.context_tokens} that the model knows, so that every job would fail; use another model",
+            "MODEL_NAME",
+        )
 
 
 def told(engine: Engine) -> dict[str, int]:

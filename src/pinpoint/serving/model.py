@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from pinpoint.checkpoints.read_ahead import ReadAhead
 from pinpoint.checkpoints.read_ahead import begin as read_ahead_of
 from pinpoint.engine.readings import Laps, process_age_s
-from pinpoint.pipeline.room import told
+from pinpoint.pipeline.room import refuse_without_room, told
 from pinpoint.serving.watch.host import free_host_bytes
 from pinpoint.settings import Settings
 
@@ -78,7 +78,11 @@ def examine(settings: Settings) -> tuple[Scorer, Proof]:
 
 
 def make_scorer(settings: Settings, laps: Laps | None = None) -> Scorer:
-    """A loaded model, warmed up, not proved yet; `laps` is told where the time goes."""
+    """A loaded model, warmed up, not proved yet; `laps` is told where the time goes.
+
+    Raises:
+        ModelError, CapacityError: it cannot be loaded, or no job has room in what it reads.
+    """
     laps = laps or Laps()
     from pinpoint.engine.transformers_import import import_without_scipy
 
@@ -94,6 +98,7 @@ def make_scorer(settings: Settings, laps: Laps | None = None) -> Scorer:
     if loaded.plan is not None:
         budget, store = min(budget, loaded.plan.token_budget), min(store, loaded.plan.store_bytes)
     scorer = Scorer(loaded, budget, store)
+    refuse_without_room(scorer)
     laps.lap("prompts")
     scorer.start["token_budget"] = settle_budget(scorer, settings.token_budget).told()
     laps.lap("token_budget")
