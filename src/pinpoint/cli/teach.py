@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib.util
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -15,14 +15,12 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from pinpoint.api.label_list import quoting
 from pinpoint.api.schema import BACK_OFF
-from pinpoint.api.teach import Called, Right, places_of
 from pinpoint.cli.asked_of import read_deployed
+from pinpoint.cli.labelled import Labelled, Refused, read_labelled, read_texts
 from pinpoint.cli.question_file import built
 from pinpoint.cli.raw_scores import measure
 from pinpoint.errors import PinpointError
-from pinpoint.evaluate.labelled_file import read_rows, split_labels
 from pinpoint.prompting.taxonomy import Task, labels_sha
 from pinpoint.prompting.template import answer_ids
 
@@ -37,17 +35,13 @@ UNKNOWN_SHOWN = 5
 CONTENT_FREE = "N/A"  # what stands for a document without content; an empty one is refused
 
 
-@dataclass(frozen=True, slots=True)
-class Labelled:
-    """The documents of the file whose label is among the task's; `right` are positions, of sets all of them."""
-
-    texts: list[str]
-    right: list[Right]
-
-
 def teach(
     data: Annotated[
-        Path, typer.Argument(help="JSON lines with `text` and `label`, or CSV with such columns; - for standard input.")
+        Path,
+        typer.Argument(
+            help="JSON lines with `text` or `file`, and `label`, or CSV with such columns; a folder of files for each "
+            "label; - for standard input."
+        ),
     ],
     out: Annotated[Path, typer.Option(help="Where the task file goes; a worker reads those in PINPOINT_TASKS.")],
     task: Annotated[
@@ -118,73 +112,6 @@ def teach(
         console.print(escape(text), soft_wrap=True, highlight=False)
 
 
-def read_labelled(file: Path, encoding: str | None, task: Task, *, unlabelled: bool = False) -> Labelled:
-    """The documents of a file with the positions of their labels; labels may be named by id or by name.
-
-    Args:
-        file: JSON lines or CSV.
-        encoding: of it.
-        task: whose labels they are.
-        unlabelled: whether the file may have no label at all.
-
-    Raises PinpointError with counts for labels that the task lacks or masks.
-    """
-    places, ids, mask = places_of(task), answer_ids(task), task.masked_positions
-    texts, right, unknown, masked, without = list[str](), list[Right](), Counter[str](), 0, 0
-    wrong = first = 0  # documents with a label that is unknown; the first line without one
-    for number, row in read_rows(file, encoding):
-        text, label = row.get("text"), row.get("label")
-        if task.sets and label is None:
-            label = row.get("labels")
-        if not isinstance(text, str):
-            raise PinpointError("invalid_line", f"line {number}: lacks `text`, which is a string", "file")
-        texts.append(text)
-        if label is None or (label == "" and not task.sets):
-            first = first or number
-            without += 1
-            continue
-        names = _names(label, places, number, sets=task.sets)
-        found = [places.find(one) for one in names]
-        unknown.update(one for one, place in zip(names, found, strict=True) if place is None)
-        wrong += None in found
-        known = [place for place in found if place is not None]
-        masked += bool(mask.intersection(known))
-        if len(known) == len(found):
-            right.append(tuple(sorted(set(known))) if task.sets else known[0])
-    if not texts:
-        raise PinpointError("invalid_line", "there is no document in the file", "file")
-    if wrong:
-        shown = [f"{label!r} ({count})" for label, count in unknown.most_common(UNKNOWN_SHOWN)]
-        more = len(unknown) - len(shown)
-        raise PinpointError(
-            "unknown_label",
-            f"{wrong} of {len(texts)} documents have a label that the task lacks: {', '.join(shown)}"
-            + (f" and {more} more" if more else "")
-            + f"; the task has {len(ids)}{quoting(unknown)}",
-            "label",
-        )
-    if masked:
-        raise PinpointError(
-            "unknown_label", f"{masked} of {len(texts)} documents have a label that the mask excludes", "label"
-        )
-    if without and (right or not unlabelled):
-        advice = "give all or none" if unlabelled else "label them, or leave them out"
-        raise PinpointError(
-            "invalid_line", f"line {first}: {without} of {len(texts)} documents have no `label`; {advice}", "file"
-        )
-    return Labelled(texts, right)
-
-
-def _names(label: object, places: Called[int], number: int, *, sets: bool) -> list[str]:
-    """What a document's label, or its labels, are called in the file."""
-    if isinstance(label, str):
-        return split_labels(label, lambda one: places.find(one) is not None) if sets else [label]
-    if sets and isinstance(label, list) and all(isinstance(one, str) for one in label):
-        return label
-    form = "a list of strings, or one string" if sets else "a string"
-    raise PinpointError("invalid_line", f"line {number}: its label is {form}", "file")
-
-
 def _check_libraries() -> None:
     """Raise PinpointError where what computes the fits is not installed."""
     if importlib.util.find_spec("scipy") is None:
@@ -226,12 +153,16 @@ def _taught(
         check_counts(answer_ids(task), labelled.right)
         for one in impossible_promises(len(labelled.right), promises):
             typer.echo(f"note: at most {one.target_error:.1%} wrong cannot be promised: {one.reason}", err=True)
-    engine = get_scorer(read_settings())
+    settings = read_settings()
+    texts = read_texts(labelled.texts, settings)
+    engine = get_scorer(settings)
     columns = (TextColumn("scoring"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     console = Console(stderr=True)
     with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
-        job = bar.add_task("scoring", total=len(labelled.texts))
-        found = measure(name, fields, labelled.texts, engine, lambda count: bar.advance(job, count), deployed)
+        job = bar.add_task("scoring", total=len(texts))
+        known = [text for text in texts if isinstance(text, str)]
+        raw = iter(measure(name, fields, known, engine, lambda count: bar.advance(job, count), deployed))
+        found = [text.code if isinstance(text, Refused) else next(raw) for text in texts]
     [content_free] = measure(name, fields, [CONTENT_FREE], engine, deployed=deployed)
     answered = [index for index, one in enumerate(found) if not isinstance(one, str)]
     if labelled.right:
@@ -244,7 +175,7 @@ def _taught(
     log_probs = np.array([one.log_probs for one in read], dtype=np.float64).reshape(len(read), -1)
     empty = None if isinstance(content_free, str) else np.array(content_free.log_probs)
     masses = np.array([one.label_mass for one in read])
-    texts = [labelled.texts[index] for index in answered]
+    groups = groups_of([text for text in (texts[index] for index in answered) if isinstance(text, str)])
     setup = Setup.of(engine.info(labels_sha(task)), on_card=engine.on_card)
     if not labelled.right:
         assert promises.label_free is not None
@@ -252,7 +183,7 @@ def _taught(
             task, setup, Measured(log_probs, [], None, empty, masses=masses), promises.label_free, notes
         )
     right = [labelled.right[index] for index in answered]
-    measured = Measured(log_probs, right, groups_of(texts), empty, as_states([one.state for one in read]), masses)
+    measured = Measured(log_probs, right, groups, empty, as_states([one.state for one in read]), masses)
     return teach(task, setup, measured, promises, seed, notes)
 
 

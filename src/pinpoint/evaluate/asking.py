@@ -6,7 +6,6 @@ is one document. What is refused because of the question ends it, for every docu
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -19,9 +18,10 @@ from pinpoint.api.deployed import NOTHING, Deployed
 from pinpoint.api.request import Request, parse_request
 from pinpoint.api.response import DocumentResult, error_to_wire
 from pinpoint.documents.text import Document, File, RejectedDocument
-from pinpoint.errors import DocumentError, PinpointError, RequestError
+from pinpoint.errors import PinpointError, RequestError
 from pinpoint.evaluate.labelled_file import DECLARED, Line
 from pinpoint.evaluate.outcomes import answered_label
+from pinpoint.evaluate.read_files import read_files
 from pinpoint.pipeline.classify import Find, classify, no_task_file
 from pinpoint.pipeline.engine_protocol import Engine
 from pinpoint.prompting.taxonomy import Task
@@ -164,21 +164,8 @@ class Asking:
         if job[0].file is None:
             return None
         request = self._question.request(job[0].labels, [{"base64": "AA=="}])
-        files = tuple(self._file(number, line) for number, line in enumerate(job))
-        return list(self._read(replace(request, documents=files)).documents)
-
-    def _file(self, number: int, line: Line) -> File | RejectedDocument:
-        assert line.file is not None
-        try:
-            size = line.file.stat().st_size
-            if size > self._max_file_bytes:
-                raise DocumentError("file_too_large", f"{size} bytes, at most {self._max_file_bytes}", line.name)
-            return File(str(number), number, line.name, line.file.read_bytes(), filename=line.file.name)
-        except OSError as error:
-            refusal = DocumentError("file_damaged", f"cannot be read: {error.strerror}", line.name)
-        except DocumentError as error:
-            refusal = error
-        return RejectedDocument(str(number), number, refusal.with_traceback(None))
+        named = [(line.name, line.file) for line in job if line.file is not None]
+        return read_files(named, request, self._read, self._max_file_bytes)
 
     def _answer(self, job: Sequence[Line], documents: Sequence[Sent] | None) -> Iterator[Answered]:
         """The lines of one request, or of two halves of it."""
@@ -258,13 +245,6 @@ def _groups_of(task: Task, label: str) -> set[str]:
     assert task.tree is not None
     leaf = task.tree.leaves()[[one.id for one in task.labels].index(label)]
     return {task.tree.label(node).id for node in task.tree.path(leaf)}
-
-
-def read_with(reader: Any) -> Callable[[Request], Request]:
-    """What `Asking` reads files with, of a file reader whose way is asynchronous."""
-    from pinpoint.pipeline.files import with_files_read
-
-    return lambda request: asyncio.run(with_files_read(request, reader))
 
 
 def _jobs(lines: Sequence[Line]) -> Iterator[list[Line]]:

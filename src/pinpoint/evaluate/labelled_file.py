@@ -220,7 +220,11 @@ def split_labels(cell: str, known: Callable[[str], bool]) -> list[str]:
 
 
 def read_rows(file: Path, encoding: str | None = None) -> Iterator[tuple[int, dict[str, Any]]]:
-    """The number of each document's first line and what stands there by name, unchecked; errors as of `read_lines`."""
+    """The number of each document's first line and what stands there by name, unchecked; of a folder of files for each
+    label, `file` from there and `label`. Errors as of `read_lines`.
+    """
+    if str(file) != STANDARD_INPUT and file.is_dir():
+        return iter([(line.number, {"file": line.id, "label": line.label}) for line in _of_folder(file, ())])
     return _rows(_decoded(_content(file), encoding))
 
 

@@ -13,8 +13,9 @@ from pinpoint.decide.trust import Taught
 from pinpoint.documents.file_reader import FileReader
 from pinpoint.errors import PinpointError
 from pinpoint.evaluate.answers_file import FIELD, AnswersFile, digest_of, key_of
-from pinpoint.evaluate.asking import Answered, Asking, Question, read_with, sample
+from pinpoint.evaluate.asking import Answered, Asking, Question, sample
 from pinpoint.evaluate.labelled_file import Line
+from pinpoint.evaluate.read_files import read_with
 from pinpoint.pipeline.classify import Find, no_task_file
 from pinpoint.pipeline.engine_protocol import Engine
 from pinpoint.prompting.taxonomy import labels_sha

@@ -6,7 +6,7 @@ import pytest
 from typer.testing import CliRunner
 
 from pinpoint.cli import app
-from pinpoint.cli.teach import read_labelled
+from pinpoint.cli.labelled import read_labelled
 from pinpoint.documents.text import PAGE_BREAK
 from pinpoint.prompting.taxonomy import Label, Task
 from pinpoint.review.chosen import Chosen

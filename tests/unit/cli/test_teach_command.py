@@ -11,9 +11,9 @@ from typer.testing import CliRunner, Result
 
 from pinpoint.api.request import Options, parse_request
 from pinpoint.cli import app
+from pinpoint.cli.labelled import read_labelled
 from pinpoint.cli.question_file import built, read_question
 from pinpoint.cli.raw_scores import Raw, measure
-from pinpoint.cli.teach import read_labelled
 from pinpoint.decide.task_file import TaskFile
 from pinpoint.decide.trust import Taught, standing
 from pinpoint.engine.readings import STATE_FLOATS
@@ -129,6 +129,36 @@ def test_a_document_that_is_refused_is_left_out_with_its_count(engine: FakeEngin
     result = run(data, "--labels", ",".join(LABELS))
     assert "1 documents were refused as empty_text" in result.stdout
     assert TaskFile.load(data.with_name("task.json")).examples == 24
+
+
+def test_documents_that_are_files_teach_what_their_texts_teach(
+    engine: FakeEngine, save: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PINPOINT_OCR", "off")
+    labels = ("--labels", ",".join(LABELS))
+    assert run(save(ROWS), *labels).exit_code == 0
+    expected = TaskFile.load(tmp_path / "task.json")
+    folder = tmp_path / "inbox"
+    for number, row in enumerate(sorted(ROWS, key=lambda row: row["label"])):
+        (folder / row["label"]).mkdir(parents=True, exist_ok=True)
+        (folder / row["label"] / f"{number:02}.txt").write_text(row["text"], encoding="utf-8")
+    (folder / "invoice" / "damaged.pdf").write_bytes(b"%PDF-1.7 and no more")
+    assert "1 documents were refused as file_damaged" in (told := run(folder, *labels).stdout), told
+    by_folder = TaskFile.load(tmp_path / "task.json")
+    assert by_folder.examples == expected.examples == 24
+    assert by_folder.figures is not None and expected.figures is not None
+    assert by_folder.figures.before.nll == pytest.approx(expected.figures.before.nll)
+    table = [
+        ["file", "label"],
+        *([f"inbox/{path.relative_to(folder)}", path.parent.name] for path in folder.rglob("*.txt")),
+    ]
+    assert run(save("".join(",".join(row) + "\n" for row in table), "files.csv"), *labels).exit_code == 0
+    by_table = TaskFile.load(tmp_path / "task.json")
+    assert by_table.figures is not None and by_table.figures.before.nll == pytest.approx(expected.figures.before.nll)
+    assert refused(run(folder, *labels, "--multi-label")).startswith("not_supported: a folder for each label")
+    (folder / "reciept").mkdir()
+    (folder / "reciept" / "a.txt").write_text("x", encoding="utf-8")
+    assert "1 of 26 documents have a label that the task lacks: 'reciept' (1)" in refused(run(folder, *labels))
 
 
 def test_data_that_nothing_can_be_learned_from_is_refused_before_a_model_is_loaded(
