@@ -132,10 +132,16 @@ def certify(
         )  # fmt: skip
     if found is not None:
         return found
-    reason = (
-        f"of {accepted} held-out documents that the first threshold accepts {wrong} are wrong; "
-        f"{needed(target_error, confidence_level, wrong)} accepted would be needed with so many"
-    )
+    if accepted < least:
+        reason = (
+            f"no threshold that accepts enough kept to {target_error:.1%} on the documents of the fits; the likeliest "
+            f"one accepts {accepted} of those held out, {wrong} of them wrong; {least} are needed, none of them wrong"
+        )
+    else:
+        reason = (
+            f"of {accepted} held-out documents that the first threshold accepts {wrong} are wrong; "
+            f"{needed(target_error, confidence_level, wrong)} accepted would be needed with so many"
+        )
     return RefusedCertificate(
         target_error=target_error, confidence_level=confidence_level, reason=reason,
         needed=needed(target_error, confidence_level, wrong),

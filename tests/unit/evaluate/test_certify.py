@@ -114,6 +114,15 @@ def test_a_first_threshold_that_fails_says_what_it_saw() -> None:
     assert (refused.needed, "1 are wrong" in refused.reason) == (77, True)
 
 
+def test_a_threshold_that_accepts_too_few_is_told_as_that() -> None:
+    """Of the documents that fits saw, only the surest five were right often enough."""
+    confidence = np.linspace(0, 1, 200)
+    found = certify(Judged(confidence, confidence > 0.97), Judged(confidence, confidence > 0.6), 0.05)
+    assert isinstance(found, RefusedCertificate)
+    assert found.reason.startswith("no threshold that accepts enough kept to 5.0%") and found.needed == 45
+    assert "of those held out, 0 of them wrong; 45 are needed, none of them wrong" in found.reason
+
+
 def test_perfect_answers_are_all_accepted() -> None:
     found = certify(of([True] * 20), of([True] * 230), 0.01)
     assert isinstance(found, Certificate)
