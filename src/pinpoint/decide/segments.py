@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 # w and v, from generated packets and the embedded model: docs/log.md has what others give.
-PAGE_WEIGHT, BOUNDARY_WEIGHT = 0.35, 0.75
+PAGE_WEIGHT, BOUNDARY_WEIGHT = 0.5, 0.9
 FLOOR = -20.0  # of a page's log-probability: one page that rules a label out does not decide for all
 
 Array = NDArray[np.float64]
