@@ -416,3 +416,16 @@ def test_widths_that_no_kernel_likes(precision: str, tmp_path: Path) -> None:
     chatml_tokenizer().save_pretrained(tmp_path)
     found = prove(Scorer(load_cpu(tmp_path, precision=precision), 1000))
     assert found.wrong is None and found.products and found.tensors_left_out == (0 if precision != "nf4" else 4 * 3)
+
+
+def test_the_row_of_the_padding_token_is_the_familys_own_matter(tmp_path: Path) -> None:
+    """Youtu-LLM loads it as zeros; a row beside it is another thing."""
+    config = AutoConfig.for_model("youtu", **{**COMMON, "kv_lora_rank": 16, "q_lora_rank": 24, "qk_rope_head_dim": 8,
+                                              "qk_nope_head_dim": 16, "v_head_dim": 12})  # fmt: skip
+    families.random_model(config).to(torch.bfloat16).save_pretrained(tmp_path)
+    chatml_tokenizer().save_pretrained(tmp_path)
+    loaded = load_cpu(tmp_path)
+    table = loaded.model.get_input_embeddings()
+    assert table.padding_idx == 0 and not table.weight[0].any() and look(loaded).apart == 0
+    table.weight.data[1] = 0
+    assert look(loaded).farthest == "model.embed_tokens.weight"

@@ -62,6 +62,9 @@ def check(
     left between them is that stage's rounding: some 1e-6 of its size in float32, some 1e-2 in bfloat16. A wrong window,
     sink, position or mask is 1e-1 and more. Prompts are compared with the tokenizer's apply_chat_template.
 
+    First come the weights: some rows of each tensor against what its file has there, and every kind of quantised layer
+    against float32 products of what its weights stand for.
+
     [bold]Examples[/bold]
 
     The embedded model:

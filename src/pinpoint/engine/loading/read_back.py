@@ -187,7 +187,10 @@ def looks_of(model: PreTrainedModel, piece: Piece) -> Iterator[Look]:
     if not _quantised_on_the_way(module, name, piece.stored):
         width = shape[-1] if shape else 1
         count = min(width, MOST_NUMBERS)
+        padding = getattr(module, "padding_idx", None)  # some families make zeros of its row, whatever a file has
         for start in _spread(math.prod(shape) // count, ROWS, seed):
+            if padding is not None and start * count // width == padding:
+                start = (start + 1) % (math.prod(shape) // count)
             yield Look(piece, start * count, count, piece.expert, start * count + piece.first * width)
         return
     outputs, inputs = shape[-2:]
