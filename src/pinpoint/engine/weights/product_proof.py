@@ -29,7 +29,7 @@ LINEAR = "products of linear layers"
 EXPERTS = "products of experts"
 # Rows that are looked at; more where every expert is to be among them.
 LOOKED_AT = 16
-# On a card kernels are chosen by the rows: a few, some, and nearly a whole pass; in sixteens, as the warm-up's, for which
+# On a card kernels are chosen by the rows: a few, some, nearly a whole pass; in sixteens, as the warm-up's, for which
 # they are compiled. On a CPU only the experts' are.
 ROWS_ON_CARD = (1, 4, 48, 1008, 4992)
 ROWS_ON_CPU = (3, 40)
