@@ -1,6 +1,7 @@
 """`python -m pinpoint check`: the proof as a person sees it, on real loads of small models."""
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +50,9 @@ def test_the_embedded_model_is_proved_and_the_table_says_by_how_much() -> None:
     said = " ".join(result.output.split())
     assert "pinpoint-embedded (mixtral): int8, computed in float32 on cpu, context of 2,048 tokens" in said
     assert said.count("holds") == 11 and "does not hold" not in said
+    assert re.search(
+        r"weights: \d\d stored tensors compared with their files; \d\d products of layers by themselves", said
+    )
     assert "are apply_chat_template's, token for token" in said and "STOP: </s> (1)" in said
     assert "proved: what is scored is what the model computes" in said
 
@@ -58,6 +62,7 @@ def test_a_folder_is_loaded_as_a_worker_would_and_proved(family: str, precision:
     found = as_json(save(family, tmp_path / "m"), "--precision", precision, "--device", "cpu")
     assert found["proved"] and found["error"] is None
     assert found["family"] == configuration(family).model_type and found["precision"] == precision
+    assert found["weights"]["tensors"] > 20 and found["weights"]["left_out"] == 0
     assert found["compute_dtype"] == ("bfloat16" if precision == "bf16" else "float32")
     assert all(part["holds"] and part["apart"] <= part["tolerance"] for part in found["parts"])
     assert found["prompts"]["compared"] > 0 and found["prompts"]["tokens"] > 0

@@ -134,6 +134,7 @@ def summarise(scorer: Scorer, found: Proof, seconds: float) -> dict[str, Any]:
             for part in found.parts
         ],
         "not_reached": list(found.unreached),
+        "weights": {"tensors": found.tensors, "left_out": found.tensors_left_out, "products": found.products},
         "prompts": {"compared": compared.prompts, "turns": compared.turns, "tokens": compared.tokens},
         "stop": {"token": encoder.tokenizer.convert_ids_to_tokens(encoder.stop), "id": encoder.stop},
         "seconds": {"load": round(loaded.seconds, 2), "proof": round(found.seconds, 2), "all": round(seconds, 2)},
@@ -154,8 +155,11 @@ def _print(console: Console, found: dict[str, Any]) -> None:
         verdict = "[green]holds[/green]" if part["holds"] else "[red]does not hold[/red]"
         table.add_row(part["stage"], f"{part['apart']:.1e}", f"{part['tolerance']:g}", layer + where, verdict)
     console.print(table)
-    prompts, stop, seconds = found["prompts"], found["stop"], found["seconds"]
+    prompts, stop, seconds, weights = (found[name] for name in ("prompts", "stop", "seconds", "weights"))
+    left_out = f", {weights['left_out']:,} cannot be retraced" if weights["left_out"] else ""
     lines = [
+        f"weights: {weights['tensors']:,} stored tensors compared with their files{left_out}; "
+        f"{weights['products']:,} products of layers by themselves",
         f"prompts: {prompts['compared']} and {prompts['turns']} with an answer are apply_chat_template's, token for "
         f"token ({prompts['tokens']:,} tokens)",
         f"STOP: {stop['token']} ({stop['id']})",
