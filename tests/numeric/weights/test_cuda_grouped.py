@@ -48,7 +48,7 @@ def card(monkeypatch: pytest.MonkeyPatch, capability: tuple[int, int] = (9, 0)) 
     [
         (16_384, on_card(GATE_UP), torch.bfloat16, (9, 0), True),
         (16_384, on_card(GATE_UP, torch.float8_e4m3fn), torch.float16, (9, 0), True),
-        (8192, on_card((1, 4096, 4096)), torch.bfloat16, (9, 0), True),
+        (1024, on_card((1, 4096, 4096)), torch.bfloat16, (9, 0), True),
         # Another card, dtype or width.
         (16_384, on_card(GATE_UP), torch.bfloat16, (8, 9), False),
         (16_384, on_card(GATE_UP), torch.bfloat16, (10, 0), False),
@@ -62,7 +62,7 @@ def card(monkeypatch: pytest.MonkeyPatch, capability: tuple[int, int] = (9, 0)) 
         (16_384, on_card(GATE_UP, rows=False), torch.bfloat16, (9, 0), False),
         # Few rows for each expert, and fewer tiles than would keep the card busy.
         (1024, on_card(GATE_UP), torch.bfloat16, (9, 0), False),
-        (1000, on_card((1, 4096, 4096)), torch.bfloat16, (9, 0), False),
+        (2048, on_card((1, 1024, 4096)), torch.bfloat16, (9, 0), False),
     ],
 )  # fmt: skip
 def test_large_products_on_hopper_are_taken(
@@ -89,10 +89,10 @@ def test_the_source_is_part_of_the_package() -> None:
 
 def test_the_numbers_are_those_of_the_source() -> None:
     source = cuda_grouped.SOURCE.read_text(encoding="utf-8")
-    for name, value in (("ROWS", 128), ("COLS", 256), ("DEPTH", 128), ("STAGES", 4)):
+    for name, value in (("ROWS", 128), ("COLS", 256), ("DEPTH", 128), ("STAGES", 4), ("CLUSTER", 2)):
         assert f"#define {name} {value}\n" in source
-    here = cuda_grouped.ROWS, cuda_grouped.CHANNELS, cuda_grouped.INPUTS, cuda_grouped.STAGES
-    assert here == (128, 256, 128, 4)
+    sizes = cuda_grouped.ROWS, cuda_grouped.CHANNELS, cuda_grouped.INPUTS, cuda_grouped.STAGES, cuda_grouped.CLUSTER
+    assert sizes == (128, 256, 128, 4, 2)
     assert f"__launch_bounds__({cuda_grouped.THREADS}, 1)" in source
 
 
