@@ -127,6 +127,8 @@ def _of_size(layer: Layer, tokens: int) -> Iterator[Row]:
         yield Row(PART, f"{at}: the same bits by {tuple(tiles)}", str(same), "True", same)
         for name in EXPERT_WEIGHTS:
             yield _timed(f"{at}: {name} by {tuple(tiles)}", partial(layer.product, name, tiles), flop[name])
+    for name in EXPERT_WEIGHTS:
+        yield _timed(f"{at}: {name} as the worker makes it", partial(layer.product, name), flop[name])
     mixed = layer.product("down_proj")
     parts: dict[str, Callable[[], object]] = {
         "states quantised and put in order": partial(eight.quantize_rows, layer.states, layer.dtype, layer.to.places),
@@ -164,6 +166,8 @@ def _linear(dtype: torch.dtype) -> Iterator[Row]:
             for tiles in (LARGE[0], LARGE[4], *SMALL[:2]):
                 run = partial(eight.product, rows, held[None], scale[None], None, torch.bfloat16, tiles)
                 yield _timed(f"{at}: by {tuple(tiles)}", run, flop)
+            run = partial(eight.product, rows, held[None], scale[None], None, torch.bfloat16)
+            yield _timed(f"{at}: as the worker makes it", run, flop)
             yield _timed(f"{at}: bfloat16", partial(F.linear, x, wide), flop)
 
 
