@@ -365,6 +365,34 @@ def test_files_of_a_store_are_loaded_several_at_a_time_and_come_in_their_order(t
     journal.close()
 
 
+@pytest.mark.parametrize("lives", [True, False])
+def test_no_file_is_blamed_where_a_store_is_gone_in_the_middle(tmp_path: Path, lives: bool) -> None:
+    """A token that has expired fails each of the files that are left; a few bad ones in a row fail by themselves."""
+    names = [f"{kind}{number}" for number, kind in enumerate("g" * 5 + "b" * 3 + "g" * 5 + "b" * 40 + "g" * 5)]
+    gone = False
+
+    def load(name: str) -> Document:
+        nonlocal gone
+        gone = gone or (not lives and name == "b13")
+        if gone or name.startswith("b"):
+            raise DocumentError("unreadable_file", "cannot be read: token expired")
+        return Document.of(name, {"text": "x"})
+
+    shown = (Item(name, lambda name=name: load(name), file=True, far=True) for name in names)  # type: ignore[misc]
+    journal = Journal(tmp_path / "journal", {})
+    journal.begin_pass()
+    refused, found = list[str](), list[str]()
+    read = to_begin(shown, journal, Tally(), lambda name, results: refused.append(name), again=False)
+    if lives:
+        found = [one.id for one in read]
+        assert (found, refused) == ([one for one in names if one[0] == "g"], [one for one in names if one[0] == "b"])
+    else:
+        with pytest.raises(PinpointError, match=r"11 files of the store in a row cannot be read.*token expired"):
+            found.extend(one.id for one in read)
+        assert refused == ["b5", "b6", "b7"] and set(found) <= {one for one in names if one[0] == "g"}
+    journal.close()
+
+
 @pytest.mark.parametrize(
     ("given", "alike"),
     [

@@ -12,7 +12,7 @@ from pinpoint.client.bulk.output import Output, Wire
 from pinpoint.client.bulk.reading import started
 from pinpoint.client.bulk.tally import Tally
 from pinpoint.client.documents import Document
-from pinpoint.client.jobs import refused
+from pinpoint.client.jobs import HOPELESS, refused
 from pinpoint.errors import DocumentError, PinpointError
 
 AHEAD = 8  # documents of a store that are loaded while others are: their waits, not their bytes, are what it costs
@@ -62,16 +62,41 @@ def to_begin(items: Iterator[Item], journal: Journal, tally: Tally, keep: Keep, 
     """What the sources show and the output has not; what cannot be read is kept as refused.
 
     `again` where the same run has been through the sources before: what it leaves out has been counted then.
+
+    Raises:
+        PinpointError: of a source; or nothing can be read of a store any more, for which no document is refused.
     """
-    loading = deque[tuple[str, Callable[[], Document]]]()
+    loading = deque[tuple[Item, Callable[[], Document]]]()
+    doubted = list[tuple[str, DocumentError]]()  # of a store, one after the other: is it they, or the store?
+    good: Item | None = None
+
+    def settle() -> None:
+        for name, error in doubted:
+            keep(name, refused(Document(name, b""), error).results)
+        doubted.clear()
 
     def loaded(but: int) -> Iterator[Document]:
+        nonlocal good
         while len(loading) > but:
-            name, document = loading.popleft()
+            item, load = loading.popleft()
             try:
-                yield document()
+                document = load()
             except DocumentError as error:
-                keep(name, refused(Document(name, b""), error).results)
+                doubted.append((item.id, error))
+                if not item.far or error.code != "unreadable_file":
+                    settle()
+                elif len(doubted) > HOPELESS:
+                    if good is None or not _can_be_read(good):
+                        told = (
+                            f"{len(doubted)} files of the store in a row cannot be read, the last one: {error.message}"
+                        )
+                        loading.clear()
+                        raise PinpointError("unreadable_file", told, item.id) from None
+                    settle()
+                continue
+            settle()
+            good = item if item.far else good
+            yield document
 
     try:
         for item in items:
@@ -79,9 +104,18 @@ def to_begin(items: Iterator[Item], journal: Journal, tally: Tally, keep: Keep, 
             if seen is Seen.TWICE and not item.file and not again:
                 tally.leave_out(item.id, "duplicate_id", "another document before it has this id; left out")
             if seen is Seen.NEW:
-                loading.append((item.id, started(item.load) if item.far else item.load))
+                loading.append((item, started(item.load) if item.far else item.load))
                 yield from loaded(but=AHEAD if item.far else 0)
     except PinpointError:  # of a source: what it has shown before is answered all the same
         yield from loaded(but=0)
         raise
     yield from loaded(but=0)
+    settle()
+
+
+def _can_be_read(item: Item) -> bool:
+    try:
+        item.load()
+    except DocumentError:
+        return False
+    return True
