@@ -1,5 +1,7 @@
 """Many questions about a document longer than a pass: `python bench/long_documents.py [--json]`.
 
+    each     as much of the document as fits a pass, read again for every two questions: jobs of their own, which is as
+             few as there can be
     cut      as much of the document as fits a pass beside the questions
     chunks   all of it, in chunks of a pass
     alone    all of it in one pass, if that takes so many tokens
@@ -59,25 +61,29 @@ def main(
     with scorer_of(model, layers, hidden, budget) as scorer:
         text = scorer.prompts.encoder.decode(texts(scorer, 1, tokens)[0])
         labels = [f"{question} " for question in questions(count)]
-        request = parse_request({"text": text, "tasks": {"asked": {"labels": labels, "multi_label": True}}})
+        together, each = [labels], [labels[at : at + 2] for at in range(0, count, 2)]
         whole = scorer.read_tokens
         # A pass of the whole document and its questions is more than its context.
-        for way, passes, read in (("cut", budget, budget), ("chunks", budget, whole), ("alone", 2 * whole, whole)):
+        for way, jobs, passes, read in (
+            ("each", each, budget, budget), ("cut", together, budget, budget), ("chunks", together, budget, whole),
+            ("alone", together, 2 * whole, whole),
+        ):  # fmt: skip
             if way == "alone" and scorer.on_card:
                 continue  # no part of the plan
             scorer.token_budget, scorer.read_tokens = passes, read
+            row: dict[str, Any] = {"way": way, "tokens_computed": 0, "passes": 0}
             began = time.perf_counter()
-            response, counts = classify(request, scorer)
-            seconds = time.perf_counter() - began
+            for asked in jobs:
+                request = parse_request({"text": text, "tasks": {"asked": {"labels": asked, "multi_label": True}}})
+                response, counts = classify(request, scorer)
+                row["tokens_computed"] += counts.tokens_computed
+                row["passes"] += counts.batches
+            row["seconds"] = round(time.perf_counter() - began, 2)
             (result,) = response.results
             assert isinstance(result, DocumentResult)
-            found.append(
-                {
-                    "way": way, "tokens_read": result.input.tokens, "tokens_dropped": result.input.tokens_dropped,
-                    "tokens_computed": counts.tokens_computed, "passes": counts.batches, "seconds": round(seconds, 2),
-                }
-            )  # fmt: skip
-            print(json.dumps(found[-1]), flush=True)
+            row |= {"tokens_read": result.input.tokens, "tokens_dropped": result.input.tokens_dropped}
+            found.append(row)
+            print(json.dumps(row), flush=True)
     if as_json:
         torch_threads = torch.get_num_threads()
         write("long_documents", {"ways": found, "budget": budget, "questions": count, "threads": torch_threads})

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from typing import Any
 
 import pytest
 import torch
 
 from pinpoint.engine.forward import graphs
-from pinpoint.engine.forward.steps import record_graph
+from pinpoint.engine.forward.steps import RecordedSteps, record_graph
 
 
 class Generator:
@@ -96,6 +97,8 @@ def card(monkeypatch: pytest.MonkeyPatch) -> Card:
     }.items():  # fmt: skip
         monkeypatch.setattr(torch.cuda, name, value)
     monkeypatch.setattr(torch, "Generator", Generator)
+    monkeypatch.setattr(torch, "zeros", lambda *_, zeros=torch.zeros, **__: zeros(1))
+    monkeypatch.setattr(graphs, "_kept_generator", cache(graphs._kept_generator.__wrapped__))
     monkeypatch.setattr(torch._C, "_cuda_endAllocateToPool", lambda _, pool: made.taking.remove(pool), raising=False)
     monkeypatch.setattr(graphs, "_stream", lambda _: None)
     return made
@@ -141,8 +144,27 @@ def test_a_step_is_one_graph_and_names_its_pool(card: Card) -> None:
     called = list[int]()
     replay, pool = record_graph(lambda: called.append(card.mode), None)
     again = record_graph(lambda: None, pool)[1]
+    kept, first, second = card.ended
     assert called == [2] and again is pool
-    assert [graph.pool for graph in card.ended] == [pool, pool]
-    assert replay == card.ended[0].replay
-    with pytest.raises(RuntimeError, match="synchronizing"):
-        record_graph(card.wait, pool)
+    assert first.pool is second.pool is pool is not kept.pool
+    assert replay == first.replay
+    # The state takes memory with its first graph and gives it back with its last, and this one is never given back.
+    assert first.state is second.state is kept.state is not card.generator.state
+
+
+@pytest.mark.parametrize("how", ["wait", "wait_unseen"])
+def test_after_a_step_that_cannot_be_recorded_others_can(card: Card, how: str) -> None:
+    record_graph(lambda: None, None)
+    with pytest.raises(RuntimeError, match=r"synchronizing|not permitted"):
+        record_graph(getattr(card, how), None)
+    record_graph(lambda: None, None)
+    assert (card.ended[0].state is card.ended[-1].state) == (how == "wait")
+    card.ended[-1].replay()
+    card.draw()
+
+
+def test_steps_of_a_generator_that_may_be_broken_are_not_used(card: Card) -> None:
+    steps = RecordedSteps(64, record_graph)
+    assert steps.record((1, 32), lambda: None) is not None and steps.known((1, 32)) is not None
+    assert steps.record((2, 32), card.wait_unseen) is None
+    assert steps.failed and steps.known((1, 32)) is None

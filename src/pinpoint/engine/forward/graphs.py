@@ -6,14 +6,15 @@ numbers, and graphs that were recorded before, then fail in all of the process (
 capture"), and the pool keeps its memory. So:
 
 * a call that would wait raises before it does, as torch's debug mode has it, and the recording ends in order;
-* a recording has a random generator of its own in place of the process's, which no other graph shares;
+* a recording has a random generator of its own in place of the process's: torch notes a graph in it, and takes memory
+  with the first one and gives it back with the last;
 * where the end fails all the same, the allocator is told that it is one.
 """
 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from functools import cache
 from typing import Any
@@ -22,13 +23,19 @@ import torch
 
 
 class Tape:
-    """Graphs recorded one after the other, into one pool."""
+    """Graphs recorded one after the other, into one pool.
 
-    def __init__(self, pool: Any = None) -> None:
-        """Take a pool: that of earlier graphs, or a new one."""
+    Attributes:
+        pool: theirs.
+        broken: whether the end of one was an error: those of the same generator are not to be used any more.
+    """
+
+    def __init__(self, pool: Any = None, generator: Any = None) -> None:
+        """Take the pool and the generator of earlier graphs, or new ones."""
         self.pool = torch.cuda.graph_pool_handle() if pool is None else pool
+        self._generator = generator or torch.Generator(device=f"cuda:{torch.cuda.current_device()}")
+        self.broken = False
         self._graph: Any = None
-        self._generator: Any = None
 
     @contextmanager
     def running(self) -> Iterator[None]:
@@ -37,7 +44,6 @@ class Tape:
         Of other threads' work nothing is recorded; it may not wait for the device meanwhile.
         """
         index = torch.cuda.current_device()
-        self._generator = torch.Generator(device=f"cuda:{index}")
         before = torch.cuda.get_sync_debug_mode()
         with torch.cuda.stream(_stream(index)):
             _set_sync_debug_mode(2)
@@ -81,8 +87,44 @@ class Tape:
         try:
             graph.capture_end()
         except RuntimeError:
+            self.broken = True
             with suppress(RuntimeError):  # later versions of torch have done so
                 torch._C._cuda_endAllocateToPool(index, self.pool)
+
+
+def record_one(call: Callable[[], None], pool: Any = None) -> tuple[Any, Any]:
+    """A call as a graph, and its pool. All graphs that are made so share a generator, whose memory stays for good, so
+    that one that comes or goes takes none.
+    """
+    index = torch.cuda.current_device()
+    generator, *_ = _kept_generator(index)
+    tape = Tape(pool, generator)
+    try:
+        return _record_one(call, tape)
+    finally:
+        if tape.broken:
+            _kept_generator.cache_clear()
+
+
+def _record_one(call: Callable[[], None], tape: Tape) -> tuple[Any, Any]:
+    torch.cuda.synchronize()
+    torch.cuda.empty_cache()
+    with tape.running():
+        call()
+        graph = tape.end()
+    return graph, tape.pool
+
+
+@cache
+def _kept_generator(index: int) -> tuple[Any, ...]:
+    """A generator of a device, and what keeps it: a graph of next to nothing."""
+    generator, number = torch.Generator(device=f"cuda:{index}"), torch.zeros(1, device=f"cuda:{index}")
+
+    def call() -> None:
+        number.zero_()
+
+    graph, _ = _record_one(call, Tape(generator=generator))
+    return generator, graph, number
 
 
 @cache

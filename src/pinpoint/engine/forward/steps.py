@@ -19,7 +19,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from pinpoint.engine.forward.graphs import Tape
+from pinpoint.engine.forward.graphs import record_one
 from pinpoint.engine.forward.prefix_cache import Layers
 from pinpoint.engine.forward.written import RowCache
 
@@ -155,12 +155,14 @@ class RecordedSteps:
         try:
             made = self._record(call, pool)
         except torch.OutOfMemoryError:
+            self._steps.clear()
             raise
         except RuntimeError as error:
             if self._numbers.is_cuda:
                 torch.cuda.synchronize()  # a device that has failed says so here
             log.warning("steps of reasons are not recorded: %s", str(error).split("\n")[0][:200])
             self.failed = True
+            self._steps.clear()  # they share a generator with the one that failed, which may be broken
             return None, None
         self.made += 1
         return made
@@ -168,10 +170,5 @@ class RecordedSteps:
 
 def record_graph(call: Callable[[], None], pool: object) -> tuple[Step, object]:
     """A call as a CUDA graph that is replayed, and the pool of what it needs while it runs."""
-    tape = Tape(pool)
-    torch.cuda.synchronize()
-    torch.cuda.empty_cache()
-    with tape.running():
-        call()
-        graph = tape.end()
-    return graph.replay, tape.pool
+    graph, its_pool = record_one(call, pool)
+    return graph.replay, its_pool
