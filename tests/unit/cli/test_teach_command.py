@@ -280,7 +280,7 @@ def test_documents_with_several_labels_are_read_in_each_of_their_forms(
 def test_sets_and_trees_are_taught_and_answered_by_their_file(
     engine: FakeEngine, save: Callable[..., Path], fields: dict[str, Any], label: Callable[[int], Any]
 ) -> None:
-    rows = [{"text": f"document {number} of a kind", "label": label(number)} for number in range(60)]
+    rows = [{"text": f"document {number} of a kind", "label": label(number)} for number in range(110)]
     result = run(save(rows), "--task", str(save(json.dumps(fields), "task.json")), "--target-error", "0.9")
     assert result.exit_code == 0, result.output
     folder = save("", "x").parent / "tasks"
