@@ -3,6 +3,7 @@
 import ctypes
 import fnmatch
 import logging
+import re
 import tomllib
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext
@@ -94,6 +95,56 @@ def test_the_numbers_are_those_of_the_source() -> None:
     sizes = cuda_grouped.ROWS, cuda_grouped.CHANNELS, cuda_grouped.INPUTS, cuda_grouped.STAGES, cuda_grouped.CLUSTER
     assert sizes == (128, 256, 128, 4, 2)
     assert f"__launch_bounds__({cuda_grouped.THREADS}, 1)" in source
+
+
+@pytest.mark.parametrize("gated", [False, True])
+def test_the_kernel_is_given_what_its_source_names(monkeypatch: pytest.MonkeyPatch, gated: bool) -> None:
+    card(monkeypatch)
+    driver = Driver()
+    monkeypatch.setattr(cuda_grouped, "_driver", lambda: driver)
+    monkeypatch.setattr(cuda_grouped, "_kernel", lambda *kind: kind)
+    monkeypatch.setattr(torch.cuda, "device", lambda device: nullcontext())
+    monkeypatch.setattr(torch.cuda, "current_stream", lambda device: SimpleNamespace(cuda_stream=77))
+    values, scales = torch.zeros(300, 512, dtype=torch.int8), torch.zeros(300)
+    weight, scale = torch.zeros(2, 800, 512, dtype=torch.int8), torch.zeros(2, 800)
+    starts = torch.tensor([0, 100, 300], dtype=torch.int32)
+    out = cuda_grouped.product(values, scales, weight, scale, starts, torch.float16, gated)
+    assert out is not None and out.shape == (300, 400 if gated else 800) and out.dtype == torch.float16
+    assert driver.kernel == (weight.device, 1, int(gated), 1)
+    assert driver.size == (132, 1, 1, 384, 1, 1, 197_632) and driver.stream == 77
+    # Boxes are of 128 rows on both sides: a tile of weights is copied in two halves.
+    assert driver.matrices == [
+        (values.data_ptr(), [512, 300], [128, 128]),
+        (weight.data_ptr(), [512, 1600], [128, 128]),
+    ]
+    signature = re.search(r"\ngrouped\((.*?)\)", cuda_grouped.SOURCE.read_text(encoding="utf-8"), re.DOTALL)
+    assert signature is not None
+    named = [one.split()[-1] for one in signature[1].split(",")]
+    assert named[:2] == ["a_map", "b_map"]
+    expected = {
+        "x_scale": scales.data_ptr(), "w_scale": scale.data_ptr(), "starts": starts.data_ptr(), "out": out.data_ptr(),
+        "pairs": 300, "experts": 2, "outputs": out.shape[1], "inputs": 512, "strips": 4,
+    }  # fmt: skip
+    assert named[2:] == list(expected)
+    assert driver.given == list(expected.values())
+
+
+class Driver:
+    """The functions of CUDA's driver that a launch takes, which note what they are given."""
+
+    def __init__(self) -> None:
+        self.matrices: list[tuple[int, list[int], list[int]]] = []
+
+    def cuTensorMapEncodeTiled(self, map: Any, kind: int, axes: int, start: Any, size: Any, *rest: Any) -> int:
+        assert map.value % 64 == 0 and axes == 2 and list(rest[0]) == [size[0]]
+        self.matrices.append((start.value, list(size), list(rest[1])))
+        return 0
+
+    def cuLaunchKernel(self, kernel: Any, *given: Any) -> int:
+        self.kernel, self.size, self.stream = kernel, given[:7], given[7].value
+        kinds = [ctypes.c_void_p] * 4 + [ctypes.c_int] * 5
+        self.given = [kind.from_address(at).value for kind, at in zip(kinds, list(given[8])[2:], strict=True)]
+        return 0
 
 
 def refused(*given: object) -> Any:

@@ -45,6 +45,19 @@ OUTPUTS = {torch.bfloat16: 0, torch.float16: 1}
 WEIGHTS = {torch.float8_e4m3fn: 0, torch.int8: 1}
 
 
+class _Given(ctypes.Structure):
+    """What the kernel is given behind the two matrices, in its order."""
+
+    _fields_ = (
+        *((name, ctypes.c_void_p) for name in ("x_scale", "w_scale", "starts", "out")),
+        *((name, ctypes.c_int) for name in ("pairs", "experts", "outputs", "inputs", "strips")),
+    )
+
+
+_OFFSETS = [getattr(_Given, name).offset for name, *_ in _Given._fields_]
+_Pointers = ctypes.c_void_p * (2 + len(_OFFSETS))
+
+
 class Unmade(Exception):
     """The compiler or the driver refused; the reason in words."""
 
@@ -85,16 +98,16 @@ def product(
     experts, outputs, inputs = weight.shape
     outputs, wide = (outputs // 2, CHANNELS // 2) if gated else (outputs, CHANNELS)
     out = torch.empty(len(values), outputs, dtype=dtype, device=weight.device)
-    given = [
-        ctypes.c_void_p(scales.data_ptr()), ctypes.c_void_p(scale.data_ptr()),
-        ctypes.c_void_p(0 if starts is None else starts.data_ptr()), ctypes.c_void_p(out.data_ptr()),
-        *map(ctypes.c_int, (len(values), experts, outputs, inputs, -(-outputs // wide))),
-    ]  # fmt: skip
+    given = _Given(
+        scales.data_ptr(), scale.data_ptr(), 0 if starts is None else starts.data_ptr(), out.data_ptr(), len(values),
+        experts, outputs, inputs, -(-outputs // wide),
+    )  # fmt: skip
+    first = ctypes.addressof(given)
     blocks = _card(weight.device)[1] // CLUSTER * CLUSTER  # each walks over its share of the tiles
     try:
         rows = _described(values.data_ptr(), len(values), inputs, ROWS)
         matrix = _described(weight.data_ptr(), weight.numel() // inputs, inputs, CHANNELS // 2)
-        pointers = (ctypes.c_void_p * (2 + len(given)))(rows.address, matrix.address, *map(ctypes.addressof, given))
+        pointers = _Pointers(rows.address, matrix.address, *[first + offset for offset in _OFFSETS])
         with torch.cuda.device(weight.device):
             stream = ctypes.c_void_p(torch.cuda.current_stream(weight.device).cuda_stream)
             _call("cuLaunchKernel", kernel, blocks, 1, 1, THREADS, 1, 1, SHARED_BYTES, stream, pointers, None)
