@@ -402,6 +402,8 @@ def test_no_file_is_blamed_where_a_store_is_gone_in_the_middle(tmp_path: Path, l
         ([".", "./a.txt", "a.txt", "{here}/a.txt"], [".", "./a.txt", "./a.txt", "./a.txt"]),
         (["{here}/in/b", "in", "inner"], ["in/b", "in", "inner"]),
         (["../x", "in", "inner"], ["../x", "in", "inner"]),
+        (["./in", "in/" + "d/" * 1500 + "x"], ["./in", "./in/" + "d/" * 1500 + "x"]),
+        ([f"in/{number}" for number in range(5000)],) * 2,
     ],
 )
 def test_a_place_has_one_spelling_in_a_run(

@@ -55,19 +55,22 @@ def files(name: str) -> Iterator[str]:
 def spelled_alike(names: Sequence[str]) -> list[str]:
     """The names, with what lies in a folder among them spelled as that folder is: a file has one name in one run."""
     places = [os.path.abspath(name) for name in names]
+    first = dict(zip(reversed(places), reversed(names), strict=True))  # how a place was spelled first
     alike = list[str]()
     for name, place in zip(names, places, strict=True):
-        around = [number for number, other in enumerate(places) if _is_in(place, other)]
-        first = min(around, key=lambda number: len(places[number]))  # the first of those that are the same
-        inside = os.path.relpath(place, places[first])
-        alike.append(
-            name if names[first] == name else names[first] if inside == "." else os.path.join(names[first], inside)
-        )
+        around = next(folder for folder in _from_the_top(place) if folder in first)
+        inside = os.path.relpath(place, around)
+        kept = first[around] == name
+        alike.append(name if kept else first[around] if inside == os.curdir else os.path.join(first[around], inside))
     return alike
 
 
-def _is_in(place: str, folder: str) -> bool:
-    return place == folder or place.startswith(folder.rstrip(os.sep) + os.sep)
+def _from_the_top(place: str) -> list[str]:
+    """The folders around a place, the outermost before the others, and itself."""
+    around = [place]
+    while (outer := os.path.dirname(around[-1])) != around[-1]:
+        around.append(outer)
+    return around[::-1]
 
 
 def _below(folder: str) -> Iterator[str]:
