@@ -8,14 +8,16 @@ lines and from the direction in which the recogniser's own classifier finds thei
 from __future__ import annotations
 
 import importlib.util
+from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from pinpoint.documents.extracted import Extracted, Page
 from pinpoint.documents.file_limits import FileLimits
 from pinpoint.documents.formats.plain import CELL_BREAK
-from pinpoint.documents.layout import Box, reading_rows, spaced
+from pinpoint.documents.layout import reading_rows, spaced
 from pinpoint.documents.pictures import picture
+from pinpoint.documents.slant import Corners, closer, upright
 from pinpoint.errors import DocumentError
 
 if TYPE_CHECKING:
@@ -81,17 +83,46 @@ def _read(pixels: np.ndarray) -> Page:
         pixels = np.ascontiguousarray(np.rot90(pixels))
         lines, upside_down, _ = _lines(pixels)
     if upside_down:
-        lines, _, _ = _lines(np.ascontiguousarray(np.rot90(pixels, 2)))
+        pixels = np.ascontiguousarray(np.rot90(pixels, 2))
+        lines, _, _ = _lines(pixels)
+    lines = _looked_closer(pixels, lines)
     if not lines:
         return Page("", "none")
-    boxes = [box for box, _, _ in lines]
-    texts = [text for _, text, _ in lines]
+    boxes = upright([line.corners for line in lines])
+    texts = [line.text for line in lines]
     text = "\n".join(spaced(boxes, row, texts, CELL_BREAK) for row in reading_rows(boxes))
-    return Page(text, "ocr", round(sum(score for _, _, score in lines) / len(lines), 4))
+    return Page(text, "ocr", round(sum(line.score for line in lines) / len(lines), 4))
 
 
-def _lines(pixels: np.ndarray) -> tuple[list[tuple[Box, str, float]], bool, bool]:
-    """Lines with their boxes and confidences; whether most stand on their head; whether most run up or down."""
+@dataclass(frozen=True, slots=True)
+class _Line:
+    """What was read, how surely (0 to 1), and the corners of where it stands."""
+
+    corners: Corners
+    text: str
+    score: float
+
+
+def _looked_closer(pixels: np.ndarray, lines: list[_Line]) -> list[_Line]:
+    """The lines, or where they are low those of a second look at the part of the picture that they are in."""
+    import numpy as np
+    from PIL import Image
+
+    height, width = pixels.shape[:2]
+    found = closer([line.corners for line in lines], width, height, int(_engine().max_side_len))
+    if found is None:
+        return lines
+    (left, top, right, bottom), scale = found
+    part = Image.fromarray(pixels[int(top) : int(bottom) + 1, int(left) : int(right) + 1])
+    part = part.resize(
+        (max(1, round(part.width * scale)), max(1, round(part.height * scale))), Image.Resampling.BICUBIC
+    )
+    again, _, _ = _lines(np.asarray(part))
+    return max(lines, again, key=lambda those: sum(line.score * len(line.text) for line in those))
+
+
+def _lines(pixels: np.ndarray) -> tuple[list[_Line], bool, bool]:
+    """Lines; whether most stand on their head; whether most run up or down."""
     engine = _engine()
     whole = engine.load_img(pixels)
     scaled, record = engine.preprocess_img(whole)
@@ -99,12 +130,13 @@ def _lines(pixels: np.ndarray) -> tuple[list[tuple[Box, str, float]], bool, bool
     output = engine.build_final_output(whole, detected, classified, recognised, crops, record)
     if output is None or output.boxes is None or not output.txts:
         return [], False, False
-    lines, tall = list[tuple[Box, str, float]](), 0
+    lines, tall = list[_Line](), 0
     for corners, text, score in zip(output.boxes, output.txts, output.scores, strict=True):
-        xs, ys = [float(x) for x, _ in corners], [float(y) for _, y in corners]
-        lines.append(((min(xs), min(ys), max(xs), max(ys)), str(text), min(1.0, max(0.0, float(score)))))
+        places = [(float(x), float(y)) for x, y in corners]
+        xs, ys = [x for x, _ in places], [y for _, y in places]
+        lines.append(_Line(places, str(text), min(1.0, max(0.0, float(score)))))
         tall += len(str(text)) > 2 and max(ys) - min(ys) > _TALL * (max(xs) - min(xs))
-    long = sum(len(text) > 2 for _, text, _ in lines)
+    long = sum(len(line.text) > 2 for line in lines)
     turned = [label == "180" for label, _ in classified.cls_res or []]
     return lines, sum(turned) * 2 > len(turned), tall * 2 > long
 

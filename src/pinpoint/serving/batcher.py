@@ -46,6 +46,8 @@ Shares = list[tuple["_Waiter", list[Taken]]]  # of a batch: the units of each jo
 
 # Of a pass on a processor: larger ones are no faster by the token, and whoever comes meanwhile waits for all of it.
 PROCESSOR_PASS_TOKENS = 2_048
+# Of a job there that does not wait for what is put in beside it: a mail, a question.
+SHORT_TOKENS = 512
 
 
 class Forward(Protocol):
@@ -191,7 +193,9 @@ class Batcher:
         try:
             while self._queue:
                 await self._wait_for_more(engine)
-                batch = self._queue.take(_pass_tokens(engine), engine.read_tokens, engine.token_budget)
+                batch = self._queue.take(
+                    _pass_tokens(engine), engine.read_tokens, engine.token_budget, 0 if engine.on_card else SHORT_TOKENS
+                )
                 self._fail_unlaid()
                 if batch:
                     await self._pass(batch, engine)

@@ -330,3 +330,39 @@ def test_as_many_reasons_a_pass_as_may_be_and_no_more(count: int) -> None:
     batches = drained(queue_of(lanes), PLENTY)
     whole, rest = divmod(2 * count, EXPLAINED_UNITS)
     assert [len(batch) for batch in batches] == [EXPLAINED_UNITS] * whole + [rest] * bool(rest)
+
+
+@settings(deadline=None)
+@given(st.lists(jobs, min_size=1, max_size=6), budgets, st.integers(0, 150))
+def test_short_jobs_go_first_in_every_other_pass_at_most(
+    told: list[tuple[list[int], bool, bool]], budget: int, short: int
+) -> None:
+    lanes = [made(*one) for one in enumerate(told)]
+    queue, twin = queue_of(lanes), queue_of([made(*one) for one in enumerate(told)])
+    waited, taken = dict.fromkeys(lanes, 0), list[Taken]()
+    while queue:
+        batch = queue.take(budget, short_tokens=short)
+        taken += batch
+        served = {one.lane for one in batch}
+        assert served
+        for lane in lanes:
+            waited[lane] = 0 if lane in served or not lane.left else waited[lane] + 1
+            assert waited[lane] < 2 * len(lanes)
+    assert len(taken) == sum(len(batch) for batch in drained(twin, budget))
+
+
+def test_a_short_job_shares_no_pass_with_a_long_one_where_that_is_asked() -> None:
+    long, short, other = (made(number, (lengths, False, False)) for number, lengths in enumerate(([30] * 8, [5], [6])))
+    queue = queue_of([long, short, other])
+    limit = max(short.asked_tokens, other.asked_tokens)
+    passes = [{one.lane for one in queue.take(100, short_tokens=limit)} for _ in range(3)]
+    assert passes == [{short, other}, {long}, {long}]
+    queue = queue_of([made(0, ([30] * 8, False, False)), made(1, ([5], False, False))])
+    assert len({one.lane for one in queue.take(100)}) == 2  # on a card, which has room beside it
+    # Whoever keeps on sending short ones takes every other pass.
+    stream = made(0, ([30] * 40, False, False))
+    queue, turns = queue_of([stream]), list[bool]()
+    for number in range(8):
+        queue.put(made(number + 1, ([5], False, False)))
+        turns.append(stream in {one.lane for one in queue.take(200, short_tokens=limit)})
+    assert turns == [False, True] * 4
