@@ -194,9 +194,7 @@ class FairQueue:
             self.tokens -= lane.asked_tokens
             lane.asked_tokens = 0
 
-    def take(
-        self, budget_tokens: int, held_tokens: int = 0, row_tokens: int = 0, short_tokens: int = 0
-    ) -> list[Taken]:
+    def take(self, budget_tokens: int, held_tokens: int = 0, row_tokens: int = 0, short_tokens: int = 0) -> list[Taken]:
         """The units of the next pass, and chunks of what others wait for. Their forest keeps within the budget unless
         it is a single unit, or the questions about a document that takes more than half of it, which may take as much
         again. No pass is under way whose batch was taken before.
