@@ -41,8 +41,10 @@ def test_documents_page_that_stands_level_stays_as_it_is() -> None:
 def test_documents_low_lines_are_looked_at_again_where_that_makes_them_larger() -> None:
     lines = [turned((1000, 1000 + 30 * number, 1400, 1018 + 30 * number), 0) for number in range(9)]
     # Of a large picture: cut out and left as large as it was taken, or larger.
-    area, scale = closer(lines, 4000, 3000, 2000) or ((0.0,) * 4, 0.0)
-    assert area == (964, 964, 1436, 1294) and scale == pytest.approx(40 / 18)
+    found = closer(lines, 4000, 3000, 2000)
+    assert found is not None
+    assert found[0] == (964.0, 964.0, 1436.0, 1294.0)
+    assert found[1] == pytest.approx(40 / 18)
     # No side grows beyond what is looked at, and what would hardly grow is left.
     wide = [*lines, turned((40, 2900, 3900, 2918), 0)]
     assert closer(wide, 4000, 3000, 2000) is None
