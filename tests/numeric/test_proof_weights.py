@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 import torch
+import torch.nn.functional as F
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from transformers import AutoConfig
@@ -218,8 +219,9 @@ def test_experts_that_do_more_than_ours_are_held_to_their_own_class(
     def own(self: Any, states: Tensor, chosen: Tensor, shares: Tensor) -> Tensor:
         out = torch.zeros_like(states)
         for token, at in ((token, at) for token in range(len(states)) for at in range(chosen.shape[1])):
-            gate, up = (states[token] @ self.gate_up_proj[chosen[token, at]].t()).chunk(2)
-            out[token] += Normed()((self.act_fn(gate) * up) @ self.down_proj[chosen[token, at]].t()) * shares[token, at]
+            gate, up = F.linear(states[token : token + 1], self.gate_up_proj[chosen[token, at]]).chunk(2, dim=-1)
+            made = F.linear(self.act_fn(gate) * up, self.down_proj[chosen[token, at]])
+            out[token] += Normed()(made)[0] * shares[token, at]
         return out
 
     loaded = loaded_as("int8")

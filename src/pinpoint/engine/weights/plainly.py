@@ -13,6 +13,7 @@ from functools import cache
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from pinpoint.engine.weights import fp8, int8, nf4
@@ -20,8 +21,8 @@ from pinpoint.engine.weights.int8_activations import in_8_bits
 from pinpoint.engine.weights.quantizer import EXPERT_WEIGHTS, WEIGHT, format_of, is_fused_experts, part_name
 from pinpoint.planning.weight_bytes import NF4_BLOCK, NF4_GROUP
 
-# Of a matrix, widened to float32 at a time.
-CHUNK_ELEMENTS = 1 << 24
+# Of a matrix, widened to float32 at a time, for the memory of it: 64 MB, and of nf4 as much for each of its steps.
+CHUNK_ELEMENTS, CHUNK_ELEMENTS_OF_NF4 = 1 << 24, 1 << 21
 # Dettmers et al., QLoRA (2023), appendix E.
 NF4_LEVELS = (
     -1.0, -0.6961928009986877, -0.5250730514526367, -0.39491748809814453, -0.28444138169288635, -0.18477343022823334,
@@ -58,9 +59,9 @@ def widened(module: Any, name: str, rows: slice, expert: int | None = None) -> T
         return _of_nf4(held, numbers)[0].view(-1, inputs)
     values = held[""][rows]
     if method == fp8.METHOD:
-        return _of_e4m3(values) * held[fp8.SCALE][rows].unsqueeze(-1)
+        return _of_e4m3(values).mul_(held[fp8.SCALE][rows].unsqueeze(-1))
     if method == int8.METHOD:
-        return values.float() * held[int8.SCALE][rows].unsqueeze(-1)
+        return values.float().mul_(held[int8.SCALE][rows].unsqueeze(-1))
     return values.float()
 
 
@@ -115,7 +116,7 @@ def _nf4_tables(device: torch.device) -> tuple[Tensor, Tensor]:
 def product(x: Tensor, module: Any, name: str, expert: int | None = None) -> Tensor:
     """x [N, I] of any dtype, as it is, times the module's weight → float32 [N, O]."""
     outputs, inputs = size(module, name)
-    step = max(1, CHUNK_ELEMENTS // inputs)
+    step = max(1, (CHUNK_ELEMENTS_OF_NF4 if format_of(module) == nf4.METHOD else CHUNK_ELEMENTS) // inputs)
     starts = range(0, outputs, step)
     return torch.cat([x.float() @ widened(module, name, slice(at, at + step), expert).t() for at in starts], dim=1)
 
@@ -192,7 +193,7 @@ def takes(module: Any) -> bool:
 
 
 class _Widened:
-    """A module whose experts' weights are in float32 where they are asked for."""
+    """A module whose experts' matrices are widened where they are multiplied."""
 
     def __init__(self, module: Any) -> None:
         self._module = module
@@ -205,5 +206,18 @@ class _Experts:
     def __init__(self, module: Any, name: str) -> None:
         self._module, self._name = module, name
 
-    def __getitem__(self, expert: Any) -> Tensor:
-        return widened(self._module, self._name, slice(None), int(expert))
+    def __getitem__(self, expert: Any) -> _Matrix:
+        return _Matrix(self._module, self._name, int(expert))
+
+
+class _Matrix:
+    """One expert's, of which there is no more at a time than `product` takes; good for `F.linear` alone."""
+
+    def __init__(self, module: Any, name: str, expert: int) -> None:
+        self.of = module, name, expert
+
+    @classmethod
+    def __torch_function__(cls, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if func is not F.linear or len(args) != 2 or kwargs:
+            return NotImplemented
+        return product(args[0], *args[1].of)
