@@ -52,7 +52,9 @@ def test_a_budget_changes_the_passes_and_not_the_answers(
     for forest in limited.forests:
         one_question = len(forest.asks) == 1
         one_unit = one_question or (len(forest.asks) == len(FLAGS.labels) and forest.asks[0].trie == yes_or_no)
-        assert forest.total_tokens <= limited.token_budget or (one_unit and not one_question)
+        # Of equal documents one is read, and the question of the other goes on behind it (`fair_queue._most_tokens`).
+        goes_on = len(set(texts)) < len(texts)
+        assert forest.total_tokens <= limited.token_budget or (one_unit and not one_question) or goes_on
     # As few as the order allows: two neighbours never fit into one.
     if FLAGS not in tasks:
         for one, other in zip(limited.forests, limited.forests[1:], strict=False):
