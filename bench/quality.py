@@ -20,7 +20,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from bench import quality_page
 from bench.embedded_16_bits import embedded_16_bits
 from bench.quality_figures import ANSWERS, CARD, EMBEDDED, KEPT, PRECISIONS, REFERENCE, weights_of
-from bench.quality_items import DRAWN, Document, batches, documents, lay
+from bench.quality_items import DRAWN, Document, batches, digest, documents, lay
 from bench.quality_outliers import linears, outliers
 from bench.quality_precisions import scorer
 from bench.report import environment
@@ -53,14 +53,15 @@ def main(
     kept.mkdir(exist_ok=True)
     for name in () if only_page else model or NAMES:
         every = documents(data, count or COUNTS[name], drawn)
-        _keep_answers(every, drawn, kept / ANSWERS)
+        texts = digest(documents(data, drawn, drawn))
+        _keep_answers(every, drawn, texts, kept / ANSWERS)
         layers = KEPT / f"{name}-layers.json"
         for held in precision or PRECISIONS:
             folder = folder_of(name, held)
             # Of experts, as the embedded model has them, the inputs are not looked at.
             if name != EMBEDDED and not layers.exists():
                 look(name, folder, every, device, layers)
-            measure(name, folder, held, every, device, drawn, kept)
+            measure(name, folder, held, every, device, drawn, texts, kept)
     page.write_text(quality_page.page(), encoding="utf-8")
     print(page)
 
@@ -73,13 +74,13 @@ def folder_of(name: str, held: str) -> str:
 
 
 def measure(
-    name: str, folder: str, held: str, every: list[Document], device: str, drawn: int, kept: Path
+    name: str, folder: str, held: str, every: list[Document], device: str, drawn: int, texts: str, kept: Path
 ) -> None:  # fmt: skip
     """Score the documents that have no scores yet in one precision."""
     out = kept / f"{name}-{held.replace(' ', '-')}.json"
     old: dict[str, Any] = json.loads(out.read_text(encoding="utf-8")) if out.exists() else {}
     weights = weights_of(name)
-    if (old.get("drawn"), old.get("weights", "")) != (drawn, weights):
+    if (old.get("drawn"), old.get("texts"), old.get("weights", "")) != (drawn, texts, weights):
         old = {}
     scores, seconds = old.get("scores", {}), old.get("seconds", 0.0)
     if all(document.id in scores for document in every):
@@ -89,7 +90,8 @@ def measure(
     except PinpointError as error:
         print(f"{name} {held}: {error}")
         return
-    head = {"model": name, "precision": held, "device": device, "drawn": drawn, "flagged": sorted(loaded.loaded.kept)}
+    head = {"model": name, "precision": held, "device": device, "drawn": drawn, "texts": texts,
+            "flagged": sorted(loaded.loaded.kept)}  # fmt: skip
     if weights:
         head["weights"] = weights
     todo = [
@@ -126,13 +128,13 @@ def look(name: str, folder: str, every: list[Document], device: str, out: Path) 
     out.write_text(_lines({"model": name, "device": device, **environment(), "layers": found}))
 
 
-def _keep_answers(every: list[Document], drawn: int, path: Path) -> None:
+def _keep_answers(every: list[Document], drawn: int, texts: str, path: Path) -> None:
     """The right labels of documents, for whoever makes figures of scores."""
     old = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
-    known = old if old.pop("drawn", None) == drawn else {}
+    known = old if (old.pop("drawn", None), old.pop("texts", None)) == (drawn, texts) else {}
     known |= {document.id: [question.answer for question in document.questions] for document in every}
     beside = path.with_suffix(f".{os.getpid()}")  # several models may be measured at once
-    beside.write_text(_one_a_line({"drawn": drawn, **known}), encoding="utf-8")
+    beside.write_text(_one_a_line({"drawn": drawn, "texts": texts, **known}), encoding="utf-8")
     beside.replace(path)
 
 

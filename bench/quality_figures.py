@@ -129,12 +129,11 @@ def table(model: str, folder: Path = KEPT) -> list[Figures]:
     rows: list[Figures] = []
     answers = folder / ANSWERS
     truths = json.loads(answers.read_text(encoding="utf-8")) if answers.exists() else {}
-    drawn = truths.get("drawn")
     usual = read(model, REFERENCE, folder)
-    reference = _scores(usual, drawn)
+    reference = _scores(usual, truths)
     for held in PRECISIONS:
         kept = read(model, held, folder)
-        scores = _scores(kept, drawn) if kept.get("weights") == usual.get("weights") else {}
+        scores = _scores(kept, truths) if kept.get("weights") == usual.get("weights") else {}
         common = [one for one in reference if one in scores]
         if common:
             rows.append(compare(held, _answers(scores, common, truths), _answers(reference, common, truths)))
@@ -155,8 +154,11 @@ def weights_of(model: str) -> str:
     return next(line.split()[0] for line in sums if line.endswith("model.safetensors"))
 
 
-def _scores(kept: dict[str, Any], drawn: int | None) -> dict[str, list[list[float]]]:
-    return kept.get("scores", {}) if kept.get("drawn") == drawn else {}
+def _scores(kept: dict[str, Any], truths: dict[str, Any]) -> dict[str, list[list[float]]]:
+    alike = all(kept.get(name) == truths.get(name) for name in ("drawn", "texts"))
+    return (
+        {document: values for document, values in kept.get("scores", {}).items() if document in truths} if alike else {}
+    )
 
 
 def flagged_layers(layers: Sequence[dict[str, Any]]) -> set[str]:

@@ -6,6 +6,8 @@ it is the right label among three others, which prompt version 2 letters instead
 
 from __future__ import annotations
 
+import hashlib
+import json
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -53,6 +55,12 @@ def documents(data: Path, count: int, drawn: int = DRAWN) -> list[Document]:
         for item in every
         if not item.asked and item.kind in most and int(item.id.partition(":")[2]) < most[item.kind]
     ]
+
+
+def digest(every: list[Document]) -> str:
+    """Which texts and lists these are: programs that make some of them change, under the same ids."""
+    said = [[one.id, one.text, [[*question.labels] for question in one.questions]] for one in every]
+    return hashlib.sha256(json.dumps(said).encode()).hexdigest()[:16]
 
 
 def batches(scorer: Scorer, every: list[Document], budget: int) -> list[list[Document]]:

@@ -70,7 +70,8 @@ this precision. Intervals are of 95 %, paired, by documents. Rule: "yes" or "no"
 """
 CARD_HEAD = """### On a card
 
-The same on an H200 with the card's own kernels, in the precisions that were measured there, on documents drawn anew.
+The same on an H200 with the card's own kernels, in the precisions that were measured there, on documents drawn anew;
+none of those that a program makes, since it had changed between the first precision and the others.
 
 """
 EARLIER = "Of weights before those that are shipped now.\n\n"

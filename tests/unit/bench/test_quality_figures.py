@@ -9,7 +9,7 @@ import pytest
 
 from bench import quality
 from bench.quality_figures import Answers, compare, flagged_layers, table, weights_of
-from bench.quality_items import Document
+from bench.quality_items import Document, digest
 from pinpoint.errors import ModelError
 
 
@@ -58,6 +58,9 @@ def test_each_precision_is_compared_on_the_documents_that_16_bits_have_too(tmp_p
     assert rows[0].mass == pytest.approx(math.exp(-1) + math.exp(-3))
     (tmp_path / "small-int8.json").write_text(json.dumps({"scores": {"a": [[-1.0, -3.0]] * 2}, "weights": "other"}))
     assert [row.precision for row in table("small", tmp_path)] == ["bf16", "int8+int8 flagged"]
+    # And those of other texts under the same ids.
+    (tmp_path / "small-int8.json").write_text(json.dumps({"scores": {"a": [[-1.0, -3.0]] * 2}, "texts": "other"}))
+    assert [row.precision for row in table("small", tmp_path)] == ["bf16", "int8+int8 flagged"]
 
 
 def test_layers_are_flagged_by_their_middle_token_and_where_nothing_is_known_of_it() -> None:
@@ -65,7 +68,7 @@ def test_layers_are_flagged_by_their_middle_token_and_where_nothing_is_known_of_
     assert flagged_layers(lines) == {"0.06", "nan"}
 
 
-def test_scores_of_other_weights_than_those_that_are_shipped_are_measured_anew(
+def test_scores_of_other_weights_or_texts_are_measured_anew(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def load(*about: object) -> None:
@@ -73,8 +76,10 @@ def test_scores_of_other_weights_than_those_that_are_shipped_are_measured_anew(
 
     monkeypatch.setattr(quality, "scorer", load)
     document = Document("a", "news", "text", ())
-    for weights, loaded in ((weights_of("embedded"), False), ("earlier", True)):
-        kept = {"drawn": 5, "weights": weights, "scores": {"a": []}}
+    shipped, texts = weights_of("embedded"), digest([document])
+    other = digest([Document("a", "news", "another text", ())])
+    for weights, of, loaded in ((shipped, texts, False), ("earlier", texts, True), (shipped, other, True)):
+        kept = {"drawn": 5, "weights": weights, "texts": of, "scores": {"a": []}}
         (tmp_path / "embedded-int8.json").write_text(json.dumps(kept))
-        quality.measure("embedded", "", "int8", [document], "cpu", 5, tmp_path)
+        quality.measure("embedded", "", "int8", [document], "cpu", 5, texts, tmp_path)
         assert ("is loaded" in capsys.readouterr().out) == loaded

@@ -51,7 +51,7 @@ log = logging.getLogger("pinpoint")
 
 GB = 1e9
 # Weights that are held as they are stored come to the device by `ring`.
-BY_RING = False
+BY_RING = True
 DEFAULT_CONTEXT_TOKENS = 2048  # for the rare configuration that does not name its own
 
 
