@@ -65,7 +65,8 @@ def closer(lines: Sequence[Corners], width: int, height: int, longest: int) -> t
         return None
     middle = max(heights[len(heights) // 2], 1.0)
     seen = min(1.0, longest / max(width, height))
-    if middle * seen >= _LOW_PX:
+    # A picture that is seen as large as it is holds no more: enlarged, it was read as before (480 and 640 pixels).
+    if seen >= 1.0 or middle * seen >= _LOW_PX:
         return None
     edge = _MARGIN * middle
     xs, ys = [x for line in lines for x, _ in line], [y for line in lines for _, y in line]

@@ -51,3 +51,4 @@ def test_documents_low_lines_are_looked_at_again_where_that_makes_them_larger() 
     high = [turned((1000, 1000 + 90 * number, 1400, 1060 + 90 * number), 0) for number in range(9)]
     assert closer(high, 4000, 3000, 2000) is None
     assert closer([], 4000, 3000, 2000) is None
+    assert closer(lines, 1900, 1500, 2000) is None
