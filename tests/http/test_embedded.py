@@ -21,8 +21,8 @@ PACKET = [
     "Oak door 2 x 180.00 360.00\nHinges 8 x 4.50 36.00\nSub-total carried forward 396.00\nPage 1 of 2",
     "Page 2 of 2\nBrought forward 396.00\nFitting 1 x 90.00 90.00\nNet 486.00\nVAT 20 % 97.20\nTotal due 583.20 GBP\n"
     "Payable within 30 days to the account below.",
-    "From: Ann Reed <ann@mill.example>\nTo: office@harbour.example\nSubject: Your invoice 4711\n\nHello,\nthank you for the"
-    " doors. We pay on Friday.\nBest regards,\nAnn",
+    "From: Ann Reed <ann@mill.example>\nTo: office@harbour.example\nSubject: Your invoice 4711\n\nHello,\nthank you for"
+    " the doors. We pay on Friday.\nBest regards,\nAnn",
 ]
 
 
