@@ -187,6 +187,13 @@ def test_frequencies_are_a_matter_of_the_prompt_alone(family: str) -> None:
     assert scorer._is_long(longer, longer.asks[0]) is True
 
 
+def test_frequencies_of_positions_in_several_axes_are_those_of_the_prompt() -> None:
+    """Models that read pictures count time, height and width: three rows of positions."""
+    found = frequencies._longer(torch.arange(12).view(3, 1, 4), 99)
+    assert found.shape == (3, 1, 5) and found[..., -1].tolist() == [[99]] * 3
+    assert frequencies._longer(torch.arange(4)[None], 99).tolist() == [[0, 1, 2, 3, 99]]
+
+
 def test_the_passes_of_a_long_prompt_are_long_however_short_their_rows(monkeypatch: pytest.MonkeyPatch) -> None:
     """A trie whose first tokens come first, and the rest in later passes over kept spans."""
     plain = families.random_model(configuration("llama, longrope"))

@@ -85,4 +85,4 @@ def _one_more_position(module: nn.Module, position: int) -> Iterator[None]:
 
 
 def _longer(positions: torch.Tensor, position: int) -> torch.Tensor:
-    return torch.cat([positions, positions.new_full((len(positions), 1), position)], dim=1)
+    return torch.cat([positions, positions.new_full((*positions.shape[:-1], 1), position)], dim=-1)
