@@ -22,7 +22,7 @@ from pinpoint.engine.loading.load import LoadedModel
 from pinpoint.engine.loading.quantize_job import prepare
 from pinpoint.engine.loading.read_back import ReadBack
 from pinpoint.engine.proof import prove
-from pinpoint.engine.proof_parts import TOLERANCE, TOLERANCE_OF_8_BITS, WEIGHTS
+from pinpoint.engine.proof_parts import TOLERANCE, TOLERANCE_OF_8_BITS, WEIGHTS, products_apart
 from pinpoint.engine.scorer import Scorer
 from pinpoint.engine.weights import plainly, product_proof
 from pinpoint.engine.weights.product_proof import EXPERTS, LINEAR, Calls
@@ -431,3 +431,29 @@ def test_the_row_of_the_padding_token_is_the_familys_own_matter(tmp_path: Path) 
     assert table.padding_idx == 0 and not table.weight[0].any() and look(loaded).apart == 0
     table.weight.data[1] = 0
     assert look(loaded).farthest == "model.embed_tokens.weight"
+
+
+@pytest.mark.parametrize(("apart", "refused"), [(0.1, False), (0.5, True)])
+def test_a_card_warns_where_products_are_apart_and_refuses_what_no_rounding_is(
+    apart: float, refused: bool, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Products by themselves were not measured on one: what is beyond the tolerance alone is a warning there."""
+    found = [product_proof.Compared(product_proof.LINEAR, "a layer", 4, torch.tensor(apart))]
+    monkeypatch.setattr(product_proof, "compare", lambda *about: found)
+    given = torch.nn.Linear(1, 1), torch.bfloat16, 8, product_proof.Calls(), TOLERANCE[torch.bfloat16]
+    (elsewhere,), (on_card,) = (products_apart(*given, on_card=one) for one in (False, True))
+    assert (elsewhere.holds, on_card.holds) == (False, not refused)
+    assert "a layer, 4 rows are" in caplog.text
+
+
+def test_a_card_on_which_products_cannot_be_compared_says_so_and_goes_on(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def refuse(*about: object) -> None:
+        raise RuntimeError("no such kernel")
+
+    monkeypatch.setattr(product_proof, "compare", refuse)
+    given = torch.nn.Linear(1, 1), torch.bfloat16, 8, product_proof.Calls(), TOLERANCE[torch.bfloat16]
+    assert products_apart(*given, on_card=True) == [] and "no such kernel" in caplog.text
+    with pytest.raises(RuntimeError):
+        products_apart(*given, on_card=False)

@@ -34,7 +34,17 @@ from pinpoint.engine.forward import frequencies
 from pinpoint.engine.forward.forced import Forced, Seen
 from pinpoint.engine.forward.plain import Plain, one_thread
 from pinpoint.engine.loading import read_back
-from pinpoint.engine.proof_parts import FREE, SCORES, TOLERANCE, TOLERANCE_OF_8_BITS, WEIGHTS, Part, Proof, in_words
+from pinpoint.engine.proof_parts import (
+    FREE,
+    SCORES,
+    TOLERANCE,
+    TOLERANCE_OF_8_BITS,
+    WEIGHTS,
+    Part,
+    Proof,
+    in_words,
+    products_apart,
+)
 from pinpoint.engine.weights import plainly, product_proof
 from pinpoint.errors import CapacityError, ModelError, OutOfMemory
 from pinpoint.prompting.label_trie import build_trie
@@ -135,12 +145,11 @@ def compare(scorer: Scorer) -> Proof:
     together, alone = (_forest(some, stop) for some in (questions, questions[1:2]))
     read = None if loaded.folder is None else read_back.compare(loaded.model, loaded.folder)
     products_began = time.monotonic()
-    products = product_proof.compare(loaded.model, loaded.compute_dtype, scorer.token_budget, calls)
     parts = [] if read is None else [Part(WEIGHTS, read.farthest, None, read.apart, tolerance[WEIGHTS])]
-    parts += [
-        Part(one.stage, f"{one.module}, {one.rows} rows", None, float(one.apart), tolerance[one.stage])
-        for one in products
-    ]
+    products = products_apart(
+        loaded.model, loaded.compute_dtype, scorer.token_budget, calls, tolerance, on_card=scorer.on_card
+    )
+    parts += products
     products_seconds = time.monotonic() - products_began
     for company, forest, told, led, cold in (
         ("in company", together, expected, True, True),

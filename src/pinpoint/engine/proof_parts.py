@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import logging
 import math
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 
 import torch
+from torch import nn
 
 from pinpoint.engine.forward.forced import ATTENDED, EMBEDDING, LAYER, PROJECTED, STATES, TOKENS
-from pinpoint.engine.weights.product_proof import EXPERTS, LINEAR
+from pinpoint.engine.weights import product_proof
+from pinpoint.engine.weights.product_proof import EXPERTS, LINEAR, Calls
+
+log = logging.getLogger("pinpoint")
 
 WEIGHTS = "weights as they are stored"
 SCORES = "scores of the last hidden states"
@@ -32,6 +38,10 @@ TOLERANCE: dict[torch.dtype, dict[str, float]] = {
 # bfloat16 at most 0.076 before attention and 0.14 behind it, in float32 a layer that is led as without; scores of
 # models left to themselves 0.63 (0.58 of the embedded model, in float32); experts by themselves 0.046 in bfloat16.
 TOLERANCE_OF_8_BITS = {EXPERTS: 0.08, PROJECTED: 0.12, LAYER: 0.2, FREE: 2.0}
+# Products by themselves have not been measured on a card. Until they are, a card refuses what is far beyond rounding,
+# as experts or channels in each other's place are, and warns of what is beyond the tolerances above: a model that is
+# refused for its reference would be the worse fault.
+TOLERANCE_ON_CARD = {LINEAR: 0.25, EXPERTS: 0.25}
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +105,31 @@ class Proof:
     products_seconds: float
     unreached: tuple[int, ...]
     seconds: float
+
+
+def products_apart(
+    model: nn.Module, dtype: torch.dtype, most_rows: int, calls: Calls, tolerance: Mapping[str, float], *, on_card: bool
+) -> list[Part]:
+    """Every kind of quantised module by itself (`product_proof.compare`); on a card as `TOLERANCE_ON_CARD` says."""
+    try:
+        found = product_proof.compare(model, dtype, most_rows, calls)
+    except (RuntimeError, TypeError, ValueError, AttributeError, IndexError) as error:
+        if not on_card or isinstance(error, torch.OutOfMemoryError):
+            raise
+        log.warning("proof: products by themselves could not be compared: %s: %s", type(error).__name__, error)
+        return []
+    parts = [
+        Part(one.stage, f"{one.module}, {one.rows} rows", None, float(one.apart), tolerance[one.stage]) for one in found
+    ]
+    if not on_card:
+        return parts
+    for part in parts:
+        if not part.holds:
+            log.warning(
+                "proof: %s of %s are %.1e apart, of %.0e that rounding explains",
+                part.stage, part.company, part.apart, part.tolerance,
+            )  # fmt: skip
+    return [replace(part, tolerance=TOLERANCE_ON_CARD[part.stage]) for part in parts]
 
 
 def in_words(part: Part, dtype: str) -> str:

@@ -85,7 +85,7 @@ def compare(model: nn.Module, dtype: torch.dtype, most_rows: int, calls: Calls) 
     """
     found: list[Compared] = []
     for name, module in _of_each_kind(model):
-        generator = torch.Generator().manual_seed(0)
+        generator = torch.Generator(next(module.parameters()).device).manual_seed(0)
         if not _is_mixture(module):
             found += _linear(name, module, dtype, most_rows, generator)
         elif id(module) in calls.of:
@@ -160,21 +160,25 @@ def _counts(wanted: Sequence[int], most: int) -> list[int]:
 
 
 def rows(count: int, inputs: int, floats: bool, generator: torch.Generator) -> Tensor:
-    """Rows [N, I] that 8 bits hold as they are: integers up to 127, or values of E4M3 up to 448, times `UNIT`."""
-    wide = torch.randn(count, inputs, generator=generator) * 64
+    """Rows [N, I] that 8 bits hold as they are: integers up to 127, or values of E4M3 up to 448, times `UNIT`; on
+    the generator's device, since a card is told thousands of them.
+    """
+    device = generator.device
+    wide = torch.randn(count, inputs, generator=generator, device=device) * 64
     if floats:
         wide = wide.clamp(-fp8.LARGEST, fp8.LARGEST).to(torch.float8_e4m3fn).float()
     else:
         wide = wide.round().clamp(-127, 127)
-    places = torch.randint(inputs, (count, 1), generator=generator)
+    places = torch.randint(inputs, (count, 1), generator=generator, device=device)
     return wide.scatter_(1, places, fp8.LARGEST if floats else 127.0) * UNIT
 
 
 def routes(count: int, experts: int, each: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
     """Experts [T, K], all in turn and none twice for a token, and their shares, all different."""
-    order = torch.randperm(experts, generator=generator)
-    chosen = order[torch.arange(count * each).view(count, each) % experts]
-    shares = torch.rand(count, each, generator=generator) + 0.5
+    device = generator.device
+    order = torch.randperm(experts, generator=generator, device=device)
+    chosen = order[torch.arange(count * each, device=device).view(count, each) % experts]
+    shares = torch.rand(count, each, generator=generator, device=device) + 0.5
     return chosen, shares / shares.sum(dim=1, keepdim=True)
 
 
