@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from statistics import median
 from typing import Any
 
@@ -14,6 +15,7 @@ from bench.quality_figures import (
     CARD,
     EMBEDDED,
     FLAGGED_ERROR,
+    KEPT,
     LEAST_SAME,
     MOST_NLL,
     REFERENCE,
@@ -126,10 +128,10 @@ def _on_a_card() -> Iterator[str]:
         rows = table(model, CARD)
         if rows:
             yield f"#### {capital(title)} on an H200\n\n"
-            yield from _precisions(model, title, rows)
+            yield from _precisions(model, title, rows, CARD)
 
 
-def _precisions(model: str, title: str, rows: Sequence[Figures]) -> Iterator[str]:
+def _precisions(model: str, title: str, rows: Sequence[Figures], folder: Path = KEPT) -> Iterator[str]:
     first = rows[0]
     yield f"Median label mass {first.mass:.3f}.\n\n"
     yield from table_header("precision", "questions", "NLL", "Δ NLL", "accuracy", "Δ accuracy", "same label",
@@ -152,13 +154,13 @@ def _precisions(model: str, title: str, rows: Sequence[Figures]) -> Iterator[str
     if len(rows) == 1:
         yield "\n"
         return
-    yield from _kept(model)
+    yield from _kept(model, folder)
     yield f"\nOn {title} these are within the rule, by so many questions: {names}. Shown to be: {shown}.\n\n"
 
 
-def _kept(model: str) -> Iterator[str]:
+def _kept(model: str, folder: Path) -> Iterator[str]:
     """Which layers kept their 16-bit activations, a sentence; nothing where that was not measured."""
-    file = read(model, "int8+int8 flagged")
+    file = read(model, "int8+int8 flagged", folder)
     if file:
         kinds: dict[str, list[dict[str, Any]]] = {}
         for name in file["flagged"]:
