@@ -64,7 +64,7 @@ if "--ring" in sys.argv:
         from pinpoint.engine.transformers_import import import_without_scipy
         import_without_scipy()
         from pinpoint.engine.loading import load
-        load.BY_RING = True
+        load.BY_RING = ("cpu", "cuda")
         return plain(*given)
     model.make_scorer = make_scorer
 if "--load" in sys.argv:
@@ -248,7 +248,7 @@ def loads(folder: Path, rounds: int) -> dict[str, Any]:
     name = "cuda" if torch.cuda.is_available() else "cpu"
 
     def load(by_ring: bool) -> None:
-        loading.BY_RING = by_ring
+        loading.BY_RING = ("cpu", "cuda") if by_ring else ()
         dtype = "bfloat16" if name == "cpu" else "auto"
         loaded = loading.load(Settings(model_name=str(folder), device=name, compute_dtype=dtype))  # type: ignore[arg-type]
         if name == "cuda":

@@ -50,8 +50,8 @@ from pinpoint.settings import Settings
 log = logging.getLogger("pinpoint")
 
 GB = 1e9
-# Weights that are held as they are stored come to the device by `ring`.
-BY_RING = True
+# Devices to which weights that are held as they are stored come by `ring`: a CPU computes from mapped files.
+BY_RING = ("cuda",)
 DEFAULT_CONTEXT_TOKENS = 2048  # for the rare configuration that does not name its own
 
 
@@ -116,7 +116,7 @@ def load(settings: Settings, laps: Laps | None = None) -> LoadedModel:
     check_files(settings, config, _folder(source))
     check_quantisable(empty_model(config), precision, source.name)
     laps.lap("headers")
-    model, tokenizer = from_pretrained(_folder(source), config, precision, device, dtype, BY_RING)
+    model, tokenizer = from_pretrained(_folder(source), config, precision, device, dtype, device.type in BY_RING)
     laps.lap("weights")
     weight_bytes = check_placement(model, device, precision)
     laps.lap("checks")
