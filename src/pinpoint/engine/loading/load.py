@@ -51,7 +51,7 @@ log = logging.getLogger("pinpoint")
 
 GB = 1e9
 # Devices to which weights that are held as they are stored come by `ring`: a CPU computes from mapped files.
-BY_RING = ("cuda",)
+BY_RING: tuple[str, ...] = ("cuda",)
 DEFAULT_CONTEXT_TOKENS = 2048  # for the rare configuration that does not name its own
 
 
