@@ -248,7 +248,7 @@ _REVERSED = ("yes lettered", "v1 labels first", "v1 document first", "letter, v1
 _OF_MANY = ("v1 labels first", "v1 document first", "document first, category", "category, told before, short",
             "text", "number", "two letters", "text <", "number <", "two letters <")  # fmt: skip
 
-# What version 2 asks of short lists and of long ones.
+# What versions 2 and 3 ask of short lists and of long ones.
 LETTERED, NAMED = "letter, v1 words", "v1 document first"
 # What may follow it.
 CATEGORY, LETTERED_CATEGORY = "document first, category", "letter, category"

@@ -1,7 +1,7 @@
 """What precisions are compared on: documents of six kinds, each with two lists of labels that share one reading of it.
 
 The first list is that of `prompt_items`. The second is the same from last to first where it is short; of a longer one
-it is the right label among three others, which prompt version 2 letters instead of naming.
+it is the right label among three others, which prompt versions 2 and 3 letter instead of naming.
 """
 
 from __future__ import annotations

@@ -91,7 +91,7 @@ VERSIONS = """## Versions of the prompt
 
 Measured by `python -m bench.real`. Mean: of the accuracy of the kinds, with its 95 % bootstrap interval. NLL: of the
 right label. Label mass: what the model wanted to say inside the list, median and lowest. Flips: answers that change
-when the labels are listed from last to first.
+when the labels are listed from last to first. These are choices, which version 3 asks as version 2 did.
 
 """
 

@@ -50,7 +50,7 @@ class Measured:
 def main(
     model: Annotated[list[str] | None, typer.Option(help="embedded, smollm2 or qwen15; all if none.")] = None,
     precision: Annotated[list[str] | None, typer.Option(help="bf16, int8 or nf4; all if none.")] = None,
-    version: Annotated[list[int] | None, typer.Option(help="Of the prompt; 1 and 2 if none.")] = None,
+    version: Annotated[list[int] | None, typer.Option(help="Of the prompt; 1 and 3 if none.")] = None,
     data: Annotated[Path, typer.Option(help="Folder of company-documents and support-intents.")] = Path(
         "../shared/data"
     ),
@@ -76,7 +76,7 @@ def main(
                 print(f"{name} {held}: {error}")
                 continue
             scorer = Scorer(loaded, BATCH_TOKENS[device])
-            for number in version or (1, 2):
+            for number in version or (1, 3):
                 began = time.monotonic()
                 line = {
                     "model": name, "precision": held, "version": number,
