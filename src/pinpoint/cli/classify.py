@@ -16,6 +16,7 @@ from pinpoint.api.label_list import typed_labels
 from pinpoint.api.request import Request, parse_request
 from pinpoint.api.taxonomy_files import SUFFIXES, read_taxonomy, shipped
 from pinpoint.cli import rows
+from pinpoint.cli.asked_options import Instructions, MultiLabel, TaskInPlace
 from pinpoint.cli.bulk import DEFAULT_OUT, Asked, run_bulk
 from pinpoint.cli.classify_here import classified, found_files
 from pinpoint.cli.question_file import read_question
@@ -42,13 +43,9 @@ def classify(
             "business-documents is."
         ),
     ] = None,
-    task: Annotated[
-        Path | None, typer.Option(help="In place of --labels: a task in JSON or YAML, as `teach` takes it.")
-    ] = None,
-    multi_label: Annotated[
-        bool, typer.Option("--multi-label", help="With --labels: a document has any number of them, or none.")
-    ] = False,
-    instructions: Annotated[str | None, typer.Option(help="Instructions for the question, as in a request.")] = None,
+    task: TaskInPlace = None,
+    multi_label: MultiLabel = False,
+    instructions: Instructions = None,
     target_error: Annotated[
         float | None,
         typer.Option(help="Accept only what a task file (PINPOINT_TASKS) certifies: 0.02 for at most 2 % wrong."),

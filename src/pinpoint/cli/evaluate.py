@@ -15,6 +15,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
+from pinpoint.cli.asked_options import Instructions, MultiLabel, TaskInPlace
 from pinpoint.errors import PinpointError
 from pinpoint.prices import price_of
 
@@ -59,13 +60,9 @@ def evaluate(
     taxonomy: Annotated[
         str | None, typer.Option(help="In place of --labels: a taxonomy's file, or the name of a deployed one.")
     ] = None,
-    task: Annotated[
-        Path | None, typer.Option(help="In place of --labels: a task in JSON or YAML, as `teach` takes it.")
-    ] = None,
-    multi_label: Annotated[
-        bool, typer.Option("--multi-label", help="With --labels: a document has any number of them, or none.")
-    ] = False,
-    instructions: Annotated[str | None, typer.Option(help="Instructions for the question, as in a request.")] = None,
+    task: TaskInPlace = None,
+    multi_label: MultiLabel = False,
+    instructions: Instructions = None,
     encoding: Annotated[
         str | None, typer.Option(help="Of a file that is not UTF-8, UTF-16 or UTF-32: cp1252, latin-1, …")
     ] = None,

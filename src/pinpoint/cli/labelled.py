@@ -13,7 +13,8 @@ from pinpoint.api.request import parse_request
 from pinpoint.api.teach import Called, Right, places_of
 from pinpoint.documents.text import PAGE_BREAK, Document, RejectedDocument
 from pinpoint.errors import PinpointError
-from pinpoint.evaluate.labelled_file import STANDARD_INPUT, read_rows, split_labels
+from pinpoint.evaluate.labelled_file import read_rows, split_labels
+from pinpoint.evaluate.labelled_rows import STANDARD_INPUT
 from pinpoint.prompting.taxonomy import Task
 from pinpoint.prompting.template import answer_ids
 

@@ -17,6 +17,7 @@ from rich.table import Table
 
 from pinpoint.api.schema import BACK_OFF
 from pinpoint.cli.asked_of import read_deployed
+from pinpoint.cli.asked_options import Instructions, MultiLabel
 from pinpoint.cli.labelled import Labelled, Refused, read_labelled, read_texts
 from pinpoint.cli.question_file import built
 from pinpoint.cli.raw_scores import measure
@@ -51,10 +52,8 @@ def teach(
     taxonomy: Annotated[
         str | None, typer.Option(help="In place of --task: a taxonomy's file, or the name of a deployed one.")
     ] = None,
-    multi_label: Annotated[
-        bool, typer.Option("--multi-label", help="With --labels: a document has any number of them, or none.")
-    ] = False,
-    instructions: Annotated[str | None, typer.Option(help="Instructions for the question, as in a request.")] = None,
+    multi_label: MultiLabel = False,
+    instructions: Instructions = None,
     target_error: Annotated[
         list[float] | None,
         typer.Option(help="Ask for a promise: 0.02 for at most 2 % wrong among the accepted. May be repeated."),

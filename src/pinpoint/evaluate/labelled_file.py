@@ -1,22 +1,16 @@
 """Documents whose labels are known: JSON lines, CSV in whatever encoding a spreadsheet wrote, a folder for each label.
 
-    bytes ── encoding ── text ── `{`: JSON lines, else a CSV header ── one Line a document
+    bytes ── encoding ── text ── `{`: JSON lines, else a CSV header (labelled_rows.py) ── one Line a document
     folder ── a sub-folder for each label ── the files in it ── one Line a document
 
-The encoding is never guessed: what is not UTF-8, has no byte-order mark and is no UTF-16 or UTF-32 is refused with the
-number of its first line that is not, and read once `--encoding` names it. A wrong guess would measure other documents
-than those in the file. A text may be empty or broken, which is the matter of its document; everything else about a
-line that is wrong is refused, for then the file is not what its owner thinks.
+A text may be empty or broken, which is the matter of its document; everything else about a line that is wrong is
+refused, for then the file is not what its owner thinks.
 """
 
 from __future__ import annotations
 
-import codecs
-import csv
 import hashlib
-import io
 import json
-import sys
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -26,18 +20,13 @@ from typing import Any
 from pinpoint.api.label_list import quoting, typed_labels
 from pinpoint.api.teach import Called, by_key
 from pinpoint.errors import PinpointError
+from pinpoint.evaluate.labelled_rows import CONTENTS, LABEL, STANDARD_INPUT, rows_of, wrong_line
 
-STANDARD_INPUT = "-"
-LABEL, CONTENTS = "label", ("text", "file")  # a document is one of the two
 DECLARED = ("source", "language", "document")
 MOST_FILES = 100_000
 NO_LABELS = "(none)"
 UNKNOWN_SHOWN = 5
 SEPARATORS = "|;,"  # of several labels in one cell
-DELIMITERS = ",;\t"  # spreadsheets write the second where the comma is the decimal sign
-
-_ZIP = b"PK\x03\x04"
-_BYTE_ORDER_MARK = "\ufeff"
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,11 +101,10 @@ def read_lines(
         if sets:
             raise PinpointError("not_supported", "a folder for each label has one label a document", "file")
         return _within(_of_folder(file, common), names)
-    text = _decoded(_content(file), encoding)
     folder = Path() if str(file) == STANDARD_INPUT else file.parent
     lines, places = list[Line](), _places(common, names)
     without = list[int]()  # lines without a label
-    for number, value in _rows(text):
+    for number, value in rows_of(file, encoding):
         content = next((value[name] for name in CONTENTS if isinstance(value.get(name), str)), None)
         label = value.get(LABEL, value.get("labels")) if sets and common else value.get(LABEL)
         several = sets and isinstance(label, list) and all(isinstance(one, str) for one in label)
@@ -125,10 +113,10 @@ def read_lines(
             continue
         if content is None or not (isinstance(label, str) or several):
             form = "strings, `label` also a list of them" if sets else "strings"
-            raise _wrong_line("invalid_line", number, f"lacks `text` or `label`, which are {form}")
+            raise wrong_line("invalid_line", number, f"lacks `text` or `label`, which are {form}")
         offered = common or _own_labels(number, value)
         if not offered:
-            raise _wrong_line("missing_field", number, "there are no labels to choose from; see --labels", "labels")
+            raise wrong_line("missing_field", number, "there are no labels to choose from; see --labels", "labels")
         source, language, document = (_declared(value, name) for name in DECLARED)
         text_of, path = (content, None) if isinstance(value.get("text"), str) else ("", folder / content)
         members = None
@@ -138,7 +126,7 @@ def read_lines(
         lines.append(Line(number, text_of, name, offered, path, "", source, language, document, members))
     if without:
         told = f"lacks `label`; {len(without)} of {len(without) + len(lines)} documents have none: label them, or leave"
-        raise _wrong_line("invalid_line", without[0], f"{told} them out")
+        raise wrong_line("invalid_line", without[0], f"{told} them out")
     if not lines:
         raise PinpointError("invalid_line", "there is no document in the file", "file")
     return _within(lines, names)
@@ -225,7 +213,7 @@ def read_rows(file: Path, encoding: str | None = None) -> Iterator[tuple[int, di
     """
     if str(file) != STANDARD_INPUT and file.is_dir():
         return iter([(line.number, {"file": line.id, "label": line.label}) for line in _of_folder(file, ())])
-    return _rows(_decoded(_content(file), encoding))
+    return rows_of(file, encoding)
 
 
 def _of_folder(folder: Path, labels: tuple[str, ...]) -> list[Line]:
@@ -254,113 +242,8 @@ def _declared(value: dict[str, Any], name: str) -> str:
     return str(found).strip() if isinstance(found, str | int) else ""
 
 
-def _content(file: Path) -> bytes:
-    try:
-        return sys.stdin.buffer.read() if str(file) == STANDARD_INPUT else file.read_bytes()
-    except OSError as error:
-        raise PinpointError("unreadable_file", f"cannot be read: {error.strerror}", "file") from None
-
-
-def _decoded(content: bytes, encoding: str | None) -> str:
-    """The text, without its byte-order mark."""
-    if content.startswith(_ZIP):
-        raise PinpointError("unreadable_file", "a workbook or an archive; save the sheet as CSV in UTF-8", "file")
-    # RFC 4627's rule for JSON, by the mark or by where the first characters have zeros; it holds for a header as well.
-    found = encoding or json.detect_encoding(content)
-    try:
-        return content.decode(found).removeprefix(_BYTE_ORDER_MARK)
-    except UnicodeDecodeError as error:
-        before = content[: error.start].decode(found, "ignore")
-        advice = (
-            "name another in --encoding"
-            if encoding
-            else "save the file in UTF-8, or name its encoding: --encoding cp1252 for Latin-1 and Western Windows"
-        )
-        name = "UTF-8" if found.startswith("utf-8") else codecs.lookup(found).name
-        raise _wrong_line("invalid_encoding", _line_ends(before) + 1, f"not {name}; {advice}") from None
-    except (LookupError, ValueError):  # no such encoding, or one that is not of text, as hex
-        raise PinpointError("invalid_encoding", "Python knows no such encoding of text", "--encoding") from None
-
-
-def _rows(text: str) -> Iterator[tuple[int, dict[str, Any]]]:
-    """The number of each document's first line, and what was found there by name."""
-    if text.lstrip(_BYTE_ORDER_MARK + " \t\r\n").startswith(("{", "[")):
-        yield from _json_lines(text)
-    else:
-        yield from _csv_rows(text)
-
-
-def _json_lines(text: str) -> Iterator[tuple[int, dict[str, Any]]]:
-    for number, row in enumerate(io.StringIO(text, newline=None), 1):
-        row = row.strip(_BYTE_ORDER_MARK + " \t\r\n")  # a mark also begins what was appended from another file
-        if not row:
-            continue
-        try:
-            value = json.loads(row)
-        except json.JSONDecodeError as error:
-            raise _wrong_line("invalid_line", number, f"not JSON: {error.msg}, column {error.colno}") from None
-        except (ValueError, RecursionError):  # whole numbers of thousands of digits; brackets in thousands
-            raise _wrong_line("invalid_line", number, "numbers too long or brackets too deep to read") from None
-        if not isinstance(value, dict):
-            raise _wrong_line("invalid_line", number, 'not an object; each line is {"text": "…", "label": "…"}')
-        yield number, value
-
-
-def _csv_rows(text: str) -> Iterator[tuple[int, dict[str, Any]]]:
-    """The rows of a table whose header says which column is which; a quoted text may go over several lines."""
-    start, header, delimiter = _header(text)
-    limit = csv.field_size_limit(sys.maxsize)  # documents are longer than the cells that csv expects
-    try:
-        rows = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, skipinitialspace=True, strict=True)
-        before = 0
-        while True:
-            try:
-                row = next(rows)
-            except StopIteration:
-                return
-            except csv.Error as error:
-                raise _wrong_line("invalid_line", before + 1, f"not CSV: {error}") from None
-            number, before = before + 1, rows.line_num
-            if number <= start or not any(cell.strip() for cell in row):
-                continue
-            if len(row) != len(header):
-                advice = f"put a text that holds {delimiter!r} in quotes"
-                raise _wrong_line("invalid_line", number, f"{len(row)} columns, the header has {len(header)}; {advice}")
-            cells = dict(zip(header, row, strict=True))
-            yield number, {**cells, LABEL: cells[LABEL].strip()}
-    finally:
-        csv.field_size_limit(limit)
-
-
-def _header(text: str) -> tuple[int, list[str], str]:
-    """The number of the header's line, its names, and what separates them."""
-    number, first = next(
-        ((number, row) for number, row in enumerate(io.StringIO(text, newline=None), 1) if row.strip()), (1, "")
-    )
-    for delimiter in DELIMITERS:
-        names = [
-            name.strip().casefold()
-            for name in next(csv.reader([first], delimiter=delimiter, skipinitialspace=True), [])
-        ]
-        if names.count(LABEL) == 1 and max(map(names.count, CONTENTS)) == 1:
-            return number, names, delimiter
-    if not first:
-        raise PinpointError("invalid_line", "there is no document in the file", "file")
-    raise _wrong_line(
-        "invalid_line", number, "neither JSON nor the header of a CSV file with one column `text` and one `label`"
-    )
-
-
 def _own_labels(number: int, value: dict[str, Any]) -> tuple[str, ...]:
     labels = value.get("labels", [])
     if not isinstance(labels, list) or not all(isinstance(label, str) for label in labels):
-        raise _wrong_line("invalid_line", number, "`labels` is a list of strings", field="labels")
+        raise wrong_line("invalid_line", number, "`labels` is a list of strings", field="labels")
     return tuple(labels)
-
-
-def _line_ends(text: str) -> int:
-    return text.count("\n") + text.count("\r") - text.count("\r\n")
-
-
-def _wrong_line(code: str, number: int, message: str, field: str = "file") -> PinpointError:
-    return PinpointError(code, f"line {number}: {message}", field)
