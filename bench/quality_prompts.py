@@ -28,8 +28,9 @@ The same in another sweep, on texts drawn anew: categories instead of labels, ye
 before what differs (*told before*), which many questions about a document then read once. Gain: on "v1 document first"
 and "v1 yes", which version 2 asked in. Version 3 asks yes or no as "Yes, told before, fits" does, behind the opening
 and with the ending of a choice (of that, *told before, fits, Label:*, 41 questions alone were measured, on a
-CPU: all right, where "v1 yes" had 36; `bench/results/prompts_third_few.json`). Choices were left as they were: categories are as often right as version 2's rule, with a lower
-NLL on short lists and a higher one on 60 labels; told before, company documents lost.
+CPU: all right, where "v1 yes" had 36; `bench/results/prompts_third_few.json`). Choices were left as they were:
+categories are as often right as version 2's rule, with a lower NLL on short lists and a higher one on 60 labels; told
+before, company documents lost.
 
 """
 GROWING = """## Letters or the labels' text, by how many labels there are

@@ -178,10 +178,7 @@ def test_of_sets_nothing_is_cut_off_either(sets: Shown, width: int, height: int,
     page = sets.page
     page.size(width, height, scheme=scheme)
     sets.open()
-    for _ in range(3):
-        assert page.overflow() == [] and page.run(FAINT) == []
-        assert page.run(UNSEEN.replace("['skip'", "['save', 'skip'")) == []
-        sets.press("Enter")
+    _whole(sets, UNSEEN.replace("['skip'", "['save', 'skip'"), "Enter")
 
 
 def test_skip_undo_search_and_evidence_have_keys(shown: Shown) -> None:
@@ -238,11 +235,16 @@ def test_nothing_is_cut_off_and_all_can_be_read(shown: Shown, width: int, height
     page = shown.page
     page.size(width, height, scheme=scheme)
     shown.open()
+    _whole(shown, UNSEEN, "1")
+
+
+def _whole(shown: Shown, unseen: str, next_key: str) -> None:
+    """Of three documents nothing is cut off, out of sight or too faint to be read."""
     for _ in range(3):
-        assert page.overflow() == []
-        assert page.run(UNSEEN) == []
-        assert page.run(FAINT) == []
-        shown.press("1")
+        assert shown.page.overflow() == []
+        assert shown.page.run(unseen) == []
+        assert shown.page.run(FAINT) == []
+        shown.press(next_key)
 
 
 def test_a_second_tab_catches_up_with_the_first(shown: Shown) -> None:
