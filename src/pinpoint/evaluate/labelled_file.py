@@ -20,7 +20,7 @@ from typing import Any
 from pinpoint.api.label_list import quoting, typed_labels
 from pinpoint.api.teach import Called, by_key
 from pinpoint.errors import PinpointError
-from pinpoint.evaluate.labelled_rows import CONTENTS, LABEL, STANDARD_INPUT, rows_of, wrong_line
+from pinpoint.evaluate.labelled_rows import CONTENTS, LABEL, STANDARD_INPUT, line_error, rows_of
 
 DECLARED = ("source", "language", "document")
 MOST_FILES = 100_000
@@ -113,10 +113,10 @@ def read_lines(
             continue
         if content is None or not (isinstance(label, str) or several):
             form = "strings, `label` also a list of them" if sets else "strings"
-            raise wrong_line("invalid_line", number, f"lacks `text` or `label`, which are {form}")
+            raise line_error("invalid_line", number, f"lacks `text` or `label`, which are {form}")
         offered = common or _own_labels(number, value)
         if not offered:
-            raise wrong_line("missing_field", number, "there are no labels to choose from; see --labels", "labels")
+            raise line_error("missing_field", number, "there are no labels to choose from; see --labels", "labels")
         source, language, document = (_declared(value, name) for name in DECLARED)
         text_of, path = (content, None) if isinstance(value.get("text"), str) else ("", folder / content)
         members = None
@@ -126,7 +126,7 @@ def read_lines(
         lines.append(Line(number, text_of, name, offered, path, "", source, language, document, members))
     if without:
         told = f"lacks `label`; {len(without)} of {len(without) + len(lines)} documents have none: label them, or leave"
-        raise wrong_line("invalid_line", without[0], f"{told} them out")
+        raise line_error("invalid_line", without[0], f"{told} them out")
     if not lines:
         raise PinpointError("invalid_line", "there is no document in the file", "file")
     return _within(lines, names)
@@ -245,5 +245,5 @@ def _declared(value: dict[str, Any], name: str) -> str:
 def _own_labels(number: int, value: dict[str, Any]) -> tuple[str, ...]:
     labels = value.get("labels", [])
     if not isinstance(labels, list) or not all(isinstance(label, str) for label in labels):
-        raise wrong_line("invalid_line", number, "`labels` is a list of strings", field="labels")
+        raise line_error("invalid_line", number, "`labels` is a list of strings", field="labels")
     return tuple(labels)

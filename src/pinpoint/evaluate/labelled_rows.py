@@ -39,7 +39,7 @@ def rows_of(file: Path, encoding: str | None) -> Iterator[tuple[int, dict[str, A
         yield from _csv_rows(text)
 
 
-def wrong_line(code: str, number: int, message: str, field: str = "file") -> PinpointError:
+def line_error(code: str, number: int, message: str, field: str = "file") -> PinpointError:
     """An error of one line."""
     return PinpointError(code, f"line {number}: {message}", field)
 
@@ -67,7 +67,7 @@ def _decoded(content: bytes, encoding: str | None) -> str:
             else "save the file in UTF-8, or name its encoding: --encoding cp1252 for Latin-1 and Western Windows"
         )
         name = "UTF-8" if found.startswith("utf-8") else codecs.lookup(found).name
-        raise wrong_line("invalid_encoding", _line_ends(before) + 1, f"not {name}; {advice}") from None
+        raise line_error("invalid_encoding", _line_ends(before) + 1, f"not {name}; {advice}") from None
     except (LookupError, ValueError):  # no such encoding, or one that is not of text, as hex
         raise PinpointError("invalid_encoding", "Python knows no such encoding of text", "--encoding") from None
 
@@ -80,11 +80,11 @@ def _json_lines(text: str) -> Iterator[tuple[int, dict[str, Any]]]:
         try:
             value = json.loads(row)
         except json.JSONDecodeError as error:
-            raise wrong_line("invalid_line", number, f"not JSON: {error.msg}, column {error.colno}") from None
+            raise line_error("invalid_line", number, f"not JSON: {error.msg}, column {error.colno}") from None
         except (ValueError, RecursionError):  # whole numbers of thousands of digits; brackets in thousands
-            raise wrong_line("invalid_line", number, "numbers too long or brackets too deep to read") from None
+            raise line_error("invalid_line", number, "numbers too long or brackets too deep to read") from None
         if not isinstance(value, dict):
-            raise wrong_line("invalid_line", number, 'not an object; each line is {"text": "…", "label": "…"}')
+            raise line_error("invalid_line", number, 'not an object; each line is {"text": "…", "label": "…"}')
         yield number, value
 
 
@@ -101,13 +101,13 @@ def _csv_rows(text: str) -> Iterator[tuple[int, dict[str, Any]]]:
             except StopIteration:
                 return
             except csv.Error as error:
-                raise wrong_line("invalid_line", before + 1, f"not CSV: {error}") from None
+                raise line_error("invalid_line", before + 1, f"not CSV: {error}") from None
             number, before = before + 1, rows.line_num
             if number <= start or not any(cell.strip() for cell in row):
                 continue
             if len(row) != len(header):
                 advice = f"put a text that holds {delimiter!r} in quotes"
-                raise wrong_line("invalid_line", number, f"{len(row)} columns, the header has {len(header)}; {advice}")
+                raise line_error("invalid_line", number, f"{len(row)} columns, the header has {len(header)}; {advice}")
             cells = dict(zip(header, row, strict=True))
             yield number, {**cells, LABEL: cells[LABEL].strip()}
     finally:
@@ -128,7 +128,7 @@ def _header(text: str) -> tuple[int, list[str], str]:
             return number, names, delimiter
     if not first:
         raise PinpointError("invalid_line", "there is no document in the file", "file")
-    raise wrong_line(
+    raise line_error(
         "invalid_line", number, "neither JSON nor the header of a CSV file with one column `text` and one `label`"
     )
 
