@@ -13,7 +13,7 @@ from transformers import PreTrainedModel
 from transformers.models.llama import modeling_llama
 from transformers.utils import logging as transformers_logging
 
-from pinpoint.engine import proof
+from pinpoint.engine import forest_scorer, proof
 from pinpoint.engine.forward import attention, blocks, head, last_layer, packing, varlen
 from pinpoint.engine.forward.forced import ATTENDED, PROJECTED, TOKENS
 from pinpoint.engine.forward.plain import Plain
@@ -26,6 +26,7 @@ from pinpoint.engine.weights import fp8
 from pinpoint.engine.weights.fp8 import Fp8Config, Fp8Quantizer
 from pinpoint.engine.weights.product_proof import EXPERTS, LINEAR
 from pinpoint.errors import ModelError
+from pinpoint.prompting.span_tree import Forest
 from tests.numeric.forward import families
 from tests.numeric.forward.families import SHORT_TOKENS, WINDOW, configuration
 from tests.numeric.forward.test_families import EXACT, in_bfloat16, scorer_of, with_our_attention
@@ -151,10 +152,14 @@ def neighbours_frequency(patch: pytest.MonkeyPatch, scorer: Scorer) -> None:
 
 def positions_shifted(patch: pytest.MonkeyPatch, scorer: Scorer) -> None:
     """What stands under a kept beginning is counted from its own."""
-    lay = packing._Row.lay
-    patch.setattr(
-        packing._Row, "lay", lambda self, span, parent, position: lay(self, span, parent, position + (span == 2))
-    )
+
+    def shifted(forest: Forest, *given: Any) -> packing.PackedRow:
+        row = packing.pack(forest, *given)
+        if (start := row.span_starts.get(2)) is not None:
+            row.positions[start : row.ends[row.starts.tolist().index(start)]] += 1
+        return row
+
+    patch.setattr(forest_scorer, "pack", shifted)
 
 
 def norm_of_another_size(patch: pytest.MonkeyPatch, scorer: Scorer) -> None:

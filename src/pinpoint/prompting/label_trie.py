@@ -19,7 +19,7 @@ from dataclasses import dataclass, replace
 from pinpoint.errors import RequestError
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, weakref_slot=True)
 class LabelTrie:
     """Nodes in depth-first order, so that a parent precedes its children and a chain lies in one run.
 

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -199,7 +200,8 @@ def test_logits_hold_what_the_plan_says(tmp_path: Path) -> None:
     planned = next(stage for stage in activations.stages(shape, "int8") if stage.name == "logits")
     rows = 3 * activations.LOGIT_ROWS
     hidden = torch.randn(rows, shape.hidden, dtype=torch.bfloat16)
-    lookups = torch.stack([torch.arange(rows), torch.arange(rows) % shape.vocabulary], dim=1)
+    asked = np.stack([np.arange(rows), np.arange(rows) % shape.vocabulary], axis=1)
+    lookups = head.Lookups.of(asked, rows, hidden.device)
     taken = measured(lambda: head.lookup_log_probs(loaded.model, hidden, lookups))
     # Beside the logits there are only vectors of the lookups.
     assert planned.fixed_bytes <= taken < planned.fixed_bytes * 1.02

@@ -1,13 +1,17 @@
 """Packing: whatever the forest, every row sees exactly its own prompt and label, in order, and nothing is lost."""
 
+import gc
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from pinpoint.engine.forward import trie_layout
 from pinpoint.engine.forward.packing import PackedRow, pack
 from pinpoint.prompting.label_trie import LabelTrie, build_trie
 from pinpoint.prompting.span_tree import NO_PARENT, Forest
+from tests.reference import packing as reference
 
 STOP = 0
 labels_lists = st.lists(
@@ -27,7 +31,9 @@ def forests(draw: st.DrawFn, most_spans: int = 8, most_asks: int = 5) -> Forest:
         fresh += length
     for _ in range(draw(st.integers(1, most_asks))):
         span = draw(st.integers(0, len(forest.tokens) - 1))
-        forest.ask(span, build_trie(draw(labels_lists), STOP))
+        # Documents share their questions' tries.
+        known = [ask.trie for ask in forest.asks if draw(st.booleans())]
+        forest.ask(span, known[0] if known else build_trie(draw(labels_lists), STOP))
     return forest
 
 
@@ -56,6 +62,13 @@ def reads(forest: Forest, row: PackedRow, kept: dict[int, int], at: int) -> list
     assert [position for position, _ in seen] == list(range(len(seen)))
     assert seen[-1] == columns[row.kept_tokens + at], "a row is the last that it sees"
     return [token for _, token in seen]
+
+
+def check_twin(forest: Forest, row: PackedRow, kept: dict[int, int], only: set[int] | None = None) -> None:
+    """The row is to the last number the one that is laid node by node."""
+    for name, slow in reference.pack(forest, kept, only).items():
+        fast = getattr(row, name)
+        assert (fast.tolist() if isinstance(fast, np.ndarray) else fast) == slow, name
 
 
 def check_asks(forest: Forest, row: PackedRow, kept: dict[int, int], tries: list[LabelTrie]) -> None:
@@ -93,6 +106,7 @@ def test_every_lookup_reads_its_prompt_and_its_label(forest: Forest) -> None:
     row = pack(forest)
     check_asks(forest, row, {}, [ask.trie for ask in forest.asks])
     check_spans(row)
+    check_twin(forest, row, {})
 
 
 @settings(deadline=None)
@@ -124,6 +138,7 @@ def test_kept_spans_are_read_as_if_they_were_laid(data: st.DataObject) -> None:
     assert row.span_starts.keys() == set(range(len(forest.tokens))) - kept.keys()
     check_asks(after, row, kept, tries)
     check_spans(row)
+    check_twin(after, row, kept)
 
 
 @settings(deadline=None)
@@ -142,6 +157,7 @@ def test_only_the_spans_asked_for_are_laid(data: st.DataObject) -> None:
     assert row.span_starts.keys() == only - kept.keys()
     check_asks(chosen, row, offsets, [ask.trie for ask in asks])
     check_spans(row)
+    check_twin(chosen, row, offsets, only)
 
 
 @settings(deadline=None)
@@ -170,6 +186,35 @@ def test_a_row_that_several_labels_need_is_wanted_once() -> None:
     row = pack(forest)
     assert row.rows.tolist() == [0, 1, 2, 3]
     assert sorted(row.lookups.tolist()) == [[0, 1], [0, 2], [0, 3], [1, STOP], [2, STOP], [3, STOP]]
+
+
+def test_what_is_asked_of_a_span_that_is_not_laid_is_refused() -> None:
+    forest = Forest()
+    root, other = forest.add((100, 101)), forest.add((102,))
+    trie = build_trie([(1,), (2,)], STOP)
+    forest.ask(root, trie)
+    with pytest.raises(ValueError, match="span 0 is kept"):
+        pack(forest, {root: 0})
+    with pytest.raises(ValueError, match="span 0 is asked"):
+        pack(forest, only={other})
+
+
+def test_a_row_of_kept_spans_alone_has_nothing() -> None:
+    forest = Forest()
+    forest.add((100, 101))
+    row = pack(forest, {0: 0})
+    assert (len(row.tokens), len(row.starts), row.kept_tokens) == (0, 0, 2)
+
+
+def test_a_trie_goes_with_its_task() -> None:
+    """What is remembered of a trie is not a copy that outlives it."""
+    forest = Forest()
+    forest.ask(forest.add((100,)), build_trie([(1, 77), (2,)], STOP))
+    pack(forest)
+    known = len(trie_layout._made)
+    del forest
+    gc.collect()
+    assert len(trie_layout._made) == known - 1
 
 
 @pytest.mark.parametrize("asks", [0, 3])

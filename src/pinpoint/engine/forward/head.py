@@ -11,12 +11,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
+from pinpoint.engine.forward.packing import Ints
 from pinpoint.planning.activations import LOGIT_ROWS
 
 # The largest logit of the second look at a head: above the caps of all families known (Gemma's 30, nanochat's 15), and
@@ -83,14 +86,34 @@ def logits_of(model: PreTrainedModel, hidden: Tensor) -> Tensor:
     return logits
 
 
-def lookup_log_probs(model: PreTrainedModel, hidden: Tensor, lookups: Tensor) -> Tensor:
-    """[L] log p(target | row) for hidden states [R, hidden] and lookups [L, 2] (row, target)."""
-    result = torch.empty(len(lookups), dtype=torch.float32, device=hidden.device)
-    for start in range(0, len(hidden), LOGIT_ROWS):
+@dataclass(frozen=True, slots=True)
+class Lookups:
+    """What is looked up of each slice of rows, on the device before the pass: what is sent there later waits for it.
+
+    Attributes:
+        table: [3, L] int64, by row: row within its slice, target token id, place among the results.
+        bounds: where in the table each slice begins, and the end.
+    """
+
+    table: Tensor
+    bounds: list[int]
+
+    @staticmethod
+    def of(lookups: Ints, rows: int, device: torch.device) -> Lookups:
+        """Of lookups [L, 2] (row, target) into so many rows."""
+        places = np.argsort(lookups[:, 0], kind="stable")
+        by_row, targets = lookups[places].T
+        bounds = np.searchsorted(by_row, np.arange(0, rows + LOGIT_ROWS, LOGIT_ROWS)).tolist()
+        return Lookups(torch.from_numpy(np.stack([by_row % LOGIT_ROWS, targets, places])).to(device), bounds)
+
+
+def lookup_log_probs(model: PreTrainedModel, hidden: Tensor, lookups: Lookups) -> Tensor:
+    """[L] log p(target | row) for hidden states [R, hidden] and lookups into these rows."""
+    result = torch.empty(lookups.table.shape[1], dtype=torch.float32, device=hidden.device)
+    for number, start in enumerate(range(0, len(hidden), LOGIT_ROWS)):
         logits = logits_of(model, hidden[start : start + LOGIT_ROWS]).float()  # [≤ LOGIT_ROWS, V]
-        here = (lookups[:, 0] >= start) & (lookups[:, 0] < start + LOGIT_ROWS)
-        rows, targets = lookups[here, 0] - start, lookups[here, 1]
-        result[here] = torch.log_softmax(logits, dim=-1)[rows, targets]
+        rows, targets, places = lookups.table[:, lookups.bounds[number] : lookups.bounds[number + 1]]
+        result[places] = torch.log_softmax(logits, dim=-1)[rows, targets]
     return result
 
 
@@ -122,5 +145,6 @@ def check_head(model: PreTrainedModel, tokens: list[int], peak: float | None = N
         for handle in handles:
             handle.remove()
     own = torch.log_softmax(logits.float(), dim=-1)
-    lookups = torch.stack([torch.arange(len(tokens)), torch.tensor(tokens)], dim=1).to(model.device)
-    return float((lookup_log_probs(model, given[0][0], lookups) - own[lookups[:, 0], lookups[:, 1]]).abs().max())
+    lookups = Lookups.of(np.array(list(enumerate(tokens))), len(tokens), model.device)
+    found = lookup_log_probs(model, given[0][0], lookups)
+    return float((found - own.gather(1, ids[0, :, None])[:, 0]).abs().max())

@@ -2,28 +2,30 @@
 
 The row is in depth-first order, label tries included, so that a span's descendants follow it in one run. With that,
 every attention the forest asks for is between two runs of the row: a span and itself (causal), and a span's
-descendants and the span (full). A trie node joins the run of its parent when it is the parent's only child; where a
-trie branches, each branch is a span of its own, so the one rule covers the tries too.
+descendants and the span (full). Each run of a trie is a span of its own (`trie_layout.py`), so the one rule covers the
+tries too.
 
 Spans whose keys and values are kept from an earlier pass are not laid again: they stand before the row, so to speak,
 and their descendants see them there.
 
-Axes: T tokens of the row, P kept tokens, S laid spans, R rows whose logits are wanted, L lookups.
+Axes: T tokens of the row, P kept tokens, S laid spans, R rows whose logits are wanted, L lookups, A asks, K labels of
+all asks, E terms of all labels' sums.
 """
 
 from __future__ import annotations
 
-from collections import Counter
+import itertools
 from collections.abc import Mapping, Set
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pinpoint.prompting.label_trie import LabelTrie
+from pinpoint.engine.forward.trie_layout import Ints, Tries, runs
 from pinpoint.prompting.span_tree import NO_PARENT, Forest
 
-Ints = NDArray[np.int64]
+__all__ = ["Ints", "PackedRow", "pack"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +41,9 @@ class PackedRow:
         ends: [S] where its last descendant ends.
         rows: [R] ascending indices of the tokens whose logits are wanted; the last one where nothing is asked.
         lookups: [L, 2] (index into `rows`, target token id).
-        paths: for each ask, in the order of asking, for each label, the lookups whose sum is its log-probability.
+        labels: [A] how many labels each ask has, in the order of asking.
+        label_terms: [K] of how many lookups each label's log-probability is the sum.
+        terms: [E] these lookups, label after label.
         span_starts: where in the row each span of the forest that was laid begins.
         tries: where each ask's labels begin and end in the row.
         kept_tokens: P.
@@ -57,13 +61,23 @@ class PackedRow:
     ends: Ints
     rows: Ints
     lookups: Ints
-    paths: list[tuple[tuple[int, ...], ...]]
+    labels: Ints
+    label_terms: Ints
+    terms: Ints
     span_starts: dict[int, int]
     tries: list[tuple[int, int]]
     kept_tokens: int
     kept_ids: Ints
     kept_positions: Ints
     kept_crossings: list[tuple[tuple[int, int], tuple[int, int]]]
+
+    @property
+    def paths(self) -> list[list[list[int]]]:
+        """For each ask, for each of its labels, its terms."""
+        terms, lengths = iter(self.terms.tolist()), iter(self.label_terms.tolist())
+        return [
+            [list(itertools.islice(terms, next(lengths))) for _ in range(labels)] for labels in self.labels.tolist()
+        ]
 
     def visible(self) -> NDArray[np.bool_]:
         """[T, P + T] whether token i sees token j: the forest's rule as a dense mask, the kept tokens first."""
@@ -85,136 +99,138 @@ class PackedRow:
 
 
 def pack(forest: Forest, kept: Mapping[int, int] | None = None, only: Set[int] | None = None) -> PackedRow:
-    """Lay `forest` flat.
+    """Lay `forest` flat. Slow twin: tests/reference/packing.py.
 
     Args:
         forest: what to lay.
         kept: spans whose keys and values are at hand, and where among the kept tokens each begins. With a span, all its
             ancestors are kept; a trie that hangs on a kept span has no lookup at the prompt's last token.
         only: the spans to lay, with all their ancestors; None for all.
+
+    Raises:
+        ValueError: a prompt's last token is looked at and not laid.
     """
-    row = _Row(forest, kept or {}, only)
-    for span, parent in enumerate(forest.parents):
-        if parent == NO_PARENT and (only is None or span in only):
-            row.lay(span, NO_PARENT, 0)
-    paths: list[tuple[tuple[int, ...], ...]] = []
-    lookups: list[tuple[int, int]] = []
-    for ask, lookup_rows in enumerate(row.lookup_rows):
-        trie = forest.asks[ask].trie
-        first = len(lookups)
-        lookups += [(at, target) for at, (_, target) in zip(lookup_rows, trie.lookups, strict=True)]
-        paths.append(tuple(tuple(first + lookup for lookup in path) for path in trie.paths))
-    flat = _ints(lookups).reshape(-1, 2)
-    rows, index = np.unique(flat[:, 0], return_inverse=True)
-    if not len(rows):
-        rows = _ints([len(row.tokens) - 1])
+    kept = kept or {}
+    spans = _Spans(forest, kept, only)
+    tries = Tries([ask.trie for ask in forest.asks])
+    under = spans.places[np.array([ask.span for ask in forest.asks], dtype=np.int64)]  # what each trie hangs on
+    if (under < 0).any():
+        raise ValueError(f"span {forest.asks[int(under.argmin())].span} is asked below, and is not to be laid")
+    # A span's own tokens, then the tries that hang on it in the order of asking, then what is below it.
+    order = np.argsort(np.concatenate([np.arange(len(spans.order)), under]), kind="stable")
+    starts, trie_starts, length = _one_after_the_other(spans.own, tries.nodes.counts, order)
+    numbers, trie_numbers, count = _one_after_the_other(spans.is_laid, tries.spans.counts, order)
+    ends = np.append(starts, length)[spans.following]
+    laid = np.flatnonzero(spans.is_laid)
+    laid_spans = spans.order[laid].tolist()
+
+    tokens, positions = np.empty((2, length), dtype=np.int64)
+    at = runs(starts, spans.own)
+    own_tokens = itertools.chain.from_iterable(forest.tokens[span] for span in laid_spans)
+    tokens[at], positions[at] = np.fromiter(own_tokens, np.int64, len(at)), runs(spans.positions, spans.own)
+    at, (ids, depths) = runs(trie_starts, tries.nodes.counts), tries.nodes.values
+    tokens[at], positions[at] = ids, depths + tries.nodes.spread((spans.positions + spans.lengths)[under])
+
+    # A kept span is nobody's parent; nor is what the roots hang on, which stands last.
+    holders = np.append(np.where(spans.is_laid, numbers, NO_PARENT), NO_PARENT)
+    table = np.empty((4, count), dtype=np.int64)
+    table[:, numbers[laid]] = starts[laid], (starts + spans.own)[laid], ends[laid], holders[spans.parents[laid]]
+    at, above = runs(trie_numbers, tries.spans.counts), tries.spans.values[3]
+    table[:3, at] = tries.spans.values[:3] + tries.spans.spread(trie_starts)
+    table[3, at] = np.where(above < 0, tries.spans.spread(holders[under]), above + tries.spans.spread(trie_numbers))
+
+    nodes, targets = tries.lookups.values
+    last = np.where(spans.is_laid, starts + spans.own - 1, -1)[under]
+    looked_at = np.where(nodes < 0, tries.lookups.spread(last), nodes + tries.lookups.spread(trie_starts))
+    if (looked_at < 0).any():
+        ask = forest.asks[int(tries.lookups.spread(np.arange(len(under)))[looked_at.argmin()])]
+        raise ValueError(f"span {ask.span} is kept, so the row that precedes its labels is not laid")
+    is_wanted = np.zeros(length, dtype=np.bool_)
+    is_wanted[looked_at] = True
+    first_lookups = np.cumsum(tries.lookups.counts) - tries.lookups.counts
+    with_nodes = np.flatnonzero(tries.nodes.counts)
+    with_nodes = with_nodes[np.argsort(trie_starts[with_nodes])]
+    seen = np.flatnonzero(~spans.is_laid & (ends > starts))
+    # Of kept spans that end alike, those above come first; the others have no descendants in common.
+    seen = seen[np.argsort(-ends[seen], kind="stable")]
+    kept_starts = np.array([kept[span] for span in spans.order[seen].tolist()], dtype=np.int64)
     return PackedRow(
-        tokens=_ints(row.tokens),
-        positions=_ints(row.positions),
-        parents=_ints(row.parents),
-        starts=_ints(row.starts),
-        stops=_ints(row.stops),
-        ends=_ints(row.ends),
-        rows=rows,
-        lookups=np.stack([index.reshape(-1), flat[:, 1]], axis=1),
-        paths=paths,
-        span_starts=row.span_starts,
-        tries=row.tries,
-        kept_tokens=sum(len(forest.tokens[span]) for span in row.kept),
-        kept_ids=_kept_ids(forest, row.kept),
-        kept_positions=_kept_positions(forest, row.kept),
-        # A span is done after those under it.
-        kept_crossings=row.kept_crossings[::-1],
-    )
+        tokens=tokens,
+        positions=positions,
+        parents=table[3],
+        starts=table[0],
+        stops=table[1],
+        ends=table[2],
+        rows=np.flatnonzero(is_wanted) if len(looked_at) else np.array([length - 1]),
+        lookups=np.stack([(np.cumsum(is_wanted) - 1)[looked_at], targets], axis=1),
+        terms=tries.terms.values[0] + tries.terms.spread(first_lookups),
+        label_terms=tries.labels.values[0],
+        labels=tries.labels.counts,
+        span_starts=dict(zip(laid_spans, starts[laid].tolist(), strict=True)),
+        tries=_bounds(trie_starts[with_nodes], tries.nodes.counts[with_nodes]),
+        kept_tokens=sum(len(forest.tokens[span]) for span in kept),
+        kept_ids=_kept_ids(forest, kept),
+        kept_positions=_kept_positions(forest, kept),
+        kept_crossings=list(zip(
+            _bounds(starts[seen], (ends - starts)[seen]), _bounds(kept_starts, spans.lengths[seen]), strict=True
+        )),
+    )  # fmt: skip
 
 
-class _Row:
-    """The row while it is being laid."""
+class _Spans:
+    """The spans of a forest that are kept or to be laid, in depth-first order.
+
+    Attributes:
+        order: which of the forest's each is.
+        places: of each of the forest's, where it stands in this order; −1 where it is left out.
+        parents: where the parent of each stands, −1 where there is none.
+        following: where the first one behind its last descendant stands.
+        lengths: tokens of each.
+        own: of these, those that are laid: all or none.
+        positions: of its first token in its own prompt.
+        is_laid: whether it is not kept.
+    """
 
     def __init__(self, forest: Forest, kept: Mapping[int, int], only: Set[int] | None) -> None:
-        self.forest, self.kept = forest, kept
-        self.span_starts: dict[int, int] = {}
-        self.kept_crossings: list[tuple[tuple[int, int], tuple[int, int]]] = []
-        self.tries: list[tuple[int, int]] = []
-        self.tokens: list[int] = []
-        self.positions: list[int] = []
-        self.parents: list[int] = []
-        self.starts: list[int] = []
-        self.stops: list[int] = []
-        self.ends: list[int] = []
-        self.lookup_rows: list[list[int]] = [[] for _ in forest.asks]
-        self._children: list[list[int]] = [[] for _ in forest.tokens]
-        self._asks: list[list[int]] = [[] for _ in forest.tokens]
-        for span, parent in enumerate(forest.parents):
-            if parent != NO_PARENT and (only is None or span in only):
-                self._children[parent].append(span)
-        for index, ask in enumerate(forest.asks):
-            self._asks[ask.span].append(index)
+        children: list[list[int]] = [[] for _ in [*forest.tokens, NO_PARENT]]  # the last has the roots
+        for span in range(len(forest.tokens) - 1, -1, -1):
+            if only is None or span in only:
+                children[forest.parents[span]].append(span)
+        order, parents, positions = list[int](), list[int](), list[int]()
+        waiting = [(span, NO_PARENT, 0) for span in children[NO_PARENT]]
+        while waiting:
+            span, parent, position = waiting.pop()
+            here, behind = len(order), position + len(forest.tokens[span])
+            order.append(span)
+            parents.append(parent)
+            positions.append(position)
+            waiting += [(child, here, behind) for child in children[span]]
+        following = list(range(1, len(order) + 1))
+        for here in range(len(order) - 1, 0, -1):
+            if parents[here] >= 0:
+                following[parents[here]] = max(following[parents[here]], following[here])
+        self.order, self.parents, self.following, self.positions = np.array(
+            [order, parents, following, positions], dtype=np.int64
+        )
+        self.places = np.full(len(forest.tokens), -1)
+        self.places[self.order] = np.arange(len(order))
+        self.lengths = np.fromiter((len(forest.tokens[span]) for span in order), np.int64, len(order))
+        self.is_laid = np.fromiter((span not in kept for span in order), np.int64, len(order)) > 0
+        self.own = self.lengths * self.is_laid
 
-    def lay(self, span: int, parent: int, position: int) -> None:
-        """Lay a span of the forest and all below it. Prompts are at most a handful of spans deep."""
-        tokens = self.forest.tokens[span]
-        if span in self.kept:
-            first = len(self.tokens)
-            for ask in self._asks[span]:
-                trie = self.forest.asks[ask].trie
-                if any(node < 0 for node, _ in trie.lookups):
-                    raise ValueError(f"span {span} is kept, so the row that precedes its labels is not laid")
-                at = self._trie(trie, NO_PARENT, position + len(tokens))
-                self.lookup_rows[ask] = [at[node] for node, _ in trie.lookups]
-            for child in self._children[span]:
-                self.lay(child, NO_PARENT, position + len(tokens))
-            here = self.kept[span]
-            if first < len(self.tokens):
-                self.kept_crossings.append(((first, len(self.tokens)), (here, here + len(tokens))))
-            return
-        self.span_starts[span] = len(self.tokens)
-        laid = self._open(tokens, parent, position)
-        position += len(tokens)
-        last = len(self.tokens) - 1
-        for ask in self._asks[span]:
-            trie = self.forest.asks[ask].trie
-            at = self._trie(trie, laid, position)
-            self.lookup_rows[ask] = [at[node] if node >= 0 else last for node, _ in trie.lookups]
-        for child in self._children[span]:
-            self.lay(child, laid, position)
-        self.ends[laid] = len(self.tokens)
 
-    def _trie(self, trie: LabelTrie, parent: int, position: int) -> list[int]:
-        """Lay a trie below the laid span `parent`; returns where in the row each node lies."""
-        children = Counter(trie.parents)
-        span_of: list[int] = []
-        at: list[int] = []
-        open_spans: list[int] = []
-        for token, above in zip(trie.tokens, trie.parents, strict=True):
-            here = position if above < 0 else self.positions[at[above]] + 1
-            if above >= 0 and children[above] == 1:
-                span = span_of[above]  # depth-first order: an only child comes right after its parent
-                self.tokens.append(token)
-                self.positions.append(here)
-                self.stops[span] += 1
-            else:
-                holder = parent if above < 0 else span_of[above]
-                while open_spans and open_spans[-1] != holder:
-                    self.ends[open_spans.pop()] = len(self.tokens)
-                span = self._open((token,), holder, here)
-                open_spans.append(span)
-            span_of.append(span)
-            at.append(len(self.tokens) - 1)
-        for span in open_spans:
-            self.ends[span] = len(self.tokens)
-        if at:
-            self.tries.append((at[0], len(self.tokens)))
-        return at
+def _one_after_the_other(spans: NDArray[Any], tries: Ints, order: Ints) -> tuple[Ints, Ints, int]:
+    """Where each of some spans and then tries begins, given what each takes, and the order in which they lie; and all
+    that they take.
+    """
+    taken: Ints = np.concatenate([spans, tries])
+    starts = np.empty_like(taken)
+    starts[order] = np.cumsum(taken[order]) - taken[order]
+    return starts[: len(spans)], starts[len(spans) :], int(taken.sum())
 
-    def _open(self, tokens: tuple[int, ...], parent: int, position: int) -> int:
-        self.parents.append(parent)
-        self.starts.append(len(self.tokens))
-        self.tokens += tokens
-        self.positions += range(position, position + len(tokens))
-        self.stops.append(len(self.tokens))
-        self.ends.append(len(self.tokens))
-        return len(self.starts) - 1
+
+def _bounds(starts: Ints, counts: Ints) -> list[tuple[int, int]]:
+    return list(zip(starts.tolist(), (starts + counts).tolist(), strict=True))
 
 
 def _kept_positions(forest: Forest, kept: Mapping[int, int]) -> Ints:
@@ -232,7 +248,3 @@ def _kept_ids(forest: Forest, kept: Mapping[int, int]) -> Ints:
     for span, at in kept.items():
         ids[at : at + len(forest.tokens[span])] = forest.tokens[span]
     return ids
-
-
-def _ints(values: list[int] | list[tuple[int, int]]) -> Ints:
-    return np.asarray(values, dtype=np.int64)

@@ -14,12 +14,14 @@ from __future__ import annotations
 
 from contextlib import nullcontext
 
+import numpy as np
 import torch
 from transformers import PreTrainedModel
 
 from pinpoint.engine.forward import frequencies, last_layer
 from pinpoint.engine.forward.attention import check_layers, over
-from pinpoint.engine.forward.head import decoder, lookup_log_probs
+from pinpoint.engine.forward.head import Lookups, decoder, lookup_log_probs
+from pinpoint.engine.forward.label_sums import label_sums
 from pinpoint.engine.forward.packing import PackedRow
 from pinpoint.engine.forward.prefix_cache import PassCache
 from pinpoint.engine.forward.recorded import Recorder
@@ -56,6 +58,7 @@ def score(
     device = model.device
     fixed = same_bits or device.type == "cpu"
     rows = torch.from_numpy(row.rows).to(device)
+    lookups = Lookups.of(row.lookups, len(row.rows), device)
     cache = cache if cache is not None else PassCache([], {})
     if recorder is not None and not same_bits and recorder.takes(row):
         table = SpanTable(row, device)
@@ -77,9 +80,10 @@ def score(
             ).last_hidden_state[0]  # [T, hidden], of which only `rows` are to be read
     check_layers(model, table)
     if not len(row.lookups):
-        return [[] for _ in row.paths]
+        return [[] for _ in row.labels]
     if states is not None:
         states.take(row, hidden[rows])
     with fixed_rows.holding() if fixed else nullcontext():
-        terms = lookup_log_probs(model, hidden[rows], torch.from_numpy(row.lookups).to(device)).tolist()
-    return [[sum(terms[lookup] for lookup in path) for path in labels] for labels in row.paths]
+        found = lookup_log_probs(model, hidden[rows], lookups).cpu().numpy().astype(np.float64)
+    sums = label_sums(found[row.terms], row.label_terms)
+    return [part.tolist() for part in np.split(sums, np.cumsum(row.labels)[:-1])]

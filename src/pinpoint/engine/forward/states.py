@@ -38,8 +38,9 @@ class States:
     def take(self, row: PackedRow, hidden: Tensor) -> None:
         """Read them off `hidden` [R, H]: the first lookup of every label is at its prompt's last token."""
         if self._wanted:
-            first = [int(row.lookups[row.paths[ask][0][0], 0]) for ask in self._wanted]
-            states = projected(hidden[first].float().cpu().numpy())
+            first_terms = np.cumsum(row.label_terms) - row.label_terms
+            terms = row.terms[first_terms[(np.cumsum(row.labels) - row.labels)[self._wanted]]]
+            states = projected(hidden[row.lookups[terms, 0].tolist()].float().cpu().numpy())
             self.found.update(zip(self._wanted, map(tuple, states.tolist()), strict=True))
 
 
