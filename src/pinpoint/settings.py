@@ -53,9 +53,10 @@ class Settings(OfHttp, OfGuards):
     precision: Literal["int8", "fp8", "nf4", "bf16", "auto"] = Field(
         default="int8",
         description="How linear layers and experts are held; `auto` is the highest of bf16, int8 and nf4 that fits "
-        "the card, and the log says which (on a CPU int8). `fp8` takes what `int8` takes and quantises states too; it "
-        "needs an Ada, Hopper or Blackwell card, and any other is refused. A checkpoint that `pinpoint quantize` wrote "
-        "has its own and refuses any other. `python -m pinpoint plan` reads it too",
+        "the card, and the log says which (on a CPU, and with PINPOINT_ACTIVATIONS=int8, int8). `fp8` takes what "
+        "`int8` takes and quantises states too; it needs an Ada, Hopper or Blackwell card, and any other is refused. A "
+        "checkpoint that `pinpoint quantize` wrote has its own and refuses any other. `python -m pinpoint plan` reads "
+        "it too",
     )
     activations: Literal["compute", "int8"] = Field(
         default="compute",

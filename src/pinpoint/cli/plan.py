@@ -22,6 +22,7 @@ from pinpoint.planning.memory_plan import STORE_BYTES, MemoryPlan, choose_precis
 from pinpoint.planning.memory_plan import plan as plan_memory
 from pinpoint.planning.plan_words import reading, terms, verdict
 from pinpoint.planning.shape import ModelShape, check_precision
+from pinpoint.planning.stored import check_stored, with_activations
 from pinpoint.planning.what_fits import Alternative, alternatives
 from pinpoint.settings import USUAL_BUDGET_TOKENS
 
@@ -113,6 +114,8 @@ def plan(
     try:
         shape = find_shape(model)
         card = None if gpu is None else find_card(gpu)
+        check_stored(shape.stored, precision, shape.name)
+        precision = with_activations(precision, shape.stored, activations)
         check_precision(shape, precision)
         if card is not None:
             check_fp8(precision, card.capability, card.name)

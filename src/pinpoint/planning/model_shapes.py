@@ -13,6 +13,7 @@ from pinpoint.planning import gemma4
 from pinpoint.planning.families import FAMILIES, PLANNED, text_config, why_refused
 from pinpoint.planning.layout_sizes import is_count, needed_fields, shape_of_layout
 from pinpoint.planning.shape import Matrix, ModelShape
+from pinpoint.planning.stored import stored_precision
 from pinpoint.planning.towers import Tower, tower_of
 
 
@@ -35,7 +36,7 @@ def shape_from_config(config: Mapping[str, Any], name: str) -> ModelShape:
 
     Raises:
         ModelError: the family is refused, or cannot be planned from a configuration alone (`not_planned`); or fields
-            are missing or not numbers; the message names them.
+            are missing or not numbers; the message names them; or the checkpoint was quantised elsewhere.
     """
     check_family(config, name)
     outer, config = config, text_config(config)
@@ -68,9 +69,20 @@ def shape_from_config(config: Mapping[str, Any], name: str) -> ModelShape:
     else:
         shape = shape_of_layout(config, name, family, known, layout)
     seeing = tuple(Matrix(each.name, each.outputs, each.inputs, 1, each.number) for each in tower.linears)
-    return replace(
+    shape = replace(
         shape, family=whole, matrices=shape.matrices + seeing, kept_parameters=shape.kept_parameters + tower.others
     )
+    return as_stored(shape, outer)
+
+
+def as_stored(shape: ModelShape, config: Mapping[str, Any]) -> ModelShape:
+    """The shape with no other precision than a quantised checkpoint's own.
+
+    Raises:
+        ModelError: it was quantised in a way that is not Pinpoint's.
+    """
+    stored = stored_precision(config)
+    return shape if stored is None else replace(shape, precisions=(stored,), stored=stored)
 
 
 def _tower(outer: Mapping[str, Any], text: Mapping[str, Any]) -> Tower | None:

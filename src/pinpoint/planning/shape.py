@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 from pinpoint.errors import ModelError
 
@@ -46,6 +47,7 @@ class ModelShape:
         sliding_window: tokens that a token sees at most in some layers or all, None where it sees all.
         positions: longest prompt that the model was made for, 0 where the file does not say.
         precisions: what the weights can be held in.
+        stored: what a quantised checkpoint holds them in, and no other can; None of one in 16 bits.
         measured: the sizes were read off the model that transformers builds, not off a layout.
         kv_channels: of keys and values of one token in all layers; 0 where the layers are alike.
     """
@@ -73,6 +75,7 @@ class ModelShape:
     precisions: tuple[str, ...] = ALL_PRECISIONS
     measured: bool = False
     kv_channels: int = 0
+    stored: Literal["bf16", "int8", "fp8", "nf4"] | None = None
 
     @property
     def context_tokens(self) -> int:

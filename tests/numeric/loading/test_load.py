@@ -30,6 +30,7 @@ from pinpoint.errors import CapacityError, ModelError
 from pinpoint.planning.activations import Precision
 from pinpoint.planning.known_models import find_shape
 from pinpoint.planning.memory_plan import CUDA_CONTEXT_BYTES, QUANTISING_BYTES
+from pinpoint.planning.stored import METHODS
 from pinpoint.settings import Settings
 from tests import warm
 from tests.models import chatml_tokenizer, configurations, embedded, load_cpu, save_random
@@ -179,13 +180,16 @@ def test_what_the_kernel_cannot_compute_is_refused_before_loading(saved: Path, f
 
 
 def test_a_quantised_checkpoint_is_planned_in_its_own_precision(
-    quantised: dict[Precision, Path], fake_card: SimpleNamespace
+    quantised: dict[Precision, Path], saved: Path, fake_card: SimpleNamespace
 ) -> None:
     settings = Settings(precision="auto", buffer_gb=0.1, max_concurrency=1)
     for expected, folder in quantised.items():
         precision, made = load.settle_precision(settings, read_config(folder), "x/y", torch.device("cuda", 0))
         assert made is not None
         assert precision == made.precision == expected
+    settings = Settings(precision="auto", activations="int8", buffer_gb=0.1, max_concurrency=1)
+    assert load.settle_precision(settings, read_config(saved), "x/y", torch.device("cuda", 0))[0] == "int8"
+    assert {one.quantizer.method: precision for precision, one in FORMATS.items()} == METHODS
 
 
 @pytest.mark.parametrize("asked", ["MODEL_NAME", "PINPOINT_DEVICE"])

@@ -156,6 +156,7 @@ def test_when_nothing_fits_it_says_so() -> None:
         (["--gpu", "[bold]"], "no card is called '[bold]'"),
         (["--model", "no/such", "--gpu", "H200"], "neither a known model nor a folder with a config.json"),
         (["--precision", "int4"], "'int8', 'fp8', 'nf4', 'bf16', 'auto'"),
+        (["--precision", "nf4", "--activations", "int8"], "int8 are multiplied with weights in int8, and these are in"),
         (["--buffer-gb", "-1"], "--buffer-gb"),
         (["--buffer-gb", "inf"], "give a number of GB"),
         (["--concurrency", "0"], "--concurrency"),
@@ -193,6 +194,43 @@ def test_a_model_that_is_cached_here_needs_no_folder(tmp_path: Path, monkeypatch
     monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path))
     found = as_json("--model", "owner/model", "--gpu", "RTX A4000")
     assert (found["model"], found["fits"]) == ("owner/model", True)
+
+
+@pytest.mark.parametrize(
+    ("stored", "words", "said"),
+    [
+        ("pinpoint_fp8", [], "holds its weights in fp8, and PINPOINT_PRECISION asks for int8; set it to fp8"),
+        ("pinpoint_int8", ["--precision", "bf16"], "holds its weights in int8, and PINPOINT_PRECISION asks for bf16"),
+        ("pinpoint_nf4", ["--precision", "auto", "--activations", "int8"], "and these are in nf4"),
+        ("pinpoint_fp8", ["--precision", "auto", "--gpu", "A100 80GB PCIe"], "fp8 needs 8.9 or later"),
+        ("awq", ["--precision", "auto"], "already quantised (awq); use its 16-bit original"),
+    ],
+)
+def test_what_the_worker_would_refuse_of_a_quantised_checkpoint_is_not_planned(
+    tmp_path: Path, stored: str, words: list[str], said: str
+) -> None:
+    result = run("--model", str(quantised(tmp_path, stored)), *words)
+    assert (result.exit_code, said in text(result)) == (2, True), result.output
+
+
+@pytest.mark.parametrize("stored", ["int8", "fp8", "nf4"])
+def test_auto_is_what_a_checkpoint_is_held_in_and_nothing_else_is_offered_for_it(tmp_path: Path, stored: str) -> None:
+    found = as_json("--model", str(quantised(tmp_path, f"pinpoint_{stored}")), "--precision", "auto", "--gpu", "H200")
+    assert (found["precision"], found["fits"]) == (stored, True)
+    assert [one for one in found["what_fits"] if one["kind"] == "precision"] == []
+
+
+def test_auto_beside_8_bit_activations_is_int8_on_any_card() -> None:
+    asked = ("--precision", "auto", "--activations", "int8")
+    assert {as_json(*asked, "--gpu", card)["precision"] for card in ("H200", "L40S")} == {"int8"}
+    assert "is the highest that fits" not in text(run(*asked, "--gpu", "H200"))
+
+
+def quantised(folder: Path, method: str) -> Path:
+    """A folder with the configuration of a checkpoint that says how it was quantised."""
+    config = json.loads((embedded_folder() / "config.json").read_text(encoding="utf-8"))
+    (folder / "config.json").write_text(json.dumps({**config, "quantization_config": {"quant_method": method}}))
+    return folder
 
 
 def test_help_teaches_with_examples() -> None:

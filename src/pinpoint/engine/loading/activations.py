@@ -1,4 +1,4 @@
-"""In what the inputs of products are held: refused where it cannot be, switched on before the first pass."""
+"""In what the inputs of products are held: switched on before the first pass, refused where there are too many."""
 
 from __future__ import annotations
 
@@ -11,22 +11,7 @@ from pinpoint.engine.weights.int8 import Int8Linear, is_int8_experts
 from pinpoint.engine.weights.int8_activations import MOST_INPUTS
 from pinpoint.engine.weights.quantizer import EXPERT_WEIGHTS
 from pinpoint.errors import ModelError
-from pinpoint.planning.activations import Activations, Precision
-
-
-def check_activations(wanted: Activations, precision: Precision) -> None:
-    """Refuse 8-bit activations for weights that are not in 8 bits.
-
-    Raises:
-        ModelError: what they are in.
-    """
-    if wanted == "int8" and precision != "int8":
-        raise ModelError(
-            "precision_unsuitable",
-            f"activations in int8 are multiplied with weights in int8, and these are in {precision}; set "
-            "PINPOINT_PRECISION=int8, or unset PINPOINT_ACTIVATIONS",
-            "PINPOINT_ACTIVATIONS",
-        )
+from pinpoint.planning.activations import Activations
 
 
 def set_activations(model: PreTrainedModel, wanted: Activations) -> None:

@@ -36,6 +36,7 @@ from pinpoint.checkpoints.weight_files import CONFIG_FILE, StoredTensor
 from pinpoint.engine.weights import experts, fp8, int8, nf4
 from pinpoint.engine.weights.quantizer import WeightQuantizer
 from pinpoint.errors import ModelError
+from pinpoint.planning import stored
 from pinpoint.planning.activations import Precision
 
 # What a weight may be stored in for it to be read as 16 bits, and what else a quantised checkpoint holds.
@@ -119,18 +120,7 @@ def stored_precision(config: Any) -> Precision | None:
     Raises:
         ModelError: it was quantised in a way that is not Pinpoint's.
     """
-    found = getattr(config, "quantization_config", None)
-    if not found:
-        return None
-    method = found.get("quant_method") if isinstance(found, dict) else getattr(found, "quant_method", None)
-    for precision, known in FORMATS.items():
-        if known.quantizer.method == method:
-            return precision
-    raise ModelError(
-        "quantised_elsewhere",
-        f"the checkpoint is already quantised ({method}); use its 16-bit original",
-        "MODEL_NAME",
-    )
+    return stored.stored_precision({"quantization_config": getattr(config, "quantization_config", None)})
 
 
 def auto_class(config: Any) -> Any:

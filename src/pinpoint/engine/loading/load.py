@@ -24,7 +24,7 @@ from pinpoint.checkpoints.sources import embedded_folder as embedded_folder  # t
 from pinpoint.checkpoints.weight_files import read_headers, verify_checksums
 from pinpoint.engine import gpu
 from pinpoint.engine.forward import attention
-from pinpoint.engine.loading.activations import check_activations, set_activations
+from pinpoint.engine.loading.activations import set_activations
 from pinpoint.engine.loading.architecture import check_architecture, check_quantisable
 from pinpoint.engine.loading.calibration import keep_outliers
 from pinpoint.engine.loading.checkpoint import (
@@ -45,6 +45,7 @@ from pinpoint.errors import ModelError
 from pinpoint.planning.activations import Activations, Precision
 from pinpoint.planning.cards import check_fp8
 from pinpoint.planning.memory_plan import MemoryPlan
+from pinpoint.planning.stored import check_stored, with_activations
 from pinpoint.settings import Settings
 
 log = logging.getLogger("pinpoint")
@@ -108,7 +109,6 @@ def load(settings: Settings, laps: Laps | None = None) -> LoadedModel:
     config = read_config(_folder(source))
     check_architecture(config, source.name)
     precision, made = settle_precision(settings, config, source.name, device)
-    check_activations(settings.activations, precision)
     laps.lap("plan")
     dtype = choose_dtype(settings, device, precision)
     source = download(source, weights=True)
@@ -161,16 +161,9 @@ def settle_precision(
         ModelError: the checkpoint cannot be held in what was asked for, or the GPU cannot compute it.
         CapacityError: it does not fit.
     """
-    wanted, stored = settings.precision, stored_precision(config)
-    if stored is not None:
-        if wanted not in ("auto", stored):
-            raise ModelError(
-                "precision_unsuitable",
-                f"{name} holds its weights in {stored}, and PINPOINT_PRECISION asks for {wanted}; set it to {stored}, "
-                "or give the 16-bit original",
-                "PINPOINT_PRECISION",
-            )
-        wanted = stored
+    stored = stored_precision(config)
+    check_stored(stored, settings.precision, name)
+    wanted = with_activations(settings.precision, stored, settings.activations)
     if device.type != "cuda":
         return "int8" if wanted == "auto" else wanted, None
     if wanted == "fp8":

@@ -16,7 +16,7 @@ from pinpoint.engine.loading.checkpoint import empty_model
 from pinpoint.engine.weights.quantizer import EXPERT_WEIGHTS, is_fused_experts
 from pinpoint.errors import ModelError
 from pinpoint.planning.families import EXACT
-from pinpoint.planning.model_shapes import shape_from_config
+from pinpoint.planning.model_shapes import as_stored, shape_from_config
 from pinpoint.planning.shape import ALL_PRECISIONS, Matrix, ModelShape
 
 NOT_PLANNED = "not_planned"
@@ -33,7 +33,7 @@ def shape_of(config: Any, name: str) -> ModelShape:
     except ModelError as error:
         if error.code != NOT_PLANNED:
             raise
-    return measured_shape(empty_model(config), name)
+    return as_stored(measured_shape(empty_model(config), name), config.to_dict())
 
 
 def measured_shape(model: PreTrainedModel, name: str) -> ModelShape:
