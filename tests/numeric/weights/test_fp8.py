@@ -334,9 +334,9 @@ def test_what_is_on_a_card_goes_to_its_kernels(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(triton_eight, "linear", noted("linear"))
     monkeypatch.setattr(triton_eight, "experts", noted("experts"))
     there, *rest = [cast(Tensor, SimpleNamespace(is_cuda=True)) for _ in range(4)]
-    assert scaled_product(there, *rest[:2]) == "linear"
+    assert scaled_product(there, rest[0], rest[1]) == "linear"
     assert fp8_experts(rest[0], there, *rest[1:]) == "experts"
-    assert calls == [("linear", (there, *rest[:2])), ("experts", (rest[0], there, *rest[1:]))]
+    assert calls == [("linear", (there, *rest[:2], False)), ("experts", (rest[0], there, *rest[1:]))]
 
 
 def test_states_that_a_model_casts_to_the_dtype_of_its_weights_are_refused() -> None:

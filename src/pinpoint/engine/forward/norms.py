@@ -6,6 +6,8 @@ bfloat16 1.9 ms against 3.3 for 7,889 rows of 256.
 
 The two differ by where they round: transformers rounds the normed state to the model's dtype before it meets the
 weight, torch's function rounds once, after it.
+
+Where products of 8-bit states read what is normed, the norm quantises it in the same kernel (`weights/triton_norm.py`).
 """
 
 from __future__ import annotations
@@ -15,12 +17,20 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
+from pinpoint.engine.weights import triton_norm
+
 # The families that are supported have norms of this one kind; others (Gemma's adds 1 to its weight) are left alone.
 _SUFFIX, _EPSILON = "RMSNorm", "variance_epsilon"
+# Linear layers that are given the states which their siblings are given, by the names that families give them.
+_SIBLINGS = frozenset({"q_proj", "k_proj", "v_proj", "qkv_proj", "gate_proj", "up_proj", "gate_up_proj"})
+# What reads a norm's output, by the norm's name. A layer whose norm of this name stands elsewhere computes as many
+# kernels as it would, and the same.
+_READ_BY = {"input_layernorm": "self_attn", "post_attention_layernorm": "mlp"}
 
 
 def fuse(model: PreTrainedModel) -> int:
@@ -28,7 +38,21 @@ def fuse(model: PreTrainedModel) -> int:
     found = [m for m in model.modules() if type(m).__name__.endswith(_SUFFIX) and hasattr(m, _EPSILON)]
     for module in found:
         module.forward = types.MethodType(_norm, module)
+    _share_inputs(model)
     return len(found)
+
+
+def _share_inputs(model: nn.Module) -> None:
+    """Tell layers with 8-bit weights that they share their states, and norms which of these read what they make."""
+    for module in model.modules():
+        for name, child in module.named_children():
+            if name in _SIBLINGS and hasattr(type(child), "shares_input"):
+                child.shares_input = True  # type: ignore[assignment]
+    for layer in model.modules():
+        for name, reader in _READ_BY.items():
+            norm, part = getattr(layer, name, None), getattr(layer, reader, None)
+            if isinstance(norm, nn.Module) and isinstance(part, nn.Module) and _is_fused(norm):
+                norm.readers = tuple(m for m in part.children() if getattr(m, "shares_input", False))  # type: ignore[assignment]
 
 
 @contextmanager
@@ -48,4 +72,11 @@ def _is_fused(module: nn.Module) -> bool:
 
 def _norm(self: Any, hidden_states: Tensor) -> Tensor:
     """hidden_states [..., H] → [..., H], in their dtype."""
+    if not torch.is_grad_enabled():
+        dtypes = [reader.states_dtype for reader in getattr(self, "readers", ())]
+        wanted = next((dtype for dtype in dtypes if dtype is not None), None)
+        if wanted is not None:
+            made = triton_norm.norm(hidden_states, self.weight, self.variance_epsilon, wanted)
+            if made is not None:
+                return made
     return F.rms_norm(hidden_states, self.weight.shape, self.weight, self.variance_epsilon)

@@ -10,15 +10,8 @@ import triton.language as tl
 
 
 @triton.jit
-def quantize_kernel(
-    x, values, scales, places, inputs, PLACED: tl.constexpr, COPIES: tl.constexpr, LARGEST: tl.constexpr,
-    WHOLE: tl.constexpr, BLOCK: tl.constexpr,
-):  # fmt: skip
-    """A row a program: its scale, and its values at each of its places."""
-    row = tl.program_id(0).to(tl.int64)
-    columns = tl.arange(0, BLOCK)
-    inside = columns < inputs
-    state = tl.load(x + row * inputs + columns, mask=inside, other=0.0).to(tl.float32)
+def in_eight(state, LARGEST: tl.constexpr, WHOLE: tl.constexpr):
+    """A row in float32 → its values in 8 bits and its scale."""
     size = tl.abs(state)
     # The largest of numbers of which one is none would be one of the others.
     largest = tl.max(tl.where(size == size, size, float("inf")), axis=0)
@@ -31,11 +24,69 @@ def quantize_kernel(
         found = ((scaled + 12582912.0) - 12582912.0).to(tl.int8)
     else:
         found = tl.minimum(tl.maximum(scaled, -LARGEST), LARGEST).to(tl.float8e4nv)
-    scale = tl.div_rn(largest, LARGEST + tl.zeros_like(largest))
+    return found, tl.div_rn(largest, LARGEST + tl.zeros_like(largest))
+
+
+@triton.jit
+def quantize_kernel(
+    x, values, scales, places, inputs, PLACED: tl.constexpr, COPIES: tl.constexpr, LARGEST: tl.constexpr,
+    WHOLE: tl.constexpr, BLOCK: tl.constexpr,
+):  # fmt: skip
+    """A row a program: its scale, and its values at each of its places."""
+    row = tl.program_id(0).to(tl.int64)
+    columns = tl.arange(0, BLOCK)
+    inside = columns < inputs
+    state = tl.load(x + row * inputs + columns, mask=inside, other=0.0).to(tl.float32)
+    found, scale = in_eight(state, LARGEST, WHOLE)
     for copy in tl.static_range(COPIES):
         place = tl.load(places + row * COPIES + copy).to(tl.int64) if PLACED else row
         tl.store(values + place * inputs + columns, found, mask=inside)
         tl.store(scales + place, scale)
+
+
+@triton.jit
+def squares(x, INPUTS: tl.constexpr, WARPS: tl.constexpr, LOG_WARPS: tl.constexpr):
+    """The sum of the squares of a row of 16 bits, in the order of torch's kernel for norms, whose threads take four
+    numbers at a time, each its share one after the other; then halves of each warp, then halves of the warps.
+    """
+    four = tl.arange(0, 32 * WARPS)[:, None] * 4 + tl.arange(0, 4)[None, :]
+    total = tl.zeros((32 * WARPS,), dtype=tl.float32)
+    for start in tl.static_range(0, INPUTS, 128 * WARPS):
+        part = tl.load(x + start + four, mask=start + four < INPUTS, other=0.0).to(tl.float32)
+        even, odd = tl.split(tl.reshape(part, (32 * WARPS, 2, 2)))
+        first, third = tl.split(even)
+        second, fourth = tl.split(odd)
+        # Squares of 16 bits are exact, so it is the same whether the two are fused.
+        total += first * first
+        total += second * second
+        total += third * third
+        total += fourth * fourth
+    for halved in tl.static_range(5):
+        total = tl.sum(tl.reshape(total, (WARPS, 2, 16 >> halved)), axis=1)
+    for halved in tl.static_range(LOG_WARPS):
+        total = tl.sum(tl.reshape(total, (2, WARPS >> (halved + 1))), axis=0)
+    return tl.sum(tl.reshape(total, (1,)), axis=0)
+
+
+@triton.jit
+def norm_kernel(
+    x, weight, normed, values, scales, epsilon, INPUTS: tl.constexpr, WARPS: tl.constexpr, LOG_WARPS: tl.constexpr,
+    LARGEST: tl.constexpr, WHOLE: tl.constexpr, BLOCK: tl.constexpr,
+):  # fmt: skip
+    """A row a program: its root-mean-square norm in 16 bits, and that in 8 bits."""
+    row = tl.program_id(0).to(tl.int64)
+    x += row * INPUTS
+    mean = tl.div_rn(squares(x, INPUTS, WARPS, LOG_WARPS), INPUTS + 0.0)
+    factor = tl.rsqrt(mean + epsilon)
+    columns = tl.arange(0, BLOCK)
+    inside = columns < INPUTS
+    state = tl.load(x + columns, mask=inside, other=0.0).to(tl.float32)
+    gain = tl.load(weight + columns, mask=inside, other=0.0).to(tl.float32)
+    rounded = (gain * (factor * state)).to(normed.dtype.element_ty)
+    tl.store(normed + row * INPUTS + columns, rounded, mask=inside)
+    found, scale = in_eight(rounded.to(tl.float32), LARGEST, WHOLE)
+    tl.store(values + row * INPUTS + columns, found, mask=inside)
+    tl.store(scales + row, scale)
 
 
 # Counts that differ from pass to pass are not compiled in.

@@ -66,10 +66,13 @@ def quantize_rows(x: Tensor) -> tuple[Tensor, Tensor]:
     return wide.to(torch.float8_e4m3fn), largest / top
 
 
-def scaled_product(x: Tensor, weight: Tensor, scale: Tensor) -> Tensor:
-    """x [..., I], quantised row by row, times E4M3 [O, I] with float32 scales [O] → [..., O], in the dtype of x."""
+def scaled_product(x: Tensor, weight: Tensor, scale: Tensor, shared: bool = False) -> Tensor:
+    """x [..., I], quantised row by row, times E4M3 [O, I] with float32 scales [O] → [..., O], in the dtype of x.
+
+    On CUDA an x that is `shared` with other products is quantised once for all.
+    """
     if x.is_cuda:
-        product: Tensor = _kernels().linear(x, weight, scale)
+        product: Tensor = _kernels().linear(x, weight, scale, shared)
         return product
     values, scales = quantize_rows(x.reshape(-1, x.shape[-1]))
     return _product(values, scales, weight, scale, x.dtype).view(*x.shape[:-1], -1)
@@ -123,9 +126,14 @@ def _fp8_expert(self: Any, index: int, states: Tensor, out: Tensor) -> None:
 
 
 class Fp8Linear(nn.Module):
-    """A linear layer with an E4M3 weight [O, I] and float32 scales [O]; its states are quantised as they come."""
+    """A linear layer with an E4M3 weight [O, I] and float32 scales [O]; its states are quantised as they come.
+
+    Attributes:
+        shares_input: whether it is one of several layers that are given the same states.
+    """
 
     weight_format = METHOD
+    shares_input = False
 
     def __init__(self, inputs: int, outputs: int, bias: Tensor | None) -> None:
         super().__init__()
@@ -135,6 +143,11 @@ class Fp8Linear(nn.Module):
         self.bias: nn.Parameter | None
         self.register_parameter("bias", None if bias is None else nn.Parameter(bias, requires_grad=False))
 
+    @property
+    def states_dtype(self) -> torch.dtype:
+        """What its states are multiplied in."""
+        return self.weight.dtype
+
     def forward(self, x: Tensor) -> Tensor:
         """x [..., I] → [..., O], in the dtype of x.
 
@@ -143,7 +156,7 @@ class Fp8Linear(nn.Module):
         """
         if x.dtype.itemsize == 1:
             raise TypeError(f"states in {x.dtype}")
-        out = scaled_product(x, self.weight, self.scale)
+        out = scaled_product(x, self.weight, self.scale, self.shares_input)
         return out if self.bias is None else out + self.bias
 
 

@@ -60,10 +60,12 @@ class Int8Linear(nn.Module):
 
     Attributes:
         activations: what its inputs are held in.
+        shares_input: whether it is one of several layers that are given the same states.
     """
 
     weight_format = METHOD
     activations: Activations = "compute"
+    shares_input = False
 
     def __init__(self, inputs: int, outputs: int, bias: Tensor | None) -> None:
         super().__init__()
@@ -78,9 +80,14 @@ class Int8Linear(nn.Module):
         out = self._product(x)
         return out if self.bias is None else out + self.bias
 
+    @property
+    def states_dtype(self) -> torch.dtype | None:
+        """What its states are multiplied in, None where that is their own dtype."""
+        return self.weight.dtype if self.activations == "int8" else None
+
     def _product(self, x: Tensor) -> Tensor:
         if self.activations == "int8":
-            return int8_activations.linear(x, self.weight, self.scale)
+            return int8_activations.linear(x, self.weight, self.scale, self.shares_input)
         if x.is_cuda and fixed_rows.held() and kernels_work():
             return triton_fixed.scaled_product(x, self.weight, self.scale)
         return scaled_product(x, self.weight, self.scale)

@@ -70,10 +70,13 @@ def integer_product(q: Tensor, weight: Tensor) -> Tensor:
     return total
 
 
-def linear(x: Tensor, weight: Tensor, scale: Tensor) -> Tensor:
-    """x [..., I] times an int8 weight [O, I] with float32 scales [O] → [..., O], in the dtype of x."""
+def linear(x: Tensor, weight: Tensor, scale: Tensor, shared: bool = False) -> Tensor:
+    """x [..., I] times an int8 weight [O, I] with float32 scales [O] → [..., O], in the dtype of x.
+
+    On CUDA an x that is `shared` with other products is quantised once for all.
+    """
     if x.is_cuda and kernels_work():
-        return triton_eight.linear(x, weight, scale)
+        return triton_eight.linear(x, weight, scale, shared)
     rows = x.reshape(-1, x.shape[-1])
     out = x.new_empty(len(rows), len(weight))
     for part, place in zip(torch.split(rows, ROWS), torch.split(out, ROWS), strict=True):

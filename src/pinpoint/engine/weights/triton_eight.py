@@ -24,7 +24,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from pinpoint.engine.weights import cuda_grouped
+from pinpoint.engine.weights import cuda_grouped, shared_rows
 from pinpoint.engine.weights.int8_product import has_silu_gate
 from pinpoint.engine.weights.triton_grouped import shared_bytes
 from pinpoint.engine.weights.triton_pointwise import combine
@@ -74,9 +74,16 @@ class Route(NamedTuple):
     places: Tensor
 
 
-def linear(x: Tensor, weight: Tensor, scale: Tensor) -> Tensor:
-    """x [..., I] times a weight [O, I] in 8 bits with float32 scales [O] → [..., O], in the dtype of x."""
-    rows = quantize_rows(x.reshape(-1, x.shape[-1]), weight.dtype)
+def linear(x: Tensor, weight: Tensor, scale: Tensor, shared: bool = False) -> Tensor:
+    """x [..., I] times a weight [O, I] in 8 bits with float32 scales [O] → [..., O], in the dtype of x.
+
+    Where x is `shared` with other products, it is quantised by the first of them (`shared_rows`).
+    """
+    rows = shared_rows.found(x, weight.dtype) if shared else None
+    if rows is None:
+        rows = quantize_rows(x.reshape(-1, x.shape[-1]), weight.dtype)
+        if shared:
+            shared_rows.keep(x, rows)
     return product(rows, weight[None], scale[None], None, x.dtype).view(*x.shape[:-1], -1)
 
 
