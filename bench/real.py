@@ -1,16 +1,20 @@
-"""Versions of the prompt on real models, through the worker's own scorer: `python -m bench.real`.
+"""Versions of the prompt on real models, by the worker's own scorer: `python -m bench.real`, a part of `make real`.
 
-For each model, precision and version of the prompt: accuracy by kind of text, negative log-likelihood of the right
-label, label mass, and how often the answer changes when the labels are listed from last to first. What was measured is
-kept in `bench/results/quality.json`, a line of a run replacing its last one, and docs/quality.md is made from it.
+Each model is proved as it is before a worker's first job. Of each, its precisions and the versions of the prompt:
+accuracy by kind of text, negative log-likelihood of the right label, label mass, and how often the answer changes when
+the labels are listed from last to first. What was measured is kept in `bench/results/quality.json`, and docs/quality.md
+is made from it. A line that is there already, of the same texts and weights on the same kind of device, is not measured
+again, so a run that was stopped goes on where it was.
 """
 
 from __future__ import annotations
 
 import gc
+import hashlib
 import json
 import math
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -22,8 +26,10 @@ import typer
 from bench import prompt_items, quality_page
 from bench.prompt_items import Item
 from bench.prompt_report import interval
+from bench.quality_figures import EMBEDDED, weights_of
 from bench.report import RESULTS, environment
 from pinpoint.engine.loading.load import load
+from pinpoint.engine.proof import prove
 from pinpoint.engine.scorer import Scorer
 from pinpoint.errors import PinpointError
 from pinpoint.prompting.prompts import SHORT_FORM_TASK, PromptBuilder
@@ -33,9 +39,12 @@ from pinpoint.prompting.template import Version
 from pinpoint.settings import Settings
 from training.real_models import MODELS, obtain
 
-EMBEDDED = "embedded"
 FIGURES = RESULTS / "quality.json"
 BATCH_TOKENS = {"cuda": 8_192, "cpu": 1_024}
+# Texts of each kind: what two cores read in a quarter of an hour where the model is large.
+COUNTS = {"qwen15": 12, "smollm2": 60, EMBEDDED: 60}
+# What tells one line from another; the rest of it are figures.
+KEY = ("model", "precision", "version", "device")
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,67 +58,90 @@ class Measured:
 
 def main(
     model: Annotated[list[str] | None, typer.Option(help="embedded, smollm2 or qwen15; all if none.")] = None,
-    precision: Annotated[list[str] | None, typer.Option(help="bf16, int8 or nf4; all if none.")] = None,
+    precision: Annotated[list[str] | None, typer.Option(help="bf16, int8 or nf4; bf16 if none.")] = None,
     version: Annotated[list[int] | None, typer.Option(help="Of the prompt; 1 and 3 if none.")] = None,
     data: Annotated[Path, typer.Option(help="Folder of company-documents and support-intents.")] = Path(
         "../shared/data"
     ),
     items: Annotated[Path | None, typer.Option(help="Instead of `data`: what `bench.prompts items` wrote.")] = None,
-    count: Annotated[int, typer.Option(help="Items of each kind, at most.")] = 60,
+    count: Annotated[int, typer.Option(help="Items of each kind, at most; 0: as many as the page has.")] = 0,
     device: Annotated[str, typer.Option()] = "cuda" if torch.cuda.is_available() else "cpu",
     out: Annotated[Path, typer.Option(help="Figures, as JSON; what is there and not measured anew stays.")] = FIGURES,
     page: Annotated[Path, typer.Option(help="The page that is made of them.")] = Path("docs/quality.md"),
 ) -> None:
     """Measure and write docs/quality.md."""
-    every = prompt_items.read(items) if items else prompt_items.items(data, count)
-    chosen = [item for item in every if not item.asked and item.kind in prompt_items.KINDS]
     kept = json.loads(out.read_text(encoding="utf-8")) if out.exists() else []
-    for name in model or (EMBEDDED, *(real.name for real in MODELS)):
-        folder = "" if name == EMBEDDED else str(obtain(next(real for real in MODELS if real.name == name)))
-        for held in ("int8",) if name == EMBEDDED else (precision or ("bf16", "int8", "nf4")):
-            settings = Settings.model_validate(
-                {"model_name": folder, "precision": held, "device": device, "buffer_gb": 0.5}
-            )
-            try:
-                loaded = load(settings)
-            except PinpointError as error:
-                print(f"{name} {held}: {error}")
-                continue
-            scorer = Scorer(loaded, BATCH_TOKENS[device])
-            for number in version or (1, 3):
-                began = time.monotonic()
-                line = {
-                    "model": name, "precision": held, "version": number,
-                    **figures(measure(scorer, chosen, number, BATCH_TOKENS[device])),  # type: ignore[arg-type]
-                    "seconds": round(time.monotonic() - began, 1), **environment(),
-                }  # fmt: skip
-                print(json.dumps({key: value for key, value in line.items() if key != "right"}), flush=True)
-                key = ("model", "precision", "version")
-                kept = [old for old in kept if any(old[part] != line[part] for part in key)] + [line]
+    for name in model or (*(real.name for real in MODELS), EMBEDDED):
+        every = prompt_items.read(items) if items else prompt_items.items(data, count or COUNTS[name])
+        chosen = [item for item in every if not item.asked and item.kind in prompt_items.KINDS]
+        for held in ("int8",) if name == EMBEDDED else (precision or ("bf16",)):
+            heads = [
+                {"model": name, "precision": held, "version": number, "device": device,
+                 "texts": digest(chosen), "weights": weights_of(name)}
+                for number in version or (1, 3)
+            ]  # fmt: skip
+            todo = [head for head in heads if not any(head.items() <= old.items() for old in kept)]
+            for line in _lines(name, held, device, chosen, todo):
+                kept = [old for old in kept if any(old[part] != line[part] for part in KEY)] + [line]
                 out.write_text(json.dumps(kept, indent=1) + "\n", encoding="utf-8")
-            del scorer, loaded
-            gc.collect()
     page.write_text(quality_page.page(), encoding="utf-8")
     print(f"{page} and {out}")
 
 
+def _lines(
+    name: str, held: str, device: str, chosen: list[Item], heads: list[dict[str, Any]]
+) -> Iterator[dict[str, Any]]:
+    """A model in one precision, loaded once: the figures of each version that `heads` begin a line of."""
+    if not heads:
+        return
+    folder = "" if name == EMBEDDED else str(obtain(next(real for real in MODELS if real.name == name)))
+    settings = Settings.model_validate({"model_name": folder, "precision": held, "device": device, "buffer_gb": 0.5})
+    try:
+        scorer = Scorer(load(settings), BATCH_TOKENS[device])
+        proof = prove(scorer)
+    except PinpointError as error:
+        print(f"{name} {held}: {error}")
+        return
+    farthest = max(proof.parts, key=lambda part: part.share)
+    print(
+        f"{name} {held}: proved in {proof.seconds:.1f} s, {farthest.stage} {farthest.apart:.1e} of {farthest.tolerance}"
+    )
+    for head in heads:
+        began = time.monotonic()
+        line = {
+            **head, **figures(measure(scorer, chosen, head["version"], BATCH_TOKENS[device])),
+            "seconds": round(time.monotonic() - began, 1), **environment(),
+        }  # fmt: skip
+        print(json.dumps({key: value for key, value in line.items() if key != "right"}), flush=True)
+        yield line
+    del scorer
+    gc.collect()
+
+
+def digest(items: list[Item]) -> str:
+    """Which texts and lists these are: programs that make some of them change, under the same ids."""
+    said = [[one.id, one.text, one.labels] for one in items]
+    return hashlib.sha256(json.dumps(said).encode()).hexdigest()[:16]
+
+
 def measure(scorer: Scorer, items: list[Item], version: Version, budget: int) -> list[Measured]:
-    """Every item with its labels in their order and reversed."""
+    """Every item with its labels in their order and reversed, which share what they begin alike with."""
     prompts = PromptBuilder(scorer.prompts.encoder, version)
-    found: list[list[list[float]]] = []
-    for reverse in (False, True):
-        values: list[list[float]] = []
-        forest = Forest()
-        for item in items:
-            names = item.labels[::-1] if reverse else item.labels
+    found: list[list[float]] = []
+    forest = Forest()
+    for item in items:
+        document = prompts.document(item.text)
+        for names in (item.labels, item.labels[::-1]):
             task = Task(SHORT_FORM_TASK, tuple(Label(str(place), name) for place, name in enumerate(names)))
-            prompts.add(forest, task, prompts.document(item.text))
-            if forest.total_tokens >= budget:
-                values += _run(scorer, forest)
-                forest = Forest()
-        values += _run(scorer, forest)
-        found.append([one[::-1] if reverse else one for one in values])
-    return [Measured(item, tuple(one), tuple(two)) for item, one, two in zip(items, *found, strict=True)]
+            prompts.add(forest, task, document)
+        if forest.total_tokens >= budget:
+            found += _run(scorer, forest)
+            forest = Forest()
+    found += _run(scorer, forest)
+    return [
+        Measured(item, tuple(one), tuple(two[::-1]))
+        for item, one, two in zip(items, found[::2], found[1::2], strict=True)
+    ]
 
 
 def figures(measured: list[Measured]) -> dict[str, Any]:
