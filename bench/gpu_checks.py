@@ -21,8 +21,9 @@ from pinpoint.engine.baseline import requested_bytes
 from pinpoint.engine.forward import attention
 from pinpoint.engine.forward.packing import PackedRow, pack
 from pinpoint.engine.forward.rules import EVERYTHING, Mask
+from pinpoint.engine.forward.runs import Run
 from pinpoint.engine.forward.span_table import SpanTable
-from pinpoint.engine.forward.varlen import Run, make_call, varlen_partial
+from pinpoint.engine.forward.varlen import make_call, varlen_partial
 from pinpoint.engine.loading.load import load
 from pinpoint.engine.scorer import Scorer
 from pinpoint.engine.weights import int8

@@ -14,7 +14,7 @@ from transformers.models.llama import modeling_llama
 from transformers.utils import logging as transformers_logging
 
 from pinpoint.engine import forest_scorer, proof
-from pinpoint.engine.forward import attention, blocks, head, last_layer, packing, varlen
+from pinpoint.engine.forward import attention, blocks, head, last_layer, packing, tiles, varlen
 from pinpoint.engine.forward.forced import ATTENDED, PROJECTED, TOKENS
 from pinpoint.engine.forward.plain import Plain
 from pinpoint.engine.forward.prefix_cache import PrefixStore
@@ -30,6 +30,7 @@ from pinpoint.prompting.span_tree import Forest
 from tests.numeric.forward import families
 from tests.numeric.forward.families import SHORT_TOKENS, WINDOW, configuration
 from tests.numeric.forward.test_families import EXACT, in_bfloat16, scorer_of, with_our_attention
+from tests.reference.tiles import slow_attend
 from tests.reference.varlen import slow_kernel
 
 DTYPES = [torch.float32, torch.bfloat16]
@@ -70,21 +71,23 @@ def test_the_proof_holds_in_bfloat16(family: str) -> None:
 def over_the_kernel(patch: pytest.MonkeyPatch) -> list[bool]:
     """Attention as on CUDA, the kernel computed by its slow twin; whether each call had sinks."""
     patch.setattr(torch_varlen, "varlen_attn", slow_kernel)
+    patch.setattr(tiles, "attend", slow_attend)
     patch.setattr(varlen, "_varlen_options", lambda: {"enable_gqa", "num_splits"})
     calls = list[bool]()
 
     def kernel(
         query: Tensor, key: Tensor, value: Tensor, scale: float, sight: Any, _: bool, extras: blocks.Extras
     ) -> Tensor:
-        assert extras.softcap is None and sight.calls is not None
+        made = sight.calls(extras.softcap is not None)
+        assert made is not None
         calls.append(extras.sinks is not None)
-        return varlen.attend(query, key, value, scale, sight.calls, extras.sinks)
+        return varlen.attend(query, key, value, scale, made, extras.sinks, extras.softcap)
 
     patch.setattr(attention, "_spans", kernel)
     return calls
 
 
-@pytest.mark.parametrize("family", ["gpt_oss", "mixtral"])
+@pytest.mark.parametrize("family", ["gemma2", "gpt_oss", "mixtral"])
 def test_the_proof_holds_over_the_kernels_calls(family: str, monkeypatch: pytest.MonkeyPatch) -> None:
     scorer = scorer_for(family, torch.bfloat16)
     calls = over_the_kernel(monkeypatch)

@@ -19,14 +19,16 @@ from transformers.masking_utils import (
     sliding_window_causal_mask_function,
 )
 
-from pinpoint.engine.forward import attention, blocks, span_table, varlen
+from pinpoint.engine.forward import attention, blocks, runs, span_table, tiles, varlen
 from pinpoint.engine.forward.packing import PackedRow, pack
 from pinpoint.engine.forward.rules import EVERYTHING, Mask, Rule, find_rule
+from pinpoint.engine.forward.runs import NEVER, split
 from pinpoint.engine.forward.span_table import Sight, SpanTable
-from pinpoint.engine.forward.varlen import Calls, Pair, VarlenCall, make_calls, pairs_by_call
+from pinpoint.engine.forward.varlen import make_calls
 from pinpoint.errors import ModelError
 from pinpoint.prompting.label_trie import build_trie
 from pinpoint.prompting.span_tree import NO_PARENT, Forest
+from tests.reference.tiles import slow_attend
 from tests.reference.varlen import slow_kernel
 
 STOP = 0
@@ -111,57 +113,13 @@ def dense(
     return by_the_book(query, key, value, scale, seen, **extras)[0].transpose(0, 1).float()
 
 
-def calls_of(row: PackedRow) -> Calls:
-    """The calls of the kernel for a row, no window in the way."""
-    calls = make_calls(row, CPU)
-    assert calls is not None
-    return calls
-
-
-def slow_varlen(
-    query: Tensor, key: Tensor, value: Tensor, call: VarlenCall, scale: float, causal: bool, window: int | None = None
-) -> tuple[Tensor, Tensor]:
-    """The twin of `varlen_partial`: one pair after the other, on any device."""
-    assert window is None
-    outs, sums = [], []
-    for queries, keys in call.pairs:
-        rows = torch.arange(queries.start, queries.stop)
-        if not keys:
-            outs.append(torch.full((len(rows), *query.shape[1:]), torch.nan))
-            sums.append(torch.full((len(rows), query.shape[1]), torch.nan))
-            continue
-        columns = torch.cat([torch.arange(run.start, run.stop) for run in keys])
-        assert len(rows) > 0 and len(columns) >= (len(rows) if causal else 1)
-        seen = torch.ones(len(rows), len(columns), dtype=torch.bool)
-        out, lse = by_the_book(
-            query[rows].transpose(0, 1), key[columns].transpose(0, 1), value[columns].transpose(0, 1), scale,
-            seen.tril(len(columns) - len(rows)) if causal else seen,
-        )  # fmt: skip
-        outs.append(out.transpose(0, 1))
-        sums.append(lse.transpose(0, 1))
-    return torch.cat(outs).to(query.dtype), torch.cat(sums).float()
-
-
-@pytest.mark.parametrize("heads", HEADS)
-@pytest.mark.parametrize("gather", [0, 1, 4, 1000])
-@SLOW
-@given(row=rows())
-def test_calls_of_the_variable_length_kernel_merge_to_the_dense_attention(
-    monkeypatch: pytest.MonkeyPatch, heads: str, gather: int, row: PackedRow
-) -> None:
-    monkeypatch.setattr(varlen, "varlen_partial", slow_varlen)
-    monkeypatch.setattr(varlen, "GATHER", gather)
-    states = random_states(row, *HEADS[heads])
-    out = varlen.attend(*states, 0.3, calls_of(row))
-    torch.testing.assert_close(out, dense(*states, 0.3, row), rtol=1e-5, atol=1e-5)
-
-
 @pytest.fixture
 def kernel_on_a_cpu(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """torch's variable-length kernel, computed by its slow twin."""
+    """torch's variable-length kernel and that of tiles, computed by their slow twins."""
     from torch.nn.attention import varlen as torch_varlen
 
     monkeypatch.setattr(torch_varlen, "varlen_attn", slow_kernel)
+    monkeypatch.setattr(tiles, "attend", slow_attend)
     varlen._varlen_options.cache_clear()
     yield
     varlen._varlen_options.cache_clear()
@@ -169,36 +127,19 @@ def kernel_on_a_cpu(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 @pytest.mark.parametrize("heads", HEADS)
 @pytest.mark.parametrize("gather", [0, 1, 4, 1000])
-@settings(SLOW, max_examples=15)
+@pytest.mark.parametrize("same_bits", [False, True])
+@pytest.mark.parametrize("tile_tokens", [1, 3, 64])
+@settings(SLOW, max_examples=6)
 @given(row=rows())
-def test_what_the_kernel_is_given_makes_the_dense_attention(
-    kernel_on_a_cpu: None, monkeypatch: pytest.MonkeyPatch, heads: str, gather: int, row: PackedRow
-) -> None:
-    """From offsets, places and longest runs alone, which the test above takes from the pairs."""
+def test_what_the_kernels_are_given_makes_the_dense_attention(
+    kernel_on_a_cpu: None, monkeypatch: pytest.MonkeyPatch, heads: str, gather: int, same_bits: bool, tile_tokens: int,
+    row: PackedRow,
+) -> None:  # fmt: skip
     monkeypatch.setattr(varlen, "GATHER", gather)
+    monkeypatch.setattr(varlen, "tile_tokens", lambda *_: tile_tokens)
     states = random_states(row, *HEADS[heads])
-    out = varlen.attend(*states, 0.3, calls_of(row))
+    out = varlen.attend(*states, 0.3, make_calls(row, CPU, same_bits=same_bits))
     torch.testing.assert_close(out, dense(*states, 0.3, row), rtol=1e-5, atol=1e-5)
-
-
-def three_levels() -> PackedRow:
-    """A narrow span under three narrow ones under a wide one: its partial results merge four times."""
-    forest = Forest()
-    span = NO_PARENT
-    for level, length in enumerate((12, 4, 3, 2, 1)):
-        span = forest.add([10 * level + step for step in range(length)], span)
-    forest.ask(span, build_trie([(1,), (2,)], STOP))
-    return pack(forest)
-
-
-def test_every_term_of_a_merge_counts(kernel_on_a_cpu: None, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(varlen, "GATHER", 0.5)
-    row = three_levels()
-    calls = calls_of(row)
-    assert len(calls.narrow) >= 4
-    assert calls.wide is not None
-    states = random_states(row, *HEADS["grouped"])
-    torch.testing.assert_close(varlen.attend(*states, 0.3, calls), dense(*states, 0.3, row), rtol=1e-5, atol=1e-5)
 
 
 def left_out_in_turn(passages: int = 20, length: int = 7) -> PackedRow:
@@ -221,7 +162,7 @@ def test_a_chain_of_passages_attends_as_a_whole(
     monkeypatch.setattr(varlen, "GATHER", gather)
     row = left_out_in_turn()
     states = random_states(row, *HEADS["grouped"])
-    out = varlen.attend(*states, 0.3, calls_of(row))
+    out = varlen.attend(*states, 0.3, make_calls(row, CPU))
     torch.testing.assert_close(out, dense(*states, 0.3, row), rtol=1e-5, atol=1e-5)
 
 
@@ -239,31 +180,41 @@ def test_blocks_of_any_size_merge_to_the_dense_one(
     torch.testing.assert_close(out, dense(*states, 0.3, row), rtol=1e-5, atol=1e-5)
 
 
-@settings(deadline=None, max_examples=100)
-@given(rows())
-def test_every_row_is_wide_or_narrow_and_in_no_call_twice(row: PackedRow) -> None:
-    def tokens(call: list[Pair]) -> list[int]:
-        return [token for run, _ in call for token in range(run.start, run.stop)]
-
-    wide, narrow = pairs_by_call(row)
+@pytest.mark.parametrize("gather", [NEVER, 0, 4])
+@pytest.mark.parametrize("same_bits", [False, True])
+@settings(deadline=None, max_examples=50)
+@given(row=rows())
+def test_every_row_is_wide_or_narrow_and_nowhere_twice(gather: int, same_bits: bool, row: PackedRow) -> None:
+    wide, groups = split(row, None, same_bits, gather)
+    narrow = [token for group in groups for token in range(group.start, group.stop)]
+    assert narrow == sorted(set(narrow)) and (gather != NEVER or not wide)
     if wide:
-        assert tokens(wide) == list(range(len(row.tokens)))
-        assert tokens([pair for pair in wide if not pair[1]]) == (tokens(narrow[0]) if narrow else [])
+        assert [token for run, _ in wide for token in range(run.start, run.stop)] == list(range(len(row.tokens)))
+        assert [token for run, seen in wide if not seen for token in range(run.start, run.stop)] == narrow
     else:
-        assert tokens(narrow[0]) == list(range(len(row.tokens)))
-    for call in narrow:
-        assert len(set(tokens(call))) == len(tokens(call))
-        assert set(tokens(call)) <= set(tokens(narrow[0]))
+        assert narrow == list(range(len(row.tokens)))
 
 
-@settings(deadline=None, max_examples=100)
-@given(rows())
-def test_the_keys_gathered_for_a_row_are_bounded_by_its_length(row: PackedRow) -> None:
-    calls = calls_of(row)
+@pytest.mark.parametrize("window", [None, 4])
+@settings(deadline=None, max_examples=50)
+@given(row=rows())
+def test_the_keys_gathered_for_a_row_are_bounded_by_its_length(window: int | None, row: PackedRow) -> None:
+    calls = make_calls(row, CPU, window)
     if calls.wide is not None:
-        assert int(calls.wide.key_offsets[-1]) <= (varlen.GATHER + 1) * len(row.tokens)
-    for call in calls.narrow:
-        assert int(call.key_offsets[-1]) <= (2 * varlen.GATHER + 1) * len(row.tokens) + row.kept_tokens
+        assert int(calls.wide.key_offsets[-1]) <= (runs.GATHER + 1) * len(row.tokens)
+
+
+def test_neighbours_that_see_the_same_share_tiles_unless_the_same_bits_are_asked_for() -> None:
+    forest = Forest()
+    document = forest.add(range(100))
+    for question in range(4):
+        forest.ask(forest.add([200 + question, 7], document), build_trie([(1,), (2, 3)], STOP))
+    row = pack(forest)
+    (group,) = split(row)[1]
+    assert (group.start, group.stop, [run.tokens for run in group.path]) == (100, len(row.tokens), [100])
+    alone = split(row, same_bits=True)[1]
+    assert [group.stop - group.start for group in alone] == [2, 3] * 4
+    assert [[run.tokens for run in group.path] for group in alone] == [[100], [100, 2]] * 4
 
 
 @pytest.mark.parametrize("scaling", [None, 1.0, 0.05])
@@ -338,11 +289,9 @@ def test_what_layers_ask_of_attention_is_computed_in_every_way(
     rule, extras = Rule(options.pop("window", None)), {"s_aux": options.get("sinks"), "softcap": options.get("softcap")}
     if way.startswith("kernel"):
         monkeypatch.setattr(varlen, "GATHER", 0 if "little" in way else 1000)
-        calls = Sight(row, CPU, rule).calls
-        if calls is None or extras["softcap"] is not None:
-            assert "little" in way or extras["softcap"] is not None
-            return
-        out = varlen.attend(query, key, value, 0.3, calls, extras["s_aux"])
+        calls = Sight(row, CPU, rule).calls(extras["softcap"] is not None)
+        assert calls is not None
+        out = varlen.attend(query, key, value, 0.3, calls, extras["s_aux"], extras["softcap"])
     else:
         monkeypatch.setattr(span_table, "CPU_BLOCK_TOKENS", 4 if "small" in way else 1024)
         monkeypatch.setattr(blocks, "QUERY_ROWS", 3 if "small" in way else 1024)

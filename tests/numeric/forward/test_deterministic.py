@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from bench import bits
 from pinpoint.engine.forward import attention
 from pinpoint.engine.forward.packing import PackedRow, pack
-from pinpoint.engine.forward.varlen import Pair, pairs_by_call
+from pinpoint.engine.forward.runs import split
+from pinpoint.engine.forward.tiles import make_tiles
 from pinpoint.engine.scorer import Scorer
 from pinpoint.engine.weights import fixed_rows
 from pinpoint.prompting.label_trie import build_trie
@@ -118,23 +119,36 @@ def test_a_number_has_the_same_bits_with_any_number_of_numbers(rows: int, width:
         torch.set_num_threads(before)
 
 
-def pieces(row: PackedRow, calls: tuple[list[Pair], list[list[Pair]]]) -> dict[int, list[tuple[int, ...]]]:
-    """By token of the row, which are all different, the keys of each call that it is in, in the order of the calls."""
+def steps(row: PackedRow, window: int | None) -> dict[int, list[tuple[int, ...]]]:
+    """By token of the row, which are all different, the keys of each stretch that it is computed over, in order.
+
+    Of a narrow token, those that it does not see are left out: they add zeros.
+    """
     ids = np.concatenate([row.kept_ids, row.tokens]).tolist()
-    wide, narrow = calls
+    wide, groups = split(row, window, same_bits=True)
     found: dict[int, list[tuple[int, ...]]] = {}
-    for call in (wide, *narrow):
-        for run, seen in call:
-            keys = tuple(ids[at] for part in seen for at in range(part.start, part.stop))
-            if keys:
-                for at in range(run.start, run.stop):
-                    found.setdefault(int(row.tokens[at]), []).append(keys)
+    for run, seen in wide:
+        keys = tuple(ids[at] for part in seen for at in range(part.start, part.stop))
+        for at in range(run.start, run.stop) if keys else ():
+            found[int(row.tokens[at])] = [keys]
+    tiles = make_tiles(row, groups, 2, torch.device("cpu"), window)
+    for first, last, path, path_end, own in tiles.tiles.tolist():
+        for at in range(first, last):
+            among = [
+                ids[key]
+                for key in range(own, row.kept_tokens + last)
+                if int(tiles.seen[key, 0]) <= at < int(tiles.seen[key, 1])
+            ]
+            stretches = [tuple(ids[begin:end]) for begin, end, _ in tiles.runs[path:path_end].tolist()]
+            # Where a tile's own keys begin decides with which others a key is added up.
+            found[int(row.tokens[at])] = [*stretches, (own - row.kept_tokens - first, *among)]
     return found
 
 
-@settings(deadline=None, max_examples=60)
-@given(st.integers(0, 2**32))
-def test_on_a_card_a_row_is_merged_of_the_same_parts_whether_its_beginning_is_kept(seed: int) -> None:
+@pytest.mark.parametrize("window", [None, 9])
+@settings(deadline=None, max_examples=40)
+@given(seed=st.integers(0, 2**32))
+def test_on_a_card_a_token_takes_the_same_steps_whether_its_beginning_is_kept(window: int | None, seed: int) -> None:
     rng = random.Random(seed)
     forest, lengths = Forest(), [rng.choice((1, 2, 7, 40)) for _ in range(9)]
     for span, length in enumerate(lengths):
@@ -150,12 +164,10 @@ def test_on_a_card_a_row_is_merged_of_the_same_parts_whether_its_beginning_is_ke
         kept[one] = offset
         offset += len(forest.tokens[one])
     cold, warm = pack(forest), pack(forest, kept)
-    whole = pieces(cold, pairs_by_call(cold, same_bits=True))
-    for token, parts in pieces(warm, pairs_by_call(warm, same_bits=True)).items():
+    whole = steps(cold, window)
+    for token, parts in steps(warm, window).items():
         assert parts == whole[token]
-    # Each key once, and what is not kept is taken as without.
-    assert all(len({key for part in parts for key in part}) == sum(map(len, parts)) for parts in whole.values())
-    assert pairs_by_call(cold, same_bits=True) == pairs_by_call(cold)
+    assert len(whole) == len(cold.tokens)
 
 
 def test_what_is_kept_for_the_same_bits_serves_no_other_pass(small_mixtral: Models) -> None:

@@ -5,7 +5,7 @@ it has one, along the path from the root) are computed in two ways from the same
 
 * `DENSE`: one mask of rows × columns. Any device, any model, obviously right; memory and time grow with the square.
 * `SPANS`: never a mask of the whole row. The row is depth-first, so all that is attended to is runs of it. On CUDA they
-  become a few calls of torch's variable-length kernel (`varlen.py`). On a CPU, and for what that kernel cannot do,
+  become a call of torch's variable-length kernel and tiles (`varlen.py`). On a CPU, and for what these cannot do,
   small subtrees (a document with its label trie) are one block with a small mask of its own (`blocks.py`), since many
   tiny products cost more than a few masked entries.
 
@@ -36,6 +36,7 @@ from pinpoint.engine.forward import blocks, varlen, written
 from pinpoint.engine.forward.blocks import Extras
 from pinpoint.engine.forward.rules import EVERYTHING, Mask, Rule, find_rule, unknown_mask, unsupported
 from pinpoint.engine.forward.span_table import Sight, SpanTable
+from pinpoint.engine.weights.int8_product import kernels_work
 
 DENSE = "pinpoint_dense"
 SPANS = "pinpoint_spans"
@@ -189,8 +190,10 @@ def span_attention(
 def _spans(
     query: Tensor, key: Tensor, value: Tensor, scale: float, sight: Sight, narrow: bool, extras: Extras
 ) -> Tensor:
-    if query.is_cuda and extras.softcap is None and varlen.takes(query, value) and sight.calls is not None:
-        return varlen.attend(query, key, value, scale, sight.calls, extras.sinks)
+    if query.is_cuda and varlen.takes(query, value) and kernels_work():
+        calls = sight.calls(capped=extras.softcap is not None)
+        if calls is not None:
+            return varlen.attend(query, key, value, scale, calls, extras.sinks, extras.softcap)
     usual = extras.sinks is None and extras.softcap is None
     return blocks.attend(query, key, value, scale, sight, sight.row.rows if narrow else None, None if usual else extras)
 

@@ -20,8 +20,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from pinpoint.engine.forward.packing import Ints
+from pinpoint.engine.forward.runs import Run
 from pinpoint.engine.forward.span_table import Sight
-from pinpoint.engine.forward.varlen import Run
 
 # Query rows of one call: bounds the mask held at a time to this many rows × the keys that they see, and leaves out the
 # keys behind them, which the kernel would compute and hide. On a CPU, 32 documents of 300 tokens took 0.90 s at 256,

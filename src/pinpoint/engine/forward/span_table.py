@@ -14,7 +14,8 @@ from torch import Tensor
 
 from pinpoint.engine.forward.packing import Ints, PackedRow
 from pinpoint.engine.forward.rules import EVERYTHING, Rule
-from pinpoint.engine.forward.varlen import Calls, Run, make_calls
+from pinpoint.engine.forward.runs import Run
+from pinpoint.engine.forward.varlen import Calls, make_calls
 
 # Of a trie, a subtree of up to so many tokens is one block.
 CPU_BLOCK_TOKENS = 1024
@@ -99,13 +100,20 @@ class Sight:
             seen &= self.rule.seen(self.row.positions, self.key_positions)
         return torch.from_numpy(seen)[None, None].to(self.device)
 
-    @cached_property
-    def calls(self) -> Calls | None:
-        """The calls of the variable-length kernel, made once for all layers; None where it cannot do what is asked."""
-        # Whether a window's keys are too many to gather is a matter of the whole row.
-        if self.rule.other is not None or (self.rule.window is not None and self.same_bits):
+    def calls(self, capped: bool = False) -> Calls | None:
+        """How CUDA's kernels compute it, made once for all layers of the pass; None where they cannot do what is asked.
+
+        `capped`: with a cap on the scores.
+        """
+        if self.rule.other is not None:
             return None
-        return make_calls(self.row, self.device, self.rule.window, self.same_bits)
+        if capped not in self._calls:
+            self._calls[capped] = make_calls(self.row, self.device, self.rule.window, self.same_bits, capped)
+        return self._calls[capped]
+
+    @cached_property
+    def _calls(self) -> dict[bool, Calls]:
+        return {}
 
     @cached_property
     def blocks(self) -> list[Block]:
