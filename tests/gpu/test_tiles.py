@@ -41,10 +41,10 @@ def made(
     return out
 
 
-@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
 @pytest.mark.parametrize("asked", ["nothing", "window", "sinks", "softcap", "all"])
 @pytest.mark.parametrize(("heads", "groups", "size"), HEADS)
-def test_tiles_are_those_of_the_twin(heads: int, groups: int, size: int, asked: str, dtype: torch.dtype) -> None:
+def test_tiles_are_those_of_the_twin(heads: int, groups: int, size: int, asked: str) -> None:
+    dtype = torch.float16 if size == 80 else torch.bfloat16
     rng = random.Random(heads)
     generator = torch.Generator(CUDA).manual_seed(1)
     sinks = torch.randn(heads, device=CUDA, generator=generator) if asked in ("sinks", "all") else None

@@ -32,11 +32,12 @@ def slow_attend(
             ]
             if tiles.window:
                 numbers = [number for number in numbers if here - int(tiles.positions[number]) < tiles.window]
-            for head in range(len(query)):
-                keys, values = key[head // sharing, numbers].double(), value[head // sharing, numbers].double()
-                scores = keys @ query[head, token].double() * scale
-                if softcap is not None:
-                    scores = softcap * torch.tanh(scores / softcap)
-                sink = scores.new_tensor([-torch.inf if sinks is None else float(sinks[head])])
-                shares = torch.softmax(torch.cat([scores, sink]), dim=0)[:-1]
-                out[token, head] = (shares @ values).to(out.dtype)
+            keys, values = (
+                x[:, numbers].double().repeat_interleave(sharing, dim=0) for x in (key, value)
+            )  # [H, keys, D]
+            scores = torch.einsum("hkd,hd->hk", keys, query[:, token].double()) * scale
+            if softcap is not None:
+                scores = softcap * torch.tanh(scores / softcap)
+            sink = torch.full_like(scores[:, :1], -torch.inf) if sinks is None else sinks.double()[:, None]
+            shares = torch.softmax(torch.cat([scores, sink], dim=1), dim=1)[:, :-1]
+            out[token] = torch.einsum("hk,hkd->hd", shares, values).to(out.dtype)
