@@ -1,6 +1,6 @@
-"""The 8-bit products of a few rows and of some hundred: Triton's kernels against the way of many rows; and the norms.
+"""The 8-bit products of a few rows and of some hundred: Triton's kernels against the way of many rows; norms; attention.
 
-Every figure is all layers' experts one after the other, so that no weight is read from a cache.
+Every figure of products is all layers' experts one after the other, so that no weight is read from a cache.
 """
 
 from __future__ import annotations
@@ -13,7 +13,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from bench import against
 from bench.gpu_rows import Row, at_most
+from pinpoint.engine.forward.attention import over_forest
+from pinpoint.engine.forward.packing import pack
+from pinpoint.engine.forward.span_table import SpanTable
 from pinpoint.engine.scorer import Scorer
 from pinpoint.engine.weights import triton_grouped, triton_int8
 from pinpoint.engine.weights.experts import _int8_expert, mix
@@ -64,6 +68,27 @@ def norms(scorer: Scorer, tokens: int = 8192) -> Iterator[Row]:
 
 def _fused(states: Tensor) -> Callable[[Any], Tensor]:
     return lambda norm: F.rms_norm(states, norm.weight.shape, norm.weight, norm.variance_epsilon)
+
+
+@torch.inference_mode()
+def attention_of_jobs(scorer: Scorer, budget: int = 32_768) -> Iterator[Row]:
+    """Milliseconds of one layer's attention over a pass of each job that other engines are measured on, and TFLOP/s of
+    the keys that its tokens see.
+    """
+    config = scorer.loaded.model.config
+    heads, groups, size = config.num_attention_heads, config.num_key_value_heads, config.head_dim
+    for name, job in against.JOBS.items():
+        row = pack(against.forests(scorer.prompts, job, budget)[0])
+        tokens = len(row.tokens)
+        query, key, value = (
+            torch.randn(1, tokens, count, size, dtype=torch.bfloat16, device="cuda").transpose(1, 2)
+            for count in (heads, groups, groups)
+        )
+        table = SpanTable(row, query.device)
+        took = timed([table] * 4, lambda one: over_forest(one, query, key, value, size**-0.5)) / 4  # noqa: B023
+        work = 4 * heads * size * float((row.positions + 1).sum())
+        yield Row(PART, f"attention of {name}, {tokens} tokens, ms", round(took, 3))
+        yield Row(PART, f"attention of {name}, TFLOP/s", round(work / took / 1e9))
 
 
 def cast_first(module: Any, states: Tensor, chosen: Tensor, weights: Tensor) -> Tensor:

@@ -15,7 +15,9 @@ from pinpoint.prompting.span_tree import Forest
 from tests.reference.tiles import slow_attend
 
 CUDA = torch.device("cuda", 0)
-HEADS = [(4, 4, 64), (4, 2, 128), (32, 8, 128), (14, 2, 80), (12, 1, 96), (8, 4, 256), (40, 2, 16)]
+HEADS = [(4, 4, 64), (4, 2, 128), (14, 2, 80), (12, 1, 96), (8, 4, 256), (40, 2, 16)]
+ASKED = ["nothing", "a window", "sinks", "a cap", "all of it"]
+CASES = [*((32, 8, 128, asked) for asked in ASKED), *((*heads, "all of it") for heads in HEADS)]
 
 
 def states(row: PackedRow, heads: int, groups: int, size: int, dtype: torch.dtype) -> tuple[Tensor, Tensor, Tensor]:
@@ -41,14 +43,16 @@ def made(
     return out
 
 
-@pytest.mark.parametrize("asked", ["nothing", "window", "sinks", "softcap", "all"])
-@pytest.mark.parametrize(("heads", "groups", "size"), HEADS)
+@pytest.mark.parametrize(("heads", "groups", "size", "asked"), CASES)
 def test_tiles_are_those_of_the_twin(heads: int, groups: int, size: int, asked: str) -> None:
     dtype = torch.float16 if size == 80 else torch.bfloat16
     rng = random.Random(heads)
     generator = torch.Generator(CUDA).manual_seed(1)
-    sinks = torch.randn(heads, device=CUDA, generator=generator) if asked in ("sinks", "all") else None
-    window, softcap = 7 if asked in ("window", "all") else None, 2.0 if asked in ("softcap", "all") else None
+    sinks = torch.randn(heads, device=CUDA, generator=generator) if asked in ("sinks", "all of it") else None
+    window, softcap = (
+        7 if asked in ("a window", "all of it") else None,
+        2.0 if asked in ("a cap", "all of it") else None,
+    )
     for longest in (3, 40):
         row = random_row(rng, longest)
         given = states(row, heads, groups, size, dtype)

@@ -30,6 +30,9 @@ Activations = Literal["compute", "int8"]
 HALF = 2  # bytes of bfloat16
 FLOAT = 4  # bytes of float32
 INDEX = 8  # bytes of int64
+# Of a span whose ancestors' keys are gathered, how many times its own tokens that are, itself included, at most
+# (`engine/forward/runs.py`).
+GATHERED = 5
 # Rows of float32 logits held at a time: 64 MB for Mixtral's 32,000 tokens, 300 MB for the widest vocabularies in use.
 LOGIT_ROWS = 512
 # Places that a reason's cache has beside the prompt: a label and its opening, and the reason (`forward/generate.py`).
@@ -132,15 +135,14 @@ def _attention(shape: ModelShape, precision: Precision, kept_tokens: int) -> lis
     query, kv, hidden = shape.query_width, shape.kv_width, shape.hidden
     held = _row(shape) + HALF * hidden  # and the normed input
     projected = HALF * query + 2 * HALF * kv  # q, k, v after rotation
-    # q, k, v once more in the kernel's order; the sum so far; one level's partial result; and, as two results merge,
-    # three float32 temporaries (the two weighted parts and, in turn, the widened part and the sum) and log-sum-exps.
-    merging = projected + FLOAT * query + HALF * query + 3 * FLOAT * query + 4 * FLOAT * shape.heads
+    # q, k, v once more in the kernel's order, what comes out, keys and values gathered, log-sum-exps in two orders.
+    attending = projected + HALF * query + GATHERED * 2 * HALF * kv + 2 * FLOAT * shape.heads
     output = HALF * query + HALF * hidden
-    # The kept keys and values stand before the row's own: joined, in the kernel's order, and gathered for one level.
+    # The kept keys and values stand before the row's own: joined, in the kernel's order, and gathered.
     kept = 3 * 2 * HALF * kv
     cast = _cast(precision, query, hidden)
     return [
-        Stage("attention", kept * kept_tokens, held + projected + merging, kept),
+        Stage("attention", kept * kept_tokens, held + projected + attending, kept),
         Stage("projections", kept * kept_tokens + cast, held + max(HALF * query, projected + output), kept),
     ]
 

@@ -19,13 +19,14 @@ from transformers.masking_utils import (
     sliding_window_causal_mask_function,
 )
 
-from pinpoint.engine.forward import attention, blocks, runs, span_table, tiles, varlen
+from pinpoint.engine.forward import attention, blocks, span_table, tiles, varlen
 from pinpoint.engine.forward.packing import PackedRow, pack
 from pinpoint.engine.forward.rules import EVERYTHING, Mask, Rule, find_rule
 from pinpoint.engine.forward.runs import NEVER, split
 from pinpoint.engine.forward.span_table import Sight, SpanTable
 from pinpoint.engine.forward.varlen import make_calls
 from pinpoint.errors import ModelError
+from pinpoint.planning.activations import GATHERED
 from pinpoint.prompting.label_trie import build_trie
 from pinpoint.prompting.span_tree import NO_PARENT, Forest
 from tests.reference.tiles import slow_attend
@@ -201,7 +202,7 @@ def test_every_row_is_wide_or_narrow_and_nowhere_twice(gather: int, same_bits: b
 def test_the_keys_gathered_for_a_row_are_bounded_by_its_length(window: int | None, row: PackedRow) -> None:
     calls = make_calls(row, CPU, window)
     if calls.wide is not None:
-        assert int(calls.wide.key_offsets[-1]) <= (runs.GATHER + 1) * len(row.tokens)
+        assert int(calls.wide.key_offsets[-1]) <= GATHERED * len(row.tokens)
 
 
 def test_neighbours_that_see_the_same_share_tiles_unless_the_same_bits_are_asked_for() -> None:

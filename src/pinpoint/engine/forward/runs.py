@@ -17,7 +17,8 @@ import numpy as np
 from pinpoint.engine.forward.packing import PackedRow
 from pinpoint.prompting.span_tree import NO_PARENT
 
-# A gathered key is written and read once more; a narrow row is computed by a kernel that does less in the same time.
+# A gathered key is written and read once more; a narrow row is computed by a kernel that does less in the same time. On
+# an H200 1 took up to 12 % more of attention's time by the job, 16 up to 22 %, and 0 up to 39 %.
 GATHER = 4
 NEVER = -1  # as `gather`: no span is wide
 
