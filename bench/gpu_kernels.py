@@ -1,4 +1,4 @@
-"""The 8-bit products of a few rows and of some hundred: Triton's kernels against the way of many rows; norms; attention.
+"""8-bit products of a few rows and of some hundred, by Triton and the way of many rows; norms; attention of the jobs.
 
 Every figure of products is all layers' experts one after the other, so that no weight is read from a cache.
 """
