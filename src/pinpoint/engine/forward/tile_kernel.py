@@ -8,7 +8,8 @@ import triton.language as tl
 LOG2_E: tl.constexpr = tl.constexpr(1.4426950408889634)
 
 
-@triton.jit
+# Numbers that differ from pass to pass must not be compiled in: a job would wait for the compiler.
+@triton.jit(do_not_specialize=["kept", "window"])
 def attend_tiles(
     q, k, v, out, sinks, tiles, runs, seen, positions, q_head, q_token, k_head, k_token, v_head, v_token, out_token,
     out_head, kept, sharing, size, scale, cap, window, PROGRAMS: tl.constexpr, TOGETHER: tl.constexpr,
