@@ -14,7 +14,9 @@ from bench.gpu_speed import forest_of
 from pinpoint.engine import gpu
 from pinpoint.engine.loading.activations import set_activations
 from pinpoint.engine.scorer import Scorer
-from pinpoint.engine.weights import shared_rows, triton_eight, triton_norm
+from pinpoint.engine.weights import late_sum, shared_rows, triton_eight, triton_norm
+from pinpoint.engine.weights.late_sum import Mix, States, Sum
+from pinpoint.engine.weights.triton_pointwise import combine
 from pinpoint.prompting.span_tree import Forest
 from pinpoint.settings import Settings
 
@@ -26,6 +28,8 @@ EPSILON = 1e-5
 def on(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(shared_rows, "KEEP", True)
     monkeypatch.setattr(triton_norm, "FUSE", True)
+    monkeypatch.setattr(late_sum, "LATE", True)
+    monkeypatch.setattr(late_sum, "LATE_MIX", True)
 
 
 def states(rows: int, hidden: int, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
@@ -77,6 +81,27 @@ def test_rows_that_are_not_usual() -> None:
     assert torch.equal(kept.scales.nan_to_num(), two.scales.nan_to_num())
 
 
+@pytest.mark.parametrize("eight", [None, torch.int8, E4M3], ids=str)
+def test_a_sum_has_the_bits_of_kernels_one_after_the_other(eight: torch.dtype | None) -> None:
+    x, weight = states(900, 4096, torch.bfloat16)
+    y, mixed = states(900, 4096, torch.bfloat16)[0].flip(0), states(1800, 4096, torch.bfloat16)[0]
+    places = torch.randperm(1800, device="cuda").view(900, 2).int()
+    factors = torch.rand(900, 2, device="cuda")
+    for second, more in ((y, y), (Mix(mixed, places, factors), combine(mixed, places, factors))):
+        wanted = x + more
+        found = States.of(torch.full_like(x, torch.nan), Sum(x, second))
+        normed = triton_norm.norm_of_sum(found, weight, EPSILON, eight)
+        assert normed is not None and found.parts is None
+        assert torch.equal(bits(found.plain), bits(wanted))
+        wanted = F.rms_norm(wanted, weight.shape, weight, EPSILON)
+        assert torch.equal(bits(normed), bits(wanted))
+        if eight is not None:
+            kept, two = shared_rows.found(normed, eight), triton_eight.quantize_rows(wanted, eight)
+            assert kept is not None
+            assert torch.equal(bits(kept.values), bits(two.values))
+            assert torch.equal(bits(kept.scales), bits(two.scales))
+
+
 def test_it_is_the_familys_norm_but_for_where_it_rounds() -> None:
     x, weight = states(300, 4096, torch.bfloat16)
     own = MixtralRMSNorm(4096, EPSILON).cuda().bfloat16()
@@ -114,6 +139,13 @@ def scores(scorer: Scorer, forest: Forest) -> list[list[float]]:
         return [one.log_probs for one in done.scores]
 
 
+def switch(monkeypatch: pytest.MonkeyPatch, way: int) -> None:
+    """Have as many of the ways taken, each with those before it."""
+    switches = ((shared_rows, "KEEP"), (triton_norm, "FUSE"), (late_sum, "LATE"), (late_sum, "LATE_MIX"))
+    for number, (module, name) in enumerate(switches):
+        monkeypatch.setattr(module, name, number < way)
+
+
 def test_passes_have_the_same_bits_with_fewer_kernels(scorer: Scorer, monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[int] = []
     quantize = triton_eight.quantize_rows
@@ -124,27 +156,26 @@ def test_passes_have_the_same_bits_with_fewer_kernels(scorer: Scorer, monkeypatc
 
     monkeypatch.setattr(triton_eight, "quantize_rows", noted)
     forests = [forest_of(scorer, tokens, min(600, tokens - 110)) for tokens in (200, 1030, 5000)]
-    found: dict[tuple[bool, bool], list[list[list[float]]]] = {}
-    calls: dict[tuple[bool, bool], int] = {}
-    for way in ((False, False), (True, False), (True, True)):
-        monkeypatch.setattr(shared_rows, "KEEP", way[0])
-        monkeypatch.setattr(triton_norm, "FUSE", way[1])
+    found: dict[int, list[list[list[float]]]] = {}
+    calls: dict[int, int] = {}
+    for way in range(5):
+        switch(monkeypatch, way)
         found[way] = []
         for forest in forests:
             asked.clear()
             found[way].append(scores(scorer, forest))
         calls[way] = len(asked)
-    assert found[True, True] == found[True, False] == found[False, False]
+    assert all(each == found[0] for each in found.values())
     # Of two layers: queries, keys and values, attention's output, the experts' states and what is gated. The last
     # layer's queries are of the wanted rows alone.
-    assert list(calls.values()) == [12, 9, 7]
+    assert list(calls.values()) == [12, 9, 7, 7, 7]
 
 
 def test_recorded_passes_have_the_same_bits(scorer: Scorer, monkeypatch: pytest.MonkeyPatch) -> None:
     forests = [forest_of(scorer, tokens, min(600, tokens - 110)) for tokens in (200, 1030)]
-    monkeypatch.setattr(shared_rows, "KEEP", False)
+    switch(monkeypatch, 0)
     before = [scores(scorer, forest) for forest in forests]
-    monkeypatch.setattr(shared_rows, "KEEP", True)
+    switch(monkeypatch, 4)
     assert scorer.record()
     for _ in range(2):
         assert [scores(scorer, forest) for forest in forests] == before
