@@ -27,7 +27,8 @@ Where passes are filled to less than they have room for, as on a processor, what
 batch may still take all of the room, for the same reason.
 
 Where a prompt takes more than a pass, its document is read before it, in chunks: a chunk is taken like a unit, as large
-as the job's share, so that other jobs' units go in between and beside it. What is read is kept until the job's next
+as the job's share, so that other jobs' units go in between and beside it. Where scores have to be the same to the bit,
+chunks are all of one size, and one that finds no room waits to be the first. What is read is kept until the job's next
 unit needs something else. All that is kept at once is bounded: a document that finds no room waits at its place in the
 ring for others to be done, and those behind it that need room as well wait for it.
 
@@ -139,8 +140,12 @@ class _Filling:
 
     def read_on(self, lane: Lane, begun: ReadAhead) -> bool:
         """Add to the lane's chunk, or begin it; whether more of it may find room."""
-        had, free = self.chunks.get(lane, 0), self.budget_tokens - self.laid_tokens
-        tokens = begun.chunk(had + min(self.share, free)) - had
+        had = self.chunks.get(lane, 0)
+        if begun.chunk_tokens is None:
+            wanted = min(self.share, self.budget_tokens - self.laid_tokens)
+        else:  # all of it or nothing, whoever else is there
+            wanted = self.row_tokens - self.laid_tokens
+        tokens = begun.chunk(had + wanted) - had
         # What is left between others may be too little to be worth a chunk: it waits for the next pass.
         if tokens < 1 or (not had and not self.empty and tokens < min(begun.left, LEAST_CHUNK_TOKENS)):
             return False
@@ -238,7 +243,9 @@ class FairQueue:
         held = sum(len(lane.begun.tokens) for lane in self._ring if lane.begun is not None)
         waiting = set[Lane]()
         for lane, unit in needing:
-            begun = ReadAhead(unit.prompt.path[: unit.ahead], unit.prompt.owner, unit.long)
+            begun = ReadAhead(
+                unit.prompt.path[: unit.ahead], unit.prompt.owner, unit.long, chunk_tokens=unit.chunk_tokens
+            )
             if waiting or (held and held + len(begun.tokens) > held_tokens):
                 waiting.add(lane)
             else:

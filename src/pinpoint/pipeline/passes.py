@@ -89,7 +89,9 @@ def _run(
 ) -> tuple[list[Measured | None], PassFigures]:
     began_s = time.perf_counter()
     # On a CPU they are always the same, so that what is kept serves all passes.
-    same_bits = engine.on_card and any(isinstance(one, Unit) and one.same_bits for one in batch)
+    same_bits = engine.on_card and any(
+        one.same_bits if isinstance(one, Unit) else one.begun.chunk_tokens is not None for one in batch
+    )
     forest, units, asks = Forest(same_bits=same_bits), list[Unit](), list[int]()
     places = [place for place, one in enumerate(batch) if isinstance(one, Unit)]
     chunks, asked, laid, laid_by_chunks = list[Chunk](), list[int](), list[int](), list[int]()

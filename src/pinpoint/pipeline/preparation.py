@@ -118,7 +118,7 @@ class Preparation:
         """
         question, end = self._first_questions(task)[0], len(self._engine.prompts.fenced(tokens))
         around = self._engine.prompts.row_overhead([question])
-        if len(tokens) + around <= self._engine.token_budget:
+        if len(tokens) + around <= self._pass_tokens:
             return cuts
         return cuts if self._engine.prompts.document_first(task, question, len(tokens)) else [*cuts, end - 1]
 
@@ -126,8 +126,15 @@ class Preparation:
         """The unit, with what is to be read ahead of it where it takes more than a pass."""
         prompt, engine = unit.prompt, self._engine
         whole = prompt.length - len(prompt.trie.tokens) + max(map(len, prompt.trie.labels))
-        ahead = prompt.ahead if prompt.length > engine.token_budget else 0
-        return replace(unit, ahead=ahead, long=engine.is_long(whole))
+        ahead = prompt.ahead if prompt.length > self._pass_tokens else 0
+        chunk_tokens = engine.row_budget if ahead and unit.same_bits else None
+        return replace(unit, ahead=ahead, long=engine.is_long(whole), chunk_tokens=chunk_tokens)
+
+    @property
+    def _pass_tokens(self) -> int:
+        """Of a prompt, what is read in one piece: where bits matter, no matter of what was measured."""
+        engine = self._engine
+        return engine.row_budget if self._request.options.deterministic else engine.token_budget
 
     def count(self) -> tuple[list[int], int]:
         """Units of each document, and the tokens that all of them together ask for, without laying them."""

@@ -37,6 +37,8 @@ class Unit:
         same_bits: whether its scores have to be the same to the bit in any company; its whole pass is computed so then.
         ahead: how many spans of its prompt are read before it, in chunks; 0 where it fits a pass.
         long: whether its prompt is read as a long one (`Engine.is_long`).
+        chunk_tokens: of every chunk but the last, where they have to end alike in any company; None where each takes
+            what its pass has room for.
         begun: those spans, being read or read: set by whoever takes it.
         state: whether its `Scores.state` is wanted.
     """
@@ -49,6 +51,7 @@ class Unit:
     same_bits: bool = False
     ahead: int = 0
     long: bool = False
+    chunk_tokens: int | None = None
     begun: ReadAhead | None = None
     state: bool = False
 
@@ -97,12 +100,15 @@ class ReadAhead(Prefill):
     """A beginning that units of one job wait for, and what reading it took.
 
     Attributes:
+        chunk_tokens: of every chunk but the last, where that is settled (`Unit.chunk_tokens`); such a chunk is computed
+            for the same bits.
         most_tokens: of a chunk, once a larger one ran out of memory.
         failure: why it cannot be read; so nothing behind it is asked.
         figures: of the passes with its chunks, until a unit has them in its outcome, as `computed_tokens`.
         computed_tokens: of those passes, its part.
     """
 
+    chunk_tokens: int | None = None
     most_tokens: int | None = None
     failure: OutOfMemory | None = None
     figures: list[PassFigures] = field(default_factory=list)
@@ -119,8 +125,9 @@ class ReadAhead(Prefill):
         return (self.owner, self.long, self.path) == (prompt.owner, unit.long, prompt.path[: unit.ahead])
 
     def chunk(self, tokens: int) -> int:
-        """How many of its next tokens are read where so many are wanted."""
-        return min(tokens, self.left, self.most_tokens or self.left)
+        """How many of its next tokens are read where so many are wanted: none where they are to be more."""
+        most = min(self.left, self.most_tokens or self.left, self.chunk_tokens or self.left)
+        return most if tokens >= most else 0 if self.chunk_tokens else tokens
 
     def ran_out(self, tokens: int, failure: OutOfMemory) -> None:
         """A chunk of so many tokens took more memory than there is, by itself."""

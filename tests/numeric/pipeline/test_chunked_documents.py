@@ -12,7 +12,7 @@ from pinpoint.api.request import Request, parse_request
 from pinpoint.api.response import DocumentResult
 from pinpoint.engine.scorer import Scorer
 from pinpoint.pipeline.classify import Work, classify
-from pinpoint.pipeline.fair_queue import FairQueue
+from pinpoint.pipeline.fair_queue import FairQueue, Lane
 from pinpoint.pipeline.passes import measure
 from pinpoint.pipeline.units import Measured, Unit
 from tests.models import embedded
@@ -44,16 +44,18 @@ def job(texts: list[str], tasks: dict[str, Any], **options: Any) -> Request:
     return parse_request({"documents": [{"text": text} for text in texts], "tasks": tasks, "options": options})
 
 
-def measured(request: Request, scorer: Scorer) -> list[tuple[Unit, Measured]]:
-    """Each unit of a job and what came of it."""
-    work = Work(request, scorer, 0.0)
-    work.prepare()
-    queue, found = FairQueue(10**9), list[tuple[Unit, Measured]]()
-    queue.put(work.lane())
+def measured(request: Request, scorer: Scorer, *beside: Request) -> list[tuple[Unit, Measured]]:
+    """Each unit of a job and what came of it, with other jobs before it."""
+    queue, found, lanes = FairQueue(10**9), list[tuple[Unit, Measured]](), list[Lane]()
+    for each in (*beside, request):
+        work = Work(each, scorer, 0.0)
+        work.prepare()
+        lanes.append(work.lane())
+        queue.put(lanes[-1])
     while batch := queue.take(scorer.token_budget, scorer.read_tokens):
         units = [taken.unit for taken in batch]
-        for unit, one in zip(units, measure(units, scorer), strict=True):
-            if isinstance(unit, Unit):
+        for taken, unit, one in zip(batch, units, measure(units, scorer), strict=True):
+            if isinstance(unit, Unit) and taken.lane is lanes[-1]:
                 assert isinstance(one, Measured)
                 found.append((unit, one))
     return found
@@ -88,6 +90,17 @@ def test_scores_are_those_of_whole_prompts(plain: PreTrainedModel, budget: int) 
             label_log_prob(plain, prompt, label, scorer.prompts.encoder.stop) for label in unit.prompt.trie.labels
         ]
         assert one.scores.log_probs == pytest.approx(expected, abs=FLOAT32)
+
+
+def test_bits_that_matter_are_those_of_a_long_document_that_nobody_stands_beside() -> None:
+    scorer = Scorer(embedded(), 200, 1_000_000)
+    mine = job([text_of(16)], {"kind": {"labels": KINDS}}, deterministic=True)
+    others = [job([text_of(letters)], {"kind": {"labels": KINDS[:2]}}) for letters in (3, 9)]
+    (alone,) = measured(mine, scorer)
+    assert len(alone[1].before) > 1
+    for beside in ((), others[:1], others):
+        ((_, one),) = measured(mine, scorer, *beside)
+        assert one.scores.log_probs == alone[1].scores.log_probs
 
 
 LEAVES = [{"name": kind, "children": [{"name": f"{kind} {n}"} for n in range(2)]} for kind in KINDS[:2]]

@@ -2,6 +2,7 @@
 
 import gc
 import weakref
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -233,6 +234,54 @@ def test_what_reading_took_is_told_by_the_first_unit_behind_it() -> None:
     assert first.computed_tokens >= 503
     assert not any(one.before for one in others)
     assert sum(one.computed_tokens for one in outcomes) == sum(one.computed_tokens for one in engine.passes)
+
+
+@settings(deadline=None)
+@given(
+    st.integers(60, 1200), st.integers(80, 200), st.integers(0, 100),
+    st.lists(st.lists(st.integers(1, 60), min_size=1, max_size=8), max_size=4), st.integers(0, 4), st.booleans(),
+)  # fmt: skip
+def test_where_bits_matter_chunks_end_alike_in_any_company_and_nobody_is_left_waiting(
+    tokens: int, chunk_tokens: int, more: int, others: list[list[int]], place: int, filled_to_less: bool
+) -> None:
+    mine = lane_of([replace(unit, same_bits=True, chunk_tokens=chunk_tokens) for unit in about(0, tokens, 3)], "mine")
+    lanes = [lane_of(units_of([[7] * n for n in lengths]), f"other {n}") for n, lengths in enumerate(others)]
+    lanes.insert(place, mine)
+    budget = 60 if filled_to_less else chunk_tokens + more  # as a processor's, with room for a whole chunk
+    queue, engine, batches = FairQueue(10**9), FakeEngine(on_card=True), list[list[Taken]]()
+    for lane in lanes:
+        queue.put(lane)
+    while queue:
+        waiting = {taken.lane for batch in batches[-2 * len(lanes) :] for taken in batch}
+        assert len(batches) < 2 * len(lanes) or waiting >= set(queue._ring), "a job got nothing in so many passes"
+        batches.append(queue.take(budget, ROOM, max(budget, chunk_tokens)))
+        measure([taken.unit for taken in batches[-1]], engine)
+    sizes = [[len(forest.tokens[span]) for span, _ in forest.reads] for forest in engine.forests if forest.reads]
+    read = 3 + tokens
+    assert [size for chunk in sizes for size in chunk] == [
+        min(chunk_tokens, read - at) for at in range(0, read, chunk_tokens)
+    ]
+    assert all(forest.same_bits for forest in engine.forests if forest.reads)
+
+
+def test_a_chunk_of_a_settled_size_is_halved_where_it_runs_out_of_memory() -> None:
+    unit = replace(about(0, 500, 1)[0], same_bits=True, chunk_tokens=256)
+    queue, engine, outcomes = FairQueue(10**9), FakeEngine(device_tokens=200), list[Any]()
+    queue.put(lane_of([unit]))
+    while batch := queue.take(256, ROOM):
+        outcomes += measure([taken.unit for taken in batch], engine)
+    assert [type(one) for one in outcomes if one is not None] == [Measured]
+
+
+def test_bits_that_matter_are_asked_for_by_the_job_and_chunks_are_as_large_as_what_was_set() -> None:
+    engine = FakeEngine(token_budget=600, most_row_tokens=250)
+    lanes = dict[bool, list[Unit]]()
+    for deterministic in (False, True):
+        work = Work(request("x" * 300, "x" * 900, tasks=(CHOICE,), deterministic=deterministic), engine, 0.0)
+        work.prepare()
+        lanes[deterministic] = list(work.lane().units)
+    assert [(bool(unit.ahead), unit.chunk_tokens) for unit in lanes[False]] == [(False, None), (True, None)]
+    assert [(bool(unit.ahead), unit.chunk_tokens) for unit in lanes[True]] == [(True, 250), (True, 250)]
 
 
 def test_a_unit_whose_beginning_cannot_be_read_is_not_run() -> None:

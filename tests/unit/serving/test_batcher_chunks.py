@@ -65,7 +65,7 @@ def test_each_job_is_answered_once_and_every_document_read_once(
     bench = Bench(FakeEngine(token_budget=budget, device_tokens=device_tokens, most_read_tokens=held))
     alive = weakref.WeakSet[ReadAhead]()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(fair_queue, "ReadAhead", lambda *about: _among(alive, ReadAhead(*about)))
+        patch.setattr(fair_queue, "ReadAhead", lambda *about, **more: _among(alive, ReadAhead(*about, **more)))
         answers = run(play(bench, jobs))
     as_if_alone(jobs, answers, FakeEngine)
     _check_reads(bench.engine.passes, answers, jobs)
