@@ -180,19 +180,19 @@ def error_to_wire(error: PinpointError) -> dict[str, object]:
     }
 
 
-def check_wire(wire: object, max_bytes: int = MAX_RESPONSE_BYTES) -> int:
-    """Return the size in bytes of the JSON that the platform's SDK will post.
+def check_wire(wire: object, max_bytes: int = MAX_RESPONSE_BYTES) -> bytes:
+    """Return the JSON that the platform's SDK will post.
 
     Raises InternalError `not_serialisable` for what strict JSON in UTF-8 cannot hold, which the SDK would post broken
     or not at all, and CapacityError `response_too_large` over the limit.
     """
     try:
-        size_bytes = len(json.dumps(wire, ensure_ascii=False, allow_nan=False).encode("utf-8"))
+        answer = json.dumps(wire, ensure_ascii=False, allow_nan=False).encode("utf-8")
     except (TypeError, ValueError, RecursionError) as error:
         raise InternalError("not_serialisable", f"the response is not JSON ({type(error).__name__})") from None
-    if size_bytes > max_bytes:
-        raise response_too_large(str(size_bytes), max_bytes)
-    return size_bytes
+    if len(answer) > max_bytes:
+        raise response_too_large(str(len(answer)), max_bytes)
+    return answer
 
 
 def response_too_large(size: str, max_bytes: int) -> CapacityError:

@@ -38,13 +38,17 @@ MAX_ROUNDING = 0.01
 
 
 @dataclass(frozen=True, slots=True)
-class _Measured:
-    """One label that may be answered: what the engine measured, that with its prior, and its share or chance."""
+class _Ranked:
+    """The labels that may be answered, best first: what the engine measured of each, and its share or chance."""
 
-    id: str
-    raw: float
-    strength: float
-    score: float
+    ids: tuple[str, ...]
+    raw: tuple[float, ...]
+    scores: tuple[float, ...]
+
+    @property
+    def shares(self) -> list[tuple[str, float]]:
+        """Labels with their scores."""
+        return list(zip(self.ids, self.scores, strict=True))
 
 
 def decide(
@@ -60,27 +64,30 @@ def decide(
     """
     offered = _offered(task, log_probs)
     raw = [log_probs[k] for k in offered]
-    if not all(s <= MAX_ROUNDING for s in raw):
-        raise InternalError("invalid_measurement", "a log-probability is NaN or above zero")
     likeliest = max(raw)
+    # A sum with NaN in it is NaN, wherever it stands; the largest may hide it.
+    if not likeliest <= MAX_ROUNDING or math.isnan(sum(raw)):
+        raise InternalError("invalid_measurement", "a log-probability is NaN or above zero")
     # Relative to the likeliest first: a prior added to a very negative s would be lost in its rounding.
     relative = [s - likeliest if likeliest > -math.inf else 0.0 for s in raw]
     if taught is not None and likeliest > -math.inf:
         calibrated = taught.calibration.apply(log_probs, state)
         relative = [calibrated[k] for k in offered]
-    strengths = [s + math.log(p) for s, p in zip(relative, _priors(task, offered, neutral=1.0), strict=True)]
+    strengths = relative
+    if task.prior:
+        priors = _priors(task, offered, neutral=1.0)
+        strengths = [s + math.log(p) for s, p in zip(relative, priors, strict=True)]
     label_mass = min(1.0, math.fsum(map(math.exp, raw)))
     ranked = _rank(task, offered, raw, strengths, _softmax(strengths))
     answer = _answer(ranked, options, label_mass)
     if options.alpha is not None:
-        shares = [(one.id, one.score) for one in ranked]
-        answer = replace(answer, prediction_set=prediction_set(shares, options.alpha, taught))
+        answer = replace(answer, prediction_set=prediction_set(ranked.shares, options.alpha, taught))
     if likeliest == -math.inf:
         answer = replace(answer, reasons=(NO_LABEL_MASS,))
     answer = concluded(answer, task, options)
     if task.kind != "score":
         return answer
-    scores = {label.id: label.score for label in ranked}
+    scores = dict(ranked.shares)
     distribution = tuple(scores[label.id] for label in task.labels)
     return replace(
         answer, distribution=distribution, expected=math.fsum(level * p for level, p in enumerate(distribution))
@@ -129,17 +136,16 @@ def decide_multi(
     strengths = [calibrated[k] + (math.log(p) - math.log1p(-p)) for k, p in zip(offered, priors, strict=True)]
     ranked = _rank(task, offered, raw, strengths, [_sigmoid(strength) for strength in strengths])
     threshold = MULTI_LABEL_THRESHOLD if options.threshold is None else options.threshold
-    members = tuple(one.id for one in ranked if one.score >= threshold)
+    members = tuple(label for label, score in ranked.shares if score >= threshold)
     answer = replace(_answer(ranked, options, label_mass), chosen=members)
     if taught is not None:
         # Of the likelier of yes and no, for each label; its threshold is the one that was taught (`trust.standing`).
         sure = math.fsum(-math.log1p(math.exp(-abs(strength))) for strength in strengths)
         answer = replace(answer, set_probability=math.exp(sure * taught.file.fitted.together))
         if options.alpha is not None:
-            shares = [(one.id, one.score) for one in ranked]
-            answer = replace(answer, prediction_set=prediction_set(shares, options.alpha, taught))
+            answer = replace(answer, prediction_set=prediction_set(ranked.shares, options.alpha, taught))
     reasons = [LOW_LABEL_MASS] if label_mass < LEAST_LABEL_MASS else []
-    if ranked[0].score < threshold:
+    if ranked.scores[0] < threshold:
         return _decided(answer, "abstain", [NO_LABEL_REACHED_THRESHOLD, *reasons])
     return _decided(answer, "review" if reasons else "accept", reasons)
 
@@ -176,6 +182,9 @@ def read_twice(answer: Answer, first: Answer, again: Answer, task: Task, options
 
 def _decided(answer: Answer, decision: Decision, reasons: Sequence[str]) -> Answer:
     label = None if decision == "abstain" else answer.labels[0]
+    found = (label, decision, tuple(reasons))
+    if found == (answer.label, answer.decision, answer.reasons):
+        return answer
     return replace(answer, label=label, decision=decision, reasons=tuple(reasons))
 
 
@@ -183,7 +192,7 @@ def _offered(task: Task, *measured: Sequence[float]) -> list[int]:
     """Return the indices of the labels that may be answered, after a check that every label was measured."""
     if any(len(values) != len(task.labels) for values in measured):
         raise InternalError("invalid_measurement", f"a task of {len(task.labels)} labels needs as many values")
-    offered = [k for k, label in enumerate(task.labels) if label.id not in task.mask]
+    offered = [k for k, label in enumerate(task.labels) if not task.mask or label.id not in task.mask]
     if not offered:
         raise InternalError("invalid_task", "the task has no label that may be answered")
     return offered
@@ -208,21 +217,27 @@ def _sigmoid(x: float) -> float:
 
 def _rank(
     task: Task, offered: Sequence[int], raw: Sequence[float], strengths: Sequence[float], scores: Sequence[float]
-) -> list[_Measured]:
+) -> _Ranked:
     """Best first. Scores that rounded to the same number are told apart by strength; ties keep the caller's order."""
-    labels = [_Measured(task.labels[k].id, *values) for k, *values in zip(offered, raw, strengths, scores, strict=True)]
-    return sorted(labels, key=lambda label: (label.score, label.strength), reverse=True)
+    order = sorted(range(len(offered)), key=strengths.__getitem__, reverse=True)
+    order.sort(key=scores.__getitem__, reverse=True)  # stable, and nearly in order already
+    labels = task.labels
+    return _Ranked(
+        tuple([labels[offered[place]].id for place in order]),
+        tuple([raw[place] for place in order]),
+        tuple([scores[place] for place in order]),
+    )
 
 
-def _answer(ranked: Sequence[_Measured], options: Options, label_mass: float) -> Answer:
-    best = ranked[0]
-    shown = ranked[: options.top_k]  # after scores and margin: a cut list does not change them
+def _answer(ranked: _Ranked, options: Options, label_mass: float) -> Answer:
+    best, *second = ranked.scores[:2]
+    shown = slice(options.top_k)  # after scores and margin: a cut list does not change them
     return Answer(
-        label=best.id,
-        score=best.score,
-        labels=tuple(label.id for label in shown),
-        scores=tuple(label.score for label in shown),
-        margin=best.score - (ranked[1].score if len(ranked) > 1 else 0.0),
+        label=ranked.ids[0],
+        score=best,
+        labels=ranked.ids[shown],
+        scores=ranked.scores[shown],
+        margin=best - (second[0] if second else 0.0),
         label_mass=label_mass,
-        log_probs=tuple(label.raw for label in shown) if options.return_raw else None,
+        log_probs=ranked.raw[shown] if options.return_raw else None,
     )

@@ -143,6 +143,8 @@ class ForestScorer:
         return given_spans(given, kind), computed
 
     def _is_long(self, forest: Forest, ask: Ask) -> bool:
+        if self._short_tokens is None:
+            return False
         return self.is_long(forest.prompt_tokens(ask.span) + max(map(len, ask.trie.labels)))
 
     def _take(self, prefill: Prefill, chunk: Layers) -> None:
@@ -179,32 +181,29 @@ class ForestScorer:
         sums, layers, computed = self._pass(replace(forest, asks=asks), kept, wanted | shared, only, kind, states)
         went = {span for span in shared & layers.keys() if self.store.put(store_key(forest, span, kind), layers[span])}
         layers = {**held, **kept, **layers}
-        exact: list[dict[int, float]] = [
-            {} if index in long else dict(enumerate(values)) for index, values in enumerate(sums)
-        ]
-        computed += self._settle(forest, sorted(long), sums, exact, layers, kind)
+        exact: dict[int, dict[int, float]] = {index: {} for index in sorted(long)}
+        computed += self._settle(forest, sums, exact, layers, kind)
+        bounded = {index: frozenset(range(len(sums[index]))) - known.keys() for index, known in exact.items()}
+        for index, known in exact.items():
+            sums[index] = [known.get(k, bound) for k, bound in enumerate(sums[index])]
         scores = [
-            AskScores(
-                [known.get(k, bound) for k, bound in enumerate(bounds)],
-                frozenset(range(len(bounds))) - known.keys(),
-                states.found.get(index, ()),
-            )
-            for index, (bounds, known) in enumerate(zip(sums, exact, strict=True))
+            AskScores(values, bounded.get(index, frozenset()), states.found.get(index, ()))
+            for index, values in enumerate(sums)
         ]
         stored = sum(len(forest.tokens[span]) for span in came)
         return scores, layers, (computed, stored), (set(came), went)
 
     def _settle(
-        self, forest: Forest, asks: list[int], bounds: list[list[float]], exact: list[dict[int, float]],
+        self, forest: Forest, bounds: list[list[float]], exact: dict[int, dict[int, float]],
         layers: dict[int, Layers], kind: bool,
     ) -> int:  # fmt: skip
-        """Compute the labels of `asks` that their first tokens do not settle; returns the tokens that it took."""
+        """Compute into `exact` what first tokens do not settle of the asks in it; returns the tokens that it took."""
         computed = rounds = 0
         while True:
             todo = {
                 index: labels
-                for index in asks
-                if (labels := undecided(bounds[index], exact[index], forest.asks[index].exact_best or 1, rounds))
+                for index, known in exact.items()
+                if (labels := undecided(bounds[index], known, forest.asks[index].exact_best or 1, rounds))
             }
             if not todo:
                 return computed

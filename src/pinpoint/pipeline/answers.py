@@ -103,8 +103,8 @@ def task_answer(task: Task, options: Options, scores: Sequence[Scores], taught: 
     tree = scores[0]
     if isinstance(tree, TreeScores):
         return decide_tree(tree.decision, tree.asked, options, taught)
-    answer = decide(scores[0].log_probs, task, options, taught, scores[0].state)
-    return replace(answer, bounded_labels=len(scores[0].bounded))
+    answer = decide(tree.log_probs, task, options, taught, tree.state)
+    return replace(answer, bounded_labels=len(tree.bounded)) if tree.bounded else answer
 
 
 @dataclass(frozen=True, slots=True)

@@ -84,9 +84,10 @@ class Lane:
     def peek(self) -> Unit:
         """The next unit. One that would fit a pass goes behind what was read for those before it, where it can."""
         if self._next is None:
-            unit = next(self.units)
-            behind = replace(unit, ahead=unit.prompt.ahead)
-            self._next = behind if self.begun is not None and self.begun.serves(behind) else unit
+            unit = self._next = next(self.units)
+            if self.begun is not None:
+                behind = replace(unit, ahead=unit.prompt.ahead)
+                self._next = behind if self.begun.serves(behind) else unit
         return self._next
 
     def take(self) -> Unit:

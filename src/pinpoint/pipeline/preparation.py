@@ -94,12 +94,12 @@ class Preparation:
         Behind a document's parts are its readings without a passage.
         """
         alone = sum(len(self._first_questions(task)) for task in self.tasks) == 1
+        asked = [(task, self._exact_best(task), self._explained(task), self._wants_state(task)) for task in self.tasks]
+        same_bits = self._request.options.deterministic
         for document, outcome in enumerate(self.outcomes):
             if not isinstance(outcome, Reading):
                 continue
-            for task in self.tasks:
-                best, explained, state = self._exact_best(task), self._explained(task), self._wants_state(task)
-                same_bits = self._request.options.deterministic
+            for task, best, explained, state in asked:
                 left_out = outcome.left_out_of(task)
                 whole = [(tokens, left_out.cuts()) for tokens in outcome.fitted[task.name].parts]
                 readings = zip(left_out.parts, map(left_out.cuts, left_out.shared), strict=True)
@@ -125,10 +125,14 @@ class Preparation:
     def _unit(self, unit: Unit) -> Unit:
         """The unit, with what is to be read ahead of it where it takes more than a pass."""
         prompt, engine = unit.prompt, self._engine
-        whole = prompt.length - len(prompt.trie.tokens) + max(map(len, prompt.trie.labels))
-        ahead = prompt.ahead if prompt.length > self._pass_tokens else 0
-        chunk_tokens = engine.row_budget if ahead and unit.same_bits else None
-        return replace(unit, ahead=ahead, long=engine.is_long(whole), chunk_tokens=chunk_tokens)
+        length = prompt.length
+        long = engine.is_long(length - len(prompt.trie.tokens) + max(map(len, prompt.trie.labels)))
+        ahead = prompt.ahead if length > self._pass_tokens else 0
+        if not (ahead or long):
+            return unit
+        return replace(
+            unit, ahead=ahead, long=long, chunk_tokens=engine.row_budget if ahead and unit.same_bits else None
+        )
 
     @property
     def _pass_tokens(self) -> int:

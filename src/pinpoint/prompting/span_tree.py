@@ -73,6 +73,7 @@ class Forest:
     reads: list[tuple[int, Prefill]] = field(default_factory=list)
     _given: set[int] = field(default_factory=set)
     _known: dict[tuple[int, tuple[int, ...], str, Prefill | None], int] = field(default_factory=dict)
+    _same: dict[tuple[int, int, str, Prefill | None], tuple[int, tuple[int, ...]]] = field(default_factory=dict)
 
     def add(
         self, tokens: Sequence[int], parent: int = NO_PARENT, *, shared: bool = False, owner: str = "",
@@ -85,15 +86,31 @@ class Forest:
             ValueError: the span is empty or the parent does not exist.
         """
         ids = tuple(tokens)
+        found = self._find(parent, ids, owner, begun)
+        if found is not None:
+            return found
         if not ids or not NO_PARENT <= parent < len(self.tokens):
             raise ValueError(f"a span needs tokens and an existing parent, got {len(ids)} tokens under {parent}")
-        span = self._known.setdefault((parent, ids, owner, begun), len(self.tokens))
-        if span == len(self.tokens):
-            self.tokens.append(ids)
-            self.parents.append(parent)
-            self.shared.append(shared)
-            self.owners.append(owner)
-            self.total_tokens += len(ids)
+        span = self._known[parent, ids, owner, begun] = len(self.tokens)
+        self.tokens.append(ids)
+        self.parents.append(parent)
+        self.shared.append(shared)
+        self.owners.append(owner)
+        self.total_tokens += len(ids)
+        return span
+
+    def _find(self, parent: int, ids: tuple[int, ...], owner: str, begun: Prefill | None) -> int | None:
+        """The equal span under `parent`, where there is one.
+
+        Looked up first by the object, which is held so that no other takes its number: many questions are asked about
+        one document, and to hash its tokens takes as long as they are many.
+        """
+        same = self._same.get((parent, id(ids), owner, begun))
+        if same is not None:
+            return same[0]
+        span = self._known.get((parent, ids, owner, begun))
+        if span is not None:
+            self._same[parent, id(ids), owner, begun] = span, ids
         return span
 
     def ask(self, span: int, trie: LabelTrie, exact_best: int | None = None, *, state: bool = False) -> int:
@@ -129,7 +146,7 @@ class Forest:
         """Tokens that adding the spans of `path`, one under the other from a root, would add for an owner."""
         parent = NO_PARENT
         for position, tokens in enumerate(path):
-            known = self._known.get((parent, tuple(tokens), owner, begun))
+            known = self._find(parent, tuple(tokens), owner, begun)
             if known is None:
                 return sum(map(len, path[position:]))
             parent = known

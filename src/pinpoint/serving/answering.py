@@ -170,7 +170,7 @@ class Answering:
         # What the fits took is part of the time that the job took.
         wire = answer_in_shape(request, response) if taught is None else {**taught, "timing": response.timing.to_wire()}
         self.tasks.seen(request, response)
-        size_bytes = check_wire(wire, self.settings.max_response_bytes)
+        answer = check_wire(wire, self.settings.max_response_bytes)
         record = JobRecord(
             job_id=job_id,
             documents=counts.documents,
@@ -178,14 +178,14 @@ class Answering:
             tokens_asked=counts.tokens_asked,
             tokens_computed=counts.tokens_computed,
             batches=counts.batches,
-            response_bytes=size_bytes,
+            response_bytes=len(answer),
             encode_ms=response.timing.tokenize_ms,
             queue_ms=response.timing.queue_ms,
             forward_ms=response.timing.forward_ms,
             total_ms=response.timing.total_ms,
             memory=response.memory,
         )
-        return wire, json.dumps(wire).encode("ascii") if job_id else b"", record
+        return wire, answer, record
 
     def _in_thread(self, call: Callable[[], T]) -> asyncio.Future[T]:
         """Run what is a job's own outside the event loop."""

@@ -107,13 +107,13 @@ def test_an_error_with_a_lone_surrogate_can_still_be_posted() -> None:
 
 
 def test_the_size_is_that_of_the_posted_bytes() -> None:
-    assert check_wire({"id": "\u6f22"}) == len('{"id": "\u6f22"}'.encode()) == 13
+    assert check_wire({"id": "\u6f22"}) == '{"id": "\u6f22"}'.encode()
 
 
 def test_at_the_limit_a_response_goes_out_and_over_it_it_does_not() -> None:
     wire = RESPONSE.to_wire()
-    size_bytes = check_wire(wire)
-    assert check_wire(wire, max_bytes=size_bytes) == size_bytes
+    size_bytes = len(check_wire(wire))
+    assert len(check_wire(wire, max_bytes=size_bytes)) == size_bytes
     with pytest.raises(CapacityError, match="top_k") as caught:
         check_wire(wire, max_bytes=size_bytes - 1)
     assert caught.value.code == "response_too_large"

@@ -73,7 +73,7 @@ def given_spans(forest: Forest, long: bool) -> dict[int, Layers]:
 
 def is_bounded(forest: Forest, ask: Ask) -> bool:
     """Whether the labels of an ask are bounded first. A matter of its prompt alone, whatever else is in the forest."""
-    if ask.exact_best is None:
+    if ask.exact_best is None or len(ask.trie.tokens) <= TRIE_TOKENS_AT_ONCE:
         return False
     own = sum(len(forest.tokens[span]) for span in forest.ancestry(ask.span) if not forest.shared[span])
     return len(ask.trie.tokens) > max(TRIE_TOKENS_AT_ONCE, TRIE_SHARE_AT_ONCE * own)
