@@ -19,6 +19,7 @@ from pinpoint.engine.weights.late_sum import Mix, States, Sum
 from pinpoint.engine.weights.triton_pointwise import combine
 from pinpoint.prompting.span_tree import Forest
 from pinpoint.settings import Settings
+from tests.reference import norms as twin
 
 E4M3 = torch.float8_e4m3fn
 EPSILON = 1e-5
@@ -63,6 +64,16 @@ def test_the_bits_are_those_of_two_kernels(hidden: int, dtype: torch.dtype) -> N
             assert kept is not None
             assert torch.equal(bits(kept.values), bits(two.values))
             assert torch.equal(bits(kept.scales), bits(two.scales))
+
+
+def test_the_order_of_its_sums_is_the_twins() -> None:
+    x, weight = states(6, 1024, torch.bfloat16)
+    for warps in (1, 4, 16):
+        found = torch.empty(x.shape, device="cuda")
+        triton_norm.write(x, weight, EPSILON, torch.int8, warps, found)
+        wanted = twin.norm(x.cpu().float(), weight.cpu().float(), EPSILON, warps)
+        # Both round 1/√, a card to within two of its last bits.
+        torch.testing.assert_close(found.cpu(), wanted, rtol=4e-7, atol=0)
 
 
 def test_rows_that_are_not_usual() -> None:

@@ -76,11 +76,12 @@ def stages(
 
     With 8-bit activations those without are there as well: layers may be kept from them.
     """
-    found = _attention(shape, precision, kept_tokens)
+    in_8_bits = precision == "fp8" or activations == "int8"
+    found = _attention(shape, precision, kept_tokens, in_8_bits)
     if shape.dense_width:
-        found += _dense("feed-forward", shape.dense_width, shape, precision)
+        found += _dense("feed-forward", shape.dense_width, shape, precision, in_8_bits)
     if shape.shared_width:
-        found += _dense("shared expert", shape.shared_width, shape, precision)
+        found += _dense("shared expert", shape.shared_width, shape, precision, in_8_bits)
     if shape.expert_layers:
         if precision != "fp8":
             found += _experts(shape, precision, even_routing)
@@ -101,7 +102,9 @@ def recorded_bytes(shape: ModelShape, precision: Precision, activations: Activat
     if shape.expert_layers and not in_8_bits:
         return 0
     widths = {"feed-forward": shape.dense_width, "shared expert": shape.shared_width}
-    found = [stage for name, width in widths.items() if width for stage in _dense(name, width, shape, precision)]
+    found = [
+        stage for name, width in widths.items() if width for stage in _dense(name, width, shape, precision, in_8_bits)
+    ]
     if shape.expert_layers:
         found.append(_experts_in_8_bits(shape))
     tokens = RECORDED_LENGTHS[-1]
@@ -131,9 +134,14 @@ def _row(shape: ModelShape) -> int:
     return 2 * INDEX + 2 * HALF * shape.head_size + 2 * HALF * shape.hidden
 
 
-def _attention(shape: ModelShape, precision: Precision, kept_tokens: int) -> list[Stage]:
+def _normed(shape: ModelShape, in_8_bits: bool) -> int:
+    """A layer's normed input, with its 8 bits and their scale where products read these (`weights/shared_rows.py`)."""
+    return HALF * shape.hidden + (shape.hidden + FLOAT if in_8_bits else 0)
+
+
+def _attention(shape: ModelShape, precision: Precision, kept_tokens: int, in_8_bits: bool) -> list[Stage]:
     query, kv, hidden = shape.query_width, shape.kv_width, shape.hidden
-    held = _row(shape) + HALF * hidden  # and the normed input
+    held = _row(shape) + _normed(shape, in_8_bits)
     projected = HALF * query + 2 * HALF * kv  # q, k, v after rotation
     # q, k, v once more in the kernel's order, what comes out, keys and values gathered, log-sum-exps in two orders.
     attending = projected + HALF * query + GATHERED * 2 * HALF * kv + 2 * FLOAT * shape.heads
@@ -147,9 +155,9 @@ def _attention(shape: ModelShape, precision: Precision, kept_tokens: int) -> lis
     ]
 
 
-def _dense(name: str, width: int, shape: ModelShape, precision: Precision) -> list[Stage]:
+def _dense(name: str, width: int, shape: ModelShape, precision: Precision, in_8_bits: bool) -> list[Stage]:
     hidden = shape.hidden
-    held = _row(shape) + 2 * HALF * hidden  # and the residual after attention, and the normed input
+    held = _row(shape) + HALF * hidden + _normed(shape, in_8_bits)  # and the residual after attention
     rising = 2 * HALF * width  # the activated gate while the other half is computed
     meeting = 3 * HALF * width  # both, and their product
     falling = HALF * width + HALF * hidden

@@ -3,9 +3,11 @@
 import copy
 
 import torch
+import torch.nn.functional as F
 
 from pinpoint.engine.forward.norms import fuse
 from tests.numeric.conftest import Pair
+from tests.reference import norms as twin
 
 
 def test_fused_norms_are_the_models_own(pair: Pair) -> None:
@@ -24,6 +26,20 @@ def test_fused_norms_are_the_models_own(pair: Pair) -> None:
         apart = (ours(half).float() - theirs(half).float()).abs()
         # Twice rounded against once: at most one step of bfloat16 each.
         assert bool((apart <= 2**-7 * theirs(half).float().abs()).all())
+
+
+def test_the_twin_of_the_kernel_is_the_same_norm() -> None:
+    """By whatever number of warps it sums; how many shows in the sum's last bits alone."""
+    generator = torch.Generator().manual_seed(0)
+    for hidden in (4, 132, 200, 1024):
+        x, weight = (torch.randn(rows, hidden, generator=generator).bfloat16() * 3 for rows in (3, 1))
+        wanted = F.rms_norm(x.double(), (hidden,), weight[0].double(), 1e-5)
+        for warps in (1, 4, 16):
+            found = twin.norm(x.float(), weight[0].float(), 1e-5, warps)
+            torch.testing.assert_close(found.double(), wanted, rtol=1e-6, atol=0)
+    rows = (torch.randn(16, 1024, generator=generator) * 3).numpy()
+    sums = [[twin.squares(list(row), warps) for row in rows] for warps in (1, 4, 16)]
+    assert sums[0] != sums[1] != sums[2]
 
 
 def test_the_whole_model_says_the_same(pair: Pair) -> None:

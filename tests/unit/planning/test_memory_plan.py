@@ -607,11 +607,15 @@ def test_the_page_of_models_is_the_list() -> None:
 def test_8_bit_activations_take_a_thousandth_more_of_mixtral_at_most_than_16_bit_ones(tokens: int) -> None:
     shape = find_shape("mistralai/Mixtral-8x7B-Instruct-v0.1")
     now = stages(shape, "int8")
-    eight = [stage for stage in stages(shape, "int8", activations="int8") if stage not in now]
-    assert [stage.name for stage in eight] == ["experts, in 8 bits"]
-    assert eight[0].peak_bytes(tokens) <= 1.001 * max(stage.peak_bytes(tokens) for stage in now)
+    eight = {stage.name: stage for stage in stages(shape, "int8", activations="int8") if stage not in now}
+    assert list(eight) == ["attention", "projections", "experts, in 8 bits"]
+    most = max(stage.peak_bytes(tokens) for stage in now)
+    assert all(stage.peak_bytes(tokens) <= 1.001 * most for stage in eight.values())
     # Two choices of gated states in 16 bits alone are 57 KB.
-    assert eight[0].token_bytes > 2 * 2 * shape.expert_width
+    assert eight["experts, in 8 bits"].token_bytes > 2 * 2 * shape.expert_width
+    # What queries, keys and values share is 4,096 numbers and a scale.
+    (attention,) = (stage for stage in now if stage.name == "attention")
+    assert eight["attention"].token_bytes - attention.token_bytes == 4096 + 4
 
 
 def test_the_plan_of_8_bit_activations_has_their_stage() -> None:

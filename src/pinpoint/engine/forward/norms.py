@@ -41,7 +41,7 @@ def fuse(model: PreTrainedModel) -> int:
     for module in found:
         module.forward = types.MethodType(_norm, module)
     _share_inputs(model)
-    for layer in last_layer.layers(model) or ():
+    for layer in (last_layer.layers(model) or ()) if found else ():
         layer.register_forward_pre_hook(_let_sums_wait)
     return len(found)
 
