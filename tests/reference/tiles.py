@@ -1,7 +1,7 @@
 """The slow twin of the kernel of tiles: what it makes of the numbers that it is given, a row at a time.
 
-It knows nothing of spans or tries: only each tile's rows, the runs of its path, where its own keys begin, and which
-rows see a key.
+It knows nothing of spans or tries: only each tile's rows, the runs of its path, where its own keys begin, and up to
+which row a key is seen.
 
 Axes: H query heads, G key-value heads, T row tokens, P tokens kept from an earlier pass, D head size.
 """
@@ -25,11 +25,8 @@ def slow_attend(
             for begin, end, at in tiles.runs[path:path_end].tolist():
                 assert [at + step for step in range(end - begin)] == tiles.positions[begin:end].tolist()
                 numbers += range(begin, end)
-            numbers += [
-                number
-                for number in range(own, tiles.kept_tokens + last)
-                if int(tiles.seen[number, 0]) <= token < int(tiles.seen[number, 1])
-            ]
+            among = range(own - tiles.kept_tokens, token + 1)
+            numbers += [tiles.kept_tokens + row for row in among if token < int(tiles.ends[row])]
             if tiles.window:
                 numbers = [number for number in numbers if here - int(tiles.positions[number]) < tiles.window]
             keys, values = (

@@ -22,7 +22,7 @@ from transformers.masking_utils import (
 from pinpoint.engine.forward import attention, blocks, span_table, tiles, varlen
 from pinpoint.engine.forward.packing import PackedRow, pack
 from pinpoint.engine.forward.rules import EVERYTHING, Mask, Rule, find_rule
-from pinpoint.engine.forward.runs import NEVER, split
+from pinpoint.engine.forward.runs import NEVER, Group, split
 from pinpoint.engine.forward.span_table import Sight, SpanTable
 from pinpoint.engine.forward.varlen import make_calls
 from pinpoint.errors import ModelError
@@ -211,9 +211,16 @@ def test_neighbours_that_see_the_same_share_tiles_unless_the_same_bits_are_asked
     for question in range(4):
         forest.ask(forest.add([200 + question, 7], document), build_trie([(1,), (2, 3)], STOP))
     row = pack(forest)
-    (group,) = split(row)[1]
+
+    def narrow(same_bits: bool, rule: Rule = EVERYTHING) -> list[Group]:
+        made = Sight(row, CPU, rule, same_bits).calls()
+        assert made is not None
+        return made.narrow
+
+    (group,) = narrow(False)
     assert (group.start, group.stop, [run.tokens for run in group.path]) == (100, len(row.tokens), [100])
-    alone = split(row, same_bits=True)[1]
+    alone = narrow(True)
+    assert narrow(True, Rule(90)) == alone and narrow(False, Rule(90)) == [group]
     assert [group.stop - group.start for group in alone] == [2, 3] * 4
     assert [[run.tokens for run in group.path] for group in alone] == [[100], [100, 2]] * 4
 

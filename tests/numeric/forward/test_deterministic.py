@@ -134,14 +134,11 @@ def steps(row: PackedRow, window: int | None) -> dict[int, list[tuple[int, ...]]
     tiles = make_tiles(row, groups, 2, torch.device("cpu"), window)
     for first, last, path, path_end, own in tiles.tiles.tolist():
         for at in range(first, last):
-            among = [
-                ids[key]
-                for key in range(own, row.kept_tokens + last)
-                if int(tiles.seen[key, 0]) <= at < int(tiles.seen[key, 1])
-            ]
+            first_own = own - row.kept_tokens
+            among = [int(row.tokens[key]) for key in range(first_own, at + 1) if at < int(tiles.ends[key])]
             stretches = [tuple(ids[begin:end]) for begin, end, _ in tiles.runs[path:path_end].tolist()]
             # Where a tile's own keys begin decides with which others a key is added up.
-            found[int(row.tokens[at])] = [*stretches, (own - row.kept_tokens - first, *among)]
+            found[int(row.tokens[at])] = [*stretches, (first_own - first, *among)]
     return found
 
 

@@ -97,10 +97,10 @@ def split(
         if last and is_trie and parent == ends_with != NO_PARENT:
             last.stop = run.stop  # a trie behind its own narrow span
         elif last and parent == hangs_on and (parent >= 0 or last.path == above):
-            last.stop, ends_with = run.stop, NO_PARENT if is_trie else span
+            last.stop, ends_with = run.stop, span
         else:
             groups.append(Group(run.start, run.stop, above))
-            ends_with, hangs_on = NO_PARENT if is_trie else span, parent
+            ends_with, hangs_on = span, parent
     return wide if any_wide else [], groups
 
 

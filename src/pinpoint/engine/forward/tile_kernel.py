@@ -11,7 +11,7 @@ LOG2_E: tl.constexpr = tl.constexpr(1.4426950408889634)
 # Numbers that differ from pass to pass must not be compiled in: a job would wait for the compiler.
 @triton.jit(do_not_specialize=["kept", "window"])
 def attend_tiles(
-    q, k, v, out, sinks, tiles, runs, seen, positions, q_head, q_token, k_head, k_token, v_head, v_token, out_token,
+    q, k, v, out, sinks, tiles, runs, ends, positions, q_head, q_token, k_head, k_token, v_head, v_token, out_token,
     out_head, kept, sharing, size, scale, cap, window, PROGRAMS: tl.constexpr, TOGETHER: tl.constexpr,
     TOKENS: tl.constexpr, BLOCK: tl.constexpr, KEYS: tl.constexpr, WINDOW: tl.constexpr, CAP: tl.constexpr,
     SINKS: tl.constexpr,
@@ -40,12 +40,12 @@ def attend_tiles(
         if WINDOW:
             begin += tl.maximum(least - tl.load(runs + run * 3 + 2), 0)
         best, total, sums = _over(
-            begin, end, rows, token, position, best, total, sums, keys, values, seen, positions, k_token, v_token,
+            begin, end, rows, token, position, best, total, sums, keys, values, ends, positions, kept, k_token, v_token,
             columns, inside, scale, cap, window, KEYS, WINDOW, CAP, False,
         )  # fmt: skip
     best, total, sums = _over(
-        own, kept + last, rows, token, position, best, total, sums, keys, values, seen, positions, k_token, v_token,
-        columns, inside, scale, cap, window, KEYS, WINDOW, CAP, True,
+        own, kept + last, rows, token, position, best, total, sums, keys, values, ends, positions, kept, k_token,
+        v_token, columns, inside, scale, cap, window, KEYS, WINDOW, CAP, True,
     )  # fmt: skip
     if SINKS:
         sink = tl.load(sinks + head, mask=known, other=0.0).to(tl.float32) * LOG2_E
@@ -58,8 +58,8 @@ def attend_tiles(
 
 @triton.jit
 def _over(
-    begin, end, rows, token, position, best, total, sums, keys, values, seen, positions, k_token, v_token, columns,
-    inside, scale, cap, window, KEYS: tl.constexpr, WINDOW: tl.constexpr, CAP: tl.constexpr, OWN: tl.constexpr,
+    begin, end, rows, token, position, best, total, sums, keys, values, ends, positions, kept, k_token, v_token,
+    columns, inside, scale, cap, window, KEYS: tl.constexpr, WINDOW: tl.constexpr, CAP: tl.constexpr, OWN: tl.constexpr,
 ):  # fmt: skip
     """The keys from `begin` to `end` more, `KEYS` at a time; among the group's `OWN` rows a row sees some of them."""
     for start in range(begin, end, KEYS):
@@ -74,9 +74,9 @@ def _over(
             scores = cap * (2 * tl.sigmoid(2 * scores / cap) - 1)  # cap · tanh(scores / cap)
         visible = there[None, :]
         if OWN:
-            from_row = tl.load(seen + number * 2, mask=there, other=0)
-            to_row = tl.load(seen + number * 2 + 1, mask=there, other=0)
-            visible = visible & (from_row[None, :] <= token[:, None]) & (token[:, None] < to_row[None, :])
+            row = number - kept
+            end_row = tl.load(ends + row, mask=there, other=0)
+            visible = visible & (row[None, :] <= token[:, None]) & (token[:, None] < end_row[None, :])
         if WINDOW:
             where = tl.load(positions + number, mask=there, other=0)
             visible = visible & (position[:, None] - where[None, :] < window)

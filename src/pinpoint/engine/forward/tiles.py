@@ -1,9 +1,8 @@
 """Attention of narrow rows on CUDA, in tiles: neighbouring rows of a group, whose keys are taken where they lie.
 
-The row is depth-first, so a key is seen by one run of rows: one of the row by what follows it up to the end of its
-span's last descendant, one kept from an earlier pass by all that was laid below it. Two numbers a key are the whole
-mask. A tile sees all keys of its group's path, and among the group's own rows those that its numbers say, from the
-first ancestor of the tile's first row on.
+The row is depth-first, so a row's key is seen by one run of rows: from itself up to the end of its span's last
+descendant. One number a key is the whole mask. A tile sees all keys of its group's path, and among the group's own rows
+those that their numbers say, from the first ancestor of the tile's first row on.
 
 What a row gets does not depend on the other rows of its tile: keys that it does not see add zeros. So it has the same
 bits whatever stands beside its group, as long as the group is cut into the same tiles.
@@ -40,7 +39,7 @@ class Tiles:
     Attributes:
         tiles: [t, TILE].
         runs: [·, 3] of all paths: keys from and to, and the position of the first in its prompt.
-        seen: [P + T, 2] the rows that see a key, from and to.
+        ends: [T] of each row, up to which row its key is seen: from itself on.
         positions: [P + T] of each key in its own prompt.
         kept_tokens: P.
         window: keys that a query sees at most, itself included; `NO_WINDOW` for all.
@@ -48,7 +47,7 @@ class Tiles:
 
     tiles: Tensor
     runs: Tensor
-    seen: Tensor
+    ends: Tensor
     positions: Tensor
     kept_tokens: int
     window: int
@@ -87,7 +86,7 @@ def make_tiles(
     positions = np.concatenate([row.kept_positions, row.positions])
     keys = _ints([(run.start, run.stop) for group in groups for run in group.path]).reshape(-1, 2)
     paths = np.concatenate([keys, positions[keys[:, :1]]], axis=1)
-    parts = [tiles, paths, seen_by(row), positions]
+    parts = [tiles, paths, np.repeat(row.ends, row.stops - row.starts), positions]
     flat = torch.from_numpy(np.concatenate([part.reshape(-1) for part in parts]).astype(np.int32)).to(device)
     ends = np.cumsum([part.size for part in parts]).tolist()
     on_device = [flat[end - part.size : end].view(part.shape) for end, part in zip(ends, parts, strict=True)]
@@ -97,16 +96,6 @@ def make_tiles(
     )  # fmt: skip
 
 
-def seen_by(row: PackedRow) -> Ints:
-    """[P + T, 2] the rows that see each key, from and to; none where a kept one has nothing below it."""
-    found = np.zeros((row.kept_tokens + len(row.tokens), 2), dtype=np.int64)
-    for rows, (start, stop) in row.kept_crossings:
-        found[start:stop] = rows
-    found[row.kept_tokens :, 0] = np.arange(len(row.tokens))
-    found[row.kept_tokens :, 1] = np.repeat(row.ends, row.stops - row.starts)
-    return found
-
-
 def _tops(row: PackedRow, rows: Ints, starts: Ints) -> Ints:
     """Of some rows, where the first ancestor of each begins among the rows from `starts` on; its own span counts."""
     span = np.searchsorted(row.starts, rows, side="right") - 1
@@ -114,7 +103,7 @@ def _tops(row: PackedRow, rows: Ints, starts: Ints) -> Ints:
         parent = row.parents[span]
         up = (parent >= 0) & (row.starts[np.maximum(parent, 0)] >= starts)
         if not up.any():
-            return np.maximum(row.starts[span], starts)
+            return row.starts[span]
         span = np.where(up, parent, span)
 
 
@@ -134,7 +123,7 @@ def attend(
     grid = (len(tiles.tiles), groups * programs)
     strides = [stride for each in (query, key, value) for stride in each.stride()[:2]]
     tile_kernel.attend_tiles[grid](
-        query, key, value, out, sinks, tiles.tiles, tiles.runs, tiles.seen, tiles.positions, *strides,
+        query, key, value, out, sinks, tiles.tiles, tiles.runs, tiles.ends, tiles.positions, *strides,
         *out.stride()[:2], tiles.kept_tokens, heads // groups, size, scale, softcap or 0.0, tiles.window,
         PROGRAMS=programs, TOGETHER=together, TOKENS=PRODUCT_ROWS // together, BLOCK=block,
         KEYS=KEYS if block <= 128 else KEYS_OF_LARGE_HEADS, WINDOW=tiles.window != NO_WINDOW, CAP=softcap is not None,
