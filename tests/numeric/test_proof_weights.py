@@ -22,7 +22,7 @@ from pinpoint.engine.loading.load import LoadedModel
 from pinpoint.engine.loading.quantize_job import prepare
 from pinpoint.engine.loading.read_back import ReadBack
 from pinpoint.engine.proof import prove
-from pinpoint.engine.proof_parts import TOLERANCE, TOLERANCE_OF_8_BITS, WEIGHTS, products_apart
+from pinpoint.engine.proof_parts import TOLERANCE, TOLERANCE_OF_8_BITS, WEIGHTS
 from pinpoint.engine.scorer import Scorer
 from pinpoint.engine.weights import plainly, product_proof
 from pinpoint.engine.weights.product_proof import EXPERTS, LINEAR, Calls
@@ -150,6 +150,17 @@ def scale_of_another_channel(own: Any, module: Any) -> Any:
     return product
 
 
+def scale_of_a_neighbour(own: Any, module: Any) -> Any:
+    """One channel has it: of a row among thousands of channels that is less than rounding."""
+
+    def product(x: Tensor) -> Tensor:
+        out: Tensor = own(x)
+        out[:, 5] *= 0.8
+        return out
+
+    return product
+
+
 def transposed(own: Any, _: Any) -> Any:
     """Of x W with W [I, O] square: the product with what lies in it the other way round."""
     return lambda x: x @ own(torch.eye(x.shape[-1], dtype=x.dtype)).t()
@@ -167,7 +178,9 @@ def short_row(own: Any, _: Any) -> Any:
 @pytest.mark.parametrize(
     ("way", "fault"),
     [
-        (way, fault) for way in WAYS for fault in (scale_of_another_channel, transposed, short_row)
+        (way, fault)
+        for way in WAYS
+        for fault in (scale_of_another_channel, scale_of_a_neighbour, transposed, short_row)
         if way != "bf16" and (fault is not scale_of_another_channel or way != "nf4")
     ],
 )  # fmt: skip
@@ -178,6 +191,19 @@ def test_a_linear_layer_that_multiplies_otherwise_is_noticed(
     module = loaded.model.model.layers[0].self_attn.q_proj
     monkeypatch.setattr(module, "forward", fault(module.forward, module))
     assert of_products(loaded)[LINEAR] > 2 * allowed(loaded, LINEAR)
+
+
+def test_one_channel_among_thousands_is_noticed_and_rounding_is_not() -> None:
+    generator = torch.Generator().manual_seed(1)
+    theirs = torch.randn(18, 4096, generator=generator)
+    rounded = theirs.to(torch.bfloat16)
+    most = TOLERANCE[torch.bfloat16][LINEAR]
+    assert product_proof.apart(rounded, theirs) < most / 2
+    rounded[:, 7] *= 0.8
+    assert product_proof.apart(rounded[:3], theirs[:3]) < most, "of a few rows a value alone says little"
+    assert product_proof.apart(rounded, theirs) > 5 * most
+    rounded[1, 7] = torch.nan
+    assert product_proof.apart(rounded, theirs) == torch.inf
 
 
 def test_a_bias_that_is_left_out_is_noticed(tmp_path: Path) -> None:
@@ -433,27 +459,13 @@ def test_the_row_of_the_padding_token_is_the_familys_own_matter(tmp_path: Path) 
     assert look(loaded).farthest == "model.embed_tokens.weight"
 
 
-@pytest.mark.parametrize(("apart", "refused"), [(0.1, False), (0.5, True)])
-def test_a_card_warns_where_products_are_apart_and_refuses_what_no_rounding_is(
-    apart: float, refused: bool, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+def test_a_product_that_fails_refuses_the_model_and_says_where(
+    loaded_as: Load, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Products by themselves were not measured on one: what is beyond the tolerance alone is a warning there."""
-    found = [product_proof.Compared(product_proof.LINEAR, "a layer", 4, torch.tensor(apart))]
-    monkeypatch.setattr(product_proof, "compare", lambda *about: found)
-    given = torch.nn.Linear(1, 1), torch.bfloat16, 8, product_proof.Calls(), TOLERANCE[torch.bfloat16]
-    (elsewhere,), (on_card,) = (products_apart(*given, on_card=one) for one in (False, True))
-    assert (elsewhere.holds, on_card.holds) == (False, not refused)
-    assert "a layer, 4 rows are" in caplog.text
-
-
-def test_a_card_on_which_products_cannot_be_compared_says_so_and_goes_on(
-    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    def refuse(*about: object) -> None:
+    def fail(*about: object) -> None:
         raise RuntimeError("no such kernel")
 
-    monkeypatch.setattr(product_proof, "compare", refuse)
-    given = torch.nn.Linear(1, 1), torch.bfloat16, 8, product_proof.Calls(), TOLERANCE[torch.bfloat16]
-    assert products_apart(*given, on_card=True) == [] and "no such kernel" in caplog.text
-    with pytest.raises(RuntimeError):
-        products_apart(*given, on_card=False)
+    monkeypatch.setattr(product_proof, "compare", fail)
+    with pytest.raises(ModelError, match=r"a product .* fails by itself \(RuntimeError: no such kernel\)") as caught:
+        prove(Scorer(loaded_as("int8"), 1000))
+    assert caught.value.code == "model_unproven"

@@ -43,7 +43,6 @@ from pinpoint.engine.proof_parts import (
     Part,
     Proof,
     in_words,
-    products_apart,
 )
 from pinpoint.engine.weights import plainly, product_proof
 from pinpoint.errors import CapacityError, ModelError, OutOfMemory
@@ -146,10 +145,10 @@ def compare(scorer: Scorer) -> Proof:
     read = None if loaded.folder is None else read_back.compare(loaded.model, loaded.folder)
     products_began = time.monotonic()
     parts = [] if read is None else [Part(WEIGHTS, read.farthest, None, read.apart, tolerance[WEIGHTS])]
-    products = products_apart(
-        loaded.model, loaded.compute_dtype, scorer.token_budget, calls, tolerance, on_card=scorer.on_card
-    )
-    parts += products
+    with gpu.failures_refused(_product_fails):
+        products = product_proof.compare(loaded.model, loaded.compute_dtype, scorer.token_budget, calls)
+    for one in products:
+        parts.append(Part(one.stage, f"{one.module}, {one.rows} rows", None, float(one.apart), tolerance[one.stage]))
     products_seconds = time.monotonic() - products_began
     for company, forest, told, led, cold in (
         ("in company", together, expected, True, True),
@@ -266,6 +265,15 @@ def _parts(
     # What drifts in fewer bits drifts most where a router turns.
     value = max(scores) if exact or led else statistics.median(scores)
     yield Part(stage, company, None, value if all(map(math.isfinite, scores)) else math.inf, tolerance[stage])
+
+
+def _product_fails(error: Exception) -> ModelError:
+    return ModelError(
+        "model_unproven",
+        f"a product of this model's quantised weights fails by itself ({type(error).__name__}: {error}); use another "
+        "precision, and report it",
+        "MODEL_NAME",
+    )
 
 
 def _fails_alone(error: Exception) -> ModelError:

@@ -393,3 +393,11 @@ def test_a_quantised_checkpoint_with_a_missing_scale_is_refused(
     with pytest.raises(ModelError, match="is stored as F16, not as F32"):
         load_cpu(folder)
     assert json.loads((folder / "config.json").read_text())["quantization_config"] == {"quant_method": "pinpoint_int8"}
+
+
+def test_nf4_without_its_library_is_refused_by_name(saved: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(load, "find_spec", lambda name: None)
+    settings = Settings.model_validate({"model_name": str(saved), "precision": "nf4", "device": "cpu"})
+    with pytest.raises(ModelError, match="bitsandbytes, which is not installed") as caught:
+        load.load(settings)
+    assert (caught.value.code, caught.value.field) == ("precision_unsuitable", "PINPOINT_PRECISION")

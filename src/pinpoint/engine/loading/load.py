@@ -13,6 +13,7 @@ import logging
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -164,6 +165,13 @@ def settle_precision(
     stored = stored_precision(config)
     check_stored(stored, settings.precision, name)
     wanted = with_activations(settings.precision, stored, settings.activations)
+    if wanted == "nf4" and find_spec("bitsandbytes") is None:
+        raise ModelError(
+            "precision_unsuitable",
+            "nf4 is computed by bitsandbytes, which is not installed here; install what requirements.txt has of it, or "
+            "set PINPOINT_PRECISION=int8",
+            "PINPOINT_PRECISION",
+        )
     if device.type != "cuda":
         return "int8" if wanted == "auto" else wanted, None
     if wanted == "fp8":

@@ -44,7 +44,7 @@ class Compared:
     Attributes:
         stage: `LINEAR` or `EXPERTS`.
         module: its name.
-        apart: the largest share of a row's length that a row is apart; on the device still.
+        apart: the largest share of its length that a row or a channel is apart; on the device still.
     """
 
     stage: str
@@ -183,9 +183,21 @@ def routes(count: int, experts: int, each: int, generator: torch.Generator) -> t
 
 
 def apart(ours: Tensor, theirs: Tensor) -> Tensor:
-    """The largest share of a row's length, or of the usual length where that is larger, that rows are apart."""
-    length = theirs.norm(dim=-1)
-    share = (ours.float() - theirs).norm(dim=-1) / torch.maximum(length, length.median()).clamp_min(1e-30)
+    """The largest share of its length that a row [N, O] is apart, or a channel over all rows where there are enough of
+    them to even out what rounding does to one value: among thousands of channels, one that is wrong hides in a row.
+
+    Of rows and channels that are shorter than usual, it is the share of the usual length.
+    """
+    difference = ours.float() - theirs
+    farthest = _largest_share(difference, theirs, -1)
+    if len(theirs) >= LOOKED_AT:
+        farthest = torch.maximum(farthest, _largest_share(difference, theirs, 0))
+    return farthest
+
+
+def _largest_share(difference: Tensor, of: Tensor, axis: int) -> Tensor:
+    length = of.norm(dim=axis)
+    share = difference.norm(dim=axis) / torch.maximum(length, length.median()).clamp_min(1e-30)
     return torch.where(share.isfinite(), share, torch.inf).max()
 
 
