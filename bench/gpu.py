@@ -44,7 +44,7 @@ from bench.report import RESULTS, environment
 from pinpoint.engine.baseline import Baseline, requested_bytes
 from pinpoint.engine.forward.prefix_cache import PrefixStore
 from pinpoint.engine.scorer import Scorer
-from pinpoint.engine.weights import triton_eight
+from pinpoint.engine.weights import shared_rows, triton_eight
 from pinpoint.settings import Settings
 
 PARTS = ("checks", "eight", "proof", "kernels", "speed", "peers", "memory", "passes", "against", "loading", "usual")
@@ -72,6 +72,9 @@ def main(
     triton_alone: Annotated[
         bool, typer.Option("--triton-alone", help="Large 8-bit products by Triton's kernel on Hopper, too.")
     ] = False,
+    quantise_apart: Annotated[
+        bool, typer.Option("--quantise-apart", help="Each product quantises its states itself, none of them a norm.")
+    ] = False,
 ) -> None:  # fmt: skip
     """Measure, write the figures and print a table; exit code 1 when a limit is not kept."""
     chosen = tuple(part or (QUICK_PARTS if quick else PARTS))
@@ -83,7 +86,7 @@ def main(
     logging.basicConfig(stream=sys.stderr, format="%(levelname)s %(message)s", level=logging.WARNING)
     logging.getLogger("pinpoint").setLevel(logging.INFO)
     out.mkdir(parents=True, exist_ok=True)
-    triton_eight.PREFER_CUDA = not triton_alone
+    triton_eight.PREFER_CUDA, shared_rows.KEEP = not triton_alone, not quantise_apart
     began, rows = time.monotonic(), list[Row]()
     path = out / f"gpu_{'quick' if quick and not part else '_'.join(chosen)}.json"
     for name, measure in _measures(chosen, quick, layers, out, scratch, tuple(pass_tokens or gpu_against.BUDGETS)):

@@ -28,11 +28,6 @@ SIZES: dict[str, Any] = {
 TOKENS = 9
 
 
-@pytest.fixture(autouse=True)
-def kept(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(shared_rows, "KEEP", True)
-
-
 def rows_of(x: Tensor, dtype: torch.dtype = torch.int8) -> Rows:
     values, scales = int8_activations.quantise_rows(x)
     return Rows(values.to(dtype), scales[:, 0])
@@ -83,13 +78,14 @@ class Counted:
     def __init__(self) -> None:
         self.by_products: list[int] = []
         self.by_norms: list[int] = []
+        self.fuse = True
 
     def quantize_rows(self, x: Tensor, dtype: torch.dtype, places: Tensor | None = None) -> Rows:
         self.by_products.append(len(x))
         return rows_of(x)
 
     def norm(self, x: Tensor, weight: Tensor, epsilon: float, dtype: torch.dtype) -> Tensor | None:
-        if not triton_norm.FUSE:
+        if not (self.fuse and shared_rows.KEEP):
             return None
         normed = F.rms_norm(x, weight.shape, weight, epsilon)
         self.by_norms.append(x.numel() // x.shape[-1])
@@ -159,7 +155,7 @@ def test_a_pass_quantises_once_and_computes_the_same_bits(
     every = len(counted.by_products)
     assert every == LAYERS * {"mixtral": 4, "llama": 7}[kind]
     monkeypatch.setattr(shared_rows, "KEEP", True)
-    monkeypatch.setattr(triton_norm, "FUSE", fuse)
+    counted.fuse = fuse
     counted.by_products.clear()
     assert torch.equal(hidden(model), before)
     normed = LAYERS * {"mixtral": 1, "llama": 2}[kind]
@@ -173,7 +169,7 @@ def test_the_last_layers_queries_are_of_the_wanted_rows(
     fuse: bool, models: dict[str, PreTrainedModel], counted: Counted, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """They take other rows than keys and values, so they quantise their own."""
-    monkeypatch.setattr(triton_norm, "FUSE", fuse)
+    counted.fuse = fuse
     model, wanted = models["mixtral"], torch.tensor([2, 7])
 
     def of_wanted() -> Tensor:
@@ -193,7 +189,6 @@ def test_the_last_layers_queries_are_of_the_wanted_rows(
 def test_a_layer_that_is_kept_from_8_bits_reads_the_16_bits(
     models: dict[str, PreTrainedModel], counted: Counted, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(triton_norm, "FUSE", True)
     model = models["mixtral"]
     attention = model.model.layers[1].self_attn
     norm = model.model.layers[1].input_layernorm
@@ -217,7 +212,6 @@ def test_a_layer_that_is_kept_from_8_bits_reads_the_16_bits(
 def test_no_rows_outlive_their_layer(
     models: dict[str, PreTrainedModel], counted: Counted, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(triton_norm, "FUSE", True)
     alive: list[weakref.ref[Tensor]] = []
     keep: Callable[[Tensor, Rows], None] = shared_rows.keep
 

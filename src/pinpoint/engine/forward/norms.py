@@ -22,9 +22,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
-from pinpoint.engine.forward import last_layer
-from pinpoint.engine.weights import late_sum, triton_norm
-from pinpoint.engine.weights.late_sum import States
+from pinpoint.engine.weights import triton_norm
 
 # The families that are supported have norms of this one kind; others (Gemma's adds 1 to its weight) are left alone.
 _SUFFIX, _EPSILON = "RMSNorm", "variance_epsilon"
@@ -41,8 +39,6 @@ def fuse(model: PreTrainedModel) -> int:
     for module in found:
         module.forward = types.MethodType(_norm, module)
     _share_inputs(model)
-    for layer in (last_layer.layers(model) or ()) if found else ():
-        layer.register_forward_pre_hook(_let_sums_wait)
     return len(found)
 
 
@@ -57,11 +53,6 @@ def _share_inputs(model: nn.Module) -> None:
             norm, part = getattr(layer, name, None), getattr(layer, reader, None)
             if isinstance(norm, nn.Module) and isinstance(part, nn.Module) and _is_fused(norm):
                 norm.readers = tuple(m for m in part.children() if getattr(m, "shares_input", False))  # type: ignore[assignment]
-
-
-def _let_sums_wait(_: nn.Module, args: tuple[Any, ...]) -> tuple[Any, ...] | None:
-    given = late_sum.states(args[0]) if args else None
-    return None if given is None else (given, *args[1:])
 
 
 @contextmanager
@@ -81,15 +72,11 @@ def _is_fused(module: nn.Module) -> bool:
 
 def _norm(self: Any, hidden_states: Tensor) -> Tensor:
     """hidden_states [..., H] → [..., H], in their dtype."""
-    made, wanted = None, None
     if not torch.is_grad_enabled():
         dtypes = [reader.states_dtype for reader in getattr(self, "readers", ())]
         wanted = next((dtype for dtype in dtypes if dtype is not None), None)
-    if isinstance(hidden_states, States):
-        made = triton_norm.norm_of_sum(hidden_states, self.weight, self.variance_epsilon, wanted)
-        hidden_states = hidden_states.settled()
-    if made is None and wanted is not None:
-        made = triton_norm.norm(hidden_states, self.weight, self.variance_epsilon, wanted)
-    if made is not None:
-        return made
+        if wanted is not None:
+            made = triton_norm.norm(hidden_states, self.weight, self.variance_epsilon, wanted)
+            if made is not None:
+                return made
     return F.rms_norm(hidden_states, self.weight.shape, self.weight, self.variance_epsilon)

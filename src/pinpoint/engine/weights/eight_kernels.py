@@ -45,41 +45,14 @@ def quantize_kernel(
 
 
 @triton.jit
-def added(
-    x, y, places, factors, row, at, inside, INPUTS: tl.constexpr, ADDED: tl.constexpr, CHOICES: tl.constexpr
-):  # fmt: skip
-    """Numbers of a row of x in float32. With ADDED a row of y is added, or with CHOICES the weighted sum of so many,
-    and each sum is rounded, as torch's addition and `triton_pointwise.combine` round theirs.
-    """
-    dtype: tl.constexpr = x.dtype.element_ty
-    state = tl.load(x + row * INPUTS + at, mask=inside, other=0.0).to(tl.float32)
-    if ADDED:
-        if CHOICES == 0:
-            more = tl.load(y + row * INPUTS + at, mask=inside, other=0.0).to(tl.float32)
-        else:
-            more = tl.zeros_like(state)
-            for choice in tl.static_range(CHOICES):
-                place = tl.load(places + row * CHOICES + choice).to(tl.int64)
-                factor = tl.load(factors + row * CHOICES + choice).to(tl.float32)
-                part = tl.load(y + place * INPUTS + at, mask=inside, other=0.0).to(tl.float32)
-                more = tl.fma(part, factor + tl.zeros_like(part), more)
-            more = more.to(dtype).to(tl.float32)
-        state = (state + more).to(dtype).to(tl.float32)
-    return state
-
-
-@triton.jit
-def squares(
-    x, y, places, factors, row, INPUTS: tl.constexpr, WARPS: tl.constexpr, LOG_WARPS: tl.constexpr,
-    ADDED: tl.constexpr, CHOICES: tl.constexpr,
-):  # fmt: skip
-    """The sum of the squares of a row of 16 bits that `added` gives, in the order of torch's kernel for norms. Its
-    threads take four numbers at a time, each its share one after the other; then halves of a warp, and of the warps.
+def squares(x, INPUTS: tl.constexpr, WARPS: tl.constexpr, LOG_WARPS: tl.constexpr):
+    """The sum of the squares of a row of 16 bits, in the order of torch's kernel for norms. Its threads take four
+    numbers at a time, each its share one after the other; then halves of a warp are summed, and of the warps.
     """
     four = tl.arange(0, 32 * WARPS)[:, None] * 4 + tl.arange(0, 4)[None, :]
     total = tl.zeros((32 * WARPS,), dtype=tl.float32)
     for start in tl.static_range(0, INPUTS, 128 * WARPS):
-        part = added(x, y, places, factors, row, start + four, start + four < INPUTS, INPUTS, ADDED, CHOICES)
+        part = tl.load(x + start + four, mask=start + four < INPUTS, other=0.0).to(tl.float32)
         even, odd = tl.split(tl.reshape(part, (32 * WARPS, 2, 2)))
         first, third = tl.split(even)
         second, fourth = tl.split(odd)
@@ -97,27 +70,23 @@ def squares(
 
 @triton.jit
 def norm_kernel(
-    x, y, places, factors, total, weight, normed, values, scales, epsilon, INPUTS: tl.constexpr, WARPS: tl.constexpr,
-    LOG_WARPS: tl.constexpr, ADDED: tl.constexpr, CHOICES: tl.constexpr, QUANTISED: tl.constexpr,
+    x, weight, normed, values, scales, epsilon, INPUTS: tl.constexpr, WARPS: tl.constexpr, LOG_WARPS: tl.constexpr,
     LARGEST: tl.constexpr, WHOLE: tl.constexpr, BLOCK: tl.constexpr,
 ):  # fmt: skip
-    """A row a program: its root-mean-square norm in 16 bits, and that in 8 bits; with ADDED of a sum, written too."""
+    """A row a program: its root-mean-square norm in 16 bits, and that in 8 bits."""
     row = tl.program_id(0).to(tl.int64)
-    summed = squares(x, y, places, factors, row, INPUTS, WARPS, LOG_WARPS, ADDED, CHOICES)
-    mean = tl.div_rn(summed, INPUTS + 0.0)
+    x += row * INPUTS
+    mean = tl.div_rn(squares(x, INPUTS, WARPS, LOG_WARPS), INPUTS + 0.0)
     factor = tl.rsqrt(mean + epsilon)
     columns = tl.arange(0, BLOCK)
     inside = columns < INPUTS
-    state = added(x, y, places, factors, row, columns, inside, INPUTS, ADDED, CHOICES)
-    if ADDED:
-        tl.store(total + row * INPUTS + columns, state.to(total.dtype.element_ty), mask=inside)
+    state = tl.load(x + columns, mask=inside, other=0.0).to(tl.float32)
     gain = tl.load(weight + columns, mask=inside, other=0.0).to(tl.float32)
     rounded = (gain * (factor * state)).to(normed.dtype.element_ty)
     tl.store(normed + row * INPUTS + columns, rounded, mask=inside)
-    if QUANTISED:
-        found, scale = in_eight(rounded.to(tl.float32), LARGEST, WHOLE)
-        tl.store(values + row * INPUTS + columns, found, mask=inside)
-        tl.store(scales + row, scale)
+    found, scale = in_eight(rounded.to(tl.float32), LARGEST, WHOLE)
+    tl.store(values + row * INPUTS + columns, found, mask=inside)
+    tl.store(scales + row, scale)
 
 
 # Counts that differ from pass to pass are not compiled in.

@@ -17,8 +17,8 @@ from torch import Tensor
 if TYPE_CHECKING:
     from pinpoint.engine.weights.triton_eight import Rows
 
-# Whether rows are kept; a benchmark compares both ways.
-KEEP = False
+# Whether rows are kept; the bench compares both ways.
+KEEP = True
 _NAME = "_pinpoint_rows"
 
 

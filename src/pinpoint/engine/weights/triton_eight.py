@@ -24,9 +24,10 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from pinpoint.engine.weights import cuda_grouped, late_sum, shared_rows
+from pinpoint.engine.weights import cuda_grouped, shared_rows
 from pinpoint.engine.weights.int8_product import has_silu_gate
 from pinpoint.engine.weights.triton_grouped import shared_bytes
+from pinpoint.engine.weights.triton_pointwise import combine
 
 # The largest magnitude that a quantised state has.
 LARGEST = {torch.int8: 127.0, torch.float8_e4m3fn: 448.0}
@@ -107,7 +108,7 @@ def experts(module: Any, hidden_states: Tensor, top_k_index: Tensor, top_k_weigh
         gated = module._apply_gate(gated)  # [P, F]
     between = quantize_rows(gated, module.down_proj.dtype)
     mixed = product(between, module.down_proj, module.down_proj_scale, to.starts, dtype)  # [P, H]
-    return late_sum.mix(mixed, to.places, top_k_weights)
+    return combine(mixed, to.places, top_k_weights)
 
 
 def quantize_rows(x: Tensor, dtype: torch.dtype, places: Tensor | None = None) -> Rows:

@@ -42,21 +42,19 @@ def silu_gate(wide: Tensor, scale: Tensor) -> Tensor:
     return out
 
 
-def combine(mixed: Tensor, places: Tensor, weights: Tensor, out: Tensor | None = None) -> Tensor:
+def combine(mixed: Tensor, places: Tensor, weights: Tensor) -> Tensor:
     """The weighted sum over each token's pairs.
 
     Args:
         mixed: [P, H], contiguous, in any order.
         places: int64 [T, K], the row of `mixed` that holds each pair.
         weights: [T, K].
-        out: [T, H], where it is written; a new one where not given.
 
     Returns:
         [T, H] in the dtype of `mixed`, summed in float32 in the order of K.
     """
     (tokens, choices), hidden = places.shape, mixed.shape[1]
-    if out is None:
-        out = torch.empty(tokens, hidden, dtype=mixed.dtype, device=mixed.device)
+    out = torch.empty(tokens, hidden, dtype=mixed.dtype, device=mixed.device)
     _kernels()["combine"][(-(-hidden // ROW_BLOCK), tokens)](
         mixed, places.contiguous(), weights.contiguous(), out, hidden, choices, BLOCK=ROW_BLOCK, num_warps=WARPS
     )
