@@ -26,7 +26,7 @@ from rich.console import Console
 from rich.table import Table
 from torch import Tensor
 
-from bench.gpu_model import as_loaded, mixtral_8x7b, random_model
+from bench.gpu_model import as_loaded, mixtral_8x7b, need_gpu, random_model
 from pinpoint.engine import forest_scorer
 from pinpoint.engine.forward import last_layer
 from pinpoint.engine.forward.packing import PackedRow
@@ -236,6 +236,8 @@ def main(
     plain: Annotated[bool, typer.Option(help="Without asking for the same bits.")] = False,
 ) -> None:
     """Print the table; exit code 1 where a bit differs."""
+    if device != "cpu":
+        need_gpu()
     models: Callable[[], Iterator[tuple[str, Scorer, int]]] = on_cpu if device == "cpu" else lambda: on_cuda(layers)
     differ = False
     for name, scorer, longest in models():

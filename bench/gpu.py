@@ -80,9 +80,7 @@ def main(
     chosen = tuple(part or (QUICK_PARTS if quick else PARTS))
     if unknown := set(chosen) - set(PARTS):
         raise typer.BadParameter(f"{', '.join(sorted(unknown))}; the parts are {', '.join(PARTS)}", param_hint="--part")
-    if not torch.cuda.is_available():
-        console.print("no GPU is visible: nothing was measured")
-        raise typer.Exit(2)
+    gpu_model.need_gpu()
     logging.basicConfig(stream=sys.stderr, format="%(levelname)s %(message)s", level=logging.WARNING)
     logging.getLogger("pinpoint").setLevel(logging.INFO)
     out.mkdir(parents=True, exist_ok=True)

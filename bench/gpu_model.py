@@ -7,6 +7,7 @@ from math import sqrt
 from typing import Any
 
 import torch
+import typer
 from torch import nn
 from transformers import AutoModelForCausalLM, AutoTokenizer, MixtralConfig, PreTrainedModel
 from transformers.quantizers.quantizers_utils import get_module_from_name
@@ -21,6 +22,13 @@ from pinpoint.settings import Settings
 
 # Standard deviation of whole numbers from −127 to 127, all equally likely.
 INTEGER_DEVIATION = sqrt((255**2 - 1) / 12)
+
+
+def need_gpu() -> None:
+    """End with 2 and a line where there is none to measure."""
+    if not torch.cuda.is_available():
+        typer.echo("no GPU is visible: nothing was measured")
+        raise typer.Exit(2)
 
 
 def mixtral_8x7b(layers: int = 32) -> MixtralConfig:

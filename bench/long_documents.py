@@ -25,6 +25,7 @@ import torch
 import typer
 
 from bench.decisions import questions
+from bench.gpu_model import need_gpu
 from bench.peers import texts
 from bench.report import write
 from bench.scoring import random_model
@@ -40,6 +41,7 @@ from pinpoint.settings import Settings
 def scorer_of(model: str, layers: int, hidden: int, budget: int) -> Iterator[Scorer]:
     """A loaded model, real or random, with passes of so many tokens."""
     if model:
+        need_gpu()
         loaded = load(Settings(model_name=model))
         yield Scorer(loaded, min(budget, loaded.plan.token_budget) if loaded.plan else budget)
         return

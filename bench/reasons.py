@@ -107,8 +107,9 @@ def main(
     """Measure and print; exit code 1 on a GPU where 16 together are not 5 times as fast."""
     began = time.monotonic()
     if device == "cuda":
-        from bench.gpu_model import plan_and_make
+        from bench.gpu_model import need_gpu, plan_and_make
 
+        need_gpu()
         loaded = plan_and_make(layers, Settings(device="cuda"))
         scorer = Scorer(loaded, min(8192, loaded.plan.token_budget if loaded.plan else 8192), 256_000_000)
     else:

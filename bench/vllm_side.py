@@ -20,6 +20,7 @@ import tempfile
 import time
 import traceback
 from collections.abc import Callable, Iterator
+from importlib.util import find_spec
 from itertools import count
 from pathlib import Path
 from statistics import median
@@ -285,6 +286,10 @@ def main() -> None:
     parser.add_argument("--only", default="", help="ways that begin with this")
     parser.add_argument("--without", default="-", help="no ways that begin with this")
     args = parser.parse_args()
+    if not args.work.is_file():
+        parser.error(f"there is no file {args.work}; `python bench/against.py work --out {args.work}` writes it")
+    if find_spec("vllm") is None:
+        parser.error("vLLM is not installed in this environment; it wants one of its own, on a machine with a card")
     side = Side(args)
     work = json.loads(args.work.read_text("utf-8"))
     found = {"work": work["digest"], **told(side, args), "figures": {}, "failed": {}, "seconds_of": {}}
