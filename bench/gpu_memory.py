@@ -53,7 +53,7 @@ def peak(scorer: Scorer, token_budget: int) -> list[Row]:
     whole = outside + done.reserved_bytes
     at = f"at {done.tokens} tokens"
     return [
-        at_most(PART, f"peak {at}, measured against planned, % off", round(100 * abs(done.off), 2), OFF_PERCENT),
+        at_most(PART, f"pass alone {at}, measured against planned, % off", round(100 * abs(done.off), 2), OFF_PERCENT),
         Row(PART, f"peak {at}, planned, GB", round(done.planned_bytes / GB, 3)),
         Row(PART, f"peak {at}, measured, GB", round(done.measured_bytes / GB, 3)),
         Row(PART, f"of it the pass alone {at}, planned, GB", round(pass_planned / GB, 3)),

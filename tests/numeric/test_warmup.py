@@ -64,11 +64,11 @@ def scorer(small_mixtral: Pair) -> Scorer:
 
 @pytest.fixture
 def allocator(monkeypatch: pytest.MonkeyPatch) -> Callable[[float, int], None]:
-    """Sets what the device will say: measured peak over the planned one, and free bytes."""
+    """Sets what the device will say: what the pass takes over what is planned for it, and free bytes."""
 
     def say(scorer: Scorer, ratio: float, free_bytes: int = FREE_BYTES) -> None:
         assert scorer.loaded.plan is not None
-        peak = round(ratio * (RESIDENT_BYTES + planned_pass_bytes(scorer.loaded.plan, BUDGET_TOKENS)))
+        peak = RESIDENT_BYTES + round(ratio * planned_pass_bytes(scorer.loaded.plan, BUDGET_TOKENS))
         cuda = SimpleNamespace(
             memory_allocated=lambda _: RESIDENT_BYTES,
             reset_peak_memory_stats=lambda _: None,
@@ -87,8 +87,8 @@ def allocator(monkeypatch: pytest.MonkeyPatch) -> Callable[[float, int], None]:
         (1.0, FREE_BYTES, []),
         (1.04, FREE_BYTES, []),
         (0.96, FREE_BYTES, []),
-        (1.06, FREE_BYTES, ["memory plan off by +6.0%"]),
-        (0.94, FREE_BYTES, ["memory plan off by -6.0%"]),
+        (1.06, FREE_BYTES, ["memory plan off by +6.0% of the pass"]),
+        (0.94, FREE_BYTES, ["memory plan off by -6.0% of the pass"]),
         (1.0, 3 * GB - 1, ["buffer not free"]),
     ],
 )

@@ -10,6 +10,7 @@ import torch
 import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from transformers.activations import ACT2CLS, ACT2FN
 
 from bench import bits
 from pinpoint.engine.forward import attention
@@ -112,7 +113,7 @@ def test_a_number_has_the_same_bits_with_any_number_of_numbers(rows: int, width:
     torch.set_num_threads(threads)
     try:
         with fixed_rows.holding():
-            for function in (F.silu, torch.sigmoid, F.gelu, torch.cos):
+            for function in (F.silu, torch.sigmoid, F.gelu, torch.cos, F.softplus, F.mish):
                 assert torch.equal(function(x[11 : 11 + rows]), function(x)[11 : 11 + rows])
                 assert torch.equal(function(x[:rows, : width // 2]), function(x)[:rows, : width // 2])
     finally:
@@ -165,6 +166,16 @@ def test_on_a_card_a_token_takes_the_same_steps_whether_its_beginning_is_kept(wi
     for token, parts in steps(warm, window).items():
         assert parts == whole[token]
     assert len(whole) == len(cold.tokens)
+
+
+@pytest.mark.parametrize("name", sorted(ACT2CLS))
+def test_every_activation_that_a_configuration_can_name_has_the_same_bits(name: str) -> None:
+    x = torch.randn(333, 52, generator=torch.Generator().manual_seed(len(name)))
+    activation = ACT2FN[name]
+    with fixed_rows.holding(), torch.inference_mode():
+        whole = activation(x)
+        for start, count in ((11, 5), (7, 3), (2, 301)):
+            assert torch.equal(activation(x[start : start + count]), whole[start : start + count])
 
 
 def test_what_is_kept_for_the_same_bits_serves_no_other_pass(small_mixtral: Models) -> None:

@@ -56,6 +56,15 @@ def test_what_was_used_longest_ago_goes_first() -> None:
     assert (len(store), store.bytes) == (1, 3 * TOKEN_BYTES)
 
 
+def test_a_store_that_was_cleared_has_all_of_its_room() -> None:
+    store = PrefixStore(2 * TOKEN_BYTES)
+    for _ in range(2):
+        assert store.put(PATHS[0], layers(2))
+        store.clear()
+        assert (len(store), store.bytes) == (0, 0)
+        assert store.get(PATHS[0]) is None
+
+
 def test_what_is_larger_than_the_store_is_not_kept_and_pushes_nothing_out() -> None:
     store = PrefixStore(2 * TOKEN_BYTES)
     store.put(((1,),), layers(1))

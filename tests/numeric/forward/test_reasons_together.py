@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from itertools import pairwise
 
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from transformers import AutoConfig, PreTrainedModel
@@ -11,7 +12,8 @@ from transformers.utils import logging as transformers_logging
 
 from pinpoint.engine.forward import attention, generate
 from pinpoint.engine.forward.generate import Begun, companies
-from pinpoint.engine.forward.steps import ROWS
+from pinpoint.engine.forward.steps import ROWS, State
+from pinpoint.engine.forward.written import RowCache
 from pinpoint.engine.scorer import Scorer
 from pinpoint.prompting.label_trie import build_trie
 from pinpoint.prompting.span_tree import Forest
@@ -164,6 +166,27 @@ def test_a_prompt_shorter_than_a_neighbours_answer_is_read_as_alone(monkeypatch:
     for one, told in zip(asked, together, strict=True):
         slow = by_transformers(plain, prompt_of(scorer, forest, *one), encoder.stop)
         assert told == (encoder.decode(slow), len(slow))
+
+
+def test_what_a_cache_held_before_is_gone() -> None:
+    """A place that nobody sees is multiplied by zero all the same, and of NaN that is NaN."""
+    cache = RowCache([torch.full((3, 2, 8, 4), torch.nan)], [torch.full((3, 2, 8, 5), torch.nan)], torch.arange(3))
+    spans = [[(torch.full((2, n, 4), n + 0.5), torch.full((2, n, 5), n + 0.25))] for n in (3, 2)]
+    cache.fill([spans[:1], spans])
+    expected = torch.zeros(3, 8)
+    expected[0, :3] = expected[1, :3] = 3.5
+    expected[1, 3:5] = 2.5
+    assert torch.equal(cache.keys[0], expected[:, None, :, None].expand(3, 2, 8, 4))
+    held = torch.where(expected > 0, expected - 0.25, expected)
+    assert torch.equal(cache.values[0], held[:, None, :, None].expand(3, 2, 8, 5))
+
+
+def test_rows_that_go_on_take_all_of_their_state_with_them() -> None:
+    token, position, last, written = (torch.arange(5 * width).view(5, width) + width for width in (1, 2, 3, 4))
+    state = State(token.clone(), position.clone(), last.clone(), written.clone(), torch.tensor([2]))
+    state.move(torch.tensor([1, 4]))
+    for moved, held in ((state.token, token), (state.position, position), (state.last, last), (state.written, written)):
+        assert torch.equal(moved[:2], held[[1, 4]])
 
 
 @given(st.lists(st.integers(1, 300), max_size=80), st.integers(1, 4000))

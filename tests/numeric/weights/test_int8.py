@@ -12,7 +12,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from pinpoint.engine.loading.load import LoadedModel
-from pinpoint.engine.weights import int8
+from pinpoint.engine.weights import fixed_rows, int8
 from pinpoint.engine.weights.int8 import CHUNK_ELEMENTS, Int8Linear, is_int8_experts, quantize
 from pinpoint.engine.weights.int8_product import cast_product, scaled_product
 from pinpoint.engine.weights.quantizer import EXPERT_WEIGHTS
@@ -195,9 +195,19 @@ def test_in_bf16_the_integers_are_multiplied_as_they_are(rows: int) -> None:
 
 @pytest.mark.parametrize("rows", [3, 9])
 def test_in_float32_each_output_has_its_own_scale(rows: int) -> None:
-    """With more rows than columns it is the weight that is scaled, with fewer the output."""
     generator = torch.Generator().manual_seed(0)
     weight = torch.randint(-127, 128, (5, 5), generator=generator, dtype=torch.int8)
     scale, x = torch.rand(5, generator=generator), torch.randn(rows, 5, generator=generator)
     plain = x.double() @ (weight.double() * scale.double().unsqueeze(-1)).T
     torch.testing.assert_close(scaled_product(x, weight, scale).double(), plain, rtol=1e-5, atol=1e-4)
+
+
+def test_in_float32_a_row_has_the_same_bits_in_any_company() -> None:
+    """It is the weight that is scaled, be the rows more than its columns or fewer."""
+    generator = torch.Generator().manual_seed(0)
+    weight = torch.randint(-127, 128, (24, 64), generator=generator, dtype=torch.int8)
+    scale, x = torch.rand(24, generator=generator), torch.randn(70, 64, generator=generator)
+    with fixed_rows.holding():
+        whole = scaled_product(x, weight, scale)
+        for count in (1, 3, 9, 17, 33):
+            assert torch.equal(scaled_product(x[5 : 5 + count], weight, scale), whole[5 : 5 + count])

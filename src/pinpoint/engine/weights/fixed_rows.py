@@ -147,7 +147,7 @@ for _place, _name in ((torch, "_grouped_mm"), (F, "grouped_mm")):
 
 
 _APPROXIMATE = (
-    F.silu, F.gelu, F.sigmoid, F.softplus, F.tanh,
+    F.silu, F.gelu, F.mish, F.sigmoid, F.softplus, F.tanh,
     torch.sigmoid, torch.tanh, torch.exp, torch.erf, torch.cos, torch.sin, torch.Tensor.sigmoid, torch.Tensor.tanh,
     torch.Tensor.exp, torch.Tensor.erf, torch.Tensor.cos, torch.Tensor.sin,
 )  # fmt: skip
