@@ -28,6 +28,7 @@ TOKENIZER_FILES = (
     ("vocab.json", "merges.txt"), ("vocab.txt",),
 )  # fmt: skip
 _READ_BYTES = 1 << 24
+_MOST_HEADER_BYTES = 100_000_000  # that safetensors itself reads
 # Hashing lets go of the interpreter, so that a few threads keep up with a fast disk.
 _HASHING_THREADS = 4
 
@@ -115,11 +116,7 @@ def read_headers(folder: Path) -> dict[str, StoredTensor]:
                     part = opened.get_slice(key)
                     found[key] = StoredTensor(path, part.get_dtype(), tuple(part.get_shape()))
         except (SafetensorError, OSError, ValueError) as error:
-            raise ModelError(
-                "shard_damaged",
-                f"{path} is cut short or damaged ({str(error).splitlines()[0]}); fetch it again",
-                "MODEL_NAME",
-            ) from None
+            raise _damaged(path, str(error).splitlines()[0]) from None
         lacking = sorted(key for key, file in placed.items() if file == name and key not in keys)
         if lacking:
             raise ModelError(
@@ -134,16 +131,26 @@ def stored_bytes(folder: Path) -> dict[str, StoredBytes]:
     """Every tensor of a checkpoint whose headers were read without a complaint, by name.
 
     Source: the format of safetensors, eight bytes of the header's length, then JSON, then the tensors' bytes.
+
+    Raises:
+        ModelError: a file cannot be read any more.
     """
     found: dict[str, StoredBytes] = {}
     for name in shard_names(folder):
-        with (folder / name).open("rb") as opened:
-            length = int.from_bytes(opened.read(8), "little")
-            header = json.loads(opened.read(length))
-        for key, value in header.items():
-            if key != "__metadata__":
-                start, stop = (8 + length + offset for offset in value["data_offsets"])
-                found[key] = StoredBytes(folder / name, value["dtype"], tuple(value["shape"]), start, stop)
+        path = folder / name
+        try:
+            with path.open("rb") as opened:
+                length = int.from_bytes(opened.read(8), "little")
+                if length > _MOST_HEADER_BYTES:
+                    raise ValueError("a header of such length")
+                header = json.loads(opened.read(length))
+            for key, value in header.items():
+                if key != "__metadata__":
+                    start, stop = (8 + length + offset for offset in value["data_offsets"])
+                    found[key] = StoredBytes(path, value["dtype"], tuple(value["shape"]), start, stop)
+        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+            why = error.strerror if isinstance(error, OSError) else "its header"
+            raise _damaged(path, why) from None
     return found
 
 
@@ -205,6 +212,10 @@ def verify_checksums(folder: Path, progress: Progress | None = None) -> int:
             "MODEL_NAME",
         )
     return len(digests)
+
+
+def _damaged(path: Path, why: str | None) -> ModelError:
+    return ModelError("shard_damaged", f"{path} is cut short or damaged ({why}); fetch it again", "MODEL_NAME")
 
 
 def _index(folder: Path, *, whole: bool = False) -> dict[str, str]:

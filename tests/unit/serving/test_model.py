@@ -42,3 +42,29 @@ def test_what_is_read_ahead_of_a_load_that_fails_ends_with_it_and_is_begun_again
         with pytest.raises(ModelError):
             model.get_scorer(settings)
         assert (ahead.begun, ahead.stopped) == (times, times)
+
+
+def test_objects_of_the_first_import_are_not_gone_over_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    import gc
+    import sys
+
+    frozen = list[int]()
+    monkeypatch.setattr(gc, "freeze", lambda: frozen.append(1))
+    monkeypatch.setitem(sys.modules, "torch", sys)
+    with model.objects_that_stay():
+        assert gc.isenabled(), "who imported torch may have objects that do not stay"
+    assert not frozen
+    monkeypatch.delitem(sys.modules, "torch")
+    with model.objects_that_stay():
+        assert not gc.isenabled()
+    assert gc.isenabled() and len(frozen) == 1
+    with pytest.raises(RuntimeError, match="of an import"), model.objects_that_stay():
+        raise RuntimeError("of an import")
+    assert gc.isenabled() and len(frozen) == 1, "nothing is kept of an import that failed"
+    gc.disable()
+    try:
+        with model.objects_that_stay():
+            pass
+        assert not gc.isenabled() and len(frozen) == 1, "who switched it off has a reason"
+    finally:
+        gc.enable()
