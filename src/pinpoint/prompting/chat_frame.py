@@ -33,8 +33,10 @@ _ANOTHER_DATE = datetime(2031, 11, 3, 17, 45, 56)  # differs in every part
 _DATE_CODES = (
     *(f"%-{letter}" for letter in "dmHIMSjy"), *(f"%{letter}" for letter in "aAbBcdDeFfGhHIjmMpSTuUVwWxXyYzZ%")
 )  # fmt: skip
-# As the families call them: Qwen 3, GLM, SmolLM 3, Nemotron and Gemma 4; DeepSeek and Granite; Seed-OSS.
-THINKING_OFF: Mapping[str, Any] = {"enable_thinking": False, "thinking": False, "thinking_budget": 0}
+# As the families call them: Qwen 3, GLM, SmolLM 3, Nemotron and Gemma 4; DeepSeek and Granite; Command; Seed-OSS.
+THINKING_OFF: Mapping[str, Any] = {
+    "enable_thinking": False, "thinking": False, "reasoning": False, "thinking_budget": 0,
+}  # fmt: skip
 _THINKING = re.compile(r"<[^<>\n]*(?:think|thought|reason)[^<>\n]*>|\[/?(?:think|thought|reason)\w*\]", re.IGNORECASE)
 _MARKUP = re.compile(r"<[^<>\n]+>|\[/?[A-Z_]+\]")
 _WORDS_CHARS = 300  # of a template's own words in an error
@@ -51,7 +53,10 @@ class ChatFrame:
         closing: text from the end of the user's content to where the model begins to write.
         gap: text between that point and the answer's first character, often one space or nothing.
         stop: the control token that ends the model's turn; empty where nothing does.
-        is_prompt: whether opening, content and closing are what the template gives with its generation prompt.
+        header: the end of `closing`, where it is what finished turns have before an answer and the generation prompt,
+            which ends with a closed block that they do not have, leaves to the model (Command).
+        is_prompt: whether opening, content and closing, but for `header`, are what the template gives with its
+            generation prompt.
         is_turn: whether opening, content, closing, gap and answer are how a finished turn begins.
         dated: whether the template asks for today's date; it is given `FIXED_DATE`.
     """
@@ -63,6 +68,7 @@ class ChatFrame:
     is_prompt: bool = True
     is_turn: bool = True
     dated: bool = False
+    header: str = ""
 
 
 def chat_frame(tokenizer: Any) -> ChatFrame:
@@ -80,15 +86,16 @@ def chat_frame(tokenizer: Any) -> ChatFrame:
     opening, _, asked = prompt.partition(_USER_MARK)
     before, _, answered = whole.partition(_USER_MARK)
     between, _, after = answered.partition(_MODEL_MARK)
-    closing, gap = _apart(asked, between)
+    closing, gap, header = _apart(asked, between)
     return ChatFrame(
         opening,
         closing,
         gap,
         _stop(tokenizer, turn, after),
-        is_prompt=closing == asked,
+        is_prompt=closing == asked + header,
         is_turn=before == opening and between == closing + gap,
         dated=prompt != render(tokenizer, user, generation_prompt=True, day=_ANOTHER_DATE),
+        header=header,
     )
 
 
@@ -170,22 +177,35 @@ def _takes_parts(tokenizer: Any, messages: Sequence[Message], marks: Sequence[st
     return all(mark in text for mark in marks) and "'type'" not in text
 
 
-def _apart(asked: str, between: str) -> tuple[str, str]:
-    """Closing and gap, from what follows the question in the prompt and what precedes the answer in a finished turn."""
+def _apart(asked: str, between: str) -> tuple[str, str, str]:
+    """Closing, gap and header, from what follows the question in the prompt and what precedes the answer in a finished
+    turn.
+    """
+    header = ""
     closes_it = _thinks(asked) and not _thinks(between) and between.startswith(asked.rstrip())
     if between.startswith(asked) or closes_it:
         closing = between
     else:
-        pairs = enumerate(zip(asked, between, strict=False))
-        common = next((place for place, (one, other) in pairs if one != other), min(len(asked), len(between)))
-        closing, extra = asked, asked[common:]
+        common = _common(asked, between)
+        extra, rest = asked[common:], between[common:]
         if extra.strip() and not _is_closed_block(extra):
             problem = "leaves a thinking block open before the answer" if _thinks(extra) else "begins the answer"
             raise _refusal(f"{problem} with {extra.strip()[:80]!r}, which no finished turn of it has")
+        if extra.strip() and _MARKUP.search(rest) and not _THINKING.search(rest):
+            header = rest.rstrip(" ")
+        closing = asked + header + rest[len(header) :] if header else asked
     if _thinks(closing):
         raise _refusal("leaves a thinking block open before the answer")
     bare = closing.rstrip(" ")
-    return bare, closing[len(bare) :]
+    return bare, closing[len(bare) :], header
+
+
+def _common(one: str, other: str) -> int:
+    """How long two texts are the same, up to the beginning of markup that differs."""
+    pairs = enumerate(zip(one, other, strict=False))
+    common = next((place for place, (a, b) in pairs if a != b), min(len(one), len(other)))
+    begun = one.rfind("<", 0, common)
+    return begun if begun >= 0 and ">" not in one[begun:common] else common
 
 
 def _thinks(text: str) -> bool:

@@ -135,7 +135,8 @@ def _comparisons(prompts: PromptBuilder) -> Iterator[tuple[str, str, list[int], 
             for prompt, said in zip(laid, prompts.wording(task, text), strict=True):
                 ours = [token for span in prompt.path for token in span]
                 if frame.is_prompt:
-                    yield "prompt", "a prompt", ours, _asked(tokenizer, frame, said)
+                    asked = _asked(tokenizer, frame, said)
+                    yield "prompt", "a prompt", ours[: len(asked)] if frame.header else ours, asked
                 if not frame.is_turn:
                     continue
                 for name, label in zip(prompts.answers(task), prompt.trie.labels, strict=True):

@@ -27,7 +27,10 @@ SPECIAL = (
     "<|return|>", "<|start|>", "<|message|>", "<|channel|>", "<start_of_turn>", "<end_of_turn>", "<|turn>", "<turn|>",
     "<|eot|>", "<|header|>", "<|/header|>", "[INST]", "[/INST]",
 )  # fmt: skip
-ADDED = ("<think>", "</think>", "<tool_call>", "</tool_call>", "<|channel>", "<channel|>", "<seed:think>")
+ADDED = (
+    "<think>", "</think>", "<tool_call>", "</tool_call>", "<|channel>", "<channel|>", "<seed:think>",
+    "<|start_thinking|>", "<|end_thinking|>",
+)  # fmt: skip
 
 TEKKEN_TOKENS = 20_000  # of 131,072
 GPT2 = pre_tokenizers.ByteLevel(add_prefix_space=False)
@@ -160,6 +163,7 @@ class Family:
     is_prompt: bool = True
     is_turn: bool = True
     dated: bool = False
+    header: str = ""
 
 
 def _turns(user: str, model: str, generation: str, head: str = "") -> str:
@@ -236,6 +240,12 @@ FAMILIES = {
                f"<|assistant|>{_OFF}{{{{ '\\n<think></think>' }}}}{{% endif %}}"),
         "<|user|>\n", "/nothink<|assistant|>\n<think></think>\n", "<|user|>", is_prompt=False,
     ),
+    "command: an answer has a header, and the generation prompt an empty block": Family(
+        _turns("<|user|>X<|end|>", "<|assistant|><|start|>X<|return|><|end|>",
+               "<|assistant|><|start_thinking|>{% if not reasoning %}<|end_thinking|>{% endif %}"),
+        "<|user|>", "<|end|><|assistant|><|start_thinking|><|end_thinking|><|start|>", "<|return|>", is_turn=False,
+        header="<|start|>",
+    ),
     "gemma: roles renamed, content trimmed": Family(
         _turns("<start_of_turn>user\n{{ m['content'] | trim }}<end_of_turn>\n",
                "<start_of_turn>model\n{{ m['content'] | trim }}<end_of_turn>\n", "<start_of_turn>model\n", "<s>"),
@@ -299,6 +309,10 @@ REFUSED = {
     ),
     "open in finished turns, too": (
         _turns(_IM_USER, f"{_IM}assistant\n<think>\nX<|im_end|>\n", f"{_IM}assistant\n<think>\n"), "thinking block open"
+    ),
+    "open in the prompt alone, by markup that begins as the answer's does": (
+        _turns("<|user|>X<|end|>", "<|assistant|><|start|>X<|return|><|end|>", "<|assistant|><|start_thinking|>"),
+        "leaves a thinking block open before the answer with '<|start_thinking|>'",
     ),
     "an answer begun for the model": (
         _turns(_IM_USER, _IM_MODEL, f"{_IM}assistant\nSure, here is the answer"), "Sure, here is the answer"

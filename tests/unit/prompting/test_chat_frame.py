@@ -37,8 +37,9 @@ def with_template(monkeypatch: pytest.MonkeyPatch, template: Any, name: str = "c
 def test_a_template_comes_apart_as_its_family_means_it(monkeypatch: pytest.MonkeyPatch, family: Family) -> None:
     frame = chat_frame(with_template(monkeypatch, family.template))
     assert frame == ChatFrame(
-        family.opening, family.closing, family.gap, family.stop, family.is_prompt, family.is_turn, family.dated
-    )
+        family.opening, family.closing, family.gap, family.stop, family.is_prompt, family.is_turn, family.dated,
+        family.header,
+    )  # fmt: skip
     assert frame.is_prompt or frame.is_turn, "nothing would be left to compare with"
 
 
@@ -67,10 +68,12 @@ def test_a_prompt_is_what_the_template_gives_for_the_same_conversation(
     monkeypatch.setattr(CLOCK, FixedClock)
     (prompt,), (said,) = prompts.lay(TASK, prompts.document(TEXT)), prompts.wording(TASK, TEXT)
     ours = [token for span in prompt.path for token in span]
-    switches = {"enable_thinking": False, "thinking": False, "thinking_budget": 0}
+    switches = {"enable_thinking": False, "thinking": False, "reasoning": False, "thinking_budget": 0}
     user = {"role": "user", "content": said}
     if family.is_prompt:
-        assert ours == model.apply_chat_template([user], add_generation_prompt=True, return_dict=False, **switches)
+        asked = model.apply_chat_template([user], add_generation_prompt=True, return_dict=False, **switches)
+        header = model.encode(family.header, add_special_tokens=False) if family.header else []
+        assert ours == [*asked, *header]
     if family.is_turn:
         for answer, tokens in zip(prompts.answers(TASK), prompt.trie.labels, strict=True):
             turn = [user, {"role": "assistant", "content": answer}]
