@@ -18,10 +18,14 @@ def last_state(plain: PreTrainedModel, prompt: Sequence[int]) -> list[float]:
     return values
 
 
-def projected(state: Sequence[float], floats: int) -> list[float]:
-    """Sums of it under signs: those are the bits of a hash, the highest of each byte first."""
+def projected(state: Sequence[float], floats: int, steps: int | None = None) -> list[float]:
+    """Sums of it under signs: those are the bits of a hash, the highest of each byte first. With `steps`, its numbers
+    are rounded to so many for each of the usual length.
+    """
     width = len(state)
     size = math.sqrt(math.fsum(one * one for one in state) / width)
+    if steps:
+        state = [round(one / size * steps) / steps * size for one in state]
     digest = hashlib.shake_256(b"pinpoint states").digest(floats * width // 8 + 1)
     found = []
     for place in range(floats):

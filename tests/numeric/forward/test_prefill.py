@@ -1,6 +1,7 @@
 """A beginning that is read in chunks: scores behind it are those of the plain forward pass of the whole prompt."""
 
 import copy
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -167,6 +168,18 @@ def test_a_pass_keeps_within_its_budget_with_the_chunks_that_go_with_it(
     first, *behind = [sum(own[ask] for ask in part) for part in parts]
     assert document + first + chunk <= budget or len(parts[0]) == 1
     assert all(tokens <= budget // 4 or len(part) == 1 for tokens, part in zip(behind, parts[1:], strict=True))
+
+
+@given(st.integers(120, 400), st.lists(st.integers(1, 9), min_size=2, max_size=20))
+def test_of_a_document_that_was_read_a_part_takes_as_many_questions_as_fit(document: int, questions: list[int]) -> None:
+    budget, forest = 100, Forest()
+    root = forest.add([3] * document)
+    for number, length in enumerate(questions):
+        forest.ask(forest.add([10 + number] * length, root), TRIE)
+    parts = parts_of(forest, range(len(questions)), budget, {root})
+    own = [length + len(TRIE.tokens) for length in questions]
+    for part, behind in pairwise(parts):
+        assert sum(own[ask] for ask in part) <= budget // 4 < sum(own[ask] for ask in [*part, behind[0]])
 
 
 def test_a_reason_behind_chunks_is_that_behind_the_whole(small_mixtral: Pair) -> None:

@@ -64,5 +64,11 @@ def test_a_state_has_the_same_numbers_in_any_company(seed: int, count: int) -> N
         assert together[place] == pytest.approx(reference.projected(states[place].tolist(), STATE_FLOATS), abs=0.02)
 
 
+def test_a_state_is_taken_to_the_nearest_whole_step_as_task_files_have_it() -> None:
+    states = np.random.default_rng(7).normal(size=(6, 96)).astype(np.float32) ** 3
+    for state, found in zip(states.tolist(), projected(states).tolist(), strict=True):
+        assert found == pytest.approx(reference.projected(state, STATE_FLOATS, steps=256), abs=1e-5)
+
+
 def test_a_state_of_zeros_has_zeros() -> None:
     assert not projected(np.zeros((1, 8), dtype=np.float32)).any()
