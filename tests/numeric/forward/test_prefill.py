@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from transformers.utils import logging as transformers_logging
 
 from pinpoint.engine.forward import attention, generate
-from pinpoint.engine.forward.parts import parts_of
+from pinpoint.engine.forward.parts import given_spans, parts_of
+from pinpoint.engine.forward.prefix_cache import HeldPrefix
 from pinpoint.engine.scorer import Scorer
 from pinpoint.prompting.label_trie import build_trie
 from pinpoint.prompting.prefill import Prefill
@@ -180,6 +181,21 @@ def test_of_a_document_that_was_read_a_part_takes_as_many_questions_as_fit(docum
     own = [length + len(TRIE.tokens) for length in questions]
     for part, behind in pairwise(parts):
         assert sum(own[ask] for ask in part) <= budget // 4 < sum(own[ask] for ask in [*part, behind[0]])
+
+
+def test_prompts_are_given_what_was_read_of_their_kind() -> None:
+    forest, spans = Forest(), dict[bool, int]()
+    for number, long in enumerate((False, True)):
+        held = HeldPrefix(3)
+        held.put(0, [(torch.full((1, 3, 2), number), torch.full((1, 3, 2), number))])
+        prefill = Prefill(((3, 4), (5 + number,)), long=long, done=3, kept=held)
+        spans[long] = forest.add((5 + number,), forest.add((3, 4), begun=prefill), begun=prefill)
+        forest.give(spans[long], prefill)
+    for long, last in spans.items():
+        found = given_spans(forest, long)
+        assert sorted(found) == forest.ancestry(last)
+        assert [keys.shape[1] for ((keys, _),) in found.values()] == [2, 1]
+        assert all((keys == int(long)).all() for ((keys, _),) in found.values())
 
 
 def test_a_reason_behind_chunks_is_that_behind_the_whole(small_mixtral: Pair) -> None:
