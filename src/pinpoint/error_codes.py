@@ -205,7 +205,8 @@ ERROR_CODES = (
     ErrorCode("adapter_unmerged", _LOAD, "an adapter, beside a model or alone", "merge it into its base model"),
     ErrorCode("chat_template", _LOAD,
               "the chat template does not allow exact scores; its own words are in the message", _OTHER_MODEL),
-    ErrorCode("label_boundary", _LOAD, "its tokens merge across the place where a label begins", _OTHER_MODEL),
+    ErrorCode("label_boundary", _LOAD, "its tokens merge across the place where a label begins, or are the same for "
+              "ordinary labels", _OTHER_MODEL),
     ErrorCode("no_stop_token", _LOAD, "no token ends the model's turn", _OTHER_MODEL),
     ErrorCode("unsafe_tokenizer", _LOAD, "a document's text could become a control token", _OTHER_MODEL),
     ErrorCode("tokenizer_too_large", _LOAD, "tokens that the model has no embedding for", "the model's own tokenizer"),

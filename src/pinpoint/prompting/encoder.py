@@ -56,10 +56,12 @@ class PromptEncoder:
                 encoded exactly, or text from outside would not stay text.
         """
         self.tokenizer = tokenizer
+        backend = getattr(tokenizer, "backend_tokenizer", None)
+        if isinstance(backend, Tokenizer) and isinstance(backend.model, models.BPE):
+            backend.model.dropout = None  # merges left out at random are for training
         controls = control_tokens(tokenizer)
         self._untrusted = _splitting(tokenizer, controls)
         self.frame = chat_frame(tokenizer)
-        backend = getattr(tokenizer, "backend_tokenizer", None)
         self.is_byte_pair = isinstance(backend, Tokenizer) and isinstance(backend.model, models.BPE)
         self.unknown: int | None = tokenizer.unk_token_id
         self.control_ids = frozenset(controls)

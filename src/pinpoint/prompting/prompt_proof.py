@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from pinpoint.errors import ModelError
+from pinpoint.errors import ModelError, RequestError
 from pinpoint.prompting.chat_frame import FIXED_DATE, ChatFrame, render
 from pinpoint.prompting.prompts import PromptBuilder
 from pinpoint.prompting.taxonomy import Label, Task
@@ -72,9 +72,18 @@ def check_prompts(prompts: PromptBuilder) -> Compared:
     Says in the log where the template is told a fixed date.
 
     Raises:
-        ModelError: `chat_template`, with the first difference.
+        ModelError: `chat_template`, with the first difference; `label_boundary`: the tokenizer has no tokens for
+            ordinary labels, or the same ones.
     """
-    found = _compared(prompts)
+    try:
+        found = _compared(prompts)
+    except RequestError as error:
+        raise ModelError(
+            "label_boundary",
+            f"this model's tokenizer does not tell ordinary labels apart ({error.message.partition(';')[0]}); use "
+            "another model",
+            "MODEL_NAME",
+        ) from None
     if isinstance(found, str):
         raise ModelError(
             "chat_template",

@@ -81,6 +81,15 @@ def collapsing() -> Any:
     return _trained(tokenizer, pre_tokenizers.ByteLevel.alphabet(), ADDED)
 
 
+def of_words() -> Any:
+    """Each word a token, and one token for all that are not known."""
+    tokenizer = Tokenizer(models.WordLevel(unk_token="<unk>"))
+    tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
+    trainer = trainers.WordLevelTrainer(special_tokens=["<unk>"], show_progress=False)
+    tokenizer.train_from_iterator([SEAMS], trainer)
+    return _dressed(tokenizer, (), unk="<unk>")
+
+
 def mistral_tokenizer(folder: Path) -> Any:
     """Mistral's third tokenizer, in which `[INST]` is a control token."""
     tokenizer = llama_tokenizer(folder, "mistral_instruct_tokenizer_240323.model.v3")

@@ -1,5 +1,6 @@
 """Prompts against `apply_chat_template`: on the makers' own tokenizers, and with a seam where tokenizers do merge."""
 
+import copy
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,14 @@ from pinpoint.prompting.prompts import PromptBuilder
 from pinpoint.prompting.taxonomy import Label, Task
 from pinpoint.prompting.template import Piece, Version
 from tests.fakes import mixtral_tokenizer
-from tests.unit.prompting.families import TOKENIZERS, collapsing, mistral_tokenizer, tekken_tokenizer, tokenizer
+from tests.unit.prompting.families import (
+    TOKENIZERS,
+    collapsing,
+    mistral_tokenizer,
+    of_words,
+    tekken_tokenizer,
+    tokenizer,
+)
 
 
 @pytest.fixture(scope="module")
@@ -101,6 +109,20 @@ def test_a_tokenizer_that_leaves_no_seam_is_refused() -> None:
     model.chat_template = "{% for m in messages %}{{ m['content'] }}</s>{% endfor %}"
     with pytest.raises(ModelError, match=r"(?s)chat_template: .*token \d+ is .* and the template has .*use another"):
         check_prompts(PromptBuilder(PromptEncoder(model)))
+
+
+def test_a_vocabulary_of_words_that_lacks_the_labels_is_refused_as_such() -> None:
+    model = of_words()
+    with pytest.raises(ModelError, match=r"label_boundary: .* does not tell ordinary labels apart") as caught:
+        check_prompts(PromptBuilder(PromptEncoder(model)))
+    assert caught.value.field == "MODEL_NAME"
+
+
+def test_merges_that_training_leaves_out_at_random_are_made() -> None:
+    model = copy.deepcopy(tokenizer("cl100k"))
+    model.backend_tokenizer.model.dropout = 0.5
+    check_prompts(PromptBuilder(PromptEncoder(model)))
+    assert model.backend_tokenizer.model.dropout is None
 
 
 def test_a_template_that_changes_what_is_said_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
