@@ -40,6 +40,7 @@ log = logging.getLogger("pinpoint")
 WINDOW_S = 600.0
 WINDOW_RECORDS = 1000  # some 0.5 MB of records; sorted for a summary in about a millisecond
 DRIFT_BATCHES = 32  # memory that this many batches in a row do not give back is held by nobody's intention
+TELLING_TOKENS = 8  # of explanations in a pass: as many as are asked of the device at a time (`forward/generate.py`)
 
 # Figures that rest on tokens computed.
 COMPUTED = (
@@ -234,6 +235,7 @@ class Metrics:
         memory, host_free_bytes = self._now(), free_host_bytes()
         with self._lock:
             batches = self._batches.records()
+            telling = _telling(batches)
             return VitalSigns(
                 further=self.further(),
                 load_s=self._load_s,
@@ -241,7 +243,7 @@ class Metrics:
                 free_bytes=None if memory is None else memory.free_bytes,
                 host_free_bytes=host_free_bytes,
                 out_of_memory=sum(record.code == "out_of_memory" for record in batches),
-                tokens_written=sum(record.tokens_written for record in batches),
+                tokens_written=sum(record.tokens_written for record in telling),
                 decode_tokens_per_s=_decode_tokens_per_s(batches),
                 drift_bytes=min(self._drifts) if len(self._drifts) == DRIFT_BATCHES else None,
             )
@@ -293,8 +295,16 @@ def _tokens_per_s(batches: Sequence[BatchRecord]) -> float | None:
     return _rate(sum(b.tokens_computed for b in batches), sum(b.forward_ms for b in batches) / 1e3)
 
 
+def _telling(batches: Sequence[BatchRecord]) -> list[BatchRecord]:
+    """Those by which explanations have a rate: where models stop at once, or nobody waits any more, the time goes into
+    tokens that are thrown away.
+    """
+    return [batch for batch in batches if batch.tokens_written >= TELLING_TOKENS]
+
+
 def _decode_tokens_per_s(batches: Sequence[BatchRecord]) -> float | None:
-    return _rate(sum(b.tokens_written for b in batches), sum(b.decode_ms for b in batches) / 1e3)
+    telling = _telling(batches)
+    return _rate(sum(b.tokens_written for b in telling), sum(b.decode_ms for b in telling) / 1e3)
 
 
 def _memory_words(memory: Memory | None) -> str:

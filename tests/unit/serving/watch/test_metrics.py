@@ -69,6 +69,18 @@ def test_batches_add_up_to_rates() -> None:
     assert window["outside_ms"] == {"median": 2.0, "p95": 2.0}
 
 
+def test_reasons_that_end_at_once_or_that_nobody_waits_for_say_nothing_of_a_rate() -> None:
+    metrics = Metrics(Clock())
+    for written in (0, 1, 7) * 20:
+        metrics.batch_done(a_batch(tokens_written=written, decode_ms=400.0))
+    signs = metrics.vital_signs()
+    assert (signs.tokens_written, signs.decode_tokens_per_s) == (0, None)
+    metrics.batch_done(a_batch(tokens_written=96, decode_ms=1000.0))
+    signs = metrics.vital_signs()
+    assert (signs.tokens_written, signs.decode_tokens_per_s) == (96, 96.0)
+    assert metrics.snapshot()["batches"]["tokens_written"] == 160 + 96
+
+
 def test_a_failed_batch_counts_and_measures_nothing() -> None:
     metrics = Metrics(Clock())
     metrics.batch_done(a_batch(code="out_of_memory", drift_bytes=GB))
