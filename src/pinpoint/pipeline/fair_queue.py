@@ -296,7 +296,8 @@ class FairQueue:
             laid = forest.laid_tokens
             if begun is None or begun.failure is None:
                 new = unit.prompt.new_tokens(forest, begun)
-                if not filling.empty and filling.laid_tokens + new > _most_tokens(lane, unit, new, filling):
+                tokens, empty = filling.laid_tokens + new, filling.empty
+                if tokens > filling.budget_tokens and not empty and tokens > _most_tokens(lane, unit, new, filling):
                     return False
                 unit.prompt.add_to(forest, begun=begun)
             batch.append(Taken(lane, lane.taken, lane.take()))

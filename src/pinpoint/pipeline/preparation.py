@@ -116,11 +116,12 @@ class Preparation:
         """Where a document is cut into spans: also before its end, where all of its last span would be too much for a
         pass, as it may be behind a question.
         """
-        question, end = self._first_questions(task)[0], len(self._engine.prompts.fenced(tokens))
-        around = self._engine.prompts.row_overhead([question])
-        if len(tokens) + around <= self._pass_tokens:
+        prompts, question = self._engine.prompts, self._first_questions(task)[0]
+        if len(tokens) + prompts.row_overhead([question]) <= self._pass_tokens:
             return cuts
-        return cuts if self._engine.prompts.document_first(task, question, len(tokens)) else [*cuts, end - 1]
+        if prompts.document_first(task, question, len(tokens)):
+            return cuts
+        return [*cuts, len(prompts.fenced(tokens)) - 1]
 
     def _unit(self, unit: Unit) -> Unit:
         """The unit, with what is to be read ahead of it where it takes more than a pass."""

@@ -17,18 +17,18 @@ from pinpoint.engine.forward.trie_layout import Ints
 def label_sums(terms: NDArray[np.float64], lengths: Ints) -> NDArray[np.float64]:
     """[K] sums of runs of `terms` [E], given how many each has [K]. Slow twin: tests/reference/packing.py."""
     longest_first = np.argsort(-lengths, kind="stable")
-    ordered = lengths[longest_first]
     starts = (np.cumsum(lengths) - lengths)[longest_first]
-    # Of the longest first, those that have a next term are always the first few.
+    # Of the longest first, those that have a next term are always the first few: so many at each step.
+    left = len(lengths) - np.cumsum(np.bincount(lengths))[:-1]
     sums, errors = np.zeros((2, len(lengths)))
     with np.errstate(invalid="ignore"):  # of a label that cannot be
-        for step in range(int(ordered[0]) if len(ordered) else 0):
-            left = np.searchsorted(-ordered, -step)
-            before, term = sums[:left], terms[starts[:left] + step]
+        for step, count in enumerate(left.tolist()):
+            before, term = sums[:count], terms[starts[:count] + step]
             after = before + term
-            larger, smaller = np.where(np.abs(before) >= np.abs(term), (before, term), (term, before))
-            errors[:left] += (larger - after) + smaller
-            sums[:left] = after
+            # What rounding took of it, exactly, whichever of the two is larger (Knuth's 2Sum).
+            part = after - before
+            errors[:count] += (before - (after - part)) + (term - part)
+            sums[:count] = after
     result = np.empty_like(sums)
     result[longest_first] = np.where(np.isfinite(errors), sums + errors, sums)
     return result

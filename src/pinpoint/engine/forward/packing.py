@@ -120,7 +120,7 @@ def pack(forest: Forest, kept: Mapping[int, int] | None = None, only: Set[int] |
     order = np.argsort(np.concatenate([np.arange(len(spans.order)), under]), kind="stable")
     starts, trie_starts, length = _one_after_the_other(spans.own, tries.nodes.counts, order)
     numbers, trie_numbers, count = _one_after_the_other(spans.is_laid, tries.spans.counts, order)
-    ends = np.append(starts, length)[spans.following]
+    ends = np.concatenate([starts, [length]])[spans.following]
     laid = np.flatnonzero(spans.is_laid)
     laid_spans = spans.order[laid].tolist()
 
@@ -132,7 +132,7 @@ def pack(forest: Forest, kept: Mapping[int, int] | None = None, only: Set[int] |
     tokens[at], positions[at] = ids, depths + tries.nodes.spread((spans.positions + spans.lengths)[under])
 
     # A kept span is nobody's parent; nor is what the roots hang on, which stands last.
-    holders = np.append(np.where(spans.is_laid, numbers, NO_PARENT), NO_PARENT)
+    holders = np.concatenate([np.where(spans.is_laid, numbers, NO_PARENT), [NO_PARENT]])
     table = np.empty((4, count), dtype=np.int64)
     table[:, numbers[laid]] = starts[laid], (starts + spans.own)[laid], ends[laid], holders[spans.parents[laid]]
     at, above = runs(trie_numbers, tries.spans.counts), tries.spans.values[3]

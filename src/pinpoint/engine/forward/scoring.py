@@ -12,6 +12,7 @@ Axes: T tokens of the row, R rows whose logits are wanted.
 
 from __future__ import annotations
 
+import itertools
 from contextlib import nullcontext
 
 import numpy as np
@@ -85,5 +86,6 @@ def score(
         states.take(row, hidden[rows])
     with fixed_rows.holding() if fixed else nullcontext():
         found = lookup_log_probs(model, hidden[rows], lookups).cpu().numpy().astype(np.float64)
-    sums = label_sums(found[row.terms], row.label_terms)
-    return [part.tolist() for part in np.split(sums, np.cumsum(row.labels)[:-1])]
+    sums = label_sums(found[row.terms], row.label_terms).tolist()
+    bounds = itertools.pairwise([0, *np.cumsum(row.labels).tolist()])
+    return [sums[start:stop] for start, stop in bounds]

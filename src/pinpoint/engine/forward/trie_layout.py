@@ -56,14 +56,14 @@ class Moved:
         return np.repeat(of_each, self.counts)
 
 
-_NONE = LabelTrie((), 0, (), (), (), ())  # there is always one, so that no columns are missing
+_NONE = LabelTrie((), 0, (), (), (), ())  # so that without asks, too, there are columns
 
 
 class Tries:
     """The tries of some asks; each attribute is that of `TrieLayout`."""
 
     def __init__(self, tries: Sequence[LabelTrie]) -> None:
-        distinct = {id(trie): trie for trie in [*tries, _NONE]}
+        distinct = {id(trie): trie for trie in tries or [_NONE]}
         layouts = [layout_of(trie) for trie in distinct.values()]
         places = {one: place for place, one in enumerate(distinct)}
         which = np.fromiter((places[id(trie)] for trie in tries), np.int64, len(tries))
@@ -95,6 +95,8 @@ def runs(starts: Ints, counts: Ints) -> Ints:
 
 def _moved(parts: Sequence[Ints], which: Ints) -> Moved:
     """The columns of `parts[which[0]]`, those of `parts[which[1]]`, and so on."""
+    if len(parts) == 1:
+        return Moved(np.tile(parts[0], len(which)), np.full(len(which), parts[0].shape[1]))
     sizes = np.array([part.shape[1] for part in parts])
     counts = sizes[which]
     together: Ints = np.concatenate(parts, axis=1)
