@@ -203,8 +203,9 @@ def _siblings(
     for group in [[k] for k in range(len(labels))] if apart else [range(len(labels))]:
         shown = fitting([labels[k].examples for k in group], limits.max_examples_chars)
         for k, examples in zip(group, shown, strict=True):
-            left_out += len(labels[k].examples) - len(examples)
-            labels[k] = replace(labels[k], examples=examples)
+            if len(examples) < len(labels[k].examples):
+                left_out += len(labels[k].examples) - len(examples)
+                labels[k] = replace(labels[k], examples=examples)
     if left_out:
         warnings.append(
             f"{left_out} examples are not shown to the model: those of one question have at most "

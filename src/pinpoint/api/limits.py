@@ -63,6 +63,8 @@ def visible(key: object) -> str:
     """Return a caller's key fit for an error message: at most 64 characters, unprintable ones escaped."""
     if not isinstance(key, str):
         return f"<{kind_of(key)}>"
+    if len(key) <= MAX_KEY_CHARS and key.isprintable():
+        return key  # as nearly all are, and every label is told by such a path
     shown = "".join(
         character if character.isprintable() else character.encode("unicode_escape", "surrogatepass").decode("ascii")
         for character in key[:MAX_KEY_CHARS]

@@ -131,6 +131,8 @@ def _shape(label: Label) -> list[object]:
 
 def duplicate_key(name: str) -> str:
     """Return what two names share when nobody should have to tell them apart."""
+    if name.isascii():  # of which nothing is invisible, and all is in normal form
+        return " ".join(name.lower().split())
     folded = unicodedata.normalize("NFKC", _INVISIBLE.sub("", name)).casefold()
     # Folding can undo the normal form, and compatibility forms can hide invisible characters.
     return " ".join(_INVISIBLE.sub("", unicodedata.normalize("NFKC", folded)).split())
