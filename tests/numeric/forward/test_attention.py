@@ -22,7 +22,7 @@ from transformers.masking_utils import (
 from pinpoint.engine.forward import attention, blocks, span_table, tiles, varlen
 from pinpoint.engine.forward.packing import PackedRow, pack
 from pinpoint.engine.forward.rules import EVERYTHING, Mask, Rule, find_rule
-from pinpoint.engine.forward.runs import NEVER, Group, split
+from pinpoint.engine.forward.runs import NEVER, Group, Run, split
 from pinpoint.engine.forward.span_table import Sight, SpanTable
 from pinpoint.engine.forward.varlen import make_calls
 from pinpoint.errors import ModelError
@@ -179,6 +179,37 @@ def test_blocks_of_any_size_merge_to_the_dense_one(
     states = random_states(row, *HEADS["grouped"])
     out = blocks.attend(*states, 0.3, Sight(row, CPU, EVERYTHING))
     torch.testing.assert_close(out, dense(*states, 0.3, row), rtol=1e-5, atol=1e-5)
+
+
+@SLOW
+@given(row=rows())
+def test_what_a_block_shares_with_the_one_behind_it_changes_no_bit(
+    monkeypatch: pytest.MonkeyPatch, row: PackedRow
+) -> None:
+    states, sight = random_states(row, *HEADS["grouped"]), Sight(row, CPU, EVERYTHING)
+    shared = blocks.attend(*states, 0.3, sight)
+    with monkeypatch.context() as patch:
+        patch.setattr(blocks, "_begins", lambda runs, others: False)
+        assert torch.equal(blocks.attend(*states, 0.3, sight), shared)
+
+
+def test_the_keys_of_a_document_and_of_the_labels_behind_it_are_gathered_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    forest, gathered = Forest(), list[int]()
+    root = forest.add([1] * 5, shared=True)
+    for length in (20, 30):
+        forest.ask(forest.add([2] * length, root), build_trie([(1, 2), (1, 3)], STOP))
+    row = pack(forest)
+    own = blocks._gather
+
+    def counted(states: Tensor, runs: list[Run]) -> Tensor:
+        gathered.append(sum(run.tokens for run in runs))
+        return own(states, runs)
+
+    monkeypatch.setattr(blocks, "_gather", counted)
+    blocks.attend(*random_states(row, *HEADS["grouped"]), 0.3, Sight(row, CPU, EVERYTHING))
+    labels = (len(row.tokens) - 55) // 2
+    assert labels > 0
+    assert gathered == [35 + labels, 35 + labels, 25 + labels, 25 + labels]  # the first's begin with the root's own
 
 
 @pytest.mark.parametrize("gather", [NEVER, 0, 4])

@@ -10,6 +10,7 @@ import torch
 import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from torch import Tensor
 from transformers.activations import ACT2CLS, ACT2FN
 
 from bench import bits
@@ -103,6 +104,25 @@ def test_a_row_of_a_product_has_the_same_bits_with_any_number_of_rows(count: int
         products = torch.randn(2, 3, 4, generator=generator), torch.randn(2, 4, 5, generator=generator)
         torch.testing.assert_close(products[0] @ products[1], torch.bmm(*products))
     torch.testing.assert_close(whole, F.linear(x, weight))
+
+
+def test_code_that_needs_none_of_it_is_free_of_the_mode_and_its_caller_is_not() -> None:
+    x, weight = torch.ones(3, 4), torch.ones(2, 4)
+    called = list[int]()
+
+    def padded(*_: Any) -> Tensor:
+        called.append(1)
+        return x
+
+    @fixed_rows.free
+    def product() -> Tensor:
+        return F.linear(x, weight)
+
+    with fixed_rows.holding(), pytest.MonkeyPatch.context() as patch:
+        patch.setitem(fixed_rows._BY_ROWS, F.linear, padded)
+        assert torch.equal(product(), torch.full((3, 2), 4.0)) and not called
+        F.linear(x, weight)
+    assert called == [1]
 
 
 @pytest.mark.parametrize("threads", [1, 2, 3])

@@ -2,9 +2,11 @@
 
 import copy
 
+import pytest
 import torch
 import torch.nn.functional as F
 
+from pinpoint.engine.forward import norms
 from pinpoint.engine.forward.norms import fuse
 from tests.numeric.conftest import Pair
 from tests.reference import norms as twin
@@ -49,3 +51,15 @@ def test_the_whole_model_says_the_same(pair: Pair) -> None:
     ids = torch.arange(3, 40)[None]
     with torch.inference_mode():
         torch.testing.assert_close(fused(input_ids=ids).logits, plain(input_ids=ids).logits, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize(("rows", "width"), [(2049, 256), (5, 67), (4, 64)])
+@torch.inference_mode()
+def test_parts_of_a_norm_are_torchs_own_to_the_bit(rows: int, width: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    if rows < 2049:
+        monkeypatch.setattr(norms, "CPU_ROWS", 2)
+    generator = torch.Generator().manual_seed(rows)
+    x, weight = torch.randn(1, rows, width, generator=generator), torch.randn(width, generator=generator)
+    x[0, 1], x[0, 2, 3], x[0, 3, 0] = 0, torch.nan, torch.inf
+    expected = F.rms_norm(x, (width,), weight, 1e-5)
+    assert torch.equal(norms.in_parts(x, weight, 1e-5).nan_to_num(nan=7), expected.nan_to_num(nan=7))

@@ -94,7 +94,8 @@ class Counted:
 
 
 def product(x: Rows, weight: Tensor, scale: Tensor, starts: Tensor | None, dtype: torch.dtype) -> Tensor:
-    return int8_activations._scaled_by_row(x.values, x.scales[:, None], weight[0]).mul_(scale[0]).to(dtype)
+    room = int8_activations.Room(x.values, len(x.values))
+    return int8_activations._scaled_by_row(x.values, x.scales[:, None], weight[0], room).mul_(scale[0]).to(dtype)
 
 
 @pytest.fixture

@@ -28,6 +28,7 @@ from pinpoint.checkpoints.sources import embedded_folder as embedded_folder  # t
 from pinpoint.checkpoints.weight_files import StoredTensor, read_headers, verify_checksums
 from pinpoint.engine import gpu
 from pinpoint.engine.forward import attention
+from pinpoint.engine.loading import host_memory
 from pinpoint.engine.loading.activations import set_activations
 from pinpoint.engine.loading.architecture import check_architecture, check_quantisable
 from pinpoint.engine.loading.calibration import keep_outliers
@@ -138,6 +139,8 @@ def load(settings: Settings, laps: Laps | None = None) -> LoadedModel:
             torch.cuda.empty_cache()
         else:
             gpu.release()  # what quantising took
+    else:
+        host_memory.keep_freed()
     loaded = LoadedModel(
         model=model,
         tokenizer=tokenizer,

@@ -100,11 +100,10 @@ def _with_8_bit_activations(self: Any, hidden_states: Tensor, top_k_index: Tenso
     tokens = order // top_k_index.shape[1]
     mixed = hidden_states.new_empty(len(order), hidden_states.shape[1])
     runs = _counts(chosen, len(self.gate_up_proj))()
+    room = int8_activations.Room(hidden_states, int8_activations.ROWS)
     for index, (rows, out) in enumerate(zip(torch.split(tokens, runs), torch.split(mixed, runs), strict=True)):
-        for part, place in zip(torch.split(rows, CPU_ROWS), torch.split(out, CPU_ROWS), strict=True):
-            if len(part):
-                states = q.index_select(0, part), scales.index_select(0, part)
-                int8_activations.expert(self, index, *states, place)
+        if len(rows):
+            int8_activations.expert(self, index, q, scales, rows, out, room)
     return _weighted_sum(mixed, order, top_k_weights)
 
 

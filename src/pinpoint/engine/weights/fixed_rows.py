@@ -13,7 +13,8 @@ On a CPU the like holds of functions that have no exact value, as `silu`: torch 
 instructions for vectors, and what is left at the end, of each thread's part, by another approximation. So there the
 numbers are filled up until nothing is left.
 
-It is a mode of torch's functions, so that it reaches what models compute by themselves: routers, heads, experts.
+It is a mode of torch's functions, so that it reaches what models compute by themselves: routers, heads, experts. Each
+call of torch then takes a microsecond more, the reading of a shape too; `free` is for code that needs none of it.
 
 Axes: N rows, I input channels, O output channels, E experts.
 """
@@ -23,8 +24,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from functools import wraps
 from itertools import pairwise
-from typing import Any
+from typing import Any, ParamSpec, TypeVar
 
 import torch
 import torch.nn.functional as F
@@ -38,6 +40,9 @@ CUDA_ROWS = 256
 # Of torch: two vectors of 512 bits in float32, which holds shorter ones and bfloat16's a whole number of times; and
 # with more numbers than GRAIN a thread, threads share them evenly (`at::internal::GRAIN_SIZE`).
 LANES, GRAIN = 64, 32768
+
+_Arguments = ParamSpec("_Arguments")
+_Result = TypeVar("_Result")
 
 _held: ContextVar[bool] = ContextVar("whether rows come out the same whatever stands beside them", default=False)
 
@@ -58,6 +63,19 @@ def holding() -> Iterator[None]:
         _held.reset(token)
 
 
+def free(function: Callable[_Arguments, _Result]) -> Callable[_Arguments, _Result]:
+    """A function within which torch's functions are torch's own: none that it calls sums or approximates rows in an
+    order that others change.
+    """
+
+    @wraps(function)
+    def call(*args: _Arguments.args, **kwargs: _Arguments.kwargs) -> _Result:
+        with torch._C.DisableTorchFunction():
+            return function(*args, **kwargs)
+
+    return call
+
+
 def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     """What `F.linear` computes, x [..., I] and `weight` [O, I] → [..., O], each row by itself."""
     if x.is_cuda and _in_tiles(x, weight):
@@ -67,19 +85,36 @@ def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
         return F.linear(x, weight, bias)
     rows = x.reshape(-1, x.shape[-1])
     if not x.is_cuda:
-        out = F.linear(_padded(rows, ROWS), weight, bias)
+        out = x.new_empty(count, len(weight))
+        _whole_rows(rows, weight.t(), bias, out)
     else:
         parts = torch.split(_padded(rows, CUDA_ROWS), CUDA_ROWS)
-        out = torch.cat([F.linear(part, weight, bias) for part in parts])
-    return out[:count].view(*x.shape[:-1], -1)
+        out = torch.cat([F.linear(part, weight, bias) for part in parts])[:count]
+    return out.view(*x.shape[:-1], -1)
+
+
+def _whole_rows(x: Tensor, matrix: Tensor, bias: Tensor | None, out: Tensor) -> None:
+    """x [N, I] times `matrix` [I, O] to `out` [N, O]: what is left behind the last multiple of `ROWS` with zeros added,
+    by itself, so that not all rows are copied.
+    """
+    whole = len(x) - len(x) % ROWS
+    for rows, place in ((x[:whole], out[:whole]), (x[whole:], out[whole:])):
+        missing = -len(rows) % ROWS
+        if missing:
+            place.copy_(F.linear(_padded(rows, ROWS), matrix.t(), bias)[: len(rows)])
+        elif len(rows):
+            torch.mm(rows, matrix, out=place) if bias is None else torch.addmm(bias, rows, matrix, out=place)
 
 
 def mm(x: Tensor, matrix: Tensor, *, out: Tensor | None = None) -> Tensor:
     """What `torch.mm` computes, x [N, I] and `matrix` [I, O] → [N, O], each row by itself."""
     if not x.is_cuda and len(x) % ROWS == 0:
         return torch.mm(x, matrix, out=out)
-    found = linear(x, matrix.t())
-    return found if out is None else out.copy_(found)
+    if x.is_cuda or out is None or not out.is_contiguous():
+        found = linear(x, matrix.t())
+        return found if out is None else out.copy_(found)
+    _whole_rows(x, matrix, None, out)
+    return out
 
 
 def matmul(x: Tensor, matrix: Tensor, *, out: Tensor | None = None) -> Tensor:
