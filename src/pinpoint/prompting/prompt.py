@@ -13,6 +13,8 @@ from pinpoint.prompting.taxonomy import Task
 
 # Bytes, at most, of: a token, with its place in a tuple; a tuple, a label or a question with its fields.
 _TOKEN_BYTES, _OBJECT_BYTES = 40, 120
+# And of the arrays that an engine makes once of a trie, what they take without what is in them.
+_LAYOUT_BYTES = 1_200
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,5 +105,5 @@ def kept_bytes(task: Task, questions: Sequence[Question]) -> int:
     for trie in tries.values():
         # A node is a token, a parent and at least one lookup, and a lookup a pair; a path has one lookup a token.
         size += (2 * _TOKEN_BYTES + _OBJECT_BYTES) * (len(trie.tokens) + len(trie.lookups))
-        size += sum(2 * _OBJECT_BYTES + 2 * _TOKEN_BYTES * len(label) for label in trie.labels)
+        size += sum(2 * _OBJECT_BYTES + 2 * _TOKEN_BYTES * len(label) for label in trie.labels) + _LAYOUT_BYTES
     return size

@@ -150,10 +150,6 @@ def pack(forest: Forest, kept: Mapping[int, int] | None = None, only: Set[int] |
     first_lookups = np.cumsum(tries.lookups.counts) - tries.lookups.counts
     with_nodes = np.flatnonzero(tries.nodes.counts)
     with_nodes = with_nodes[np.argsort(trie_starts[with_nodes])]
-    seen = np.flatnonzero(~spans.is_laid & (ends > starts))
-    # Of kept spans that end alike, those above come first; the others have no descendants in common.
-    seen = seen[np.argsort(-ends[seen], kind="stable")]
-    kept_starts = np.array([kept[span] for span in spans.order[seen].tolist()], dtype=np.int64)
     return PackedRow(
         tokens=tokens,
         positions=positions,
@@ -171,10 +167,8 @@ def pack(forest: Forest, kept: Mapping[int, int] | None = None, only: Set[int] |
         kept_tokens=sum(len(forest.tokens[span]) for span in kept),
         kept_ids=_kept_ids(forest, kept),
         kept_positions=_kept_positions(forest, kept),
-        kept_crossings=list(zip(
-            _bounds(starts[seen], (ends - starts)[seen]), _bounds(kept_starts, spans.lengths[seen]), strict=True
-        )),
-    )  # fmt: skip
+        kept_crossings=_crossings(spans, kept, starts, ends) if kept else [],
+    )
 
 
 class _Spans:
@@ -227,6 +221,17 @@ def _one_after_the_other(spans: NDArray[Any], tries: Ints, order: Ints) -> tuple
     starts = np.empty_like(taken)
     starts[order] = np.cumsum(taken[order]) - taken[order]
     return starts[: len(spans)], starts[len(spans) :], int(taken.sum())
+
+
+def _crossings(
+    spans: _Spans, kept: Mapping[int, int], starts: Ints, ends: Ints
+) -> list[tuple[tuple[int, int], tuple[int, int]]]:
+    seen = np.flatnonzero(~spans.is_laid & (ends > starts))
+    # Of kept spans that end alike, those above come first; the others have no descendants in common.
+    seen = seen[np.argsort(-ends[seen], kind="stable")]
+    kept_starts = np.array([kept[span] for span in spans.order[seen].tolist()], dtype=np.int64)
+    below, own = _bounds(starts[seen], (ends - starts)[seen]), _bounds(kept_starts, spans.lengths[seen])
+    return list(zip(below, own, strict=True))
 
 
 def _bounds(starts: Ints, counts: Ints) -> list[tuple[int, int]]:
