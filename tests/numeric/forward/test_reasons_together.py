@@ -168,6 +168,22 @@ def test_a_prompt_shorter_than_a_neighbours_answer_is_read_as_alone(monkeypatch:
         assert told == (encoder.decode(slow), len(slow))
 
 
+def test_a_row_at_the_border_of_other_frequencies_changes_no_neighbour(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It has its tokens before the others have theirs, and stays where it is meanwhile."""
+    plain, scorer = company_of("longrope", monkeypatch)
+    encoder, forest = scorer.prompts.encoder, Forest()
+    ending = [*encoder.label_tokens("gas"), *encoder.pieces(generate.reason_opening())]
+    for prompt in ([50] * (37 - len(ending)), [60, 61, 62], [70]):
+        forest.ask(forest.add(prompt), build_trie([(80,), (81, 82)], encoder.stop))
+    asked = [(ask, "gas") for ask in range(3)]
+    with scorer.run(forest, explain=True) as done:
+        together = done.explain_all(asked)
+    slow = [by_transformers(plain, prompt_of(scorer, forest, *one), encoder.stop) for one in asked]
+    slow[0] = slow[0][:3]
+    assert min(map(len, slow[1:])) > 4, "else there is no neighbour for long enough"
+    assert together == [(encoder.decode(one), len(one)) for one in slow]
+
+
 def test_what_a_cache_held_before_is_gone() -> None:
     """A place that nobody sees is multiplied by zero all the same, and of NaN that is NaN."""
     cache = RowCache([torch.full((3, 2, 8, 4), torch.nan)], [torch.full((3, 2, 8, 5), torch.nan)], torch.arange(3))
