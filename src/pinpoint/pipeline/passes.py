@@ -130,7 +130,8 @@ def _run(
     )
     # Cumulative, so that the roundings cancel.
     all_laid = [*laid, *laid_by_chunks]
-    marks = [computed * tokens // max(1, sum(all_laid)) for tokens in accumulate(all_laid, initial=0)]
+    whole = max(1, sum(all_laid))
+    marks = [computed * tokens // whole for tokens in accumulate(all_laid, initial=0)]
     parts = [stop - start for start, stop in pairwise(marks)]
     for chunk, part in zip(chunks, parts[len(units) :], strict=True):
         chunk.begun.figures.append(figures)
