@@ -57,10 +57,11 @@ def with_activations(
     """
     settled = stored or ("int8" if wanted == "auto" and activations == "int8" else wanted)
     if activations == "int8" and settled != "int8":
+        original = " and give the 16-bit original" if stored else ""
         raise ModelError(
             "precision_unsuitable",
             f"activations in int8 are multiplied with weights in int8, and these are in {settled}; set "
-            "PINPOINT_PRECISION=int8, or unset PINPOINT_ACTIVATIONS",
+            f"PINPOINT_PRECISION=int8{original}, or unset PINPOINT_ACTIVATIONS",
             "PINPOINT_ACTIVATIONS",
         )
     return settled

@@ -201,7 +201,7 @@ def test_a_model_that_is_cached_here_needs_no_folder(tmp_path: Path, monkeypatch
     [
         ("pinpoint_fp8", [], "holds its weights in fp8, and PINPOINT_PRECISION asks for int8; set it to fp8"),
         ("pinpoint_int8", ["--precision", "bf16"], "holds its weights in int8, and PINPOINT_PRECISION asks for bf16"),
-        ("pinpoint_nf4", ["--precision", "auto", "--activations", "int8"], "and these are in nf4"),
+        ("pinpoint_nf4", ["--precision", "auto", "--activations", "int8"], "and give the 16-bit original, or unset"),
         ("pinpoint_fp8", ["--precision", "auto", "--gpu", "A100 80GB PCIe"], "fp8 needs 8.9 or later"),
         ("awq", ["--precision", "auto"], "already quantised (awq); use its 16-bit original"),
     ],
