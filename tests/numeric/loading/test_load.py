@@ -401,3 +401,13 @@ def test_nf4_without_its_library_is_refused_by_name(saved: Path, monkeypatch: py
     with pytest.raises(ModelError, match="bitsandbytes, which is not installed") as caught:
         load.load(settings)
     assert (caught.value.code, caught.value.field) == ("precision_unsuitable", "PINPOINT_PRECISION")
+
+
+def test_a_text_model_within_one_that_has_none_is_refused(saved: Path, tmp_path: Path) -> None:
+    made = tmp_path / "nested"
+    shutil.copytree(saved, made)
+    config = json.loads((made / "config.json").read_text())
+    (made / "config.json").write_text(json.dumps({**config, "text_config": config}))
+    with pytest.raises(ModelError, match=r"config\.json describes a text model within one of type") as caught:
+        read_config(made)
+    assert caught.value.code == "model_unreadable"

@@ -16,7 +16,13 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForImageTextToText, PreTrainedModel
+from transformers import (
+    AutoConfig,
+    AutoModelForCausalLM,
+    AutoModelForImageTextToText,
+    PreTrainedConfig,
+    PreTrainedModel,
+)
 from transformers.conversion_mapping import get_model_conversion_mapping
 from transformers.core_model_loading import (
     WeightConverter,
@@ -96,8 +102,16 @@ def read_config(folder: Path) -> Any:
         config = AutoConfig.from_pretrained(folder, trust_remote_code=False, local_files_only=True)
     except Exception as error:  # each configuration class checks its fields in its own way
         raise unreadable(error, folder / CONFIG_FILE) from None
+    text = config.get_text_config()
+    if not isinstance(text, PreTrainedConfig):  # a field that this type of model does not have is kept as it is
+        raise ModelError(
+            "model_unreadable",
+            f"{folder / CONFIG_FILE} describes a text model within one of type {config.model_type!r}, which has none; "
+            "fetch it again, or give the text model's own configuration",
+            "MODEL_NAME",
+        )
     # Of what a pass returns, by name: whatever the file asks for, more is not looked at and less would be missed.
-    for part in (config, config.get_text_config()):
+    for part in (config, text):
         part.return_dict, part.output_attentions, part.output_hidden_states = True, False, False
     return config
 
@@ -106,7 +120,7 @@ def unreadable(error: Exception, file: Path | None = None) -> ModelError:
     """What a library said of a model, in one line; the rest of such messages is advice for other uses."""
     lines = [line.strip() for line in str(error).strip().splitlines() if line.strip()]
     said = lines[0] if lines else type(error).__name__
-    if isinstance(error, KeyError):  # which says a name, and not what of it
+    if isinstance(error, KeyError) and " " not in said:  # which says a name, and not what of it
         said = f"{said} is asked for, and transformers knows none such"
     if said.endswith(":"):  # what it leads to is in the next line, or nowhere
         said = f"{said} {lines[1]}" if len(lines) > 1 else f"{type(error).__name__}, {said}"

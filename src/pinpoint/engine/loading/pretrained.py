@@ -18,6 +18,7 @@ from pinpoint.engine.forward import attention, norms, rotary
 from pinpoint.engine.loading.architecture import check_tokenizer, unsupported_family
 from pinpoint.engine.loading.checkpoint import FORMATS, auto_class, model_class, stored_precision, unreadable
 from pinpoint.engine.loading.ring import Later
+from pinpoint.engine.loading.tokenizer_file import warn_of_other_tokens
 from pinpoint.engine.weights.quantizer import EXPERT_WEIGHTS, format_of, is_fused_experts
 from pinpoint.errors import CapacityError, ModelError, PinpointError
 from pinpoint.planning.activations import Precision
@@ -86,6 +87,7 @@ def from_pretrained(
     except Exception as error:  # a tokenizer's own library raises plain ones
         raise unreadable(error, tokenizer_file(folder)) from None
     check_tokenizer(config, tokenizer, folder.name)
+    warn_of_other_tokens(folder, tokenizer)
     try:
         with progress_for_people(), no_reserve(unless=tensors is None):
             kind, source = (auto_class(config), folder) if tensors is None else (model_class(config), None)
