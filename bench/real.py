@@ -42,7 +42,7 @@ from training.real_models import MODELS, obtain
 FIGURES = RESULTS / "quality.json"
 BATCH_TOKENS = {"cuda": 8_192, "cpu": 1_024}
 # Texts of each kind: what two cores read in a quarter of an hour where the model is large.
-COUNTS = {"qwen15": 12, "smollm2": 60, EMBEDDED: 60}
+COUNTS = {"qwen15": 12, "smollm2": 30, EMBEDDED: 60}
 # What tells one line from another; the rest of it are figures.
 KEY = ("model", "precision", "version", "device")
 
