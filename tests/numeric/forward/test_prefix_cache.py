@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pinpoint.engine.forward.parts import store_key
-from pinpoint.engine.forward.prefix_cache import Key, Layers, PassCache, PrefixStore
+from pinpoint.engine.forward.prefix_cache import HeldPrefix, Key, Layers, PassCache, PrefixStore
 from pinpoint.engine.loading.load import LoadedModel
 from pinpoint.engine.scorer import Scorer
 from pinpoint.prompting.label_trie import build_trie
@@ -54,6 +54,14 @@ def test_what_was_used_longest_ago_goes_first() -> None:
     assert [store.get(path) is not None for path in PATHS] == [True, False, True, True]
     store.put(((5,),), layers(3))
     assert (len(store), store.bytes) == (1, 3 * TOKEN_BYTES)
+
+
+@pytest.mark.parametrize(("dtype", "size"), [(torch.float32, 4), (torch.bfloat16, 2)])
+def test_what_is_held_of_a_long_document_is_told_in_bytes_of_all_of_it(dtype: torch.dtype, size: int) -> None:
+    held = HeldPrefix(7)
+    assert held.bytes == 0
+    held.put(0, [(torch.ones(2, 3, 4, dtype=dtype), torch.ones(2, 3, 5, dtype=dtype))] * 3)
+    assert held.bytes == 3 * 2 * 7 * (4 + 5) * size
 
 
 def test_a_store_that_was_cleared_has_all_of_its_room() -> None:

@@ -190,7 +190,31 @@ def test_of_many_sizes_those_used_last_are_kept(monkeypatch: pytest.MonkeyPatch)
 
 
 @pytest.mark.parametrize(
-    ("rows", "places", "size"), [(1, 64, (1, 64)), (3, 64, (4, 64)), (9, 64, None), (32, 20, None)]
+    ("rows", "places", "size"),
+    [(1, 64, (1, 64)), (3, 64, (4, 64)), (4, 150, (4, 150)), (4, 151, None), (9, 64, None), (32, 20, None)],
 )
 def test_sizes_are_rounded_up_and_keep_within_the_places(rows: int, places: int, size: tuple[int, int] | None) -> None:
     assert RecordedSteps(600, lambda call, pool: (call, pool)).size(rows, places) == size
+
+
+def test_rows_of_any_length_are_laid_into_few_sizes() -> None:
+    rows = [generate.Begun(range(tokens), (1,), ()) for tokens in range(1, 4000)]
+    for row in rows:
+        needed = row.tokens + generate.MOST_TOKENS
+        assert needed <= row.places <= max(1.25 * needed, needed + 15)
+        assert row.places % generate.PLACES_STEP == 0
+    assert len({row.places for row in rows}) <= 4 * 6, "more than four between a power of two and the next"
+
+
+def test_steps_that_were_recorded_before_one_failed_are_not_used_again() -> None:
+    def record(call: Callable[[], None], pool: object) -> tuple[Step, object]:
+        if pool is not None:
+            raise RuntimeError("the generator is broken")
+        return call, "a pool"
+
+    kept = RecordedSteps(128, record)
+    assert kept.record((1, 64), lambda: None) is not None
+    assert kept.known((1, 64)) is not None
+    assert kept.record((2, 64), lambda: None) is None
+    assert kept.failed
+    assert kept.known((1, 64)) is None
