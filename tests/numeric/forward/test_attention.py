@@ -236,6 +236,14 @@ def test_the_keys_gathered_for_a_row_are_bounded_by_its_length(window: int | Non
         assert int(calls.wide.key_offsets[-1]) <= GATHERED * len(row.tokens)
 
 
+@settings(deadline=None, max_examples=20)
+@given(row=rows())
+def test_tables_lie_as_the_kernel_was_compiled_for(row: PackedRow) -> None:
+    made = tiles.make_tiles(row, split(row, gather=NEVER)[1], 3, CPU)
+    assert all(table.data_ptr() % 16 == made.tiles.data_ptr() % 16 for table in (made.runs, made.ends, made.positions))
+    assert all(table.dtype == torch.int32 for table in (made.tiles, made.runs, made.ends, made.positions))
+
+
 def test_neighbours_that_see_the_same_share_tiles_unless_the_same_bits_are_asked_for() -> None:
     forest = Forest()
     document = forest.add(range(100))

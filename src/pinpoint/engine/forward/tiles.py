@@ -28,6 +28,9 @@ NO_WINDOW = 0
 # warps or two stages took up to 8 % more of attention's time by the job, 128 keys up to 78 %.
 KEYS, KEYS_OF_LARGE_HEADS = 64, 32
 WARPS, STAGES = 4, 3
+# Each table begins at a multiple of so many numbers: Triton compiles another kernel for a pointer that does not, and a
+# job would wait for it.
+ALIGNED = 32
 # Columns of a tile: its rows from and to, the runs of its path from and to, and the first key among the group's rows.
 TILE = 5
 
@@ -87,9 +90,14 @@ def make_tiles(
     keys = _ints([(run.start, run.stop) for group in groups for run in group.path]).reshape(-1, 2)
     paths = np.concatenate([keys, positions[keys[:, :1]]], axis=1)
     parts = [tiles, paths, np.repeat(row.ends, row.stops - row.starts), positions]
-    flat = torch.from_numpy(np.concatenate([part.reshape(-1) for part in parts]).astype(np.int32)).to(device)
-    ends = np.cumsum([part.size for part in parts]).tolist()
-    on_device = [flat[end - part.size : end].view(part.shape) for end, part in zip(ends, parts, strict=True)]
+    starts_at = np.cumsum([0, *(-(-part.size // ALIGNED) * ALIGNED for part in parts)]).tolist()
+    flat = np.zeros(starts_at[-1], dtype=np.int32)
+    for start, part in zip(starts_at, parts, strict=False):
+        flat[start : start + part.size] = part.reshape(-1)
+    sent = torch.from_numpy(flat).to(device)
+    on_device = [
+        sent[start : start + part.size].view(part.shape) for start, part in zip(starts_at, parts, strict=False)
+    ]
     return Tiles(
         on_device[0], on_device[1], on_device[2], on_device[3], row.kept_tokens,
         NO_WINDOW if window is None else window,
