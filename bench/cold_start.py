@@ -39,9 +39,10 @@ from transformers import MixtralConfig
 from bench.gpu_loading import drop_from_cache
 from bench.gpu_model import mixtral_8x7b, random_model
 from bench.report import write
+from pinpoint.checkpoints.weight_files import stored_bytes
 from pinpoint.engine.loading import load as loading
 from pinpoint.engine.loading.load import embedded_folder
-from pinpoint.engine.loading.ring import tensors_of
+from pinpoint.engine.loading.ring import Ring
 from pinpoint.engine.weights.int8 import Int8Config
 from pinpoint.settings import Settings
 
@@ -169,11 +170,12 @@ def plain(files: list[Path], *, direct: bool = False) -> None:
 
 
 def by_ring(files: list[Path], device: torch.device) -> None:
-    """Ours, as the loader has it: four ask, and all is read in their order."""
-    with tensors_of(files[0].parent, device) as tensors, ThreadPoolExecutor(4) as pool:
-        assert tensors is not None
-        kept = list(pool.map(lambda later: later[...], tensors.values()))
-        _settle(device, kept)
+    """Ours, as the loader has it: four ask, eight read."""
+    ring = Ring(device)
+    with ThreadPoolExecutor(4) as pool:
+        kept = list(pool.map(ring.read, stored_bytes(files[0].parent).values()))
+    ring.close()
+    _settle(device, kept)
 
 
 def by_safetensors(files: list[Path], device: torch.device) -> None:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
 import torch
-from transformers import AutoTokenizer, GenerationConfig, PreTrainedModel, modeling_utils
+from transformers import AutoTokenizer, GenerationConfig, PreTrainedModel
 from transformers.utils import logging as transformers_logging
 
 from pinpoint.checkpoints.weight_files import TOKENIZER_FILES
@@ -17,7 +17,7 @@ from pinpoint.engine import gpu
 from pinpoint.engine.forward import attention, norms, rotary
 from pinpoint.engine.loading.architecture import check_tokenizer, unsupported_family
 from pinpoint.engine.loading.checkpoint import FORMATS, auto_class, model_class, stored_precision, unreadable
-from pinpoint.engine.loading.ring import Later
+from pinpoint.engine.loading.ring import tensors_of
 from pinpoint.engine.loading.tokenizer_file import warn_of_other_tokens
 from pinpoint.engine.weights.quantizer import EXPERT_WEIGHTS, format_of, is_fused_experts
 from pinpoint.errors import CapacityError, ModelError, PinpointError
@@ -46,25 +46,8 @@ def progress_for_people() -> Iterator[None]:
             transformers_logging.enable_progress_bar()
 
 
-@contextmanager
-def no_reserve(unless: bool) -> Iterator[None]:
-    """Have transformers not take a model's memory in advance, where its tensors are on the device by then."""
-    usual = modeling_utils.caching_allocator_warmup
-    if not unless:
-        modeling_utils.caching_allocator_warmup = lambda *_: None
-    try:
-        yield
-    finally:
-        modeling_utils.caching_allocator_warmup = usual
-
-
 def from_pretrained(
-    folder: Path,
-    config: Any,
-    precision: Precision,
-    device: torch.device,
-    dtype: torch.dtype,
-    tensors: Mapping[str, Later] | None,
+    folder: Path, config: Any, precision: Precision, device: torch.device, dtype: torch.dtype, by_ring: bool
 ) -> tuple[PreTrainedModel, Any]:
     """The model and its tokenizer, all of it on `device`, as transformers loads them.
 
@@ -74,7 +57,7 @@ def from_pretrained(
         precision: of the weights; quantised as they stream in where the checkpoint holds them in 16 bits.
         device: of every parameter and buffer.
         dtype: what activations, and weights that are not quantised, are held in.
-        tensors: the checkpoint's, where they are read by `ring`; None where transformers reads the files.
+        by_ring: weights that are held as they are stored are read by `ring`.
 
     Raises:
         ModelError: something cannot be read or is missing.
@@ -89,7 +72,7 @@ def from_pretrained(
     check_tokenizer(config, tokenizer, folder.name)
     warn_of_other_tokens(folder, tokenizer)
     try:
-        with progress_for_people(), no_reserve(unless=tensors is None):
+        with progress_for_people(), nullcontext() if stream or not by_ring else tensors_of(folder, device) as tensors:
             kind, source = (auto_class(config), folder) if tensors is None else (model_class(config), None)
             model, report = kind.from_pretrained(
                 source,

@@ -1,12 +1,11 @@
-"""Weight files onto a GPU: read by many threads into pinned buffers, and copied from there on a stream of their own.
+"""Weight files onto a GPU: read in parallel into pinned buffers, and copied from there on a stream of their own.
 
 transformers maps the files and copies each tensor as it comes, from memory that the driver copies once more to send it.
-Here reading begins before transformers is asked for a model, in the order in which it will ask for tensors: threads
-read blocks of them, each into one of two pinned buffers of its own, and while one is on its way to the device the other
-is filled. What is asked for is there already, or is read next.
+Here threads read blocks of a tensor, each into one of two pinned buffers of its own, and while one is on its way to the
+device the other is filled. transformers is given the tensors by name, to be read as it asks for them. The buffers take
+`THREADS` · 2 · `BLOCK_BYTES` of the host's memory, 256 MiB, which torch keeps.
 
-On the device at most `AHEAD_BYTES`, and one tensor more, are there that were not asked for yet. The buffers take
-`THREADS` · 2 · `BLOCK_BYTES` of the host's memory, 256 MiB, and give it back in the end.
+A file that ends too early, that is not given, or that is written or replaced while it is read is refused by its name.
 
 Used for checkpoints that are held as they are stored; one that is quantised on its way in is bound by that.
 """
@@ -15,34 +14,26 @@ from __future__ import annotations
 
 import logging
 import math
-import mmap
-import sys
+import os
 import threading
 import time
-from collections.abc import Iterator, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
-from transformers.core_model_loading import dot_natural_key
 
-from pinpoint.checkpoints.shard_reader import Block, ShardReader, blocks_of
 from pinpoint.checkpoints.weight_files import StoredBytes, stored_bytes
+from pinpoint.errors import ModelError
 
 log = logging.getLogger("pinpoint")
 
-THREADS = 16
-BLOCK_BYTES = 1 << 23
-AHEAD_BYTES = 1 << 32
-# What is not in the page cache is read past it.
-DIRECT = False
-# After so many seconds a thread that has read its block is given the interpreter, where another computes. By default
-# it waits 5 ms, in which it could have read as much again.
-SWITCH_S = 2e-4
+THREADS = 8
+BLOCK_BYTES = 1 << 24
 # As safetensors calls them; what is not here is left to its own reader.
 DTYPES = {
     "BF16": torch.bfloat16, "F16": torch.float16, "F32": torch.float32, "F64": torch.float64, "I8": torch.int8,
@@ -51,271 +42,177 @@ DTYPES = {
 }  # fmt: skip
 
 
-class Copies:
-    """Copies to a CPU's memory: made when they are asked for. Of a GPU, see `CopiesToGpu`."""
+class Opened(NamedTuple):
+    """A weight file, and what it was when it was opened."""
 
-    buffers = 1  # that a thread needs in order not to wait for them
+    path: Path
+    descriptor: int
+    state: tuple[int, ...]
 
-    def pin(self, host: Tensor) -> bool:
-        """Prepare host memory to be copied from; whether it has to be given back."""
-        return False
+    def check_unchanged(self) -> None:
+        """Refuse what was read of a file that is another by now.
 
-    def unpin(self, host: Tensor) -> None:
-        """Give it back; nothing is being copied from it."""
-
-    def event(self) -> Any:
-        """What is handed to `send` and `wait`, one for each buffer."""
-        return None
-
-    def send(self, host: Tensor, target: Tensor, event: Any) -> None:
-        """Begin to copy."""
-        target.copy_(host)
-
-    def wait(self, event: Any) -> None:
-        """Wait for the last copy that was begun with this event."""
-
-    def follow(self) -> None:
-        """No copy that is begun from now on comes before what was asked of the device until now."""
-
-    def lead(self) -> None:
-        """Nothing that is asked of the device from now on comes before the copies that were begun until now."""
-
-    def end(self) -> None:
-        """Wait for all copies."""
-
-
-class CopiesToGpu(Copies):
-    """On a stream of their own, from memory that the device reads by itself."""
-
-    buffers = 2
-
-    def __init__(self, device: torch.device) -> None:
-        self._device, self._stream = device, torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
-
-    def pin(self, host: Tensor) -> bool:
-        """As above; where the driver refuses, copies are slower."""
-        cudart = _cudart()
-        if cudart.cudaHostRegister(host.data_ptr(), host.nbytes, 0) == cudart.cudaError.success:
-            return True
-        with suppress(RuntimeError):  # the refusal is told once more, to whoever launches next
-            torch.zeros(1, device=self._device)
-        return False
-
-    def unpin(self, host: Tensor) -> None:
-        """As above."""
-        _cudart().cudaHostUnregister(host.data_ptr())
-
-    def event(self) -> Any:
-        """As above."""
-        return torch.cuda.Event()  # type: ignore[no-untyped-call]
-
-    def send(self, host: Tensor, target: Tensor, event: Any) -> None:
-        """As above."""
-        with torch.cuda.stream(self._stream):
-            target.copy_(host, non_blocking=True)
-            event.record(self._stream)
-
-    def wait(self, event: Any) -> None:
-        """As above."""
-        event.synchronize()
-
-    def follow(self) -> None:
-        """As above."""
-        self._stream.wait_stream(torch.cuda.current_stream(self._device))
-
-    def lead(self) -> None:
-        """As above."""
-        torch.cuda.current_stream(self._device).wait_stream(self._stream)
-
-    def end(self) -> None:
-        """As above."""
-        self._stream.synchronize()
+        Raises:
+            ModelError: it was written, replaced or removed.
+        """
+        try:
+            same = _state(os.stat(self.path)) == self.state
+        except OSError:
+            same = False
+        if not same:
+            raise _damaged(self.path, "was written or replaced while it was read; start again when it is whole")
 
 
 class Buffer:
-    """Memory that is read into and copied from.
+    """Pinned memory that is read into and copied from.
 
     Attributes:
-        seconds: that pinning it, waiting for its last copy, reading and sending took.
+        seconds: that waiting for its last copy, reading and asking for copies took.
     """
 
-    def __init__(self, copies: Copies) -> None:
-        began = time.perf_counter()
-        memory = mmap.mmap(-1, BLOCK_BYTES)  # at a page
-        with suppress(AttributeError, OSError):  # pinned by 2 MiB at a time, where the system has such pages
-            memory.madvise(mmap.MADV_HUGEPAGE)
-        self._view, self._host = memoryview(memory), torch.frombuffer(memory, dtype=torch.uint8)
-        self._copies, self._pinned, self._event = copies, copies.pin(self._host), copies.event()
-        self.seconds = {"pin": time.perf_counter() - began, "wait": 0.0, "read": 0.0, "send": 0.0}
+    def __init__(self, device: torch.device, stream: Any) -> None:
+        self.seconds = {"wait": 0.0, "read": 0.0, "send": 0.0}
+        self.host = torch.empty(BLOCK_BYTES, dtype=torch.uint8, pin_memory=device.type == "cuda")
+        self._view = self.host.numpy().data
+        self._stream = stream
+        self._event = None if stream is None else torch.cuda.Event()  # type: ignore[no-untyped-call]
 
-    def carry(self, file: ShardReader, block: Block, target: Tensor) -> None:
-        """Read a block, once the last copy is through, and begin to copy it to `target` [bytes].
+    def carry(self, file: Opened, offset: int, target: Tensor) -> Any:
+        """Read from a file what `target` [bytes] holds, when the last copy is through, and begin to copy it there; what
+        the reader of it has to wait for.
 
         Raises:
-            ModelError: it cannot be read.
+            ModelError: the file ends before, or is not given.
         """
         at = [time.perf_counter()]
-        self._copies.wait(self._event)
+        if self._event is not None:
+            self._event.synchronize()
         at.append(time.perf_counter())
-        file.read(block, self._view)
+        self._fill(file, offset, len(target))
         at.append(time.perf_counter())
-        self._copies.send(self._host[block.skip : block.size], target, self._event)
+        sent = self._send(target)
         at.append(time.perf_counter())
-        for part, (begun, ended) in zip(("wait", "read", "send"), pairwise(at), strict=True):
+        for part, (begun, ended) in zip(self.seconds, pairwise(at), strict=True):
             self.seconds[part] += ended - begun
+        return sent
 
-    def close(self) -> None:
-        """Give the memory back; nothing is being copied from it."""
-        if self._pinned:
-            self._copies.unpin(self._host)
+    def _fill(self, file: Opened, offset: int, size: int) -> None:
+        done = 0
+        while done < size:
+            try:
+                read = os.preadv(file.descriptor, [self._view[done:size]], offset + done)
+            except OSError as error:
+                raise _unreadable(file.path, error) from None
+            if not read:
+                raise _damaged(file.path, "ended before its tensors did, while it was read; fetch it again")
+            done += read
 
-
-class Begun(NamedTuple):
-    """A tensor that is being read: its bytes on the device, and its blocks."""
-
-    flat: Tensor
-    blocks: list[Future[None]]
+    def _send(self, target: Tensor) -> Any:
+        if self._event is None:
+            target.copy_(self.host[: len(target)])
+            return None
+        with torch.cuda.stream(self._stream):
+            target.copy_(self.host[: len(target)], non_blocking=True)
+            self._event.record(self._stream)
+        # The buffer's own event is recorded again by its next copy, maybe before anybody waits for this one.
+        return self._stream.record_event()
 
 
 class Ring:
-    """Stored tensors on their way to the device."""
+    """Threads with buffers, and the files that they read.
 
-    def __init__(self, stored: Mapping[str, StoredBytes], device: torch.device, copies: Copies | None = None) -> None:
-        """Begin to read.
+    Attributes:
+        bytes: that were sent.
+    """
 
-        Args:
-            stored: by name.
-            device: where they go.
-            copies: to it.
-
-        Raises:
-            ModelError: a file cannot be opened.
-        """
-        self._stored, self._device, self._clock = stored, device, time.perf_counter()
-        self._copies = copies or (CopiesToGpu(device) if device.type == "cuda" else Copies())
-        self._pool = ThreadPoolExecutor(THREADS, thread_name_prefix="weights")
-        self._own, self._buffers = threading.local(), list[Buffer]()
+    def __init__(self, device: torch.device, threads: int = THREADS) -> None:
+        self.bytes = 0
+        self._device = device
+        self._stream = torch.cuda.Stream(device) if device.type == "cuda" else None  # type: ignore[no-untyped-call]
+        self._pool = ThreadPoolExecutor(threads, thread_name_prefix="weights")
+        self._own = threading.local()
+        self._buffers, self._asked_s, self._began = list[Buffer](), 0.0, time.perf_counter()
         self._lock = threading.Lock()
-        self._order = iter(sorted(stored, key=dot_natural_key))
-        self._begun, self._taken = dict[str, Begun](), set[str]()
-        self._ahead_bytes, self._asked_s = 0, 0.0
-        self._files: dict[Path, ShardReader] = {}
-        try:
-            for file in sorted({one.file for one in stored.values()}):
-                self._files[file] = ShardReader(file, direct=DIRECT)
-            self._reserve()
-            with self._lock:
-                self._read_on()
-        except BaseException:
-            self.close()
-            raise
+        self._files: dict[Path, Opened] = {}
 
-    def take(self, name: str) -> Tensor:
+    def read(self, stored: StoredBytes) -> Tensor:
         """A tensor on the device, whole once the current stream has come to it. Any thread.
 
         Raises:
             ModelError: it cannot be read.
         """
-        began, stored = time.perf_counter(), self._stored[name]
+        began, size = time.perf_counter(), stored.stop - stored.start
+        flat = torch.empty(size, dtype=torch.uint8, device=self._device)
+        if self._stream is not None:  # the memory may have been another tensor's a moment ago
+            self._stream.wait_stream(torch.cuda.current_stream(self._device))
+        file = self._open(stored.file)
+        sent = [
+            self._pool.submit(self._carry, file, stored.start + at, flat[at : at + BLOCK_BYTES])
+            for at in range(0, size, BLOCK_BYTES)
+        ]
+        for block in sent:
+            event = block.result()
+            if event is not None:
+                torch.cuda.current_stream(self._device).wait_event(event)
         with self._lock:
-            found = self._begun.pop(name, None)
-            if found is None:
-                found = self._begin(stored)
-            else:
-                self._ahead_bytes -= len(found.flat)
-            self._taken.add(name)
-            self._read_on()
-        for block in found.blocks:
-            block.result()
-        self._copies.lead()
-        with self._lock:
+            self.bytes += size
             self._asked_s += time.perf_counter() - began
-        return found.flat.view(DTYPES[stored.dtype]).view(stored.shape)
+        return flat.view(DTYPES[stored.dtype]).view(stored.shape)
 
     def finish(self) -> None:
-        """When all was taken: look whether it is what the files hold, and say where the time went.
+        """When all was read: look whether the files are what they were, and say where the time went.
 
         Raises:
             ModelError: a file was changed while it was read.
         """
-        seconds = time.perf_counter() - self._clock
+        seconds = time.perf_counter() - self._began
         for file in self._files.values():
             file.check_unchanged()
-        size = sum(self._stored[name].stop - self._stored[name].start for name in self._taken)
-        parts = ("pin", "read", "wait", "send")
-        spent = {part: sum(buffer.seconds[part] for buffer in self._buffers) for part in parts}
+        parts = ("read", "wait", "send")
+        spent = " ".join(f"{part}_s={sum(one.seconds[part] for one in self._buffers):.2f}" for part in parts)
         log.info(
-            "weights read: gb=%.3f seconds=%.3f asked_s=%.3f threads=%d pinned_mb=%d past_page_cache=%s; threads' %s",
-            size / 1e9, seconds, self._asked_s, THREADS, len(self._buffers) * BLOCK_BYTES / 1e6,
-            any(file.direct for file in self._files.values()),
-            " ".join(f"{part}_s={taken:.3f}" for part, taken in spent.items()),
+            "weights read: gb=%.3f seconds=%.2f buffers_mb=%d; askers' asked_s=%.2f; threads' %s",
+            self.bytes / 1e9, seconds, len(self._buffers) * BLOCK_BYTES / 1e6, self._asked_s, spent,
         )  # fmt: skip
 
     def close(self) -> None:
-        """Read no further, wait for what is on its way, and let go of buffers and files."""
+        """Wait for what is on its way, and let go of buffers and files."""
         self._pool.shutdown(cancel_futures=True)
-        self._copies.end()
-        for buffer in self._buffers:
-            buffer.close()
+        if self._stream is not None:
+            self._stream.synchronize()
         for file in self._files.values():
-            file.close()
-        self._buffers.clear()
+            os.close(file.descriptor)
         self._files.clear()
-        self._begun.clear()
 
-    def _read_on(self) -> None:
-        """Begin what will be asked for next, as far as may be ahead; under the lock."""
-        while self._ahead_bytes < AHEAD_BYTES:
-            name = next((each for each in self._order if each not in self._taken), None)
-            if name is None:
-                return
-            try:
-                begun = self._begin(self._stored[name])
-            except torch.OutOfMemoryError:  # there may be room for it when it is asked for
-                self._order = iter(())
-                return
-            self._begun[name] = begun
-            self._ahead_bytes += len(begun.flat)
-
-    def _begin(self, stored: StoredBytes) -> Begun:
-        flat = torch.empty(stored.stop - stored.start, dtype=torch.uint8, device=self._device)
-        self._copies.follow()  # the memory may have been another tensor's a moment ago
-        blocks, at = list[Future[None]](), 0
-        for block in blocks_of(stored.start, stored.stop, BLOCK_BYTES):
-            size = block.size - block.skip
-            blocks.append(self._pool.submit(self._carry, self._files[stored.file], block, flat[at : at + size]))
-            at += size
-        return Begun(flat, blocks)
-
-    def _carry(self, file: ShardReader, block: Block, target: Tensor) -> None:
+    def _carry(self, file: Opened, offset: int, target: Tensor) -> Any:
         own = vars(self._own)
         if "buffers" not in own:
-            own["buffers"] = []
-        if len(own["buffers"]) < self._copies.buffers:
-            buffer = Buffer(self._copies)
+            own["buffers"] = [Buffer(self._device, self._stream) for _ in range(2 if self._stream else 1)]
             with self._lock:
-                self._buffers.append(buffer)
-        else:
-            buffer = own["buffers"].pop(0)
+                self._buffers += own["buffers"]
+        buffer = own["buffers"].pop(0)
         own["buffers"].append(buffer)
-        buffer.carry(file, block, target)
+        return buffer.carry(file, offset, target)
 
-    def _reserve(self) -> None:
-        """Have the allocator take what all tensors need at once: pieces of it cost nothing."""
-        if self._device.type == "cuda":
-            size = sum(one.stop - one.start for one in self._stored.values())
-            with suppress(torch.OutOfMemoryError):  # where it is wider than it will be held
-                torch.empty(size, dtype=torch.uint8, device=self._device)
+    def _open(self, path: Path) -> Opened:
+        with self._lock:
+            if path not in self._files:
+                try:
+                    descriptor = os.open(path, os.O_RDONLY)
+                except OSError as error:
+                    raise _unreadable(path, error) from None
+                self._files[path] = Opened(path, descriptor, _state(os.fstat(descriptor)))
+            return self._files[path]
 
 
 class Later:
-    """A stored tensor that is taken when it is asked for, with what transformers asks of one."""
+    """A stored tensor that is read when it is asked for, with what transformers asks of one."""
 
-    def __init__(self, ring: Ring, name: str, stored: StoredBytes) -> None:
-        self._ring, self._name, self._stored = ring, name, stored
+    def __init__(self, stored: StoredBytes, read: Callable[[StoredBytes], Tensor]) -> None:
+        self._stored, self._read = stored, read
 
     def __getitem__(self, which: Any) -> Tensor:
-        tensor = self._ring.take(self._name)
+        tensor = self._read(self._stored)
         return tensor if which is Ellipsis else tensor[which]
 
     def get_shape(self) -> list[int]:
@@ -329,28 +226,29 @@ class Later:
 
 @contextmanager
 def tensors_of(folder: Path, device: torch.device) -> Iterator[Mapping[str, Later] | None]:
-    """All stored tensors of a checkpoint by name, being read for as long as the block lasts; None where one is of a
-    kind that is not read here.
-
-    Raises:
-        ModelError: a file cannot be read, or was changed meanwhile.
+    """All stored tensors of a checkpoint by name, for as long as the block lasts; None where one is of a kind that is
+    not read here.
     """
     found = stored_bytes(folder)
     if any(one.dtype not in DTYPES or not math.prod(one.shape) for one in found.values()):
         yield None
         return
-    usual = sys.getswitchinterval()
-    sys.setswitchinterval(SWITCH_S)
+    ring = Ring(device)
     try:
-        ring = Ring(found, device)
-        try:
-            yield {name: Later(ring, name, one) for name, one in found.items()}
-            ring.finish()
-        finally:
-            ring.close()
+        yield {name: Later(one, ring.read) for name, one in found.items()}
+        ring.finish()
     finally:
-        sys.setswitchinterval(usual)
+        ring.close()
 
 
-def _cudart() -> Any:
-    return torch.cuda.cudart()  # type: ignore[no-untyped-call]
+def _state(found: os.stat_result) -> tuple[int, ...]:
+    return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns
+
+
+def _unreadable(path: Path, error: OSError) -> ModelError:
+    why = os.strerror(error.errno) if error.errno else type(error).__name__
+    return _damaged(path, f"cannot be read ({why}); look at the disk, or fetch it again")
+
+
+def _damaged(path: Path, what: str) -> ModelError:
+    return ModelError("shard_damaged", f"{path} {what}", "MODEL_NAME")
