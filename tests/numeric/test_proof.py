@@ -15,7 +15,7 @@ from transformers.utils import logging as transformers_logging
 
 from pinpoint.engine import forest_scorer, proof
 from pinpoint.engine.forward import attention, blocks, head, last_layer, packing, tiles, varlen
-from pinpoint.engine.forward.forced import ATTENDED, PROJECTED, TOKENS
+from pinpoint.engine.forward.forced import ATTENDED, LAYER, PROJECTED, TOKENS, Forced
 from pinpoint.engine.forward.plain import Plain
 from pinpoint.engine.forward.prefix_cache import PrefixStore
 from pinpoint.engine.forward.rules import Rule, find_rule
@@ -341,6 +341,25 @@ def test_what_is_recorded_of_a_token_is_made_of_what_is_recorded_of_those_before
             keys, values = (tensor.repeat_interleave(groups, 0) for tensor in (keys, values))
             again = F.scaled_dot_product_attention(queries, keys, values, is_causal=True)
             torch.testing.assert_close(again, attended, rtol=1e-4, atol=1e-5)
+
+
+def test_what_a_layer_takes_back_is_held_to_what_it_was_given() -> None:
+    """A token that is very long before a layer and not behind it: Qwen 2.5 1.5B in bfloat16 was refused for it."""
+    model = scorer_for("llama", torch.float32).loaded.model
+    plain = Plain(model)
+    plain.read(range(3, 9), 2)
+    forced = Forced(model, plain)
+    generator = torch.Generator().manual_seed(0)
+    given, theirs = torch.randn(2, 6, 64, generator=generator)
+    given[0] *= 1e4
+    theirs[0] *= 20
+    ours = theirs.clone()
+    ours[0] += 1e4 / 256  # half a step of bfloat16
+    tolerance = TOLERANCE[torch.bfloat16][LAYER]
+    assert forced._apart(ours, theirs, routed=False, of=None) > 10 * tolerance
+    assert forced._apart(ours, theirs, routed=False, of=given) < tolerance
+    ours[1] += 0.2  # of a usual token
+    assert forced._apart(ours, theirs, routed=False, of=given) > 2 * tolerance
 
 
 def test_what_is_no_number_is_not_proved() -> None:

@@ -8,7 +8,9 @@ from another by more than a missing sink changes, and a mixture's router turns w
         ↑ given           ↑ given              ↑ given           ↑ given
 
 Of each stage, the difference is a share: of a token's vector, the length of the difference over that of the plain one,
-or over the usual length of the stage's vectors where that is larger.
+or over the usual length of the stage's vectors where that is larger. Of a layer's states it is over what the layer was
+given where that is longer: a token whose values are thousands of times the usual, as real models have them, is taken
+back to the usual by one layer, and what is left holds the rounding of what was there.
 
 Axes: T tokens of the row, P kept tokens, F features.
 """
@@ -129,9 +131,12 @@ class Forced:
                 return args, kwargs
             if number == 0:
                 self._calls = 0
-            states = layer_input(args, kwargs)
-            theirs = self._records[number][0][self._places(table)[1]]
-            self._look(*((LAYER, number - 1) if number else (EMBEDDING, None)), (states[0], theirs), routed=number > 0)
+            states, row = layer_input(args, kwargs), self._places(table)[1]
+            theirs = self._records[number][0][row]
+            if number:
+                self._look(LAYER, number - 1, (states[0], theirs), routed=1, of=self._records[number - 1][0][row])
+            else:
+                self._look(EMBEDDING, None, (states[0], theirs))
             led = theirs[None].to(states.dtype)
             return ((led, *args[1:]), kwargs) if args else (args, {**kwargs, "hidden_states": led})
 
@@ -143,7 +148,8 @@ class Forced:
             return out
         states, row = layer_output(out), self._places(table)[1]
         theirs, wanted = self._outputs[row], torch.from_numpy(table.row.rows).to(row.device)
-        self._look(LAYER, len(self._records) - 1, (states[0][wanted], theirs[wanted]), routed=1)
+        given = self._records[-1][0][row][wanted]
+        self._look(LAYER, len(self._records) - 1, (states[0][wanted], theirs[wanted]), routed=1, of=given)
         led = theirs[None].to(states.dtype)
         return (led, *out[1:]) if isinstance(out, tuple) else led
 
@@ -160,15 +166,21 @@ class Forced:
             return slice(None)
         return torch.from_numpy(table.row.rows).to(row.device)
 
-    def _look(self, stage: str, layer: int | None, *pairs: tuple[Tensor, Tensor], routed: int = 0) -> None:
-        """Note how far pairs are apart; the first so many of them hang on what a router chose."""
-        found = torch.stack([self._apart(*pair, routed=at < routed) for at, pair in enumerate(pairs)]).max()
+    def _look(
+        self, stage: str, layer: int | None, *pairs: tuple[Tensor, Tensor], routed: int = 0, of: Tensor | None = None
+    ) -> None:
+        """Note how far pairs are apart, of what they were made `of` where that is longer; the first so many of them
+        hang on what a router chose.
+        """
+        found = torch.stack([self._apart(*pair, routed=at < routed, of=of) for at, pair in enumerate(pairs)]).max()
         self._seen.append(Seen(stage, layer, found))
 
-    def _apart(self, ours: Tensor, theirs: Tensor, *, routed: bool) -> Tensor:
+    def _apart(self, ours: Tensor, theirs: Tensor, *, routed: bool, of: Tensor | None) -> Tensor:
         """The largest share that a token's features [n, …, F] are apart."""
         one, other = (tensor.flatten(1).float() for tensor in (ours, theirs))
         length = other.norm(dim=-1)
+        if of is not None:
+            length = torch.maximum(length, of.flatten(1).float().norm(dim=-1))
         share = (one - other).norm(dim=-1) / torch.maximum(length, length.median()).clamp_min(1e-30)
         share = torch.where(share.isfinite(), share, torch.inf)
         if routed and self._routed_share:
