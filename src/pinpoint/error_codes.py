@@ -174,6 +174,8 @@ ERROR_CODES = (
               "the model's own `config.json`"),
     ErrorCode("shard_missing", _LOAD_COMMAND, "a weight file, which it names, is missing", _FETCH),
     ErrorCode("shard_damaged", _LOAD_COMMAND, "a weight file, which it names, is cut short or damaged", _FETCH),
+    ErrorCode("kernels_unreadable", _COMMAND, "no list of kernels, or one of another version of Triton",
+              "a list that a worker of this version left in its `TRITON_CACHE_DIR`"),
     ErrorCode("index_damaged", _LOAD_COMMAND, "the index of the weight files cannot be read", _FETCH),
     ErrorCode("checkpoint_incomplete", _LOAD_COMMAND, "tensors that the configuration needs are missing", _FETCH),
     ErrorCode("checkpoint_unsuitable", _LOAD_COMMAND,

@@ -15,6 +15,7 @@ import typer
 from pinpoint.cli.check import check
 from pinpoint.cli.classify import classify
 from pinpoint.cli.evaluate import evaluate
+from pinpoint.cli.kernels import kernels
 from pinpoint.cli.lint import lint
 from pinpoint.cli.plan import plan
 from pinpoint.cli.quantize import quantize
@@ -22,7 +23,7 @@ from pinpoint.cli.review import review
 from pinpoint.cli.serve import serve
 from pinpoint.cli.teach import teach
 
-COMMANDS = (serve, classify, plan, quantize, check, evaluate, teach, review, lint)
+COMMANDS = (serve, classify, plan, quantize, check, evaluate, teach, review, lint, kernels)
 
 app = typer.Typer(
     name="pinpoint",

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from pinpoint.checkpoints.read_ahead import ReadAhead
 from pinpoint.checkpoints.read_ahead import begin as read_ahead_of
+from pinpoint.engine.kernels_ahead import Asked, leave, note
 from pinpoint.engine.readings import Laps, process_age_s
 from pinpoint.pipeline.room import refuse_without_room, told
 from pinpoint.serving.watch.host import free_host_bytes
@@ -26,6 +27,7 @@ log = logging.getLogger("pinpoint")
 _lock = threading.Lock()
 _scorer: Scorer | None = None
 _ahead: ReadAhead | None = None
+_asked: Asked | None = None
 
 
 def read_ahead(settings: Settings) -> None:
@@ -56,6 +58,8 @@ def get_scorer(settings: Settings) -> Scorer:
 
             prove(scorer)
             laps.lap("proof")
+            if _asked is not None:
+                leave(_asked)
             _tell(scorer, laps)
             _scorer = scorer
         return _scorer
@@ -87,6 +91,7 @@ def make_scorer(settings: Settings, laps: Laps | None = None) -> Scorer:
     Raises:
         ModelError, CapacityError: it cannot be loaded, or no job has room in what it reads.
     """
+    global _asked
     laps = laps or Laps()
     with objects_that_stay():
         from pinpoint.engine.transformers_import import import_without_scipy
@@ -98,6 +103,8 @@ def make_scorer(settings: Settings, laps: Laps | None = None) -> Scorer:
         from pinpoint.engine.warmup import warm_up
 
     laps.lap("imports")
+    _asked = note() if settings.device != "cpu" else None
+    laps.lap("context")
     loaded = load(settings, laps)
     budget, store = settings.usual_budget, settings.prefix_store_bytes
     if loaded.plan is not None:

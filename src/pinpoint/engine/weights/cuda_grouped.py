@@ -127,10 +127,9 @@ def _card(device: torch.device) -> tuple[tuple[int, int], int]:
 @cache
 def _kernel(device: torch.device, whole: int, gated: int, half: int) -> Any | None:
     """The kernel of one kind, loaded; None where that fails, whatever the reason: there is another way."""
-    kinds = {"WHOLE": whole, "GATED": gated, "HALF_OUT": half}
     module, function = ctypes.c_void_p(), ctypes.c_void_p()
     try:
-        image = _kept(tuple(f"-D{name}={value}" for name, value in kinds.items()))
+        image = compiled(whole, gated, half)
         with torch.cuda.device(device):
             _call("cuModuleLoadData", ctypes.byref(module), image)
             _call("cuModuleGetFunction", ctypes.byref(function), module, b"grouped")
@@ -147,8 +146,18 @@ def _say(why: str) -> None:
     log.warning("no kernel for large 8-bit products (%s); Triton's are used", why)
 
 
+def compiled(whole: int, gated: int, half: int) -> bytes:
+    """The kernel of one kind as machine code, from Triton's cache directory where it has been compiled before; no card
+    is needed.
+
+    Raises:
+        Unmade, OSError, AttributeError: there is no NVRTC, or it refuses.
+    """
+    kinds = {"WHOLE": whole, "GATED": gated, "HALF_OUT": half}
+    return _kept(tuple(f"-D{name}={value}" for name, value in kinds.items()))
+
+
 def _kept(options: tuple[str, ...]) -> bytes:
-    """The kernel as machine code, from Triton's cache directory where it has been compiled before."""
     nvrtc, source = _nvrtc(), SOURCE.read_text(encoding="utf-8")
     major, minor = ctypes.c_int(), ctypes.c_int()
     nvrtc.nvrtcVersion(ctypes.byref(major), ctypes.byref(minor))
