@@ -179,7 +179,7 @@ def test_a_start_leaves_the_list_of_what_it_asked_for(
     assert "the list of kernels is not kept: Not a directory" in caplog.text
 
 
-@pytest.mark.parametrize("missing", ["triton", "card"])
+@pytest.mark.parametrize("missing", ["triton", "card", "knobs"])
 def test_without_triton_or_a_card_nothing_is_noted(
     missing: str, compiled: list[Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -189,6 +189,8 @@ def test_without_triton_or_a_card_nothing_is_noted(
     monkeypatch.setattr(torch.cuda, "get_device_capability", none if missing == "card" else lambda: (9, 0))
     if missing == "triton":
         monkeypatch.setitem(sys.modules, "triton", None)
+    if missing == "knobs":  # an older one
+        monkeypatch.delattr(sys.modules["triton"], "knobs")
     assert note() is None
 
 

@@ -75,14 +75,17 @@ class Compiled:
 
 
 def note() -> Asked | None:
-    """What is asked of Triton from now on, on the current card; None where there is no Triton, or no card."""
+    """What is asked of Triton from now on, on the current card; None where there is no card, no Triton, or an
+    older one.
+    """
     import torch
 
     try:
         import triton
 
         major, minor = torch.cuda.get_device_capability()
-    except (ImportError, RuntimeError, AssertionError):
+        runtime, compilation = triton.knobs.runtime, triton.knobs.compilation
+    except (ImportError, RuntimeError, AssertionError, AttributeError):
         return None
     asked = Asked(triton.__version__, 10 * major + minor)
 
@@ -94,7 +97,7 @@ def note() -> Asked | None:
     def made(*, times: Any, cache_hit: bool, **_: Any) -> None:
         asked.compile_s += 0.0 if cache_hit else times.total / 1e6
 
-    triton.knobs.runtime.jit_cache_hook, triton.knobs.compilation.listener = first_use, made
+    runtime.jit_cache_hook, compilation.listener = first_use, made
     return asked
 
 
