@@ -12,7 +12,7 @@ from pydantic import AliasChoices, Field, ValidationError
 from pinpoint.errors import ModelError
 from pinpoint.setting_fields.guards import OfGuards
 from pinpoint.setting_fields.http import OfHttp
-from pinpoint.setting_fields.kinds import CONFIG, MOST_BYTES, WEEK_S
+from pinpoint.setting_fields.kinds import CONFIG, MOST_BYTES, WEEK_S, ActivationsWord
 from pinpoint.setting_fields.kinds import measured as _of
 
 # Of a pass, where nothing is set and nothing was measured: enough to keep the matrix products busy.
@@ -58,11 +58,11 @@ class Settings(OfHttp, OfGuards):
         "checkpoint that `pinpoint quantize` wrote has its own and refuses any other. `python -m pinpoint plan` reads "
         "it too",
     )
-    activations: Literal["compute", "int8"] = Field(
+    activations: ActivationsWord = Field(
         default="compute",
-        description="What the inputs of products with int8 weights are held in: `compute`, the 16 or 32 bits of "
-        "`PINPOINT_COMPUTE_DTYPE`, or `int8`, by the row: integers are multiplied with integers, which is faster where "
-        "the card or the processor (VNNI, AMX) has products for it. With precision `int8` alone, its checkpoints as "
+        description="What the inputs of products with int8 weights are held in: `compute` (or `bf16`), the 16 or 32 "
+        "bits of `PINPOINT_COMPUTE_DTYPE`, or `int8`, by the row: integers are multiplied with integers, which is "
+        "faster where the card or the processor (VNNI, AMX) has products for it. With precision `int8` alone, its checkpoints as "
         "they are; layers with outliers are [kept from it](architecture.md#8-bit-activations). "
         "[What it costs](quality.md)",
     )

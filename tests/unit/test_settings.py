@@ -73,3 +73,11 @@ def test_the_worker_says_so_in_one_line_before_the_load(variable: str, value: st
     assert done.returncode == 1 and done.stdout == ""
     (line,) = done.stderr.splitlines()
     assert line.startswith("invalid_setting: ") and line.endswith(f"({variable})")
+
+
+def test_bf16_is_another_word_for_activations_that_are_computed_in(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PINPOINT_ACTIVATIONS", "bf16")
+    assert read_settings().activations == "compute"
+    monkeypatch.setenv("PINPOINT_ACTIVATIONS", "fp16")
+    with pytest.raises(ModelError, match="PINPOINT_ACTIVATIONS"):
+        read_settings()

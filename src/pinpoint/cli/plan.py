@@ -16,6 +16,7 @@ from rich.markup import escape
 from rich.table import Column, Table
 
 from pinpoint.errors import PinpointError
+from pinpoint.planning.activations import Activations
 from pinpoint.planning.cards import CARDS, GB, GIB, Card, check_fp8, computes, find_card
 from pinpoint.planning.known_models import find_shape
 from pinpoint.planning.memory_plan import STORE_BYTES, MemoryPlan, choose_precision
@@ -60,8 +61,11 @@ def plan(
         ),
     ] = "int8",
     activations: Annotated[
-        Literal["compute", "int8"],
-        typer.Option(envvar="PINPOINT_ACTIVATIONS", help="What the inputs of products with int8 weights are held in."),
+        Literal["compute", "bf16", "int8"],
+        typer.Option(
+            envvar="PINPOINT_ACTIVATIONS",
+            help="What the inputs of products with int8 weights are held in; bf16 is another word for compute.",
+        ),
     ] = "compute",
     buffer_gb: Annotated[
         float,
@@ -111,11 +115,12 @@ def plan(
 
     Exit code 0: it fits. 1: it does not. 2: the question is wrong.
     """
+    held: Activations = "int8" if activations == "int8" else "compute"
     try:
         shape = find_shape(model)
         card = None if gpu is None else find_card(gpu)
         check_stored(shape.stored, precision, shape.name)
-        precision = with_activations(precision, shape.stored, activations)
+        precision = with_activations(precision, shape.stored, held)
         check_precision(shape, precision)
         if card is not None:
             check_fp8(precision, card.capability, card.name)
@@ -130,7 +135,7 @@ def plan(
             None if max_memory_gb is None else round(max_memory_gb * GB),
         )
         more: dict[str, Any] = {"driver_bytes": for_card.driver_bytes, "store_bytes": prefix_store_bytes}
-        more["activations"] = activations
+        more["activations"] = held
         if precision == "auto":
             return choose_precision(shape, *sizes, concurrency, **more)
         return plan_memory(shape, precision, *sizes, concurrency, **more)
