@@ -62,8 +62,8 @@ class Settings(OfHttp, OfGuards):
         default="compute",
         description="What the inputs of products with int8 weights are held in: `compute` (or `bf16`), the 16 or 32 "
         "bits of `PINPOINT_COMPUTE_DTYPE`, or `int8`, by the row: integers are multiplied with integers, which is "
-        "faster where the card or the processor (VNNI, AMX) has products for it. With precision `int8` alone, its checkpoints as "
-        "they are; layers with outliers are [kept from it](architecture.md#8-bit-activations). "
+        "faster where the card or the processor (VNNI, AMX) has products for it. With precision `int8` alone, its "
+        "checkpoints as they are; layers with outliers are [kept from it](architecture.md#8-bit-activations). "
         "[What it costs](quality.md)",
     )
     verify_checksums: bool = Field(
