@@ -46,7 +46,7 @@ def warn_of_other_tokens(folder: Path, tokenizer: Any) -> None:
             at = next((at for at, (one, other) in pairs if one != other), min(len(ours), len(theirs.ids)))
             log.warning(
                 "tokenizer: %s as transformers reads it (%s) makes other tokens of text than the file says, %s where "
-                "it has %s; a model that was trained with the file's is scored on tokens that it does not know",
+                "it has %s; prompts are of the former, which are wrong where the model was trained with the file's",
                 path, type(tokenizer).__name__, tokenizer.convert_ids_to_tokens(ours[at : at + 1]),
                 theirs.tokens[at : at + 1],
             )  # fmt: skip
