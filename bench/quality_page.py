@@ -93,7 +93,7 @@ Measured by `python -m bench.real`. Mean: of the accuracy of the kinds, with its
 right label. Label mass: what the model wanted to say inside the list, median and lowest. Flips: answers that change
 when the labels are listed from last to first. These are choices, which version 3 asks as version 2 did (680 prompts of
 each real model were compared, token for token), so what was measured of version 2 is said of both. On a card more
-texts were read than on two cores.
+texts were read than on two cores. The embedded model was trained on version 1 and is asked in it.
 
 """
 
