@@ -20,7 +20,11 @@ MIXTRAL = find_shape("mistralai/Mixtral-8x7B-Instruct-v0.1")
 IDLE_CONTEXT_BYTES = 550_000_000  # less free than total on an H100 with one context and nothing in it
 BUFFER_BYTES = 3 * GB
 ALL = [
-    (name, precision, card) for name in known_shapes() for precision in PRECISIONS for card in CARDS
+    (name, precision, card)
+    for name, shape in known_shapes().items()
+    for precision in PRECISIONS
+    for card in CARDS
+    if precision in shape.precisions
 ]  # whatever the table says fits, and whatever it says does not
 
 

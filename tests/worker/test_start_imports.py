@@ -38,7 +38,7 @@ def test_the_model_is_loaded_after_transformers_came_in_without_them(monkeypatch
         came.append("transformers")
 
     def load(settings: Settings, laps: Laps) -> None:
-        assert list(laps.seconds) == ["imports"]
+        assert list(laps.seconds) == ["imports", "context"]
         came.append("load")
         raise InterruptedError
 
