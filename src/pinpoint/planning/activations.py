@@ -169,10 +169,13 @@ def _dense(name: str, width: int, shape: ModelShape, precision: Precision, in_8_
 
 def _experts(shape: ModelShape, precision: Precision, even_routing: bool) -> list[Stage]:
     width, hidden, chosen = shape.expert_width, shape.hidden, shape.experts_per_token
+    if precision == "bf16":  # transformers multiplies all rows of all experts at once, and mixes them later
+        gating = 4 * HALF * width  # gate and up, the opened gate, and the gated
+        return [Stage("experts", 0, _held_by_experts(shape) + (gating - HALF * hidden + INDEX) * chosen)]
     share = chosen / shape.experts if even_routing else 1.0
     held = _held_by_experts(shape)
     wide = 2 * HALF * width  # gate and up of one expert's tokens
-    gating = wide + HALF * width * (2 if precision == "bf16" else 1)  # transformers' own experts keep the opened gate
+    gating = wide + HALF * width
     last = 2 * INDEX * chosen + HALF * hidden  # the weighted sum, back in the tokens' order
     return [
         Stage("experts", 0, held + int(max(share * gating, last))),
