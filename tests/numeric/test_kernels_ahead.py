@@ -213,6 +213,15 @@ def test_what_is_no_list_is_refused(text: str, said: str, compiled: list[Any], t
     assert CliRunner().invoke(app, ["kernels", str(path)]).exit_code == 1
 
 
+def test_without_triton_the_command_says_where_there_is_one(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setitem(sys.modules, "triton", None)
+    path = tmp_path / "list.json"
+    Asked("3.6.0", 80, []).write(path)
+    with pytest.raises(ModelError, match="in the worker's image") as found:
+        read(path)
+    assert found.value.code == "kernels_unreadable"
+
+
 def test_the_command_says_what_is_in_the_cache(compiled: list[Any], tmp_path: Path) -> None:
     path = tmp_path / "list.json"
     Asked("3.6.0", 80, [asked_for("first")]).write(path)

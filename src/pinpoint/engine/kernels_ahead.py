@@ -118,10 +118,8 @@ def read(path: Path) -> Asked:
     """A list that `Asked.write` wrote.
 
     Raises:
-        ModelError: it is no such list, or of another version of Triton.
+        ModelError: it is no such list, or of another version of Triton, or there is none here.
     """
-    import triton
-
     try:
         found = json.loads(path.read_text("utf-8"))
         asked = Asked(str(found["triton"]), int(found["target"]))
@@ -131,6 +129,14 @@ def read(path: Path) -> Asked:
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ModelError(
             "kernels_unreadable", f"{path} is not a list of kernels ({type(error).__name__})", "LIST"
+        ) from None
+    try:
+        import triton
+    except ImportError:
+        raise ModelError(
+            "kernels_unreadable",
+            "there is no Triton here: it comes with torch's CUDA builds; run this in the worker's image",
+            "LIST",
         ) from None
     if asked.triton != triton.__version__:
         raise ModelError(
