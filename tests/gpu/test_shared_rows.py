@@ -8,16 +8,11 @@ import torch.nn.functional as F
 from torch import Tensor
 from transformers.models.mixtral.modeling_mixtral import MixtralRMSNorm
 
-from bench.gpu_model import plan_and_make
-from bench.gpu_passes import to_e4m3
 from bench.gpu_speed import forest_of
-from pinpoint.engine import gpu
 from pinpoint.engine.forward import recorded
-from pinpoint.engine.loading.activations import set_activations
 from pinpoint.engine.scorer import Scorer
 from pinpoint.engine.weights import shared_rows, triton_eight, triton_norm
-from pinpoint.prompting.span_tree import Forest
-from pinpoint.settings import Settings
+from tests.gpu.two_layers import STATES, scores, two_layers
 from tests.reference import norms as twin
 
 E4M3 = torch.float8_e4m3fn
@@ -103,21 +98,10 @@ def test_what_the_kernel_does_not_take_has_two(monkeypatch: pytest.MonkeyPatch) 
     assert triton_norm.norm(x, weight, EPSILON, torch.int8) is None
 
 
-@pytest.fixture(scope="module", params=["int8", "e4m3"])
+@pytest.fixture(scope="module", params=STATES)
 def scorer(request: pytest.FixtureRequest) -> Iterator[Scorer]:
     """Two full-size layers with 8-bit states."""
-    made = Scorer(plan_and_make(2, Settings(device="cuda")), 8192)
-    change = {"int8": lambda model: set_activations(model, "int8"), "e4m3": to_e4m3}[request.param]
-    change(made.loaded.model)
-    yield made
-    del made
-    gpu.release()
-    torch.cuda.set_per_process_memory_fraction(1.0)
-
-
-def scores(scorer: Scorer, forest: Forest) -> list[list[float]]:
-    with scorer.run(forest) as done:
-        return [one.log_probs for one in done.scores]
+    yield from two_layers(request.param)
 
 
 def test_passes_have_the_same_bits_with_fewer_kernels(scorer: Scorer, monkeypatch: pytest.MonkeyPatch) -> None:

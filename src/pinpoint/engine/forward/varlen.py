@@ -35,14 +35,12 @@ class VarlenCall:
     """One call of the kernel.
 
     Attributes:
-        pairs: what it computes.
         query_at, key_at: where in the row, and among all keys, each gathered token stands; a slice where they lie side
             by side, and need not be gathered.
         query_offsets, key_offsets: where each pair begins among them, and where the last ends.
         longest_queries, longest_keys: tokens of the longest run.
     """
 
-    pairs: list[Pair]
     query_at: Tensor | slice
     key_at: Tensor | slice
     query_offsets: Tensor
@@ -56,7 +54,6 @@ def make_call(pairs: list[Pair], device: torch.device) -> VarlenCall:
     query_lengths = [queries.tokens for queries, _ in pairs]
     key_lengths = [sum(run.tokens for run in seen) for _, seen in pairs]
     return VarlenCall(
-        pairs,
         _places([queries for queries, _ in pairs], device),
         _places([run for _, seen in pairs for run in seen], device),
         _offsets(query_lengths, device),
