@@ -47,6 +47,7 @@ class Job:
     seed: int = 5
 
 
+FIRST = ", labels first"  # what ways are called whose prompts have the labels before the document
 ALONE, REASONS = "one document of 1,000 tokens, 8 labels", "300 tokens, reasons"
 JOBS = {
     "1,000 tokens, 8 labels": Job(64, 1000, 8),
@@ -67,13 +68,14 @@ SUMMARY = {
 OURS, THEIRS = "pinpoint_against.json", "vllm_against*.json"
 
 
-def tasks(job: Job) -> list[Task]:
+def tasks(job: Job, *, labels_first: bool = False) -> list[Task]:
     """The questions of a job; labels have two words, of which the first tells 20 apart."""
     names = [f"{field} {kind}" for kind in KINDS for field in FIELDS]
     return [
         Task(
             f"question {number}",
             tuple(Label(name, name) for name in names[number * job.labels : (number + 1) * job.labels]),
+            labels_first=labels_first,
         )
         for number in range(job.questions)
     ]
@@ -85,12 +87,15 @@ def documents(job: Job) -> list[list[int]]:
     return [[rng.randint(FIRST_WORD, LAST_WORD) for _ in range(job.tokens)] for _ in range(job.documents)]
 
 
-def forests(prompts: PromptBuilder, job: Job, budget: int, *, whole: bool = False) -> list[Forest]:
+def forests(
+    prompts: PromptBuilder, job: Job, budget: int, *, whole: bool = False, labels_first: bool = False
+) -> list[Forest]:
     """All of a job's prompts, in as few forests as their order allows, each within the budget.
 
-    As a worker lays them, or with the `whole` of a question in one span.
+    As a worker lays them, or with the `whole` of a question in one span. With the labels first, a prompt has the tokens
+    of `vllm_side.Job.labels_first`, but its ending stands at the end, where it is computed for each document.
     """
-    made, asked = [Forest()], tasks(job)
+    made, asked = [Forest()], tasks(job, labels_first=labels_first)
     for document in documents(job):
         for task in asked:
             (prompt,) = prompts.ask(task, prompts.questions(task), document, alone=whole or len(asked) == 1)
@@ -129,6 +134,8 @@ def digest(made: dict[str, Any]) -> str:
 def rows(ours: dict[str, Any], theirs: dict[str, Any]) -> Iterator[list[str]]:
     """Each way of both sides with its figure of each job; behind one of vLLM's, how many times of it our best is.
 
+    Prompts with the labels first are compared with such.
+
     Raises:
         ValueError: the two were not measured on one kind of card, or are not of the same work.
     """
@@ -136,16 +143,17 @@ def rows(ours: dict[str, Any], theirs: dict[str, Any]) -> Iterator[list[str]]:
         raise ValueError("the two are not of the same prompts and labels")
     if ours["card"] != theirs["card"]:
         raise ValueError(f"measured on different cards: {ours['card']} and {theirs['card']}")
-    best = dict[str, float]()
+    best = dict[tuple[bool, str], float]()
     for way, by_job in ours["figures"].items():
         yield [f"Pinpoint, {way}", *(_short(by_job.get(job)) for job in JOBS)]
         for job, figure in by_job.items():
-            best[job] = (min if job == ALONE else max)(best.get(job, figure), figure)
+            key = FIRST in way, job
+            best[key] = (min if job == ALONE else max)(best.get(key, figure), figure)
     name = f"vLLM {theirs['versions']['vllm']} {theirs['quantization']}"
     for way, by_job in theirs["figures"].items():
         cells = []
         for job in JOBS:
-            figure, over = by_job.get(job), best.get(job)
+            figure, over = by_job.get(job), best.get((FIRST in way, job))
             times = over and figure and (figure / over if job == ALONE else over / figure)
             cells.append(f"{_short(figure)} ({times:.2f})" if times else _short(figure))
         yield [f"{name}, {way}", *cells]

@@ -43,15 +43,14 @@ def measure(scorer: Scorer, out: Path, budgets: tuple[int, ...] = BUDGETS) -> It
         scorer.store, scorer.token_budget = PrefixStore(0), BUDGETS[0]
         scorer.record()
         for budget in sorted((budget for budget in budgets if budget <= room), reverse=True):
-            way = f"{name}, passes of {budget:,}"
             scorer.token_budget = budget
-            for job, what in against.JOBS.items():
-                if job not in against.UNITS:
-                    forests = against.forests(scorer.prompts, what, budget)
-                    seconds = in_turn({way: lambda forests=forests: _run(scorer, forests)}, ROUNDS)[way]  # type: ignore[misc]
-                    figures.setdefault(way, {})[job] = round(what.documents / median(seconds), 2)
-                    yield Row(PART, f"{way}: {job}, documents/s", figures[way][job])
-                    yield Row(PART, f"{way}: {job}, tokens", sum(forest.total_tokens for forest in forests))
+            for job, what, first in _timed():
+                way = f"{name}{against.FIRST if first else ''}, passes of {budget:,}"
+                forests = against.forests(scorer.prompts, what, budget, labels_first=first)
+                seconds = in_turn({way: lambda forests=forests: _run(scorer, forests)}, ROUNDS)[way]  # type: ignore[misc]
+                figures.setdefault(way, {})[job] = round(what.documents / median(seconds), 2)
+                yield Row(PART, f"{way}: {job}, documents/s", figures[way][job])
+                yield Row(PART, f"{way}: {job}, tokens", sum(forest.total_tokens for forest in forests))
             _write(out, scorer, figures)  # so that a run that is cut off leaves what it had
         scorer.token_budget, way = BUDGETS[0], f"{name}, passes of {min(budgets):,}"
         alone = against.forests(scorer.prompts, against.JOBS[against.ALONE], BUDGETS[0])
@@ -61,6 +60,14 @@ def measure(scorer: Scorer, out: Path, budgets: tuple[int, ...] = BUDGETS) -> It
         figures[way][against.REASONS] = round(_reasons(scorer), 1)
         yield Row(PART, f"{way}: {against.REASONS}, tokens/s", figures[way][against.REASONS])
         _write(out, scorer, figures)
+
+
+def _timed() -> Iterator[tuple[str, against.Job, bool]]:
+    """The jobs of many documents; those of one question also with their labels first."""
+    for first in (False, True):
+        for name, job in against.JOBS.items():
+            if name not in against.UNITS and not (first and job.questions > 1):
+                yield name, job, first
 
 
 def _run(scorer: Scorer, forests: list[Forest]) -> None:

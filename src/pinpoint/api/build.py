@@ -153,8 +153,20 @@ def build_task(
             raise RequestError(
                 "conflicting_fields", "a tree is asked for one label; leave this out", join(parent, "multi_label")
             )
+        if fields.labels_first:
+            raise RequestError(
+                "conflicting_fields",
+                "a tree is asked behind the document, which its questions share; leave this out",
+                join(parent, "labels_first"),
+            )
         tree = build_tree(members, limits, lambda level: _siblings(level, limits, warnings))
         labels = tuple(map(tree.label, tree.leaves()))
+    elif fields.multi_label and fields.labels_first:
+        raise RequestError(
+            "conflicting_fields",
+            "with multi_label each label is asked behind the document, which they share; leave this out",
+            join(parent, "labels_first"),
+        )
     else:
         labels = tuple(_siblings(members, limits, warnings, apart=fields.multi_label))
     task = Task(
@@ -164,6 +176,7 @@ def build_task(
         kind=fields.type,
         other=fields.other,
         tree=tree,
+        labels_first=fields.labels_first,
         instructions=prose(
             fields.instructions, join(parent, instructions_field), limits.max_instructions_chars, warnings
         ),

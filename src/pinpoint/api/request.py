@@ -35,7 +35,7 @@ FORMAT_DEPTH, FORMAT_FIELDS = 48, 10_000
 _DOCUMENT_FORMS = ("text", "pages", "url", "base64")
 _DOCUMENTS_FORMS = (*_DOCUMENT_FORMS, "documents")
 _TASKS_FORMS = ("labels", "tasks", "taxonomy")
-_OF_THE_SHORT_FORM = ("multi_label", "instructions", "mask", "prior")
+_OF_THE_SHORT_FORM = ("multi_label", "instructions", "mask", "prior", "labels_first")
 
 
 @dataclass(frozen=True, slots=True)

@@ -129,6 +129,7 @@ class TaskFields(WireModel):
     levels: FastList[LevelFields] = []
     other: Other = None
     taxonomy: str = ""
+    labels_first: bool = False
 
 
 class TaxonomyFields(TaskFields):
@@ -195,6 +196,7 @@ class JobFields(WireModel):
     prior: dict[str, Weight] | None = None
     multi_label: bool = False
     instructions: str | None = None
+    labels_first: bool = False
     options: OptionFields = OptionFields()
 
 

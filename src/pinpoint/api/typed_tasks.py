@@ -10,9 +10,9 @@ from pinpoint.errors import RequestError
 from pinpoint.prompting.taxonomy import Label, Task
 
 _FIELDS = {
-    "choice": ("labels", "multi_label", "instructions", "mask", "prior", "other"),
+    "choice": ("labels", "multi_label", "instructions", "mask", "prior", "other", "labels_first"),
     "yes_no": ("instructions", "criteria"),
-    "score": ("levels", "instructions"),
+    "score": ("levels", "instructions", "labels_first"),
 }
 
 
@@ -38,7 +38,7 @@ def build_typed_task(
     if needed not in fields.model_fields_set:
         raise RequestError("missing_field", "this field is required", join(parent, needed))
     if fields.type == "score":
-        return build_score(name, fields.levels, fields.instructions, limits, parent)
+        return build_score(name, fields.levels, fields.instructions, limits, parent, labels_first=fields.labels_first)
     return build_task(name, fields, limits, parent=parent)
 
 
@@ -88,10 +88,12 @@ def build_score(
     limits: Limits,
     parent: str,
     levels_field: str = "levels",
+    *,
+    labels_first: bool = False,
 ) -> tuple[Task, list[str]]:
     """Return the task that asks for one of the levels, lowest first. Raises RequestError."""
     labels = [LabelFields(name=level.label, description=level.description) for level in levels]
-    fields = TaskFields(type="score", labels=labels, instructions=instructions)
+    fields = TaskFields(type="score", labels=labels, instructions=instructions, labels_first=labels_first)
     return build_task(name, fields, limits, parent=parent, labels_field=levels_field)
 
 

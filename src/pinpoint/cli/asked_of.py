@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,9 +17,15 @@ if TYPE_CHECKING:
     from pinpoint.evaluate.asking import Question
     from pinpoint.prompting.taxonomy import Label
 
+NO_MORE: Mapping[str, bool] = {}
+
 
 def read_asked(
-    labels: str | None, taxonomy: str | None, task: Path | None, instructions: str | None, *, multi_label: bool = False
+    labels: str | None,
+    taxonomy: str | None,
+    task: Path | None,
+    instructions: str | None,
+    beside: Mapping[str, bool] = NO_MORE,
 ) -> tuple[Question, Sequence[str] | str, Called[str] | None]:
     """The question, the labels to choose from, empty where each line has its own, and ids by what else labels may be
     called, as `teach` reads them.
@@ -29,16 +35,16 @@ def read_asked(
         taxonomy: the file of one, or the name of one that is deployed here.
         task: a file, as `read_question` reads it.
         instructions: in place of those of the file.
-        multi_label: whether a document has any number of `labels`; a file says so itself.
+        beside: what is said of `labels` (`asked_options.beside_labels`); a file says so itself.
 
     Raises PinpointError for what cannot be asked, and for tasks that have no one right label.
     """
     from pinpoint.evaluate.asking import Question
 
     own = {"instructions": instructions} if instructions else {}
-    if taxonomy is not None or task is not None or multi_label:
-        name, fields, deployed = read_deployed(task, labels, taxonomy, instructions, multi_label=multi_label)
-        given = ["--labels" if multi_label else "--taxonomy" if task is None else "--task"]
+    if taxonomy is not None or task is not None or beside:
+        name, fields, deployed = read_deployed(task, labels, taxonomy, instructions, beside)
+        given = ["--labels" if beside else "--taxonomy" if task is None else "--task"]
     else:
         return Question(fields=own), labels or "", None
     made = parse_request({"text": "text", "tasks": {name: fields}}, deployed=deployed).tasks[0]
@@ -61,27 +67,27 @@ def read_asked(
 
 
 def read_deployed(
-    task: Path | None, labels: str | None, taxonomy: str | None, instructions: str | None, *, multi_label: bool = False
+    task: Path | None,
+    labels: str | None,
+    taxonomy: str | None,
+    instructions: str | None,
+    beside: Mapping[str, bool] = NO_MORE,
 ) -> tuple[str, dict[str, Any], Deployed]:
     """The name of a question, its fields as under `tasks` of a request, and the taxonomies that they may name.
 
     Args:
         task, labels, taxonomy: one of them, as of `read_asked`.
         instructions: in place of those of the file.
-        multi_label: whether a document has any number of `labels`; a file says so itself.
+        beside: what is said of `labels`; a file says so itself.
 
     Raises PinpointError for none or several of them, and for a file that is no question.
     """
     given = [name for name, value in (("--labels", labels), ("--taxonomy", taxonomy), ("--task", task)) if value]
     if len(given) > 1:
         raise PinpointError("conflicting_fields", f"send either this or {given[0]}, not both", given[1])
-    if multi_label and labels is None:
-        raise PinpointError(
-            "conflicting_fields", "goes with --labels; in a file it is `multi_label: true`", "--multi-label"
-        )
     if taxonomy is None:
         name, fields = read_question(task, labels, instructions)
-        return name, fields | ({"multi_label": True} if multi_label else {}), NOTHING
+        return name, fields | dict(beside), NOTHING
     deployed, known = _deployed(taxonomy)
     return SHORT_FORM_TASK, {"taxonomy": known, **({"instructions": instructions} if instructions else {})}, deployed
 

@@ -16,7 +16,7 @@ from pinpoint.api.label_list import typed_labels
 from pinpoint.api.request import Request, parse_request
 from pinpoint.api.taxonomy_files import SUFFIXES, read_taxonomy, shipped
 from pinpoint.cli import rows
-from pinpoint.cli.asked_options import Instructions, MultiLabel, TaskInPlace
+from pinpoint.cli.asked_options import Instructions, LabelsFirst, MultiLabel, TaskInPlace, beside_labels
 from pinpoint.cli.bulk import DEFAULT_OUT, Asked, run_bulk
 from pinpoint.cli.classify_here import classified, found_files
 from pinpoint.cli.question_file import read_question
@@ -45,6 +45,7 @@ def classify(
     ] = None,
     task: TaskInPlace = None,
     multi_label: MultiLabel = False,
+    labels_first: LabelsFirst = False,
     instructions: Instructions = None,
     target_error: Annotated[
         float | None,
@@ -108,7 +109,8 @@ def classify(
     try:
         explain: bool | str = "evidence" if evidence else False
         asked = {"threshold": threshold, "split": split, "explain": explain, "target_error": target_error}
-        chosen, deployed = _chosen(labels, taxonomy, task, instructions, multi_label=multi_label)
+        several = beside_labels(labels, multi_label=multi_label, labels_first=labels_first)
+        chosen, deployed = _chosen(labels, taxonomy, task, instructions, several)
         # What is deployed elsewhere is known there alone: labels stand for it while the rest is checked.
         elsewhere = taxonomy is not None and (endpoint or url)
         request = _request({"labels": ["a", "b"]} if elsewhere else chosen, deployed, attachments, asked)
@@ -148,21 +150,16 @@ def classify(
 
 
 def _chosen(
-    labels: str | None, taxonomy: str | None, task: Path | None, instructions: str | None, *, multi_label: bool
+    labels: str | None, taxonomy: str | None, task: Path | None, instructions: str | None, several: dict[str, bool]
 ) -> tuple[dict[str, Any], Deployed]:
     """What is asked, as in a request, and the taxonomies that it may name. Raises PinpointError."""
     if sum(one is not None for one in (labels, taxonomy, task)) != 1:
         raise RequestError("missing_field", "name the labels: one of --labels, --taxonomy and --task", "--labels")
-    if multi_label and labels is None:
-        raise RequestError(
-            "conflicting_fields", "goes with --labels; in a file it is `multi_label: true`", "--multi-label"
-        )
     deployed, said = shipped(), {"instructions": instructions} if instructions else {}
     if task is not None:
         name, fields = read_question(task, None, instructions or None)
         return {"tasks": {name: fields}}, deployed
     if taxonomy is None:
-        several = {"multi_label": True} if multi_label else {}
         return {"labels": typed_labels(labels or ""), **said, **several}, deployed
     if _is_taxonomy_file(taxonomy):
         read = read_taxonomy(Path(taxonomy))

@@ -15,7 +15,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from pinpoint.cli.asked_options import Instructions, MultiLabel, TaskInPlace
+from pinpoint.cli.asked_options import Instructions, LabelsFirst, MultiLabel, TaskInPlace, beside_labels
 from pinpoint.errors import PinpointError
 from pinpoint.prices import price_of
 
@@ -62,6 +62,7 @@ def evaluate(
     ] = None,
     task: TaskInPlace = None,
     multi_label: MultiLabel = False,
+    labels_first: LabelsFirst = False,
     instructions: Instructions = None,
     encoding: Annotated[
         str | None, typer.Option(help="Of a file that is not UTF-8, UTF-16 or UTF-32: cp1252, latin-1, …")
@@ -114,7 +115,8 @@ def evaluate(
     except PinpointError as error:
         raise typer.BadParameter(error.message, param_hint="--price") from None
     try:
-        question, offered, names = read_asked(labels, taxonomy, task, instructions, multi_label=multi_label)
+        beside = beside_labels(labels, multi_label=multi_label, labels_first=labels_first)
+        question, offered, names = read_asked(labels, taxonomy, task, instructions, beside)
         options = {"target_error": target_error, "back_off": back_off}
         question = replace(question, options={name: value for name, value in options.items() if value is not None})
         lines = read_lines(data, offered, encoding, names, sets=question.sets)

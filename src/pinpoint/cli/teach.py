@@ -17,7 +17,7 @@ from rich.table import Table
 
 from pinpoint.api.schema import BACK_OFF
 from pinpoint.cli.asked_of import read_deployed
-from pinpoint.cli.asked_options import Instructions, MultiLabel
+from pinpoint.cli.asked_options import Instructions, LabelsFirst, MultiLabel, beside_labels
 from pinpoint.cli.labelled import Labelled, Refused, read_labelled, read_texts
 from pinpoint.cli.question_file import built
 from pinpoint.cli.raw_scores import measure
@@ -53,6 +53,7 @@ def teach(
         str | None, typer.Option(help="In place of --task: a taxonomy's file, or the name of a deployed one.")
     ] = None,
     multi_label: MultiLabel = False,
+    labels_first: LabelsFirst = False,
     instructions: Instructions = None,
     target_error: Annotated[
         list[float] | None,
@@ -94,7 +95,8 @@ def teach(
     try:
         _check_libraries()
         promises = replace(_promises(target_error, confidence_level, alpha, label_free), back_off=back_off)
-        name, fields, deployed = read_deployed(task, labels, taxonomy, instructions, multi_label=multi_label)
+        beside = beside_labels(labels, multi_label=multi_label, labels_first=labels_first)
+        name, fields, deployed = read_deployed(task, labels, taxonomy, instructions, beside)
         question = built(name, fields, deployed)
         if question.sets and label_free is not None:
             raise PinpointError("not_supported", "sets of labels have no correction without labels", "--label-free")

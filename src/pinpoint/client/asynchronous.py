@@ -76,6 +76,7 @@ class AsyncPinpoint:
         taxonomy: str | None = None,
         instructions: str | None = None,
         multi_label: bool = False,
+        labels_first: bool = False,
         **options: Any,
     ) -> Results:
         """Ask about one document or many; many are put into as many jobs as they need.
@@ -87,6 +88,7 @@ class AsyncPinpoint:
             taxonomy: or the name of one that is deployed where the model is.
             instructions: what the question is about.
             multi_label: each label is answered for itself.
+            labels_first: the model reads the labels before the document, which is faster with long lists.
             options: of docs/api.md: `threshold`, `top_k`, …
 
         Raises:
@@ -100,6 +102,7 @@ class AsyncPinpoint:
             taxonomy=taxonomy,
             instructions=instructions,
             multi_label=multi_label,
+            labels_first=labels_first,
             options=options,
         )
         if isinstance(documents, bytes | bytearray) or not isinstance(documents, Iterable | Path):

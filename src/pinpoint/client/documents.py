@@ -67,6 +67,7 @@ class Question:
         taxonomy: str | None = None,
         instructions: str | None = None,
         multi_label: bool = False,
+        labels_first: bool = False,
         options: Mapping[str, Any] | None = None,
     ) -> Question:
         """Encode a question. Raises RequestError unless it is of one form; the worker checks the rest."""
@@ -82,6 +83,8 @@ class Question:
             asked["instructions"] = instructions
         if multi_label:
             asked["multi_label"] = True
+        if labels_first:
+            asked["labels_first"] = True
         if options:
             asked["options"] = dict(options)
         try:

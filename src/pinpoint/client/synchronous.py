@@ -66,6 +66,7 @@ class Pinpoint:
         taxonomy: str | None = None,
         instructions: str | None = None,
         multi_label: bool = False,
+        labels_first: bool = False,
         **options: Any,
     ) -> Results:
         """Ask about one document or many, as `AsyncPinpoint.classify` does."""
@@ -79,6 +80,7 @@ class Pinpoint:
                 taxonomy=taxonomy,
                 instructions=instructions,
                 multi_label=multi_label,
+                labels_first=labels_first,
                 **options,
             )
         )

@@ -32,6 +32,7 @@ _TASKS = (
     Task("category", _LABELS[:2]),
     Task("category", _LABELS, instructions="Look at the totals (all of them)."),
     Task("category", (*_LABELS, *_MORE_LABELS)),
+    Task("category", _LABELS, labels_first=True),
     Task("flags", _LABELS[:4], multi_label=True, instructions="- Be strict"),
     Task("paid", (Label("yes", "Is it paid (in full)?"),), multi_label=True, criteria=("a stamp.", "(anything else)")),
 )

@@ -104,7 +104,7 @@ class PromptBuilder:
         """Whether the document precedes this question. Those of a multi-label task, and of a tree, only ever share the
         document.
         """
-        return (
+        return not task.labels_first and (
             task.multi_label
             or task.tree is not None
             or template.document_first(document_tokens, question.length, self.version)
@@ -231,8 +231,8 @@ class PromptBuilder:
             answers_tokens.append(encoder.label_tokens(answer))
             yield len(answer) + CALL_CHARS
         trie = build_trie(answers_tokens, encoder.stop, field)
-        # A question of version 1 may stand before many documents: it is one span.
-        front = "" if self.version == 1 else _text(template.choice_opening(task))
+        # A question that may stand before many documents is one span.
+        front = "" if self.version == 1 or task.labels_first else _text(template.choice_opening(task))
         parts = (tuple(tokens),)
         return Question(parts, trie, len(tokens), Front(encoder, front).opening_tokens(parts[0]))
 

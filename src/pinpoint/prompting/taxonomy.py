@@ -55,6 +55,9 @@ class Task:
     With a `tree`, `labels` are its leaves, and `mask` and `prior` may name groups. Each of its questions is a choice of
     its own, `within` the groups that it is below, by their names.
 
+    With `labels_first`, which goes with one list of which one label is the answer, the model reads the labels before
+    the document: all documents share them then.
+
     What is asked is the same for two kinds, what is told of it is not: a `score` is a choice among levels in their
     order. A `yes_no` is a `multi_label` task of one label, the statement; `criteria` say what counts as yes and as no.
     """
@@ -70,6 +73,7 @@ class Task:
     other: str | None = None
     tree: LabelTree | None = None
     within: tuple[str, ...] = ()
+    labels_first: bool = False
 
     @property
     def other_position(self) -> int | None:
@@ -106,7 +110,7 @@ class Task:
 
 def labels_sha(tasks: Task | Iterable[Task]) -> str:
     """Return a short stable digest of all that shapes the prompt: order, names, descriptions, examples, groups,
-    instructions, kind.
+    instructions, kind, and whether the labels stand before the document.
 
     Ids, mask and prior act on the answer alone and are left out.
     """
@@ -117,6 +121,7 @@ def labels_sha(tasks: Task | Iterable[Task]) -> str:
             "multi_label": task.multi_label,
             "instructions": task.instructions,
             **({"criteria": task.criteria} if any(task.criteria) else {}),
+            **({"labels_first": True} if task.labels_first else {}),
             **({"tree": [list(task.tree.parents), list(map(_shape, task.tree.labels))]} if task.tree else {}),
         }
         for task in ([tasks] if isinstance(tasks, Task) else tasks)

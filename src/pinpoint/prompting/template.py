@@ -9,11 +9,13 @@ A prompt is a chat turn of the user, made of four parts::
 
 There are two versions, which differ in the questions and in where they stand (measured: docs/quality.md):
 
-* 3: the document always comes first, since models choose better among labels that they read after it. A list of up to
+* 3: the document comes first, since models choose better among labels that they read after it. A list of up to
   `MOST_LETTERED` labels is lettered, and the letter is what the model writes; of a longer one, the label itself. What
   is to be written for yes and no is said before what is asked, so that the questions about a document share it.
+  A task may have its labels read first all the same (`Task.labels_first`): no list is lettered then.
 * 1: what a model is asked in that was trained on it and says so in its configuration (`VERSION_KEY`). The model writes
-  the label. The question comes first where the document is not much longer, so that many documents share it.
+  the label. The question comes first where the document is not much longer, so that many documents share it, and
+  always where the task says so.
 
 Version 2, in which nothing is asked any more, was version 3 with the questions of yes or no of version 1.
 
@@ -169,7 +171,7 @@ def _question(default: str, task: Task) -> Iterator[Piece]:
 
 def _letters(task: Task, version: Version) -> str:
     """The letters of a task's labels; none where they have none."""
-    lettered = version > 1 and not task.multi_label and len(task.labels) <= MOST_LETTERED
+    lettered = version > 1 and not (task.multi_label or task.labels_first) and len(task.labels) <= MOST_LETTERED
     return ascii_uppercase[: len(task.labels)] if lettered else ""
 
 

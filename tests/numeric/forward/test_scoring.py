@@ -38,6 +38,7 @@ def _tasks() -> list[Task]:
     described = tuple(Label(name, name, f"what people call {name}") for name in NAMES[:3])
     return [
         Task("category", labels),
+        Task("first", labels, labels_first=True),
         Task("described", described, instructions="Look at the totals."),
         Task("flags", labels[:3], multi_label=True),
     ]

@@ -101,6 +101,37 @@ def test_the_short_form_has_instructions_and_multi_label() -> None:
     assert request.warnings == ("instructions: removed 1 control character",)
 
 
+def test_labels_may_be_read_first() -> None:
+    levels = {"type": "score", "levels": LABELS, "labels_first": True}
+    request = parse_request({"text": "a", "tasks": {"one": {"labels": LABELS, "labels_first": True}, "two": levels}})
+    assert [(task.name, task.kind, task.labels_first) for task in request.tasks] == [
+        ("one", "choice", True), ("two", "score", True)
+    ]  # fmt: skip
+    assert parse_request({"text": "a", "labels": LABELS, "labels_first": True}).tasks[0].labels_first
+    assert not parse_request({"text": "a", "labels": LABELS, "labels_first": False}).tasks[0].labels_first
+
+
+@pytest.mark.parametrize(
+    ("change", "code", "field"),
+    [
+        ({"labels": LABELS, "multi_label": True}, "conflicting_fields", "labels_first"),
+        ({"labels": [{"name": "a", "children": ["b", "c"]}, "d"]}, "conflicting_fields", "labels_first"),
+        ({"taxonomy": "any"}, "unknown_taxonomy", "taxonomy"),
+        ({"tasks": {"t": {"labels": LABELS}}}, "conflicting_fields", "labels_first"),
+        ({"labels": LABELS, "labels_first": 1}, "wrong_type", "labels_first"),
+    ],
+)
+def test_labels_are_not_read_first_where_questions_share_the_document(
+    change: dict[str, object], code: str, field: str
+) -> None:
+    with pytest.raises(RequestError) as caught:
+        parse_request({"text": "a", "labels_first": True, **change})
+    assert (caught.value.code, caught.value.field) == (code, field)
+    with pytest.raises(RequestError) as of_yes_no:
+        parse_request({"text": "a", "tasks": {"t": {"type": "yes_no", "instructions": "?", "labels_first": True}}})
+    assert of_yes_no.value.field == "tasks.t.labels_first"
+
+
 @pytest.mark.parametrize("nothing", [None, "", " \n", "\0", "\u200b"])
 def test_instructions_that_say_nothing_are_none(nothing: str | None) -> None:
     raw = {"text": "a", "labels": [{"name": "invoice", "description": nothing}, "receipt"], "instructions": nothing}

@@ -50,6 +50,13 @@ def test_a_table_sets_our_best_against_each_figure_of_theirs(tmp_path: Path) -> 
     assert [against._short(figure) for figure in (0.538, 15.66, 1351.26)] == ["0.538", "15.7", "1,351"]
 
 
+def test_labels_that_stand_first_are_compared_with_such() -> None:
+    ours = side({"int8": {EIGHT: 40.0}, f"int8{against.FIRST}, passes": {EIGHT: 60.0}})
+    theirs = side({"one token": {EIGHT: 20.0}, f"one token{against.FIRST}": {EIGHT: 50.0}}, quantization="fp8")
+    told = [row[1 + list(against.JOBS).index(EIGHT)] for row in against.rows(ours, theirs)]
+    assert told == ["40", "60", "20 (2.00)", "50 (1.20)"]
+
+
 @pytest.mark.parametrize(
     ("theirs", "why"),
     [(THEIRS | {"card": "other"}, "different cards"), (THEIRS | {"work": "other"}, "not of the same")],
@@ -107,6 +114,12 @@ def test_labels_first_has_the_same_tokens_and_begins_alike(
     assert [sorted(prompt) for prompt in first] == [sorted(prompt) for prompt in job.prompts]
     alike = [next(i for i, (a, b) in enumerate(zip(*two)) if a != b) for two in (job.prompts, first)]  # noqa: B905
     assert alike[1] > alike[0] + 20
+    (ours,) = against.forests(prompts, against.JOBS[EIGHT], 10_000, labels_first=True)
+    for ask, theirs in zip(ours.asks, first, strict=True):
+        laid, ending = ours.prompt(ask.span), list(prompts._ending)
+        assert laid[-len(ending) :] == ending
+        place = next(i for i in range(len(theirs)) if theirs[i : i + len(ending)] == ending)
+        assert laid[: -len(ending)] == [*theirs[:place], *theirs[place + len(ending) :]]
 
 
 def test_the_summary_has_a_row_for_each_way_that_was_measured(tmp_path: Path) -> None:

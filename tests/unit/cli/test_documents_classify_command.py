@@ -173,6 +173,24 @@ def test_documents_have_several_labels_where_the_question_says_so(tmp_path: Path
         assert asked(*words).exit_code == 1
 
 
+def test_labels_are_read_first_where_that_is_asked_for(tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_text("Invoice 7", encoding="utf-8")
+    question = tmp_path / "kinds.yaml"
+    question.write_text("labels: [invoice, receipt]\nlabels_first: true\n", encoding="utf-8")
+
+    def asked(*words: str) -> Result:
+        return CliRunner().invoke(app, ["classify", str(tmp_path / "a.txt"), *words, "--json"])
+
+    [first], [by_task], [usual] = (
+        lines(asked(*words))
+        for words in (("--labels", "invoice,receipt", "--labels-first"), ("--task", str(question)),
+                      ("--labels", "invoice,receipt"))
+    )  # fmt: skip
+    assert first["answers"] == by_task["answers"] != usual["answers"]
+    refused = asked("--task", str(question), "--labels-first")
+    assert refused.exit_code == 1 and "in a file it is `labels_first: true`" in refused.output
+
+
 def test_documents_are_answered_by_what_was_taught_and_why_not_is_said(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, engine: FakeEngine
 ) -> None:

@@ -73,6 +73,12 @@ def test_packing_keeps_order_loses_nothing_and_holds_the_limits(sizes: list[int]
         assert len(job) == most or sum(one.size_bytes for one in (*job, after[0])) > most_bytes
 
 
+@pytest.mark.parametrize("said", [{}, {"multi_label": True}, {"labels_first": True}])
+def test_what_is_said_of_labels_goes_with_them(said: dict[str, bool]) -> None:
+    made = json.loads(Question.of(["a", "b"], **said).about(documents("x")))  # type: ignore[arg-type]
+    assert made == {"labels": ["a", "b"], **said, "documents": [{"text": "x"}]}
+
+
 @given(st.lists(st.text(max_size=20), min_size=1, max_size=5), st.lists(st.text(max_size=9), max_size=5))
 def test_a_request_is_what_json_would_have_made_of_it(texts: list[str], names: list[str]) -> None:
     question = Question.of(["a", "é\ud800"], instructions="which?", options={"top_k": 1})

@@ -30,6 +30,14 @@ from pinpoint.errors import DocumentError, PinpointError
 from pinpoint.prices import PRICES, price_of
 
 
+@pytest.fixture(autouse=True)
+def limit_of_csv() -> Iterator[None]:
+    """Cells of any length are a matter of the whole process, and of these tests alone here."""
+    limit = csv.field_size_limit()
+    yield
+    csv.field_size_limit(limit)
+
+
 def read(*sources: Path | str, **reading: Any) -> dict[str, Any]:
     """Each document's fields by its id, or the code of its error."""
     found = dict[str, Any]()

@@ -18,6 +18,9 @@ from tests.requests_of import CHOICE, FLAGS, LETTERS, TONE, document, request
 TWINS = (
     Task("more flags", (*FLAGS.labels[1:], Label("sent", "sent")), multi_label=True),
     Task("again", CHOICE.labels),
+    Task("long", (*CHOICE.labels, Label("letter", "letter"))),
+    Task("long first", (*CHOICE.labels, Label("letter", "letter")), labels_first=True),
+    Task("again first", CHOICE.labels, labels_first=True),
     Task("flags again", FLAGS.labels, multi_label=True),
 )
 tasks_lists = st.lists(st.sampled_from([CHOICE, TONE, FLAGS, *TWINS]), min_size=1, max_size=4, unique=True)

@@ -28,7 +28,8 @@ names = st.lists(words, min_size=2, max_size=5, unique=True)
 @st.composite
 def tasks(draw: st.DrawFn) -> Task:
     labels = tuple(Label(name, name, draw(st.none() | words)) for name in draw(names))
-    return Task(draw(st.sampled_from("ab")), labels, draw(st.booleans()), draw(st.none() | words))
+    task = Task(draw(st.sampled_from("ab")), labels, draw(st.booleans()), draw(st.none() | words))
+    return replace(task, labels_first=not task.multi_label and draw(st.booleans()))
 
 
 documents = st.text(max_size=40) | st.text(max_size=40).map(lambda text: text * 40)
@@ -88,6 +89,24 @@ def test_version_1_asks_first_and_has_the_label_written() -> None:
         "Label:<|im_end|>\n<|im_start|>assistant\n"
     )
     assert [said(list(label)) for label in forest.asks[ask].trie.labels] == ["invoice", "receipt", "purchase order"]
+
+
+@pytest.mark.parametrize("prompts", [PROMPTS, FIRST], ids=["3", "1"])
+def test_labels_that_are_read_first_are_shared_by_all_documents_however_long_they_are(prompts: PromptBuilder) -> None:
+    forest, first = Forest(), replace(CHOICE, labels_first=True)
+    asks = [
+        forest.asks[prompts.add(forest, first, prompts.document(text))[0]] for text in ("x", "A long letter. " * 90)
+    ]
+    assert said(forest.prompt(asks[0].span)) == (
+        "<|im_start|>user\n"
+        "Answer the question about the document with one of the given labels and nothing else.\n"
+        "Question: Which label fits the document best? Look at the totals.\n"
+        "Labels:\n- invoice\n- receipt: paid at once\n- purchase order\n"
+        "Document:\nx\nEnd of document.\n"
+        "Label:<|im_end|>\n<|im_start|>assistant\n"
+    )
+    assert [said(list(label)) for label in asks[0].trie.labels] == ["invoice", "receipt", "purchase order"]
+    assert (forest.parents, forest.shared) == ([-1, 0, 1, 1], [True, True, False, False])
 
 
 @pytest.mark.parametrize("version", [0, 2, 4, "3", True, None])

@@ -90,6 +90,7 @@ def test_the_digest_of_one_task_is_that_of_a_list_of_one() -> None:
         replace(TASK, labels=(Label("a", "Invoice"), TASK.labels[1])),
         replace(TASK, labels=(Label("a", "invoice", "x"), TASK.labels[1])),
         replace(TASK, multi_label=True),
+        replace(TASK, labels_first=True),
         replace(TASK, instructions=None),
     ],
 )
