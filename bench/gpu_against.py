@@ -1,6 +1,7 @@
 """Pinpoint's side of the comparison with vLLM (`bench/against.py`): the same prompts and labels, every label exactly.
 
-8-bit integers and E4M3, each with 8-bit states, in passes of three sizes, as far as the plan has room for them.
+8-bit integers and E4M3, each with 8-bit states, in passes of three sizes, as far as the plan has room for them. What a
+worker keeps from pass to pass is kept within a job, and emptied before every round, as vLLM's cache is.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from pinpoint.engine.forward import generate
 from pinpoint.engine.forward.prefix_cache import PrefixStore
 from pinpoint.engine.forward.recorded import Recorder
 from pinpoint.engine.scorer import Scorer
+from pinpoint.planning.memory_plan import STORE_BYTES
 from pinpoint.prompting.span_tree import Forest
 
 PART = "against"
@@ -40,7 +42,7 @@ def measure(scorer: Scorer, out: Path, budgets: tuple[int, ...] = BUDGETS) -> It
     for name, variant in WAYS.items():
         scorer.recorder = Recorder(scorer.loaded.model)
         VARIANTS[variant](scorer.loaded.model)
-        scorer.store, scorer.token_budget = PrefixStore(0), BUDGETS[0]
+        scorer.store, scorer.token_budget = PrefixStore(STORE_BYTES), BUDGETS[0]
         scorer.record()
         for budget in sorted((budget for budget in budgets if budget <= room), reverse=True):
             scorer.token_budget = budget
@@ -71,6 +73,8 @@ def _timed() -> Iterator[tuple[str, against.Job, bool]]:
 
 
 def _run(scorer: Scorer, forests: list[Forest]) -> None:
+    """All of a job, of which nothing is kept from the round before."""
+    scorer.store.clear()
     for forest in forests:
         with scorer.run(forest):
             torch.cuda.synchronize()
