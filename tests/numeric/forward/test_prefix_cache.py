@@ -115,6 +115,19 @@ def test_the_bytes_are_those_of_the_entries_and_never_over_the_limit(
         assert len(store) == len(model)
 
 
+@pytest.mark.parametrize("by_token", [True, False])
+def test_what_is_kept_stands_before_the_row_in_the_layout_of_the_row(by_token: bool) -> None:
+    first, second = layers(2, 7.0), layers(1, 8.0)
+    row = torch.arange(24.0).view(1, 4, 2, 3).transpose(1, 2) if by_token else torch.arange(24.0).view(1, 2, 4, 3)
+    wide = [(pair[0].expand(2, -1, -1), pair[1].expand(2, -1, -1)) for pair in (*first, *second)]
+    keys, values = PassCache([[wide[0]], [wide[1]]], {}).update(row, -row, 0)
+    assert torch.equal(keys, torch.cat([wide[0][0][None], wide[1][0][None], row], dim=2))
+    assert torch.equal(values, torch.cat([wide[0][1][None], wide[1][1][None], -row], dim=2))
+    for joined in (keys, values):
+        assert (joined.stride(1) < joined.stride(2)) == by_token
+        assert (joined.transpose(1, 2) if by_token else joined).is_contiguous()
+
+
 def test_a_pass_shows_what_is_kept_and_copies_what_is_wanted() -> None:
     row = torch.arange(12.0).view(1, 1, 4, 3)
     cache = PassCache([layers(2, 7.0), layers(1, 8.0)], {5: (1, 3)})

@@ -123,9 +123,10 @@ class PassCache:
             self.taken[span].append((keys[0, :, start:stop].clone(), values[0, :, start:stop].clone()))
         if not self._kept:
             return keys, values
-        kept_keys = [span[layer][0][None] for span in self._kept]
-        kept_values = [span[layer][1][None] for span in self._kept]
-        return torch.cat([*kept_keys, keys], dim=2), torch.cat([*kept_values, values], dim=2)
+        return (
+            _behind([span[layer][0] for span in self._kept], keys),
+            _behind([span[layer][1] for span in self._kept], values),
+        )
 
     def get_seq_length(self, *_: object) -> int:
         """Tokens before the row, for models that ask; positions and masks do not come from it."""
@@ -138,3 +139,15 @@ class PassCache:
     def get_mask_sizes(self, rows: int, *_: object) -> tuple[int, int]:
         """Of a mask, its columns, and where they begin."""
         return self._kept_tokens + rows, 0
+
+
+def _behind(kept: Sequence[Tensor], row: Tensor) -> Tensor:
+    """The row [1, G, T, D] behind kept tokens [G, ·, D], in the row's own layout.
+
+    Where a token's heads lie side by side, as projections leave them, whoever attends wants them so: joined head by
+    head and turned back, they were 25 of 1,544 ms of a job on an H200.
+    """
+    parts = [*(tokens[None] for tokens in kept), row]
+    if row.stride(1) < row.stride(2):
+        return torch.cat([part.transpose(1, 2) for part in parts], dim=1).transpose(1, 2)
+    return torch.cat(parts, dim=2)
