@@ -4,9 +4,9 @@ Weights are random and of the right shapes, so that bytes and seconds are the re
 checks (CUDA against the reference), eight (products of 8-bit states by size and way), proof (the proof at load),
 kernels (few rows in 8 bits), speed (prefill against plain products, decoding), peers (the plain ways of doing the same;
 long lists, many questions), memory (plan, peak, buffer, baseline, out of memory), passes (whole passes by size, of
-16-bit states, 8-bit states and E4M3), against (what `bench/vllm_side.py` measures of vLLM), loading (checkpoints from
-disk), usual (the usual 8-bit recipe on a cut-down model). A table comes last; FOLDER gets `gpu_<parts>.json`, which
-belongs into bench/results/.
+16-bit states, 8-bit states and E4M3), flash3 (documents by length, with FlashAttention 3 and without), against (what
+`bench/vllm_side.py` measures of vLLM), loading (checkpoints from disk), usual (the usual 8-bit recipe on a cut-down
+model). A table comes last; FOLDER gets `gpu_<parts>.json`, which belongs into bench/results/.
 """
 
 from __future__ import annotations
@@ -31,6 +31,7 @@ from bench import (
     gpu_against,
     gpu_checks,
     gpu_eight,
+    gpu_flash3,
     gpu_kernels,
     gpu_memory,
     gpu_model,
@@ -47,7 +48,10 @@ from pinpoint.engine.scorer import Scorer
 from pinpoint.engine.weights import shared_rows, triton_eight
 from pinpoint.settings import Settings
 
-PARTS = ("checks", "eight", "proof", "kernels", "speed", "peers", "memory", "passes", "against", "loading", "usual")
+PARTS = (
+    "checks", "eight", "proof", "kernels", "speed", "peers", "memory", "passes", "flash3", "against", "loading",
+    "usual",
+)  # fmt: skip
 QUICK_PARTS = ("checks", "speed", "memory")
 FULL_BATCHES, FULL_ERRORS = 1000, 20
 QUICK_BATCHES, QUICK_ERRORS = 60, 3
@@ -111,7 +115,7 @@ def _measures(
         yield "checks", gpu_checks.all_checks
     if "eight" in parts:
         yield "eight", gpu_eight.products
-    if {"proof", "kernels", "speed", "peers", "memory", "passes", "against"} & set(parts):
+    if {"proof", "kernels", "speed", "peers", "memory", "passes", "flash3", "against"} & set(parts):
         loaded = gpu_model.plan_and_make(layers, Settings(device="cuda"))
         scorer = Scorer(loaded, min(8192, loaded.plan.token_budget if loaded.plan else 8192), STORE_BYTES)
         if "proof" in parts:
@@ -152,6 +156,8 @@ def _measures(
             if not quick and loaded.plan is not None:
                 budget = loaded.plan.token_budget
                 yield "memory", lambda: gpu_memory.peak(scorer, budget)
+        if "flash3" in parts:
+            yield "flash3", lambda: gpu_flash3.measure(with_store(scorer, 0))
         if "passes" in parts:  # the last: it changes the weights
             for name in gpu_passes.VARIANTS:
                 yield (

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from statistics import median
 
@@ -17,7 +18,7 @@ from bench import against
 from bench.gpu_passes import VARIANTS
 from bench.gpu_rows import Row
 from bench.report import environment, in_turn
-from pinpoint.engine.forward import generate
+from pinpoint.engine.forward import flash3, generate
 from pinpoint.engine.forward.prefix_cache import PrefixStore
 from pinpoint.engine.forward.recorded import Recorder
 from pinpoint.engine.scorer import Scorer
@@ -29,6 +30,7 @@ WAYS = {"int8, 8-bit states": "8-bit states", "fp8": "e4m3"}  # in this order: E
 BUDGETS = (8192, 16384, 32768)
 ROUNDS, ALONE_ROUNDS = 3, 9
 NEVER = -1  # no token's id
+FLASH3 = ", FlashAttention 3"  # what ways are called that attend by it (requirements-hopper.txt)
 
 
 def measure(scorer: Scorer, out: Path, budgets: tuple[int, ...] = BUDGETS) -> Iterator[Row]:
@@ -38,6 +40,7 @@ def measure(scorer: Scorer, out: Path, budgets: tuple[int, ...] = BUDGETS) -> It
     first, so that a run that is cut off has what is compared.
     """
     figures = dict[str, dict[str, float]]()
+    attending = _attending()
     room = scorer.loaded.plan.token_budget if scorer.loaded.plan else max(BUDGETS)
     for name, variant in WAYS.items():
         scorer.recorder = Recorder(scorer.loaded.model)
@@ -47,17 +50,21 @@ def measure(scorer: Scorer, out: Path, budgets: tuple[int, ...] = BUDGETS) -> It
         for budget in sorted((budget for budget in budgets if budget <= room), reverse=True):
             scorer.token_budget = budget
             for job, what, first in _timed():
-                way = f"{name}{against.FIRST if first else ''}, passes of {budget:,}"
+                order = against.FIRST if first else ""
                 forests = against.forests(scorer.prompts, what, budget, labels_first=first)
-                seconds = in_turn({way: lambda forests=forests: _run(scorer, forests)}, ROUNDS)[way]  # type: ignore[misc]
-                figures.setdefault(way, {})[job] = round(what.documents / median(seconds), 2)
-                yield Row(PART, f"{way}: {job}, documents/s", figures[way][job])
-                yield Row(PART, f"{way}: {job}, tokens", sum(forest.total_tokens for forest in forests))
+                sides = {
+                    f"{name}{said}{order}, passes of {budget:,}": partial(_run, scorer, forests, prefer)
+                    for said, prefer in attending[name]
+                }
+                for way, seconds in in_turn(sides, ROUNDS).items():
+                    figures.setdefault(way, {})[job] = round(what.documents / median(seconds), 2)
+                    yield Row(PART, f"{way}: {job}, documents/s", figures[way][job])
+                yield Row(PART, f"{job}{order}, tokens", sum(forest.total_tokens for forest in forests))
             _write(out, scorer, figures)  # so that a run that is cut off leaves what it had
-        scorer.token_budget, way = BUDGETS[0], f"{name}, passes of {min(budgets):,}"
+        scorer.token_budget, way = BUDGETS[0], f"{name}{attending[name][0][0]}, passes of {min(budgets):,}"
         alone = against.forests(scorer.prompts, against.JOBS[against.ALONE], BUDGETS[0])
-        seconds = in_turn({way: lambda alone=alone: _run(scorer, alone)}, ALONE_ROUNDS)[way]  # type: ignore[misc]
-        figures.setdefault(way, {})[against.ALONE] = round(1e3 * median(seconds), 2)
+        alone_seconds = in_turn({way: partial(_run, scorer, alone)}, ALONE_ROUNDS)[way]
+        figures.setdefault(way, {})[against.ALONE] = round(1e3 * median(alone_seconds), 2)
         yield Row(PART, f"{way}: {against.ALONE}, ms", figures[way][against.ALONE])
         figures[way][against.REASONS] = round(_reasons(scorer), 1)
         yield Row(PART, f"{way}: {against.REASONS}, tokens/s", figures[way][against.REASONS])
@@ -72,12 +79,23 @@ def _timed() -> Iterator[tuple[str, against.Job, bool]]:
                 yield name, job, first
 
 
-def _run(scorer: Scorer, forests: list[Forest]) -> None:
-    """All of a job, of which nothing is kept from the round before."""
+def _attending() -> dict[str, list[tuple[str, bool]]]:
+    """Of each precision the ways to attend: with FlashAttention 3 where it is there, the first without it as well."""
+    if not flash3.takes(torch.empty(1, 1, 8, dtype=torch.bfloat16, device="cuda"), None):
+        return {name: [("", False)] for name in WAYS}
+    return {name: [(FLASH3, True), *([("", False)] if place == 0 else [])] for place, name in enumerate(WAYS)}
+
+
+def _run(scorer: Scorer, forests: list[Forest], prefer: bool = True) -> None:
+    """All of a job, of which nothing is kept from the round before; `prefer`: with FlashAttention 3."""
     scorer.store.clear()
-    for forest in forests:
-        with scorer.run(forest):
-            torch.cuda.synchronize()
+    flash3.PREFER = prefer
+    try:
+        for forest in forests:
+            with scorer.run(forest):
+                torch.cuda.synchronize()
+    finally:
+        flash3.PREFER = True
 
 
 def _reasons(scorer: Scorer) -> float:

@@ -7,7 +7,7 @@ import os
 import platform
 import subprocess
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -15,7 +15,7 @@ from statistics import median
 from typing import Any
 
 RESULTS = Path(__file__).parent / "results"
-PACKAGES = ("torch", "transformers", "bitsandbytes", "accelerate", "numpy")
+PACKAGES = ("torch", "transformers", "bitsandbytes", "accelerate", "numpy", "fa3-fwd")
 
 
 def environment() -> dict[str, Any]:
@@ -45,7 +45,7 @@ def _version(package: str) -> str | None:
         return None
 
 
-def in_turn(sides: dict[str, Callable[[], Any]], rounds: int) -> dict[str, list[float]]:
+def in_turn(sides: Mapping[str, Callable[[], Any]], rounds: int) -> dict[str, list[float]]:
     """Seconds of each side, once unmeasured to warm up and then `rounds` times, A B A B …"""
     seconds: dict[str, list[float]] = {name: [] for name in sides}
     for turn in range(rounds + 1):

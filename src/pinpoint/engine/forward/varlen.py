@@ -1,4 +1,6 @@
-"""Attention over a packed forest on CUDA: one call of torch's variable-length kernel, and tiles for the rest.
+"""Attention over a packed forest on CUDA: one call of a variable-length kernel, and tiles for the rest.
+
+The kernel is torch's, or `flash3`'s where that is there.
 
 The call takes any number of pairs (a run of query rows, the keys that they see). A wide span takes its ancestors' keys
 before its own, causally, the last query seeing the last key. What is narrow (`runs.py`) is computed by `tiles.py`, with
@@ -21,7 +23,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from pinpoint.engine.forward import tiles
+from pinpoint.engine.forward import flash3, tiles
 from pinpoint.engine.forward.packing import PackedRow
 from pinpoint.engine.forward.runs import GATHER, NEVER, Group, Pair, Run, split
 from pinpoint.engine.forward.tiles import Tiles, make_tiles, tile_tokens
@@ -138,16 +140,22 @@ def varlen_partial(
     of all pairs in order. Causal: the last query of a pair sees all of its keys, each one before it a key less; with a
     window, no more than so many. Queries without keys come out as anything.
     """
-    from torch.nn.attention.varlen import AuxRequest, varlen_attn
-
     queries = query[call.query_at]
     # At least 2: with single queries the kernel turns to another order of heads, and splits the keys by what else is in
     # the call, so that a row's rounding would depend on its neighbours. Later versions are told with `num_splits`.
-    longest = max(2, call.longest_queries)
+    longest, longest_keys = max(2, call.longest_queries), max(2, call.longest_keys)
+    if flash3.takes(query, window):
+        out, lse = flash3.attend(
+            queries, key[call.key_at], value[call.key_at], call.query_offsets, call.key_offsets, longest, longest_keys,
+            scale, causal=causal,
+        )  # fmt: skip
+        return out, lse.transpose(0, 1)
+    from torch.nn.attention.varlen import AuxRequest, varlen_attn
+
     options: dict[str, Any] = {"enable_gqa": query.shape[1] != key.shape[1], "num_splits": 1}
     out, lse = varlen_attn(
         queries, key[call.key_at], value[call.key_at], call.query_offsets, call.key_offsets,
-        longest, max(2, call.longest_keys), scale=scale,
+        longest, longest_keys, scale=scale,
         window_size=(-1 if window is None else window - 1, 0 if causal else -1),
         return_aux=AuxRequest(lse=True), **{name: options[name] for name in options.keys() & _varlen_options()},
     )  # fmt: skip

@@ -1,0 +1,48 @@
+"""Passes of documents by length, with FlashAttention 3 (requirements-hopper.txt) and with torch's kernel, in turn."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from statistics import median
+
+import torch
+
+from bench.gpu_passes import VARIANTS
+from bench.gpu_rows import Row
+from bench.gpu_speed import TASK, words
+from bench.report import in_turn
+from pinpoint.engine.forward import flash3
+from pinpoint.engine.scorer import Scorer
+from pinpoint.prompting.span_tree import Forest
+
+PART = "flash3"
+LENGTHS = (300, 1_000, 4_000, 8_000, 16_000, 31_000)
+PASS_TOKENS, ROUNDS = 32_000, 2
+
+
+def measure(scorer: Scorer) -> Iterator[Row]:
+    """Thousand tokens a second of passes of 8-bit states, and how many times of torch's FlashAttention 3 is."""
+    if not flash3.takes(torch.empty(1, 1, 8, dtype=torch.bfloat16, device="cuda"), None):
+        yield Row(PART, "FlashAttention 3 is not installed, or not for this card", 0)
+        return
+    VARIANTS["8-bit states"](scorer.loaded.model)
+    for length in LENGTHS:
+        rng, forest = random.Random(length), Forest()
+        while not forest.asks or forest.total_tokens + length < PASS_TOKENS:
+            scorer.prompts.add(forest, TASK, words(rng, length))
+
+        def run(prefer: bool, forest: Forest = forest) -> None:
+            flash3.PREFER = prefer
+            with scorer.run(forest):
+                torch.cuda.synchronize()
+
+        try:
+            seconds = in_turn({"with": lambda: run(True), "without": lambda: run(False)}, ROUNDS)
+        finally:
+            flash3.PREFER = True
+        for way, taken in seconds.items():
+            rate = round(forest.total_tokens / median(taken) / 1e3, 2)
+            yield Row(PART, f"documents of {length:,} tokens, {way}, thousand tokens/s", rate)
+        times = median(b / a for a, b in zip(seconds["with"], seconds["without"], strict=True))
+        yield Row(PART, f"documents of {length:,} tokens, times as fast", round(times, 3))
