@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from pinpoint.api.request import Options, Request
@@ -30,6 +30,7 @@ modes = st.sampled_from(["head_tail", "pages"])
 
 @settings(deadline=None, max_examples=60)
 @given(st.lists(st.lists(texts, min_size=1, max_size=3), min_size=1, max_size=5), tasks_lists, modes)
+@example([["a"]], [CHOICE, TWINS[2], TWINS[3]], "head_tail")  # one question both before and behind the document
 def test_own_tokens_are_those_of_one_forest(
     pages: list[list[str]], tasks: list[Task], mode: Literal["head_tail", "pages"]
 ) -> None:
