@@ -36,7 +36,7 @@ class Front:
         if first is self._tokens:
             return len(first)
         count = len(self._short)
-        return count if len(first) > count and first[:count] == self._short else 0
+        return count if first[:count] == self._short else 0
 
     def parts(self, text: str) -> Generator[int, None, tuple[tuple[int, ...], ...]]:
         """The tokens of a question that begins with this, in runs; yields characters as `PromptBuilder.encode` does."""
@@ -68,6 +68,5 @@ def begun_alike(questions: Sequence[Question]) -> tuple[Question, ...]:
     if len(questions) < 2:
         return tuple(questions)
     columns = zip(*(question.tokens for question in questions), strict=False)
-    alike = sum(1 for _ in takewhile(lambda tokens: len(set(tokens)) == 1, columns))
-    shared = min(alike, *(question.length - 1 for question in questions))
+    shared = sum(1 for _ in takewhile(lambda tokens: len(set(tokens)) == 1, columns))
     return tuple(replace(question, opening_tokens=shared) for question in questions)

@@ -41,7 +41,7 @@ class Question:
 
     @property
     def spans(self) -> tuple[tuple[int, ...], ...]:
-        """Its opening, where it has one, and the rest, which is never empty."""
+        """Its opening, where it has one, and the rest."""
         tokens, cut = self.tokens, self.opening_tokens
         return (tokens[:cut], tokens[cut:]) if cut else (tokens,)
 

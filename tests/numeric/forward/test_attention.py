@@ -393,6 +393,23 @@ def test_a_mask_function_is_told_by_what_it_shows(positions: int) -> None:
     assert made(padding_mask_function(torch.ones(1, positions - 1, dtype=torch.bool))) is None
 
 
+@pytest.mark.parametrize("function", [sliding_window_causal_mask_function(8), causal_mask_function])
+def test_where_bits_matter_a_layer_has_one_rule_however_long_the_row_is(function: Any) -> None:
+    def rules(same_bits: bool) -> set[Rule]:
+        found = set[Rule]()
+        for tokens in (5, 40):
+            forest = Forest()
+            forest.ask(forest.add(range(tokens)), build_trie([(1,)], STOP))
+            table = SpanTable(pack(forest), CPU, same_bits=same_bits)
+            rule = find_rule(function, table.asked_positions, CPU)
+            assert rule is not None
+            found.add(table.sight(rule).rule)
+        return found
+
+    assert len(rules(True)) == 1
+    assert EVERYTHING in rules(False)  # a window that hides nothing of a short row is none
+
+
 class LargestTensor(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """The number of elements of the largest tensor that is made inside."""
 

@@ -3,6 +3,8 @@
 import logging
 import math
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 import torch
@@ -11,13 +13,15 @@ from torch import Tensor
 
 from pinpoint.engine.forward.plain import own_way
 from pinpoint.engine.loading import calibration, load
-from pinpoint.engine.loading.activations import modules_of
+from pinpoint.engine.loading.activations import modules_of, set_activations
 from pinpoint.engine.loading.calibration import row_error
 from pinpoint.engine.loading.load import LoadedModel
 from pinpoint.engine.proof import prove
 from pinpoint.engine.scorer import Scorer
+from pinpoint.engine.weights.int8 import Int8Linear
 from pinpoint.errors import ModelError
 from tests.models import chatml_tokenizer, configurations, load_cpu, save_random
+from tests.numeric.conftest import Pair
 
 # One channel of what `down_proj` reads is so many times what it was, and is weighed by so much less.
 OUTLIER = 512.0
@@ -89,6 +93,31 @@ def test_products_too_long_for_32_bits_are_refused(planted: Path, monkeypatch: p
         load_cpu(planted, activations="int8")
 
 
+def test_experts_with_one_product_too_long_are_refused_for_8_bit_activations_alone(
+    small_mixtral: Pair, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = small_mixtral[0].model
+    monkeypatch.setattr("pinpoint.engine.loading.activations.MOST_INPUTS", 95)
+    set_activations(model, "compute")
+    with pytest.raises(ModelError, match="experts has products of 96 inputs"):
+        set_activations(model, "int8")
+    assert {module.activations for module in modules_of(model).values()} == {"compute"}
+
+
+def test_no_more_is_read_than_the_model_has_positions_for() -> None:
+    tokenizer = chatml_tokenizer()
+    model: Any = SimpleNamespace(config=configurations(len(tokenizer))["llama"])
+    assert len(calibration.sample(model, tokenizer)) == calibration.MOST_TOKENS
+    model.config.max_position_embeddings = 20
+    assert len(calibration.sample(model, tokenizer)) == 20
+
+
+def test_a_layer_that_no_text_reaches_is_kept(planted: Path) -> None:
+    loaded = load_cpu(planted, activations="int8")
+    loaded.model.model.spare = Int8Linear(8, 8, None)
+    assert calibration.keep_outliers(loaded.model, loaded.tokenizer)["model.spare"] == math.inf
+
+
 def test_the_error_is_that_of_the_row_in_the_middle() -> None:
     exact = torch.tensor([[3.0, 4.0], [0.0, 5.0], [1.0, 0.0]])
     ours = exact + torch.tensor([[0.0, 0.5], [5.0, 0.0], [0.0, 0.0]])
@@ -96,3 +125,4 @@ def test_the_error_is_that_of_the_row_in_the_middle() -> None:
     assert float(row_error(exact, exact)) == 0
     assert float(row_error(exact * math.nan, exact)) == math.inf
     assert float(row_error(torch.zeros(1, 3, 2), torch.zeros(1, 3, 2))) == 0
+    assert float(row_error(exact, torch.zeros(3, 2))) > 1

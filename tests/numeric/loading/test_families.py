@@ -341,6 +341,11 @@ def test_what_is_measured_is_what_is_planned(family: str) -> None:
         assert passes[0] <= passes[1]
 
 
+def test_heads_that_share_a_latent_have_a_key_each_whatever_is_said_of_their_number() -> None:
+    config = config_of("deepseek_v3", num_key_value_heads=1)
+    assert measured_shape(empty_model(config), "x").kv_heads == config.num_attention_heads
+
+
 def test_a_family_without_a_layout_is_measured(tmp_path: Path) -> None:
     config = CONFIG_MAPPING["gpt_neox"](
         vocab_size=600, hidden_size=64, intermediate_size=96, num_hidden_layers=2, num_attention_heads=4

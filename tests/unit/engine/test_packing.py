@@ -226,3 +226,9 @@ def test_two_asks_on_one_span_do_not_see_each_other(asks: int) -> None:
     row = pack(forest)
     assert len(row.tokens) == 2 + 2 * asks
     assert row.visible().sum() == 3 + asks * (3 + 4)
+
+
+def test_where_nothing_is_asked_the_last_token_alone_is_computed_to_the_end() -> None:
+    forest = Forest()
+    forest.add(range(5, 12), forest.add(range(3)))
+    assert pack(forest).rows.tolist() == [9]
