@@ -126,7 +126,7 @@ class Forest:
 
     def give(self, span: int, prefill: Prefill) -> None:
         """Say that a span and all above it were read before: they are the beginning of `prefill`."""
-        if not any(of == span and one.long == prefill.long for of, one in self.given):
+        if (span, prefill) not in self.given:
             self.given.append((span, prefill))
         for above in set(self.ancestry(span)) - self._given:
             self._given.add(above)

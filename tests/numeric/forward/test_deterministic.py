@@ -2,6 +2,7 @@
 
 import random
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -208,3 +209,11 @@ def test_what_is_kept_for_the_same_bits_serves_no_other_pass(small_mixtral: Mode
             return done.stored_tokens
 
     assert [stored(False), stored(True), stored(True), stored(False)] == [0, 0, 2, 2]
+
+
+def test_a_block_within_another_and_one_that_fails_end_nothing_but_themselves() -> None:
+    with fixed_rows.holding():
+        with suppress(KeyError), fixed_rows.holding():
+            raise KeyError
+        assert fixed_rows.held()
+    assert not fixed_rows.held()

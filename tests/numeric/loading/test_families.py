@@ -119,10 +119,10 @@ def test_a_head_that_is_no_language_models_is_refused(architecture: str, tied: b
 def test_more_tokens_than_embeddings_are_refused(precision: str, whole: Path, tmp_path: Path) -> None:
     tokenizer = chatml_tokenizer()
     config = configurations(len(tokenizer))["llama"]
-    tokenizer.add_tokens(["<one>", "<two>", "<three>", "<four>"])
+    tokenizer.add_tokens(["<one>"])
     error = refused(save_random(config, tokenizer, tmp_path / "m"), precision=precision)
     assert error.code == "tokenizer_too_large"
-    assert "'<four>'" in error.message and f"embeddings for {config.vocab_size} tokens" in error.message
+    assert "'<one>'" in error.message and f"embeddings for {config.vocab_size} tokens" in error.message
 
 
 # Weights

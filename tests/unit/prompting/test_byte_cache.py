@@ -2,6 +2,7 @@
 
 import gc
 import tracemalloc
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -61,6 +62,12 @@ def test_questions_take_no_more_than_they_are_counted(multi_label: bool, chars: 
     finally:
         tracemalloc.stop()
     assert taken <= size + prompts.encoder._labels.bytes < 8 * taken
+
+
+@pytest.mark.parametrize("more", [{"description": "x" * 999}, {"examples": ("x" * 999,)}])
+def test_all_words_of_a_label_are_counted(more: dict[str, Any]) -> None:
+    bare, worded = (kept_bytes(Task("t", (Label("a", "a", **fields),)), ()) for fields in ({}, more))
+    assert worded >= bare + 999
 
 
 def test_the_caches_of_questions_and_labels_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:

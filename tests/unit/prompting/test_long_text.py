@@ -17,6 +17,7 @@ from transformers import AutoTokenizer, PreTrainedTokenizerFast
 from pinpoint.prompting import long_text
 from pinpoint.prompting.encoder import PromptEncoder
 from pinpoint.prompting.long_text import AHEAD_CHARS, stretches, text_steps
+from pinpoint.prompting.openings import Front
 from tests.fakes import CORPUS, chatml_tokenizer, mixtral_tokenizer
 
 STRETCH = 600
@@ -95,6 +96,18 @@ def test_a_long_text_has_the_tokens_that_it_has_at_once(name: str, text: str) ->
         read = list(stretches(encode, text, encoder_of(name).unknown))
     assert [token for _, tokens in read for token in tokens] == encode(text)
     assert sum(chars for chars, _ in read) >= len(text)
+
+
+@KINDS
+def test_questions_that_begin_alike_have_the_tokens_of_each_encoded_whole(name: str) -> None:
+    encoder = encoder_of(name)
+    front = Front(encoder, begin := "What is said of it? " * 30 + "  ")
+    for after in ("1 a", " 1 a", "- a", " - b", "1 b"):
+        steps = front.parts(begin + after)
+        with pytest.raises(StopIteration) as done:
+            while True:
+                next(steps)
+        assert [token for part in done.value.value for token in part] == encoder.text(begin + after, trusted=False)
 
 
 @KINDS

@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pinpoint.prompting.label_trie import build_trie
+from pinpoint.prompting.prefill import Prefill
 from pinpoint.prompting.span_tree import NO_PARENT, Forest
 
 TRIE = build_trie([(1,), (2, 3)], stop=0)
@@ -102,3 +103,12 @@ def test_spans_of_two_owners_are_never_one_however_equal() -> None:
     assert [forest.ancestry(end) for end in ends] == [[0, 1], [2, 3], [4, 5]]
     assert forest.owners == ["", "", "one", "one", "other", "other"]
     assert forest.add((1, 2), owner="one") == 2
+
+
+def test_spans_that_were_read_ahead_are_those_of_their_own_prefill_alone() -> None:
+    """The same document, the same object even, of prompts that are asked at once and of two that are not."""
+    forest, path = Forest(), ((1, 2), (3,))
+    prefills = (None, None, Prefill(path), Prefill(path))
+    ends = [forest.add(path[1], forest.add(path[0], begun=begun), begun=begun) for begun in prefills]
+    again = [forest.add(path[1], forest.add(path[0], begun=begun), begun=begun) for begun in prefills]
+    assert ends == again == [1, 1, 3, 5]

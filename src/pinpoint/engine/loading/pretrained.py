@@ -104,13 +104,10 @@ def from_pretrained(
             "PINPOINT_MAX_MEMORY_GB",
         )
     model.config._name_or_path = str(folder)
-    wrong = {kind: sorted(report[kind]) for kind in ("missing_keys", "mismatched_keys") if report.get(kind)}
-    if wrong:
-        kind, names = next(iter(wrong.items()))
+    if missing := sorted(report["missing_keys"]):
         raise ModelError(
             "checkpoint_incomplete",
-            f"{len(names)} tensors of the checkpoint are {kind.removesuffix('_keys')}, the first is {names[0]}; "
-            "fetch it again",
+            f"{len(missing)} tensors of the checkpoint are missing, the first is {missing[0]}; fetch it again",
             "MODEL_NAME",
         )
     if any(format_of(module) is not None and hasattr(module, EXPERT_WEIGHTS[0]) for module in model.modules()):
