@@ -256,6 +256,9 @@ def test_experts_that_do_more_than_ours_are_held_to_their_own_class(
     monkeypatch.setattr(kind.forward, "__wrapped__", own)
     assert of_products(loaded)[EXPERTS] > 0.1
     assert of_products(loaded_as("int8 states"))[EXPERTS] > 0.1
+    # One that does more with a matrix than multiply by it has no products to be held to.
+    monkeypatch.setattr(kind.forward, "__wrapped__", lambda self, *_: self.down_proj[0] + 1)
+    assert of_products(loaded)[EXPERTS] < allowed(loaded, EXPERTS)
     # In 16 bits the class computes, and is not ours to compare.
     monkeypatch.setattr(kind.forward, "__wrapped__", None)
     assert EXPERTS not in of_products(loaded_as("bf16"))

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
@@ -34,6 +34,7 @@ def matrix(seed: int, outputs: int, inputs: int) -> tuple[Tensor, Tensor]:
     st.integers(0, 2**32), st.integers(1, 19), st.integers(1, 70), st.integers(1, 37), st.sampled_from(DTYPES),
     st.integers(-37, 37),
 )  # fmt: skip
+@example(0, 3, 8, 5, torch.float32, -37)  # rows that no step is large enough for
 def test_a_product_has_the_bits_of_the_slow_one(
     seed: int, rows: int, inputs: int, outputs: int, dtype: torch.dtype, exponent: int
 ) -> None:

@@ -13,9 +13,10 @@ from pinpoint.api.request import Options, Request
 from pinpoint.api.response import DocumentFailure, DocumentResult
 from pinpoint.errors import OutOfMemory
 from pinpoint.pipeline.classify import Work, classify
+from pinpoint.pipeline.engine_protocol import Scores
 from pinpoint.pipeline.fair_queue import FairQueue, Lane, Taken
 from pinpoint.pipeline.passes import measure
-from pinpoint.pipeline.units import LEAST_CHUNK_TOKENS, Chunk, Measured, ReadAhead, Unit
+from pinpoint.pipeline.units import LEAST_CHUNK_TOKENS, Chunk, Followed, Measured, ReadAhead, Unit
 from pinpoint.prompting.prompt import Prompt
 from tests.fakes import FakeEngine, lane_of, units_of
 from tests.requests_of import CHOICE, FLAGS, PROMPTS, TONE, answered, document, request
@@ -292,6 +293,49 @@ def test_a_unit_whose_beginning_cannot_be_read_is_not_run() -> None:
     engine = FakeEngine()
     assert measure([Unit(unit.prompt, ahead=2, begun=begun), Chunk(begun, 5)], engine) == [failure, None]
     assert engine.forests == []
+
+
+def test_what_was_read_of_a_document_that_cannot_be_read_is_let_go() -> None:
+    begun = ReadAhead(about(0, 500, 1)[0].prompt.path[:2], kept=object())
+    let_go = list[tuple[bool, bool]]()
+    for tokens in (2 * LEAST_CHUNK_TOKENS, LEAST_CHUNK_TOKENS):
+        begun.ran_out(tokens, OutOfMemory("out_of_memory", "no room"))
+        let_go.append((begun.settled, begun.kept is None))
+    assert let_go == [(False, False), (True, True)]
+
+
+def test_a_question_goes_behind_what_was_read_as_its_own_prompt_is() -> None:
+    """What is kept of short prompts has other frequencies than what is kept of long ones."""
+    lane = lane_of([*about(0, 600, 1), *about(0, 600, 1, long=True)])
+    units = [taken.unit for batch in drained([lane], 300) for taken in batch if isinstance(taken.unit, Unit)]
+    assert [(unit.long, unit.begun and unit.begun.long) for unit in units] == [(False, False), (True, True)]
+
+
+def test_who_finds_no_room_is_not_overtaken_by_who_would() -> None:
+    queue = FairQueue(10**9)
+    lanes = [lane_of(about(number, tokens, 1)) for number, tokens in enumerate((600, 601, 100))]
+    for lane in lanes:
+        queue.put(lane)
+    assert {taken.lane for taken in queue.take(300, held_tokens=800)} == {lanes[0]}
+
+
+def test_a_reason_is_left_out_for_who_left_and_nobody_else() -> None:
+    """Who it was is known by the place in the batch, beside a chunk and a unit that asks for no reason."""
+    gone = set[int]()
+
+    def leaves_meanwhile(scores: Scores, followed: Followed) -> tuple[int | None, str]:
+        gone.add(3)
+        return None, "it"
+
+    plain, stays, leaves = (replace(unit, ahead=0) for unit in about(0, 50, 3))
+    batch: list[Unit | Chunk] = [
+        Chunk(ReadAhead(about(1, 500, 1)[0].prompt.path[:2]), 5),
+        plain,
+        replace(stays, explained=lambda scores, followed: (None, "it")),
+        replace(leaves, explained=leaves_meanwhile),
+    ]
+    _, *outcomes = measure(batch, FakeEngine(), lambda index: index not in gone)
+    assert [isinstance(one, Measured) and one.rationale is not None for one in outcomes] == [False, True, False]
 
 
 def test_a_job_in_one_pass_is_as_before() -> None:

@@ -6,7 +6,7 @@ from pinpoint.api.request import parse_request
 from pinpoint.api.response import DocumentResult
 from pinpoint.errors import ModelError, RequestError
 from pinpoint.pipeline.classify import classify
-from pinpoint.pipeline.room import LEAST_DOCUMENT_TOKENS, LEAST_TASK, refuse_without_room
+from pinpoint.pipeline.room import LEAST_DOCUMENT_TOKENS, LEAST_TASK, refuse_without_room, short_of_context
 from tests.fakes import FakeEngine, chatml_prompts
 
 JOB = {"text": "Invoice no. 4711, due in 30 days", "labels": [label.name for label in LEAST_TASK.labels]}
@@ -35,6 +35,11 @@ def test_a_shorter_one_is_refused_with_both_numbers() -> None:
         refuse_without_room(engine_of(tokens))
     assert caught.value.code == "context_too_short" and caught.value.field == "MODEL_NAME"
     assert f"takes {tokens + 1}, and {tokens} can be read of {tokens}" in caught.value.message
+
+
+def test_a_card_is_named_as_the_limit_only_where_it_is() -> None:
+    assert short_of_context(engine_of(400)) == ""
+    assert "prompts of 300 tokens, of the 400" in short_of_context(FakeEngine(context_tokens=400, most_read_tokens=300))
 
 
 def test_where_not_even_the_question_has_room_every_job_fails() -> None:

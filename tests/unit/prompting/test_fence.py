@@ -47,6 +47,17 @@ def test_a_whole_document_is_encoded_together_with_its_fence(name: str, text: st
         assert fence.around(page) == fence.around(document)
 
 
+@pytest.mark.parametrize("name", sorted(FENCES))
+def test_a_document_that_just_fits_is_encoded_with_its_fence_in_steps_too(name: str) -> None:
+    fence, text = FENCES[name], "  indented\nPaid in full."
+    document = fence.document(text)
+    steps = fence.document_steps(text, len(document))
+    with pytest.raises(StopIteration) as done:
+        while True:
+            next(steps)
+    assert done.value.value == document and fence.around(done.value.value) == fence.around(document)
+
+
 @settings(deadline=None)
 @given(st.sampled_from(sorted(FENCES)), texts)
 def test_a_documents_own_tokens_say_its_text(name: str, text: str) -> None:
