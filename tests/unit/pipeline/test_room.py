@@ -39,7 +39,8 @@ def test_a_shorter_one_is_refused_with_both_numbers() -> None:
 
 def test_a_card_is_named_as_the_limit_only_where_it_is() -> None:
     assert short_of_context(engine_of(400)) == ""
-    assert "prompts of 300 tokens, of the 400" in short_of_context(FakeEngine(context_tokens=400, most_read_tokens=300))
+    engine = FakeEngine(token_budget=200, context_tokens=400, most_read_tokens=300)
+    assert "prompts of 300 tokens, of the 400" in short_of_context(engine)
 
 
 def test_where_not_even_the_question_has_room_every_job_fails() -> None:
