@@ -174,7 +174,7 @@ class ForestScorer:
         needed = range(len(asks)) if explain else long
         wanted = {span for index in needed for span in forest.ancestry(asks[index].span)} | later
         wanted -= kept.keys()
-        shared = {span for span, is_shared in enumerate(forest.shared) if is_shared and span not in kept}
+        shared = {span for span, is_shared in enumerate(forest.shared) if is_shared} - kept.keys() - forest.begun
         if not self.store.max_bytes:
             shared.clear()  # nobody would take the copies
         states = States(asks)
@@ -225,7 +225,7 @@ class ForestScorer:
         if self.store.max_bytes:
             for span, shared in enumerate(forest.shared):
                 parent = forest.parents[span]
-                if span in held or not (only is None or span in only):
+                if span in held or span in forest.begun or not (only is None or span in only):
                     continue
                 if shared and (parent == NO_PARENT or parent in kept or parent in held):
                     layers = self.store.get(store_key(forest, span, kind))

@@ -67,12 +67,15 @@ def own_tokens(preparation: Preparation, tasks: Sequence[Task], prompts: PromptB
         prompts: that lay the units.
         answered: the documents that count, by index.
     """
-    numbers: dict[tuple[tuple[int, ...], ...], int] = {}  # a number for each question that says something of its own
+    # A number for each question that says something of its own, or that is cut elsewhere: of one that is asked before
+    # documents and behind them, only what stands behind has an opening.
+    numbers: dict[tuple[tuple[tuple[int, ...], ...], int], int] = {}
     lengths: list[int] = []
     openings: list[tuple[int, ...]] = []  # of each question, what others may begin with too
     asking: dict[str, list[int]] = {}
     for task in tasks:
-        asking[task.name] = [numbers.setdefault(one.parts, len(numbers)) for one in preparation.questions[task.name]]
+        known = [(one.parts, one.opening_tokens) for one in preparation.questions[task.name]]
+        asking[task.name] = [numbers.setdefault(one, len(numbers)) for one in known]
         lengths += [0] * (len(numbers) - len(lengths))
         openings += [()] * (len(numbers) - len(openings))
         for number, question in zip(asking[task.name], preparation.questions[task.name], strict=True):

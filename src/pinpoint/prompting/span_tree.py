@@ -58,6 +58,8 @@ class Forest:
         given: spans whose paths were read before, and by which prefill.
         given_tokens: of `total_tokens`, those of given spans and of what is above them: nobody computes them again.
         reads: spans that are the next chunk of a prefill; nothing is asked below them.
+        begun: spans of prompts that a prefill began. Their bits are those of its chunks, so they are kept for nobody
+            else, and nothing that is kept stands for them.
     """
 
     tokens: list[tuple[int, ...]] = field(default_factory=list)
@@ -71,6 +73,7 @@ class Forest:
     given: list[tuple[int, Prefill]] = field(default_factory=list)
     given_tokens: int = 0
     reads: list[tuple[int, Prefill]] = field(default_factory=list)
+    begun: set[int] = field(default_factory=set)
     _given: set[int] = field(default_factory=set)
     _known: dict[tuple[int, tuple[int, ...], str, Prefill | None], int] = field(default_factory=dict)
     _same: dict[tuple[int, int, str, Prefill | None], tuple[int, tuple[int, ...]]] = field(default_factory=dict)
@@ -97,6 +100,8 @@ class Forest:
         self.shared.append(shared)
         self.owners.append(owner)
         self.total_tokens += len(ids)
+        if begun is not None:
+            self.begun.add(span)
         return span
 
     def _find(self, parent: int, ids: tuple[int, ...], owner: str, begun: Prefill | None) -> int | None:

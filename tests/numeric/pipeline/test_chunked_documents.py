@@ -103,6 +103,29 @@ def test_bits_that_matter_are_those_of_a_long_document_that_nobody_stands_beside
         assert one.scores.log_probs == alone[1].scores.log_probs
 
 
+def test_bits_of_a_second_reading_are_the_same_whether_a_long_document_was_read_before_it() -> None:
+    """What is read behind chunks has other bits than the same labels by themselves: it is kept for none of them."""
+    task = {"labels": [f"{kind} of {n} March" for kind in KINDS for n in range(8)], "labels_first": True}
+
+    def asked(letters: int) -> Request:
+        return job([text_of(letters)], {"kind": task}, deterministic=True, second_reading=True)
+
+    short, long = asked(2), asked(7)
+    found = list[dict[str, list[float]]]()
+    for order in ((short, long), (long, short)):
+        scorer = Scorer(embedded(), 420, 5_000_000)
+        answers = {id(one): classify(one, scorer)[0].results[0] for one in order}
+        told = dict[str, list[float]]()
+        for name, one in (("short", short), ("long", long)):
+            result = answers[id(one)]
+            assert isinstance(result, DocumentResult)
+            answer = result.answers["kind"]
+            assert answer.order_spread is not None and answer.log_probs is not None, "it was read twice"
+            told[name] = list(answer.log_probs)
+        found.append(told)
+    assert found[0] == found[1]
+
+
 LEAVES = [{"name": kind, "children": [{"name": f"{kind} {n}"} for n in range(2)]} for kind in KINDS[:2]]
 LISTS: dict[str, dict[str, Any]] = {
     # So many labels stand before a document that is not eight times as long (version 1 of the prompt).

@@ -29,6 +29,8 @@ modes = st.sampled_from(["head_tail", "pages"])
 
 
 @settings(deadline=None, max_examples=60)
+# One list behind the document, where it shares its opening with another, and before it, where it does not.
+@example([["a"], ["b"]], [CHOICE, TWINS[2], TWINS[3]], "head_tail")
 @given(st.lists(st.lists(texts, min_size=1, max_size=3), min_size=1, max_size=5), tasks_lists, modes)
 @example([["a"]], [CHOICE, TWINS[2], TWINS[3]], "head_tail")  # one question both before and behind the document
 def test_own_tokens_are_those_of_one_forest(
