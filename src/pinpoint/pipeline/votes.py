@@ -19,8 +19,6 @@ from pinpoint.api.request import Options
 from pinpoint.decide.decision import concluded
 from pinpoint.prompting.taxonomy import Task
 
-TIE = 1e-6  # of a vote, which the sum of evidence has
-
 
 def combined(task: Task, options: Options, shown: Sequence[Answer], weights: Sequence[float], summed: Answer) -> Answer:
     """The vote of pages.
@@ -46,8 +44,7 @@ def combined(task: Task, options: Options, shown: Sequence[Answer], weights: Seq
             )
             for label in summed.labels
         }
-    order = dict(zip(summed.labels, summed.scores, strict=True))
-    ranked = sorted(scores, key=lambda label: scores[label] + TIE * order[label], reverse=True)
+    ranked = sorted(scores, key=lambda label: scores[label], reverse=True)  # of equal ones, in the sum's order
     values = tuple(scores[label] for label in ranked)
     shown_labels = options.top_k or len(ranked)
     raw = None if summed.log_probs is None else dict(zip(summed.labels, summed.log_probs, strict=True))

@@ -390,6 +390,7 @@ def test_a_mask_function_is_told_by_what_it_shows(positions: int) -> None:
     at = np.arange(positions)
     assert (chunked.seen(at, at)[at[:, None] >= at] == (at[:, None] // 8 == at // 8)[at[:, None] >= at]).all()
     assert made(bidirectional_mask_function) == (None if positions > 1 else EVERYTHING)
+    assert made(lambda _batch, _head, query, key: key < query) is None  # a token that does not see itself
     assert made(padding_mask_function(torch.ones(1, positions - 1, dtype=torch.bool))) is None
 
 

@@ -6,13 +6,16 @@ from typing import Any
 
 import pytest
 
-from pinpoint.api.request import parse_request
+from pinpoint.api.request import Options, parse_request
 from pinpoint.api.response import DocumentResult
+from pinpoint.decide.decision import decide
 from pinpoint.decide.segments import cut
 from pinpoint.errors import RequestError
 from pinpoint.pipeline.classify import classify
 from pinpoint.pipeline.packets import BOUNDARY, HEAD_CHARS, JOINT, LEAST_SHARE, TAIL_CHARS, joints
+from pinpoint.pipeline.votes import combined
 from tests.fakes import FakeEngine
+from tests.requests_of import TONE
 
 LABELS = ["invoice", "receipt", "contract"]
 PAGES = ["Invoice no. 7, total due 9.00", "", "Receipt for three cabinets", "The parties agree", "on what follows"]
@@ -134,8 +137,17 @@ def test_documents_whose_pages_vote_by_majority() -> None:
     assert result.margin == pytest.approx(result.scores[0] - result.scores[1])
 
 
+def test_of_pages_with_a_vote_each_the_sum_of_evidence_decides() -> None:
+    for number in range(8):
+        pages = [f"page {number} of a document", f"page {number + 1} of a document"]
+        result = answered(pages, long_document="pages", page_vote="majority").answers["category"]
+        summed = answered(pages, long_document="pages").answers["category"]
+        voted = {page.label for page in result.pages}
+        assert [label for label in result.labels if label in voted] == [one for one in summed.labels if one in voted]
+
+
 def test_documents_whose_pages_vote_by_evidence() -> None:
-    pages = [f"page {number} of a document" for number in range(4)]
+    pages = [f"page {number} of a document" + " and its annex" * number for number in range(4)]
     result = answered(pages, long_document="pages", page_vote="evidence").answers["category"]
     alone = [answered([page], long_document="pages") for page in pages]
     tokens = [one.input.tokens for one in alone]
@@ -150,6 +162,13 @@ def test_documents_whose_pages_vote_by_evidence() -> None:
     }
     assert shares(result) == pytest.approx(wanted)
     assert sum(result.scores) == pytest.approx(1)
+    masses = [count * one.answers["category"].label_mass for one, count in zip(alone, tokens, strict=True)]
+    assert result.label_mass == pytest.approx(sum(masses) / sum(tokens))
+
+
+def test_of_pages_that_all_guess_each_says_as_much_as_it_is_long() -> None:
+    guess = decide([-1.0, -1.0], TONE, Options())
+    assert combined(TONE, Options(page_vote="evidence"), [guess, guess], [0.25, 0.75], guess).scores == (0.5, 0.5)
 
 
 def test_documents_whose_pages_vote_are_cut_and_reviewed_like_others() -> None:

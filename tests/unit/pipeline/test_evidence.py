@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pinpoint.api.answer import Answer
+from pinpoint.api.asked import Asked
 from pinpoint.api.request import Options, Request, parse_request
 from pinpoint.api.response import DocumentResult, Response
 from pinpoint.documents.paragraphs import Run
@@ -216,3 +217,21 @@ def test_segments_of_a_packet_have_their_own_pages() -> None:
         assert found is not None
         first, last = segment.pages
         assert sorted(one.page for one in found) == (list(range(first, last + 1)) if first < last else [])
+
+
+@pytest.mark.parametrize("task", [CHOICE, TREE])
+def test_what_is_asked_next_stands_behind_the_very_document_of_its_caller(task: Task) -> None:
+    """Parted as it was, and under the key that it came with: else it is computed again, or kept for others to find."""
+    text = "Dear customer.\n\nTotal due: 99.50 EUR\n\nInvoice no. 4711"
+    options = Options(evidence=True, second_reading=task.tree is None)
+    whose = Asked((), (), (), cache_key="its own")
+    preparation = Preparation(Request((document(text),), (task,), options, asked=whose), FakeEngine())
+    preparation.advance()
+    asked_next = 0
+    for unit in preparation.units():
+        first = unit.prompt
+        assert len(first.path[: first.ahead]) > 2, "cut into passages"
+        for prompt in unit.follow(FakeScores([-2.0] * len(first.trie.labels)), {}).values() if unit.follow else ():
+            assert (prompt.owner, prompt.path[: first.ahead]) == ("its own", first.path[: first.ahead])
+            asked_next += 1
+    assert asked_next

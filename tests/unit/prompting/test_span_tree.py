@@ -112,3 +112,6 @@ def test_spans_that_were_read_ahead_are_those_of_their_own_prefill_alone() -> No
     ends = [forest.add(path[1], forest.add(path[0], begun=begun), begun=begun) for begun in prefills]
     again = [forest.add(path[1], forest.add(path[0], begun=begun), begun=begun) for begun in prefills]
     assert ends == again == [1, 1, 3, 5]
+    reading, *begun = Forest(), Prefill(path, done=2), Prefill(path, done=2)
+    chunks = [reading.read(prefill, 1) for prefill in begun]
+    assert [reading.ancestry(chunk) for chunk in chunks] == [[0, 1], [2, 3]]
