@@ -151,7 +151,13 @@ def _print(
     )
     if costs:
         below = max(costs[1:], key=lambda one: one.tokens + one.answer_tokens, default=None)
-        words = f"Beside its own tokens, a document costs {costs[0].tokens + costs[0].answer_tokens} at the top"
+        top, shared = costs[0], taxonomy.task.labels_first
+        behind = top.answer_tokens if shared else top.tokens + top.answer_tokens
+        words = f"Beside its own tokens, a document costs {behind} at the top"
+        if shared:
+            words += (
+                f", and {top.tokens} that stand before all documents are computed once and kept while there is room"
+            )
         if below is not None:
             words += f" and up to {below.tokens + below.answer_tokens} for each group that is asked about"
         console.print(f"{words} ({escape(model)}).", highlight=False, soft_wrap=True)

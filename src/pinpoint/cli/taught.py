@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 # By what `decide.trust.standing` says, which is imported where it is needed, with all that computes.
 WHY = {
     "no_task_file": "none of the task files in {folder} is for this question; labels, their order and descriptions, "
-    "instructions and the question's name have to be those that were taught",
+    "instructions and the question's name have to be those that were taught, and so whether labels are read first",
     "task_file_refused": "the task file for this question was refused, as said above",
 }
 

@@ -214,6 +214,8 @@ def _cost(report: Report) -> str:
 def _set_up(report: Report) -> str:
     run = report["run"]
     rows = [(f"{name}: {key}", value) for name in ("model", "data") for key, value in run[name].items()]
+    if run["question"].get("labels_first"):
+        rows.append(("labels", "read before the document"))
     rows += [("instructions", run["question"].get("instructions") or "none"), ("pinpoint", run["pinpoint"])]
     return f"<section><h2>What was asked</h2>{table(('', ''), rows, 'words')}</section>"
 

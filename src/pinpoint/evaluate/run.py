@@ -73,6 +73,7 @@ class Job:
             "question": {
                 "task": question.name,
                 **question.fields,
+                **({"labels_first": True} if asked.tasks[0].labels_first else {}),
                 "options": dict(question.options),
                 "labels_sha": labels_sha(asked.tasks),
                 "labels": [*dict.fromkeys(label for line in self.lines for label in line.labels)],

@@ -204,6 +204,9 @@ def test_documents_are_answered_by_what_was_taught_and_why_not_is_said(
     other = run(str(tmp_path / "in"), "--json", labels="receipt,invoice")
     assert lines(other)[0]["answers"]["category"]["confidence"] is None
     assert "none of the task files in" in other.stderr and "their order" in other.stderr
+    first = run(str(tmp_path / "in"), "--json", "--labels-first")
+    assert lines(first)[0]["answers"]["category"]["confidence"] is None
+    assert "whether labels are read first" in first.stderr
     split = run(str(tmp_path / "in"), "--json", "--split")
     assert "other_reading" in split.stderr
     (tmp_path / "tasks" / "kind.json").write_text("{}", encoding="utf-8")

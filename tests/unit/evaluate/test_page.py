@@ -102,6 +102,14 @@ def test_nothing_is_cut_off_on_a_desk_and_on_a_phone(tmp_path: Path, monkeypatch
         assert told["smallest"] >= 9, "words in pictures too small to be read, in pixels"
 
 
+def test_the_page_says_where_labels_were_read_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(metrics, "RESAMPLES", 4)
+    told = report()
+    assert "read before the document" not in page(told)
+    told["run"]["question"]["labels_first"] = True
+    assert "read before the document" in page(told)
+
+
 def test_pictures_take_their_colours_from_the_page() -> None:
     bins = [{"documents": 20, "score": 0.5, "right": 0.4, "interval": (0.2, 0.6)},
             {"documents": 20, "score": 0.99, "right": 1.0, "interval": (0.8, 1.0)},

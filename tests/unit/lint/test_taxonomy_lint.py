@@ -196,6 +196,20 @@ def test_the_command_says_by_its_exit_code_whether_there_is_something_to_change(
     assert json.loads(run(str(path), "--json")[1])["error"]["code"] == "too_few_labels"
 
 
+@pytest.mark.parametrize("labels_first", [False, True])
+def test_what_a_document_costs_is_told_without_what_all_of_them_share(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, labels_first: bool
+) -> None:
+    monkeypatch.setattr("pinpoint.serving.model.get_scorer", lambda _: FakeEngine())
+    path = tmp_path / "t.json"
+    path.write_text(json.dumps({"labels": ["invoice", "receipt", "other"], "labels_first": labels_first}))
+    text, told = (CliRunner().invoke(app, ["lint", str(path), *words]).output for words in ((), ("--json",)))
+    (cost,) = json.loads(told)["questions"]
+    question, labels = cost["tokens"], cost["answer_tokens"]
+    behind = f"{labels} at the top, and {question} that stand before all documents"
+    assert f"a document costs {behind if labels_first else f'{question + labels} at the top ('}" in text
+
+
 @pytest.mark.parametrize("as_json", [False, True])
 def test_what_the_words_told_is_shown_where_the_model_cannot_be_had(
     as_json: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
