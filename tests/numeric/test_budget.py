@@ -91,10 +91,23 @@ def test_kernels_that_a_larger_pass_is_the_first_to_take_are_compiled_before_it_
     ("rates", "taken"), [({8192: 20_000, 16_384: 0}, 8192), ({8192: 0}, 8192), ({8192: 20_000, 16_384: 20_100}, 8192)]
 )
 def test_the_usual_budget_stays_where_a_larger_one_brings_nothing(
-    scorer: Scorer, passes: Callable[..., list[tuple[int, int]]], rates: dict[int, float], taken: int
-) -> None:
+    scorer: Scorer, passes: Callable[..., list[tuple[int, int]]], rates: dict[int, float], taken: int,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
     passes(rates)
+    released = list[bool]()
+    monkeypatch.setattr(scorer, "release", lambda: released.append(True))
     assert settle_budget(scorer, None).tokens == scorer.token_budget == taken
+    assert any(released) == (0 in rates.values()), "what a pass took that had no room is given back"
+
+
+def test_a_pass_that_fails_otherwise_leaves_the_budget_as_it_was(
+    scorer: Scorer, passes: Callable[..., list[tuple[int, int]]]
+) -> None:
+    passes({USUAL: 20_000})  # knows no rate of a larger one
+    with pytest.raises(KeyError):
+        settle_budget(scorer, None)
+    assert scorer.token_budget == USUAL
 
 
 def test_what_is_set_is_not_measured(scorer: Scorer, passes: Callable[..., list[tuple[int, int]]]) -> None:

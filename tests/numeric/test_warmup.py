@@ -133,6 +133,14 @@ def test_without_a_plan_nothing_is_run(small_mixtral: Pair) -> None:
     assert warm_up(scorer) is None
 
 
+def test_a_pass_is_planned_with_the_activations_that_it_has() -> None:
+    shape = find_shape("mistralai/Mistral-7B-Instruct-v0.3")
+    wide, eight = (
+        planned_pass_bytes(plan(shape, "int8", 24 * GB, 3 * GB, activations=held), 4096) for held in ("compute", "int8")
+    )
+    assert wide < eight  # integers stand beside the states that they are made of
+
+
 def test_before_the_widest_pass_there_is_one_for_each_kind_of_tiles() -> None:
     mixtral, qwen = (
         plan(find_shape(name), "int8", 80 * GB, 3 * GB)

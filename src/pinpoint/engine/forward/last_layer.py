@@ -35,7 +35,7 @@ def worthwhile(model: PreTrainedModel, row: PackedRow) -> bool:
 
     Never for a model that keeps its layers in another place than the supported families do.
     """
-    return bool(layers(model)) and 0 < len(row.rows) <= MOST_WANTED * len(row.tokens)
+    return bool(layers(model)) and len(row.rows) <= MOST_WANTED * len(row.tokens)
 
 
 def layers(model: PreTrainedModel) -> nn.ModuleList | None:
