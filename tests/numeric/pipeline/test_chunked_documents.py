@@ -15,6 +15,9 @@ from pinpoint.pipeline.classify import Work, classify
 from pinpoint.pipeline.fair_queue import FairQueue, Lane
 from pinpoint.pipeline.passes import measure
 from pinpoint.pipeline.units import Measured, Unit
+from pinpoint.prompting.chat_frame import render
+from pinpoint.prompting.prompts import PromptBuilder
+from pinpoint.prompting.template import Version
 from tests.models import embedded
 from tests.numeric.tolerances import FLOAT32
 from tests.reference.scoring import label_log_prob, plain_model
@@ -90,6 +93,23 @@ def test_scores_are_those_of_whole_prompts(plain: PreTrainedModel, budget: int) 
             label_log_prob(plain, prompt, label, scorer.prompts.encoder.stop) for label in unit.prompt.trie.labels
         ]
         assert one.scores.log_probs == pytest.approx(expected, abs=FLOAT32)
+
+
+@pytest.mark.parametrize("version", [1, 3])
+def test_labels_that_are_read_first_score_as_the_chat_template_has_their_prompt(
+    plain: PreTrainedModel, version: Version
+) -> None:
+    scorer, task = Scorer(embedded(), 200, 1_000_000), {"labels": KINDS, "labels_first": True}
+    encoder = scorer.prompts.encoder
+    scorer.prompts = PromptBuilder(encoder, version)
+    request = job([text_of(1), text_of(9)], {"kind": task})
+    for text, (unit, one) in zip((text_of(1), text_of(9)), measured(request, scorer), strict=True):
+        (said,) = scorer.prompts.wording(request.tasks[0], text)
+        turn = [{"role": "user", "content": said}]
+        prompt = render(encoder.tokenizer, turn, generation_prompt=True, tokenize=True)
+        expected = [label_log_prob(plain, prompt, encoder.label_tokens(kind), encoder.stop) for kind in KINDS]
+        assert one.scores.log_probs == pytest.approx(expected, abs=FLOAT32)
+        assert said.index("- invoice") < said.index("Document:") and bool(unit.ahead) == (text != text_of(1))
 
 
 def test_bits_that_matter_are_those_of_a_long_document_that_nobody_stands_beside() -> None:
