@@ -1,6 +1,7 @@
 """The proof at load: it holds for every family that is exact, and refuses each planted fault, in both dtypes."""
 
 import dataclasses
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -407,3 +408,11 @@ def test_queries_that_experts_make_may_turn_with_a_router_and_no_others(
         monkeypatch.setattr(projection, "forward", lambda x: own(x) * (1 if reading[0] else 1.1))
         with pytest.raises(ModelError, match="queries, keys and values of layer 1"):
             prove(scorer_of(model, STORE_BYTES))
+
+
+def test_a_score_that_is_no_number_is_wrong_wherever_it_stands() -> None:
+    for led in (True, False):
+        for scored in ([-1.0, math.nan, -1.0], [math.nan, -1.0, -1.0], [-1.0, -1.0, -math.inf]):
+            told = [[-1.0, -1.0, -1.0]]
+            (part,) = proof._parts(False, TOLERANCE[torch.bfloat16], "alone", [], [scored], told, led)
+            assert not part.holds

@@ -150,3 +150,14 @@ def test_on_a_cpu_nothing_is_recorded() -> None:
     recorder = recorded.Recorder(made("llama"))
     assert recorder.record(8192) == []
     assert not recorder.takes(pack(forest(), {}))
+
+
+def test_a_row_as_long_as_what_is_recorded_is_run_by_it_and_a_longer_one_is_not() -> None:
+    recorder = recorded.Recorder(made("llama"))
+    recorder._recorded = {length: recorded._Recording() for length in RECORDED_LENGTHS[:2]}
+    row = Forest()
+    row.ask(row.add(range(RECORDED_LENGTHS[1])), build_trie([(20,)], 1))
+    longer = len(pack(row).tokens) - RECORDED_LENGTHS[1]
+    fitting = Forest()
+    fitting.ask(fitting.add(range(RECORDED_LENGTHS[1] - longer)), build_trie([(20,)], 1))
+    assert recorder.takes(pack(fitting)) and not recorder.takes(pack(row))
