@@ -232,3 +232,11 @@ def test_each_owner_and_each_set_of_frequencies_has_keys_of_its_own() -> None:
     assert len(set(keys)) == len(keys)
     assert keys[0] == forest.path(spans[0]) == ((9,), (1, 2))
     assert all(key[-2:] == keys[0] for key in keys)
+
+
+def test_what_was_computed_for_the_same_bits_is_kept_apart() -> None:
+    keys = set()
+    for same_bits in (False, True):
+        forest = Forest(same_bits=same_bits)
+        keys.add(store_key(forest, forest.add((1, 2), shared=True), False))
+    assert len(keys) == 2

@@ -2,6 +2,7 @@
 
 import gc
 import tracemalloc
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -96,3 +97,10 @@ def test_an_error_names_the_task_that_asks_whoever_asked_before() -> None:
         with pytest.raises(RequestError) as caught:
             prompts.questions(Task(name, labels))
         assert caught.value.field == f"tasks.{name}.labels[9]"
+
+
+def test_a_question_with_criteria_is_another() -> None:
+    prompts = PromptBuilder(chatml_prompts().encoder)
+    plain = Task("t", (Label("paid", "paid"),), multi_label=True)
+    strict = replace(plain, criteria=("a stamp says so", None))
+    assert prompts.questions(plain)[0].tokens != prompts.questions(strict)[0].tokens
