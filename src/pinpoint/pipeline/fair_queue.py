@@ -82,10 +82,12 @@ class Lane:
         return self.count - self.taken
 
     def peek(self) -> Unit:
-        """The next unit. One that would fit a pass goes behind what was read for those before it, where it can."""
+        """The next unit. One that would fit a pass goes behind what was read for those before it, where it can, unless
+        its bits are to be those that it has alone.
+        """
         if self._next is None:
             unit = self._next = next(self.units)
-            if self.begun is not None:
+            if self.begun is not None and not unit.same_bits:
                 behind = replace(unit, ahead=unit.prompt.ahead)
                 self._next = behind if self.begun.serves(behind) else unit
         return self._next

@@ -93,9 +93,10 @@ class Preparation:
 
         Behind a document's parts are its readings without a passage.
         """
-        alone = sum(len(self._first_questions(task)) for task in self.tasks) == 1
-        asked = [(task, self._exact_best(task), self._explained(task), self._wants_state(task)) for task in self.tasks]
         same_bits = self._request.options.deterministic
+        # Where bits matter, a question is cut where it is cut beside others.
+        alone = not same_bits and sum(len(self._first_questions(task)) for task in self.tasks) == 1
+        asked = [(task, self._exact_best(task), self._explained(task), self._wants_state(task)) for task in self.tasks]
         for document, outcome in enumerate(self.outcomes):
             if not isinstance(outcome, Reading):
                 continue

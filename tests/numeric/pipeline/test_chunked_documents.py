@@ -123,6 +123,18 @@ def test_bits_that_matter_are_those_of_a_long_document_that_nobody_stands_beside
         assert one.scores.log_probs == alone[1].scores.log_probs
 
 
+@pytest.mark.parametrize("beside", [KINDS[1:3], [f"{kind} of {n} March" for kind in KINDS for n in range(2)]])
+def test_bits_of_a_question_do_not_depend_on_one_beside_it(beside: list[str]) -> None:
+    """Not on what both begin with, and not on the chunks in which the document is read for one that is longer."""
+    scorer = Scorer(embedded(), 300, 1_000_000)
+    scorer.prompts = PromptBuilder(scorer.prompts.encoder, 3)
+    mine, other = {"labels": KINDS[:2]}, {"labels": beside}
+    ((unit, alone),) = measured(job([text_of(9)], {"mine": mine}, deterministic=True), scorer)
+    found = measured(job([text_of(9)], {"other": other, "mine": mine}, deterministic=True), scorer)
+    assert not unit.ahead and bool(found[0][1].before) == (len(beside) > 2), "the longer one is read in chunks"
+    assert found[1][1].scores.log_probs == alone.scores.log_probs
+
+
 def test_bits_of_a_second_reading_are_the_same_whether_a_long_document_was_read_before_it() -> None:
     """What is read behind chunks has other bits than the same labels by themselves: it is kept for none of them."""
     task = {"labels": [f"{kind} of {n} March" for kind in KINDS for n in range(8)], "labels_first": True}
