@@ -5,7 +5,9 @@ from dataclasses import replace
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from transformers import AutoTokenizer
 
+from pinpoint.checkpoints.sources import embedded_folder
 from pinpoint.errors import ModelError, RequestError
 from pinpoint.prompting import template
 from pinpoint.prompting.encoder import PromptEncoder, contains_control
@@ -277,6 +279,28 @@ def test_no_prompt_with_its_label_is_longer_than_overhead_and_document(task: Tas
     asks = [forest.asks[ask] for ask in PROMPTS.add(forest, task, document)]
     lengths = [forest.prompt_tokens(ask.span) + max(map(len, ask.trie.labels)) for ask in asks]
     assert max(lengths) == PROMPTS.overhead(PROMPTS.questions(task)) + len(document)
+
+
+WORDS = st.sampled_from(["a", "an", "the", "invoice", "letter", "the invoice", "a letter", "of", "in the", "A1", "é"])
+short_names = st.lists(WORDS, min_size=2, max_size=30, unique=True)
+embedded_prompts = PromptBuilder(
+    PromptEncoder(AutoTokenizer.from_pretrained(str(embedded_folder()), local_files_only=True))
+)
+
+
+@pytest.mark.parametrize("prompts", [PROMPTS, FIRST, embedded_prompts], ids=["3", "1", "embedded"])
+@settings(deadline=None, max_examples=30)
+@given(names=short_names, described=st.none() | WORDS, multi_label=st.booleans(), labels_first=st.booleans())
+def test_what_is_refused_before_anything_is_encoded_would_not_have_fitted(
+    prompts: PromptBuilder, names: list[str], described: str | None, multi_label: bool, labels_first: bool
+) -> None:
+    """By counting alone no prompt is taken to be longer than it is."""
+    labels = tuple(Label(name, name, described) for name in names)
+    task = Task("category", labels, multi_label, labels_first=labels_first and not multi_label)
+    prompt_tokens, row_tokens = prompts.least_overheads(task)
+    questions = prompts.questions(task)
+    assert prompt_tokens <= prompts.overhead(questions)
+    assert row_tokens <= prompts.row_overhead(questions)
 
 
 @settings(deadline=None, max_examples=20)

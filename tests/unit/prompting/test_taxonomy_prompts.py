@@ -45,7 +45,9 @@ def test_each_question_of_a_tree_says_what_it_is_within_and_stands_behind_the_do
     laid = list(prompts.ask(NESTED, questions, prompts.document("A document.")))
     assert laid[0].path[:2] == laid[1].path[:2] and all(one.open for one in laid)
     assert not any(one.open for one in prompts.lay(PLAIN, prompts.document("A document.")))
-    assert prompts.least_overheads(NESTED) <= (prompts.overhead(questions), prompts.row_overhead(questions))
+    prompt_tokens, row_tokens = prompts.least_overheads(NESTED)
+    assert prompt_tokens <= prompts.overhead(questions)
+    assert row_tokens <= prompts.row_overhead(questions)
 
 
 def test_what_the_questions_of_a_tree_begin_with_is_read_once_behind_a_document() -> None:
