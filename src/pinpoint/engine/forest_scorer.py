@@ -111,7 +111,8 @@ class ForestScorer:
                 if len(chosen) < len(forest.asks) or len(chunks) < len(forest.reads):
                     part = replace(forest, asks=[forest.asks[index] for index in chosen])
                     only = spans_of(forest, chosen) | {one for span in chunks for one in forest.ancestry(span)}
-                later = forest.open | spans_of(forest, [index for behind in parts[number + 1 :] for index in behind])
+                behind = [index for part in parts[number + 1 :] for index in part]
+                later = forest.open | (spans_of(forest, behind) - {forest.asks[index].span for index in behind})
                 found, layers, counts, moved = self._score_alike(part, only, kind, explain, held, later | chunks.keys())
                 for span, prefill in chunks.items():
                     self._take(prefill, layers.pop(span))

@@ -81,6 +81,22 @@ def test_any_length_any_budget_any_number_of_questions(letters: int, budget: int
     assert scorer.held_bytes == 0
 
 
+@pytest.mark.parametrize("deterministic", [False, True])
+def test_a_question_that_two_tasks_ask_is_answered_for_both_where_they_take_several_passes(deterministic: bool) -> None:
+    tasks = {
+        "first": {"labels": TRAITS[:2], "multi_label": True},
+        "second": {"labels": [*TRAITS[2:6], TRAITS[0]], "multi_label": True},
+        "third": {"labels": TRAITS[:4], "multi_label": True},
+    }
+    request = job([text_of(6), text_of(2)], tasks, deterministic=deterministic)
+    scorer, endless = Scorer(embedded(), 240, 1_000_000), Scorer(embedded(), 8192, 0)
+    for one, other in zip(classify(request, scorer)[0].results, classify(request, endless)[0].results, strict=True):
+        assert isinstance(one, DocumentResult) and isinstance(other, DocumentResult)
+        for name, answer in one.answers.items():
+            by_label = dict(zip(other.answers[name].labels, other.answers[name].scores, strict=True))
+            assert dict(zip(answer.labels, answer.scores, strict=True)) == pytest.approx(by_label, abs=FLOAT32)
+
+
 @pytest.mark.parametrize("budget", [160, 300])
 def test_scores_are_those_of_whole_prompts(plain: PreTrainedModel, budget: int) -> None:
     tasks = {"traits": {"labels": TRAITS[:2], "multi_label": True}, "kind": {"labels": KINDS}}

@@ -38,14 +38,14 @@ def parts_of(
 ) -> list[list[int]]:
     """Some asks in parts, each for one pass: the first takes the budget at most, with the `read_tokens` of chunks that
     go with it, and those that go on with what it read a share of that, unless they are a single ask. With `held` spans,
-    all of them go on.
+    all of them go on. The last span of a prompt is new in each part, since the labels of an ask begin in its last row.
     """
     if forest.laid_tokens <= budget_tokens:
         return [list(asks)]
     parts, laid, taken = [list[int]()], set(held), 0
     most = min(budget_tokens // GOING_ON_SHARE if held else budget_tokens, budget_tokens - read_tokens)
     for ask in asks:
-        new = set(forest.ancestry(forest.asks[ask].span)) - laid
+        new = (set(forest.ancestry(forest.asks[ask].span)) - laid) | {forest.asks[ask].span}
         tokens = sum(len(forest.tokens[span]) for span in new) + len(forest.asks[ask].trie.tokens)
         if parts[-1] and taken + tokens > most:
             parts.append([])
