@@ -113,11 +113,12 @@ class ForestScorer:
                     only = spans_of(forest, chosen) | {one for span in chunks for one in forest.ancestry(span)}
                 behind = [index for part in parts[number + 1 :] for index in part]
                 later = forest.open | (spans_of(forest, behind) - {forest.asks[index].span for index in behind})
-                found, layers, counts, moved = self._score_alike(part, only, kind, explain, held, later | chunks.keys())
+                found, held, counts, moved = self._score_alike(part, only, kind, explain, held, later | chunks.keys())
                 for span, prefill in chunks.items():
-                    self._take(prefill, layers.pop(span))
+                    self._take(prefill, held.pop(span))
                 chunks = {}
-                held = layers if explain else {span: kept for span, kept in layers.items() if span in later}
+                if not explain:
+                    held = {span: kept for span, kept in held.items() if span in later}
                 scores |= dict(zip(chosen, found, strict=True))
                 done.found, done.kept = done.found | moved[0], done.kept | moved[1]
                 done.computed_tokens += counts[0] + read_tokens

@@ -1,9 +1,17 @@
 """Questions asked in an open pass have the scores that they have when all is asked at once."""
 
-import pytest
+import weakref
+from typing import Any
 
+import pytest
+import torch
+
+from pinpoint.engine import forest_scorer
+from pinpoint.engine.forward.prefix_cache import PassCache
 from pinpoint.engine.scorer import Scorer
+from pinpoint.errors import OutOfMemory
 from pinpoint.prompting.label_trie import build_trie
+from pinpoint.prompting.prefill import Prefill
 from pinpoint.prompting.span_tree import NO_PARENT, Forest
 from tests.numeric.conftest import Pair
 from tests.numeric.tolerances import FLOAT32
@@ -64,3 +72,57 @@ def test_a_document_that_nobody_left_open_is_computed_again(small_mixtral: Pair)
     alone.ask(alone.add(QUESTIONS[1], alone.add(ROOT, NO_PARENT)), TRIE)
     with scorer.run(alone) as done:
         assert got == pytest.approx(done.scores[0].log_probs, abs=FLOAT32)
+
+
+def test_a_chunk_is_read_once_however_often_more_is_asked(small_mixtral: Pair) -> None:
+    scorer = Scorer(small_mixtral[0], token_budget=8192)
+    forest, prefill = Forest(), Prefill((tuple(ROOT), tuple(DOCUMENTS[0])))
+    ask(forest, 1, 0)
+    forest.read(prefill, 20)
+    with scorer.run(forest) as done:
+        before = done.computed_tokens
+        ask(forest, 1, 1)
+        done.more()
+        assert done.computed_tokens == before + len(QUESTIONS[1]) + len(TRIE.tokens)
+    assert prefill.done == 20
+
+
+def test_a_document_is_let_go_before_a_part_that_asks_nothing_of_it(
+    small_mixtral: Pair, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    taken, alive = list[weakref.ref[Any]](), list[int]()
+
+    class Noted(PassCache):
+        def __init__(self, *given: Any) -> None:
+            super().__init__(*given)
+            alive.append(sum(tensor() is not None for tensor in taken))
+
+        def update(self, *given: Any, **more: Any) -> Any:
+            found = super().update(*given, **more)
+            taken.extend(weakref.ref(layers[-1][0]) for layers in self.taken.values())
+            return found
+
+    scorer, forest = Scorer(small_mixtral[0], token_budget=50), Forest()
+    monkeypatch.setattr(forest_scorer, "PassCache", Noted)
+    for document in (DOCUMENTS[0], DOCUMENTS[1][:40]):
+        span = forest.add(document)
+        for question in range(2):
+            forest.ask(forest.add(QUESTIONS[question], span), TRIE)
+    with scorer.run(forest):
+        layers = small_mixtral[0].model.config.num_hidden_layers
+        assert alive == [0, layers, 0, layers]
+
+
+def test_memory_that_runs_out_in_an_open_pass_is_told_as_in_its_first(
+    small_mixtral: Pair, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(*_: Any, **__: Any) -> None:
+        raise torch.OutOfMemoryError
+
+    forest = Forest()
+    ask(forest, 0, 0)
+    with Scorer(small_mixtral[0], token_budget=8192).run(forest) as done:
+        ask(forest, 0, 1)
+        monkeypatch.setattr(forest_scorer, "score", fails)
+        with pytest.raises(OutOfMemory):
+            done.more()

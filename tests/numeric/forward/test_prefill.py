@@ -10,9 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from transformers.utils import logging as transformers_logging
 
+from pinpoint.engine import forest_scorer
 from pinpoint.engine.forward import attention, generate
 from pinpoint.engine.forward.parts import given_spans, parts_of
 from pinpoint.engine.forward.prefix_cache import HeldPrefix
+from pinpoint.engine.forward.scoring import score
 from pinpoint.engine.scorer import Scorer
 from pinpoint.prompting.label_trie import build_trie
 from pinpoint.prompting.prefill import Prefill
@@ -211,3 +213,32 @@ def test_a_reason_behind_chunks_is_that_behind_the_whole(small_mixtral: Pair) ->
             told.append(done.explain(0, "yes"))
     assert told[0] == told[1]
     assert told[0][1] <= generate.MOST_TOKENS
+
+
+def test_a_chunk_of_long_prompts_beside_short_ones_is_computed_once() -> None:
+    scorer = scorer_of(with_our_attention(random_model(configuration("phi3, longrope"))))
+    forest, prefill = Forest(), Prefill(path_of(60, 4), long=True)
+    forest.ask(forest.add([510, 511]), TRIE)
+    forest.read(prefill, 30)
+    with scorer.run(forest) as done:
+        assert done.computed_tokens == forest.total_tokens
+    assert prefill.done == 30
+
+
+def test_a_prompt_that_nobody_read_ahead_is_read_in_chunks_as_what_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    plain = random_model(configuration("phi3, longrope"))
+    scorer, same_bits = scorer_of(with_our_attention(copy.deepcopy(plain))), list[bool]()
+
+    def noted(*given: Any, **more: Any) -> list[list[float]]:
+        same_bits.append(more["same_bits"])
+        return score(*given, **more)
+
+    monkeypatch.setattr(forest_scorer, "score", noted)
+    scorer.token_budget, path, forest = 25, path_of(60, 8), Forest(same_bits=True)
+    forest.ask(forest.add([510, 511], forest.add(path[1], forest.add(path[0]))), TRIE)
+    with scorer.run(forest) as done:
+        assert done.computed_tokens == forest.total_tokens
+        found = done.scores[0].log_probs
+    expected = [label_log_prob(plain, [*path[0], *path[1], 510, 511], label, STOP) for label in LABELS]
+    assert found == pytest.approx(expected, abs=FLOAT32)
+    assert same_bits == [True] * 4, "three chunks, and what is asked behind them"

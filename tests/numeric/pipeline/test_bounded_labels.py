@@ -1,6 +1,7 @@
 """Long lists of labels: bounding those that cannot matter changes no score that anybody could see."""
 
 import random
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ from torch import nn
 
 from pinpoint.api.request import Options
 from pinpoint.decide.decision import decide
+from pinpoint.engine import forest_scorer
 from pinpoint.engine.forest_pass import AskScores
 from pinpoint.engine.forward.parts import TRIE_SHARE_AT_ONCE, TRIE_TOKENS_AT_ONCE
 from pinpoint.engine.scorer import Scorer
@@ -146,3 +148,24 @@ def test_a_list_is_bounded_or_not_by_its_own_prompt_whatever_else_is_asked(score
     assert labels_bounded(long) == [False]
     assert labels_bounded(long - 1) == [True]
     assert labels_bounded(long, long - 1, long) == [False, True, False]
+
+
+def test_rounds_that_settle_a_list_are_numbered_and_their_tokens_counted(
+    scorer: Scorer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The number ends them: what bounds do not settle in a few rounds is computed."""
+    trie, numbers = many_labels(scorer), list[int]()
+
+    def one_by_one(bounds: Sequence[float], known: Mapping[int, float], best: int, rounds: int) -> list[int]:
+        numbers.append(rounds)
+        return long[rounds : rounds + 1]
+
+    long = [k for k, label in enumerate(trie.labels) if len(label) > 1][:3]
+    monkeypatch.setattr(forest_scorer, "undecided", one_by_one)
+    forest = Forest()
+    forest.ask(forest.add([5, 6, 7]), trie, 2)
+    (scores,), tokens = measured(scorer, forest)
+    assert numbers == [0, 1, 2, 3]
+    assert scores.bounded == set(range(LABELS)) - set(long)
+    behind_first = sum(len(trie.subset([k]).after_first().tokens) for k in long)
+    assert tokens == 3 + len(trie.first_tokens().tokens) + behind_first
