@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import torch
 
-from pinpoint.engine import forest_scorer
+from pinpoint.engine import baseline, forest_scorer
 from pinpoint.engine.baseline import Baseline
 from pinpoint.engine.forward.prefix_cache import PassCache
 from pinpoint.engine.forward.steps import RecordedSteps
@@ -18,6 +18,7 @@ from pinpoint.planning.model_shapes import shape_from_config
 from pinpoint.planning.shape import ModelShape
 from pinpoint.planning.weight_bytes import kv_bytes_per_token
 from pinpoint.prompting.label_trie import build_trie
+from pinpoint.prompting.prefill import Prefill
 from pinpoint.prompting.span_tree import Forest
 from tests.models import chatml_tokenizer, configurations, load_cpu, save_random
 from tests.numeric.peak_bytes import measured
@@ -202,3 +203,43 @@ def test_every_pass_is_compared_with_the_baseline(loaded: LoadedModel, monkeypat
             pass
     assert scorer.drifted
     assert len(checks) == 5
+
+
+def test_what_is_held_of_long_documents_is_no_drift_and_no_baseline(
+    loaded: LoadedModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scorer = Scorer(loaded, 4096, 0)
+    scorer.baseline = Baseline(lambda: 1000 + scorer.held_bytes, batches=2)
+    monkeypatch.setattr(torch.cuda, "memory_allocated", lambda _: 1000 + scorer.held_bytes)
+    prefill = Prefill((tuple(range(10, 60)),))
+    for _ in range(5):
+        forest = Forest()
+        forest.read(prefill, 10)
+        with scorer.run(forest):
+            pass
+        assert scorer.held_bytes > 0
+        assert scorer.memory().baseline_bytes == 1000
+    assert not scorer.drifted
+
+
+def test_what_is_recorded_belongs_to_the_baseline(loaded: LoadedModel, monkeypatch: pytest.MonkeyPatch) -> None:
+    scorer = Scorer(loaded, 4096, 0)
+    held = [1000]
+    scorer.baseline = Baseline(lambda: held[0], batches=1)
+    scorer.baseline.check(0)
+
+    def record(most_tokens: int) -> list[int]:
+        held[0] += most_tokens
+        return [most_tokens]
+
+    monkeypatch.setattr(scorer.recorder, "record", record)
+    monkeypatch.setattr(baseline, "requested_bytes", lambda _: held[0])
+    assert scorer.record() == [4096]
+    assert scorer.baseline.check(0) == 0 and not scorer.drifted
+
+
+def test_a_pass_whose_caller_fails_lets_its_keys_and_values_go(loaded: LoadedModel) -> None:
+    scorer = Scorer(loaded, 4096, 0)
+    with pytest.raises(KeyError), scorer.run(a_forest(scorer), explain=True) as done:
+        raise KeyError
+    assert not any(done._layers.values())

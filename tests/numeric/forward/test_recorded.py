@@ -15,15 +15,18 @@ import torch
 from torch import Tensor
 from transformers import AutoModelForCausalLM, PreTrainedModel
 
+from pinpoint.engine import forest_scorer
 from pinpoint.engine.forward import attention, recorded
-from pinpoint.engine.forward.packing import pack
+from pinpoint.engine.forward.packing import PackedRow, pack
 from pinpoint.engine.forward.prefix_cache import PassCache
 from pinpoint.engine.forward.rules import EVERYTHING, Mask, Rule
 from pinpoint.engine.forward.scoring import score
+from pinpoint.engine.scorer import Scorer
 from pinpoint.errors import ModelError
 from pinpoint.planning.activations import RECORDED_LENGTHS
 from pinpoint.prompting.label_trie import build_trie
 from pinpoint.prompting.span_tree import Forest
+from tests.numeric.conftest import Pair
 
 SIZES = {
     "vocab_size": 64, "hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 3, "num_attention_heads": 4,
@@ -161,3 +164,68 @@ def test_a_row_as_long_as_what_is_recorded_is_run_by_it_and_a_longer_one_is_not(
     fitting = Forest()
     fitting.ask(fitting.add(range(RECORDED_LENGTHS[1] - longer)), build_trie([(20,)], 1))
     assert recorder.takes(pack(fitting)) and not recorder.takes(pack(row))
+
+
+def on_a_device(monkeypatch: pytest.MonkeyPatch, *failing: int) -> tuple[recorded.Recorder, list[int]]:
+    """A recorder of a model that can be recorded, but for some lengths; and the lengths that it tries."""
+    recorder, tried = recorded.Recorder(made("llama")), list[int]()
+
+    def record(length: int, pool: object) -> recorded._Recording:
+        tried.append(length)
+        recorder._buffer("hidden", torch.zeros(length, 1))
+        if length in failing:
+            raise RuntimeError("no room")
+        return recorded._Recording()
+
+    monkeypatch.setattr(recorder, "_record", record)
+    monkeypatch.setattr(recorded, "recordable", lambda model: True)
+    monkeypatch.setattr(torch.cuda, "graph_pool_handle", lambda: None)
+    monkeypatch.setattr(torch.cuda, "synchronize", lambda device: None)
+    return recorder, tried
+
+
+def test_what_is_recorded_again_takes_the_place_of_what_was(monkeypatch: pytest.MonkeyPatch) -> None:
+    recorder, tried = on_a_device(monkeypatch)
+    short, long = RECORDED_LENGTHS[:2]
+    for most, lengths in ((long, [short, long]), (long - 1, [short]), (short - 1, [])):
+        assert recorder.record(most) == lengths
+        assert recorder.takes(pack(forest())) == bool(lengths)
+        assert recorder.takes(pack(forest(range(8, short + 8)))) == (long in lengths)
+        assert bool(recorder._buffers) == bool(lengths), "what nobody runs holds no memory"
+    assert tried == [long, short, short], "the longest first"
+
+
+def test_a_row_is_padded_to_the_shortest_length_that_holds_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    recorder, _ = on_a_device(monkeypatch)
+    recorder.record(RECORDED_LENGTHS[-1])
+    assert recorder._length_of(pack(forest())) == RECORDED_LENGTHS[0]
+
+
+def test_behind_a_length_that_cannot_be_recorded_none_is_tried(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    _, middle, long = RECORDED_LENGTHS[:3]
+    for failing, lengths in ((middle, [long]), (long, [])):
+        recorder, _ = on_a_device(monkeypatch, failing)
+        caplog.clear()
+        assert recorder.record(long) == lengths
+        assert len(caplog.records) == 1 and f"{failing} tokens" in caplog.text
+        assert bool(recorder._buffers) == bool(lengths)
+
+
+def test_a_pass_that_somebody_looks_at_runs_nothing_recorded(
+    small_mixtral: Pair, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scorer, seen = Scorer(small_mixtral[0], 1000), list[recorded.Recorder | None]()
+
+    def noted(_: object, row: PackedRow, *__: Any, recorder: recorded.Recorder | None, **___: Any) -> list[list[float]]:
+        seen.append(recorder)
+        return [[0.0] * int(labels) for labels in row.labels]
+
+    monkeypatch.setattr(forest_scorer, "score", noted)
+    watch: Any = object()
+    with attention.watched(watch), scorer.run(forest()):
+        pass
+    with scorer.run(forest()):
+        pass
+    assert seen == [None, scorer.recorder]
