@@ -1,6 +1,7 @@
 """What a pass holds beside its widest moment: copies for later, counted and planned; and the look at the baseline."""
 
 from collections.abc import Callable, Iterator
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -11,7 +12,7 @@ from pinpoint.engine.baseline import Baseline
 from pinpoint.engine.forward.prefix_cache import PassCache
 from pinpoint.engine.forward.steps import RecordedSteps
 from pinpoint.engine.loading.load import LoadedModel
-from pinpoint.engine.scorer import Scorer
+from pinpoint.engine.scorer import AVAILABLE_READ_S, Scorer
 from pinpoint.engine.weights import experts
 from pinpoint.planning.memory_plan import plan
 from pinpoint.planning.model_shapes import shape_from_config
@@ -21,6 +22,7 @@ from pinpoint.prompting.label_trie import build_trie
 from pinpoint.prompting.prefill import Prefill
 from pinpoint.prompting.span_tree import Forest
 from tests.models import chatml_tokenizer, configurations, load_cpu, save_random
+from tests.numeric.conftest import Pair
 from tests.numeric.peak_bytes import measured
 
 TOKENS = 900
@@ -211,6 +213,8 @@ def test_what_is_held_of_long_documents_is_no_drift_and_no_baseline(
     scorer = Scorer(loaded, 4096, 0)
     scorer.baseline = Baseline(lambda: 1000 + scorer.held_bytes, batches=2)
     monkeypatch.setattr(torch.cuda, "memory_allocated", lambda _: 1000 + scorer.held_bytes)
+    with scorer.run(a_forest(scorer)):
+        pass
     prefill = Prefill((tuple(range(10, 60)),))
     for _ in range(5):
         forest = Forest()
@@ -243,3 +247,17 @@ def test_a_pass_whose_caller_fails_lets_its_keys_and_values_go(loaded: LoadedMod
     with pytest.raises(KeyError), scorer.run(a_forest(scorer), explain=True) as done:
         raise KeyError
     assert not any(done._layers.values())
+
+
+def test_what_the_machine_has_left_is_read_again_after_a_while(
+    small_mixtral: Pair, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scorer, now, left = Scorer(small_mixtral[0], 4096, 0), [1000.0], [7]
+    monkeypatch.setattr("pinpoint.engine.scorer.time.monotonic", lambda: now[0])
+    monkeypatch.setattr("pinpoint.engine.scorer.psutil.virtual_memory", lambda: SimpleNamespace(available=left[0]))
+    scorer._read_s = now[0] - AVAILABLE_READ_S
+    found = list[int]()
+    for later, bytes_left in ((0, 7), (0.75, 6), (0.25, 5), (0.75, 4), (0.25, 3)):
+        now[0], left[0] = now[0] + later * AVAILABLE_READ_S, bytes_left
+        found.append(scorer.memory().free_bytes)
+    assert found == [7, 7, 5, 5, 3]

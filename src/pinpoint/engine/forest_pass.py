@@ -77,8 +77,6 @@ class ForestPass:
         Returns:
             By index; None where nobody waited any more.
         """
-        if not asked:
-            return []
         scorer = self._scorer
         encoder = scorer.prompts.encoder
         opening = encoder.pieces(generate.reason_opening())

@@ -175,8 +175,7 @@ class ForestScorer:
         ]
         needed = range(len(asks)) if explain else long
         wanted = {span for index in needed for span in forest.ancestry(asks[index].span)} | later
-        wanted -= kept.keys()
-        shared = {span for span, is_shared in enumerate(forest.shared) if is_shared} - kept.keys() - forest.begun
+        shared = {span for span, is_shared in enumerate(forest.shared) if is_shared} - forest.begun
         if not self.store.max_bytes:
             shared.clear()  # nobody would take the copies
         states = States(asks)

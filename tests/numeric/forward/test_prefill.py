@@ -8,10 +8,12 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from transformers import PreTrainedModel
 from transformers.utils import logging as transformers_logging
 
 from pinpoint.engine import forest_scorer
 from pinpoint.engine.forward import attention, generate
+from pinpoint.engine.forward.packing import PackedRow
 from pinpoint.engine.forward.parts import given_spans, parts_of
 from pinpoint.engine.forward.prefix_cache import HeldPrefix
 from pinpoint.engine.forward.scoring import score
@@ -242,3 +244,32 @@ def test_a_prompt_that_nobody_read_ahead_is_read_in_chunks_as_what_it_is(monkeyp
     expected = [label_log_prob(plain, [*path[0], *path[1], 510, 511], label, STOP) for label in LABELS]
     assert found == pytest.approx(expected, abs=FLOAT32)
     assert same_bits == [True] * 4, "three chunks, and what is asked behind them"
+
+
+def test_no_pass_is_larger_than_its_budget_for_a_chunk_beside_it(
+    small_mixtral: Pair, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scorer, rows = Scorer(small_mixtral[0], 100, 0), list[int]()
+
+    def noted(model: PreTrainedModel, row: PackedRow, *given: Any, **more: Any) -> list[list[float]]:
+        rows.append(len(row.tokens))
+        return score(model, row, *given, **more)
+
+    monkeypatch.setattr(forest_scorer, "score", noted)
+    forest, prefill = Forest(), Prefill(path_of(80, 9))
+    document = forest.add(range(10, 60))
+    for number in range(4):
+        forest.ask(forest.add([500 + number, 510, 511], document), TRIE)
+    forest.read(prefill, 40)
+    with scorer.run(forest) as done:
+        assert done.computed_tokens == sum(rows) == forest.total_tokens
+    assert prefill.done == 40 and max(rows) <= 100
+
+
+def test_what_a_part_holds_for_later_outlasts_a_prompt_that_is_read_in_chunks(small_mixtral: Pair) -> None:
+    scorer, forest = Scorer(small_mixtral[0], 50, 0), Forest()
+    document, other = forest.add(range(10, 50)), forest.add(range(100, 170))
+    for span, question in ((document, 500), (other, 501), (document, 502)):
+        forest.ask(forest.add([question, 510], span), TRIE)
+    with scorer.run(forest) as done:
+        assert done.computed_tokens == forest.total_tokens

@@ -240,3 +240,17 @@ def test_what_was_computed_for_the_same_bits_is_kept_apart() -> None:
         forest = Forest(same_bits=same_bits)
         keys.add(store_key(forest, forest.add((1, 2), shared=True), False))
     assert len(keys) == 2
+
+
+def test_each_part_of_a_forest_finds_what_is_kept_below_what_the_part_before_it_read(small_mixtral: Pair) -> None:
+    scorer, trie = Scorer(small_mixtral[0], 60, LARGE_BYTES), build_trie([(70,), (71, 72)], 2)
+    forest = Forest(same_bits=True)
+    root = forest.add(range(10, 30), shared=True)
+    for start in (100, 200):
+        question = forest.add(range(start, start + 10), root, shared=True)
+        forest.ask(forest.add(range(start + 20, start + 35), question), trie)
+    cold, computed, _ = scores_of(scorer, forest)
+    assert computed == forest.total_tokens > 60, "in parts"
+    warm, computed, stored = scores_of(scorer, forest)
+    assert (computed, stored) == (forest.total_tokens - 40, 40)
+    assert warm == cold, "to the bit"
