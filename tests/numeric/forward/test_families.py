@@ -219,6 +219,22 @@ def test_the_passes_of_a_long_prompt_are_long_however_short_their_rows(monkeypat
     assert found.log_probs[best] == pytest.approx(expected, abs=FLOAT32)
 
 
+def test_a_short_label_of_a_long_prompt_is_settled_as_the_long_ones_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    plain = families.random_model(configuration("llama, longrope"))
+    scorer = scorer_of(with_our_attention(plain))
+    labels = [(3, 4), *[(first, second, 9, 9) for first in range(5, 15) for second in range(15, 25)]]
+    monkeypatch.setattr(forest_scorer, "undecided", lambda bounds, known, best, rounds: [0][rounds:])
+    forest = Forest()
+    # 21 tokens, 23 with the label that is settled, and 25 with the longest.
+    forest.ask(forest.add(tokens(SHORT_TOKENS - 3, 4)), build_trie(labels, STOP), exact_best=1)
+    with scorer.run(forest) as done:
+        found = done.scores[0]
+    assert len(found.bounded) == len(labels) - 1
+    with frequencies.of_long_prompts(plain):
+        expected = label_log_prob(plain, forest.prompt(0), labels[0], STOP)
+    assert found.log_probs[0] == pytest.approx(expected, abs=FLOAT32)
+
+
 @pytest.mark.parametrize("family", ["granite", "cohere", "gemma2", "nanochat"])
 def test_a_head_that_is_not_the_whole_way_to_the_logits_is_noticed(
     family: str, monkeypatch: pytest.MonkeyPatch

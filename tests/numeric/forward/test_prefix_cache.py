@@ -12,6 +12,7 @@ from pinpoint.engine.forward.prefix_cache import HeldPrefix, Key, Layers, PassCa
 from pinpoint.engine.loading.load import LoadedModel
 from pinpoint.engine.scorer import Scorer
 from pinpoint.prompting.label_trie import build_trie
+from pinpoint.prompting.prefill import Prefill
 from pinpoint.prompting.prompts import PromptBuilder
 from pinpoint.prompting.span_tree import Forest
 from pinpoint.prompting.taxonomy import Label, Task
@@ -254,3 +255,27 @@ def test_each_part_of_a_forest_finds_what_is_kept_below_what_the_part_before_it_
     warm, computed, stored = scores_of(scorer, forest)
     assert (computed, stored) == (forest.total_tokens - 40, 40)
     assert warm == cold, "to the bit"
+
+
+def test_a_pass_tells_what_each_of_its_parts_found_and_kept(small_mixtral: Pair) -> None:
+    scorer, forest = Scorer(small_mixtral[0], 60, LARGE_BYTES), Forest()
+    for start in (100, 200):
+        question = forest.add(range(start, start + 30), shared=True)
+        forest.ask(forest.add(range(start + 20, start + 35), question), build_trie([(70,), (71, 72)], 2))
+    none, questions = frozenset[int](), frozenset({0, 2})
+    for found, kept in ((none, questions), (questions, none)):
+        with scorer.run(forest) as done:
+            assert (done.found, done.kept) == (found, kept)
+
+
+def test_spans_that_a_prefill_began_neither_go_to_the_store_nor_come_from_it(small_mixtral: Pair) -> None:
+    scorer = Scorer(small_mixtral[0], 1000, LARGE_BYTES)
+
+    def stored(begun: Prefill | None) -> int:
+        forest = Forest()
+        span = forest.add((5, 6, 7), shared=True, begun=begun)
+        forest.ask(forest.add((8, 9), span, begun=begun), build_trie([(70,), (71, 72)], 2))
+        return scores_of(scorer, forest)[2]
+
+    prefill = Prefill(((5, 6, 7),))
+    assert [stored(prefill), stored(None), stored(prefill), stored(None)] == [0, 0, 0, 3]
