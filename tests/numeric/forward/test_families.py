@@ -219,6 +219,26 @@ def test_the_passes_of_a_long_prompt_are_long_however_short_their_rows(monkeypat
     assert found.log_probs[best] == pytest.approx(expected, abs=FLOAT32)
 
 
+def test_a_reason_is_written_with_the_frequencies_of_its_prompt(monkeypatch: pytest.MonkeyPatch) -> None:
+    scorer, seen = scorer_of(with_our_attention(families.random_model(configuration("llama, longrope")))), list[Any]()
+
+    def noted(model: PreTrainedModel, rows: list[Any], stop: int, long: bool, *_: Any) -> list[None]:
+        seen.append((long, len(rows)))
+        return [None] * len(rows)
+
+    monkeypatch.setattr("pinpoint.engine.forest_pass.generate.write_together", noted)
+    with scorer.run(documents(5, 60), explain=True) as done:
+        done.explain_all([(1, "yes"), (0, "yes")])
+    assert seen == [(False, 1), (True, 1)]
+
+
+def test_a_head_whose_scores_are_no_numbers_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pinpoint.engine.scorer.check_head", lambda *_: float("nan"))
+    with pytest.raises(ModelError) as caught:
+        scorer_of(with_our_attention(families.random_model(configuration("llama"))))
+    assert caught.value.code == "unsupported_head"
+
+
 def test_a_short_label_of_a_long_prompt_is_settled_as_the_long_ones_are(monkeypatch: pytest.MonkeyPatch) -> None:
     plain = families.random_model(configuration("llama, longrope"))
     scorer = scorer_of(with_our_attention(plain))
