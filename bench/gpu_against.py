@@ -14,11 +14,11 @@ from statistics import median
 
 import torch
 
-from bench import against
+from bench import against, gpu_flash3
 from bench.gpu_passes import VARIANTS
 from bench.gpu_rows import Row
 from bench.report import environment, in_turn
-from pinpoint.engine.forward import flash3, generate
+from pinpoint.engine.forward import generate
 from pinpoint.engine.forward.prefix_cache import PrefixStore
 from pinpoint.engine.forward.recorded import Recorder
 from pinpoint.engine.scorer import Scorer
@@ -81,7 +81,7 @@ def _timed() -> Iterator[tuple[str, against.Job, bool]]:
 
 def _attending() -> dict[str, list[tuple[str, bool]]]:
     """Of each precision the ways to attend: with FlashAttention 3 where it is there, the first without it as well."""
-    if not flash3.takes(torch.empty(1, 1, 8, dtype=torch.bfloat16, device="cuda"), None):
+    if not gpu_flash3.is_there():
         return {name: [("", False)] for name in WAYS}
     return {name: [(FLASH3, True), *([("", False)] if place == 0 else [])] for place, name in enumerate(WAYS)}
 
@@ -89,13 +89,10 @@ def _attending() -> dict[str, list[tuple[str, bool]]]:
 def _run(scorer: Scorer, forests: list[Forest], prefer: bool = True) -> None:
     """All of a job, of which nothing is kept from the round before; `prefer`: with FlashAttention 3."""
     scorer.store.clear()
-    flash3.PREFER = prefer
-    try:
+    with gpu_flash3.preferred(prefer):
         for forest in forests:
             with scorer.run(forest):
                 torch.cuda.synchronize()
-    finally:
-        flash3.PREFER = True
 
 
 def _reasons(scorer: Scorer) -> float:

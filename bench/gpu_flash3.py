@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator
+from contextlib import contextmanager
 from statistics import median
 
 import torch
@@ -24,9 +25,24 @@ LENGTHS = (300, 1_000, 4_000, 8_000, 16_000, 31_000)
 ROUNDS = 2
 
 
+def is_there() -> bool:
+    """Whether it is installed, and this card is one that it is made for."""
+    return flash3.takes(torch.empty(1, 1, 8, dtype=torch.bfloat16, device="cuda"), None)
+
+
+@contextmanager
+def preferred(prefer: bool) -> Iterator[None]:
+    """Within the block it attends, or torch's kernel does."""
+    flash3.PREFER = prefer
+    try:
+        yield
+    finally:
+        flash3.PREFER = True
+
+
 def measure(scorer: Scorer) -> Iterator[Row]:
     """Thousand tokens a second of passes of 8-bit states, and how many times of torch's FlashAttention 3 is."""
-    if not flash3.takes(torch.empty(1, 1, 8, dtype=torch.bfloat16, device="cuda"), None):
+    if not is_there():
         yield Row(PART, "FlashAttention 3 is not installed, or not for this card", 0)
         return
     VARIANTS["8-bit states"](scorer.loaded.model)
@@ -38,14 +54,10 @@ def measure(scorer: Scorer) -> Iterator[Row]:
             own = forest.total_tokens - before - length
 
         def run(prefer: bool, forest: Forest = forest) -> None:
-            flash3.PREFER = prefer
-            with scorer.run(forest):
+            with preferred(prefer), scorer.run(forest):
                 torch.cuda.synchronize()
 
-        try:
-            seconds = in_turn({"with": lambda: run(True), "without": lambda: run(False)}, ROUNDS)
-        finally:
-            flash3.PREFER = True
+        seconds = in_turn({"with": lambda: run(True), "without": lambda: run(False)}, ROUNDS)
         for way, taken in seconds.items():
             rate = round(forest.total_tokens / median(taken) / 1e3, 2)
             yield Row(PART, f"documents of {length:,} tokens, {way}, thousand tokens/s", rate)

@@ -80,8 +80,7 @@ def own_tokens(preparation: Preparation, tasks: Sequence[Task], prompts: PromptB
         openings += [()] * (len(numbers) - len(openings))
         for number, question in zip(asking[task.name], preparation.questions[task.name], strict=True):
             lengths[number] = question.length
-            # The same words have none where they are asked before the document: what counts is their other way.
-            openings[number] = max(openings[number], question.tokens[: question.opening_tokens], key=len)
+            openings[number] = question.tokens[: question.opening_tokens]
 
     labels = 0
     behind: dict[tuple[int, ...], set[str]] = {}  # of each part in its lines, the tasks whose questions stand behind it
