@@ -15,14 +15,15 @@ import pytest
 import torch
 from safetensors.torch import load_file
 from torch import Tensor
-from transformers import AutoModelForCausalLM
+from transformers import AutoModelForCausalLM, PreTrainedModel
 from transformers.core_model_loading import Concatenate, MergeModulelist, WeightConverter
 from transformers.utils import logging as transformers_logging
 
 from pinpoint.checkpoints.sources import EMBEDDED_NAME, embedded_folder
+from pinpoint.checkpoints.weight_files import read_headers
 from pinpoint.engine import gpu
 from pinpoint.engine.loading import load, pretrained
-from pinpoint.engine.loading.checkpoint import FORMATS, empty_model, read_config
+from pinpoint.engine.loading.checkpoint import FORMATS, check_layout, empty_model, read_config
 from pinpoint.engine.loading.checkpoint_writer import write
 from pinpoint.engine.loading.quantize_job import prepare
 from pinpoint.engine.weights.quantizer import WeightQuantizer
@@ -393,6 +394,29 @@ def test_a_quantised_checkpoint_with_a_missing_scale_is_refused(
     with pytest.raises(ModelError, match="is stored as F16, not as F32"):
         load_cpu(folder)
     assert json.loads((folder / "config.json").read_text())["quantization_config"] == {"quant_method": "pinpoint_int8"}
+
+
+def test_a_model_s_parameters_are_not_gone_through_once_for_each_tensor(
+    saved: Path, quantised: dict[Precision, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Of Mixtral's 32 layers it took a second that the model's 483 tensors were gone through 483 times.
+    deep = read_config(saved)
+    deep.num_hidden_layers = 6
+    write(prepare(save_random(deep, chatml_tokenizer(), tmp_path / "16"), tmp_path / "8", "int8"))
+    plain, calls = torch.nn.Module.state_dict, list[int]()
+
+    def counting(self: torch.nn.Module, *given: Any, **named: Any) -> Any:
+        if isinstance(self, PreTrainedModel) and not named.get("prefix"):
+            calls.append(1)
+        return plain(self, *given, **named)
+
+    monkeypatch.setattr(torch.nn.Module, "state_dict", counting)
+    counts = []
+    for folder in (quantised["int8"], tmp_path / "8"):
+        calls.clear()
+        check_layout(read_config(folder), read_headers(folder))
+        counts.append(len(calls))
+    assert counts[0] == counts[1] > 0
 
 
 def test_nf4_without_its_library_is_refused_by_name(saved: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 import pytest
@@ -131,12 +132,13 @@ def test_what_becomes_of_a_file_while_it_is_read_is_said_with_its_name(
     for each in embedded_folder().iterdir():
         (tmp_path / each.name).write_bytes(each.read_bytes())
     file = tmp_path / "model.safetensors"
-    opening, finishing, spoilt = Ring._open, Ring.finish, list[int]()
+    opening, finishing, spoilt, alone = Ring._open, Ring.finish, list[int](), Lock()
 
     def once() -> None:
-        if not spoilt:
-            spoilt.append(1)
-            spoil(file)
+        with alone:  # the other threads wait until it is spoilt
+            if not spoilt:
+                spoil(file)
+                spoilt.append(1)
 
     def opened(self: Ring, path: Path) -> Any:
         if when == "closed":

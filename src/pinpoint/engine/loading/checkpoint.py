@@ -215,13 +215,13 @@ def check_layout(config: Any, headers: Mapping[str, StoredTensor]) -> None:
     if precision is not None:
         quantizer = FORMATS[precision].quantizer(FORMATS[precision].config(), pre_quantized=True)
     model = empty_model(config, quantizer)
-    expected = expected_parameters(model)
+    expected, parameters = expected_parameters(model), model.state_dict()
     groups = groups_of(model, headers, lambda key: torch.empty(headers[key].shape, device="meta"), quantizer)
     made: set[str] = set()
     for group in groups:
         first = headers[group.keys[0]]
         # A quantised part is stored as it is held; all else in one of the usual floats.
-        held = _STORED.get(model.state_dict()[group.target].dtype) if precision else None
+        held = _STORED.get(parameters[group.target].dtype) if precision else None
         allowed = (held,) if held else _FLOATS
         for key in group.keys:
             if headers[key].dtype not in allowed:

@@ -1,9 +1,9 @@
 """Weight files onto a GPU: read in parallel into pinned buffers, and copied from there on a stream of their own.
 
 transformers maps the files and copies each tensor as it comes, from memory that the driver copies once more to send it.
-Here threads read blocks of a tensor, each into one of two pinned buffers of its own, and while one is on its way to the
-device the other is filled. transformers is given the tensors by name, to be read as it asks for them. The buffers take
-`THREADS` · 2 · `BLOCK_BYTES` of the host's memory, 256 MiB, which torch keeps.
+Here threads read blocks of a tensor, each into a pinned buffer of its own, and while one's is on its way to the device
+the others fill theirs. transformers is given the tensors by name, to be read as it asks for them. The buffers take
+`THREADS` · `BLOCK_BYTES` of the host's memory, 192 MiB, which torch keeps.
 
 A file that ends too early, that is not given, or that is written or replaced while it is read is refused by its name.
 
@@ -32,7 +32,7 @@ from pinpoint.errors import ModelError
 
 log = logging.getLogger("pinpoint")
 
-THREADS = 8
+THREADS = 12
 BLOCK_BYTES = 1 << 24
 # As safetensors calls them; what is not here is left to its own reader.
 DTYPES = {
@@ -77,9 +77,8 @@ class Buffer:
         self._stream = stream
         self._event = None if stream is None else torch.cuda.Event()  # type: ignore[no-untyped-call]
 
-    def carry(self, file: Opened, offset: int, target: Tensor) -> Any:
-        """Read from a file what `target` [bytes] holds, when the last copy is through, and begin to copy it there; what
-        the reader of it has to wait for.
+    def carry(self, file: Opened, offset: int, target: Tensor) -> None:
+        """Read from a file what `target` [bytes] holds, when the last copy is through, and ask for its copy there.
 
         Raises:
             ModelError: the file ends before, or is not given.
@@ -90,11 +89,10 @@ class Buffer:
         at.append(time.perf_counter())
         self._fill(file, offset, len(target))
         at.append(time.perf_counter())
-        sent = self._send(target)
+        self._send(target)
         at.append(time.perf_counter())
         for part, (begun, ended) in zip(self.seconds, pairwise(at), strict=True):
             self.seconds[part] += ended - begun
-        return sent
 
     def _fill(self, file: Opened, offset: int, size: int) -> None:
         done = 0
@@ -107,15 +105,13 @@ class Buffer:
                 raise _damaged(file.path, "ended before its tensors did, while it was read; fetch it again")
             done += read
 
-    def _send(self, target: Tensor) -> Any:
+    def _send(self, target: Tensor) -> None:
         if self._event is None:
             target.copy_(self.host[: len(target)])
-            return None
+            return
         with torch.cuda.stream(self._stream):
             target.copy_(self.host[: len(target)], non_blocking=True)
             self._event.record(self._stream)
-        # The buffer's own event is recorded again by its next copy, maybe before anybody waits for this one.
-        return self._stream.record_event()
 
 
 class Ring:
@@ -125,11 +121,11 @@ class Ring:
         bytes: that were sent.
     """
 
-    def __init__(self, device: torch.device, threads: int = THREADS) -> None:
+    def __init__(self, device: torch.device, threads: int | None = None) -> None:
         self.bytes = 0
         self._device = device
         self._stream = torch.cuda.Stream(device) if device.type == "cuda" else None  # type: ignore[no-untyped-call]
-        self._pool = ThreadPoolExecutor(threads, thread_name_prefix="weights")
+        self._pool = ThreadPoolExecutor(threads or THREADS, thread_name_prefix="weights")
         self._own = threading.local()
         self._buffers, self._asked_s, self._began = list[Buffer](), 0.0, time.perf_counter()
         self._lock = threading.Lock()
@@ -151,9 +147,9 @@ class Ring:
             for at in range(0, size, BLOCK_BYTES)
         ]
         for block in sent:
-            event = block.result()
-            if event is not None:
-                torch.cuda.current_stream(self._device).wait_event(event)
+            block.result()
+        if self._stream is not None:  # for all copies that were asked for so far, this tensor's among them
+            torch.cuda.current_stream(self._device).wait_stream(self._stream)
         with self._lock:
             self.bytes += size
             self._asked_s += time.perf_counter() - began
@@ -184,15 +180,13 @@ class Ring:
             os.close(file.descriptor)
         self._files.clear()
 
-    def _carry(self, file: Opened, offset: int, target: Tensor) -> Any:
+    def _carry(self, file: Opened, offset: int, target: Tensor) -> None:
         own = vars(self._own)
-        if "buffers" not in own:
-            own["buffers"] = [Buffer(self._device, self._stream) for _ in range(2 if self._stream else 1)]
+        if "buffer" not in own:
+            own["buffer"] = Buffer(self._device, self._stream)
             with self._lock:
-                self._buffers += own["buffers"]
-        buffer = own["buffers"].pop(0)
-        own["buffers"].append(buffer)
-        return buffer.carry(file, offset, target)
+                self._buffers.append(own["buffer"])
+        own["buffer"].carry(file, offset, target)
 
     def _open(self, path: Path) -> Opened:
         with self._lock:
