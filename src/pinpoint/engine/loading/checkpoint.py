@@ -195,8 +195,10 @@ def groups_of(
             target, pattern = key, None
         if target not in parameters:
             continue
-        fresh = WeightRenaming(key, target) if pattern is None else deepcopy(by_pattern[pattern])
-        transform, members = found.setdefault(target, (fresh, []))
+        if target not in found:
+            fresh = WeightRenaming(key, target) if pattern is None else deepcopy(by_pattern[pattern])
+            found[target] = fresh, []
+        transform, members = found[target]
         if streaming and quantizer is not None and quantizer.param_needs_quantization(model, target):
             transform.quantization_operation = quantizer.get_quantize_ops()
         transform.add_tensor(target, key, pattern or key, _later(read, key))
