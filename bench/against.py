@@ -1,8 +1,9 @@
 """The work that Pinpoint and vLLM are compared on, and the table of both: `python bench/against.py work|table`.
 
-`work --out FILE` writes the prompts and labels as token ids, for `bench/vllm_side.py`, which needs nothing of this
-project; `bench/gpu.py --part against` lays the same ones into passes. `table OURS THEIRS` reads what both wrote on
-one kind of card, and prints them side by side. Documents are random words, so that nobody can guess an answer.
+`work [--long] --out FILE` writes the prompts and labels as token ids, for `bench/vllm_side.py`, which needs nothing of
+this project; `bench/gpu.py --part against` (`against_long`) lays the same ones into passes. `table OURS THEIRS` reads
+what both wrote on one kind of card, and prints them side by side. Documents are random words, so that nobody can guess
+an answer.
 """
 
 from __future__ import annotations
@@ -57,6 +58,7 @@ JOBS = {
     ALONE: Job(1, 1000, 8, seed=6),
     REASONS: Job(16, 300, 8, seed=7),
 }
+LONG = {"8,000 tokens, 8 labels": Job(12, 8000, 8, seed=8), "30,000 tokens, 8 labels": Job(4, 30000, 8, seed=9)}
 UNITS = {ALONE: "ms", REASONS: "tokens/s"}
 WRITTEN_TOKENS = 64  # of each reason
 SUMMARY = {
@@ -66,6 +68,7 @@ SUMMARY = {
     "exact, by nodes": "every label exactly, the rest of each behind the cached prompt",
 }
 OURS, THEIRS = "pinpoint_against.json", "vllm_against*.json"
+OURS_LONG, THEIRS_LONG = "pinpoint_long.json", "vllm_long.json"
 
 
 def tasks(job: Job, *, labels_first: bool = False) -> list[Task]:
@@ -105,10 +108,10 @@ def forests(
     return made
 
 
-def work(prompts: PromptBuilder) -> dict[str, Any]:
+def work(prompts: PromptBuilder, *, long: bool = False) -> dict[str, Any]:
     """Each job as spans of token ids, prompts as runs of spans in the order of (document, question), and labels."""
     found = dict[str, Any]()
-    for name, job in JOBS.items():
+    for name, job in (LONG if long else JOBS).items():
         (forest,) = forests(prompts, job, sys.maxsize, whole=True)
         tries = list[LabelTrie]()
         for ask in forest.asks:
@@ -143,20 +146,25 @@ def rows(ours: dict[str, Any], theirs: dict[str, Any]) -> Iterator[list[str]]:
         raise ValueError("the two are not of the same prompts and labels")
     if ours["card"] != theirs["card"]:
         raise ValueError(f"measured on different cards: {ours['card']} and {theirs['card']}")
-    best = dict[tuple[bool, str], float]()
+    best, columns = dict[tuple[bool, str], float](), jobs_of(ours)
     for way, by_job in ours["figures"].items():
-        yield [f"Pinpoint, {way}", *(_short(by_job.get(job)) for job in JOBS)]
+        yield [f"Pinpoint, {way}", *(_short(by_job.get(job)) for job in columns)]
         for job, figure in by_job.items():
             key = FIRST in way, job
             best[key] = (min if job == ALONE else max)(best.get(key, figure), figure)
     name = f"vLLM {theirs['versions']['vllm']} {theirs['quantization']}"
     for way, by_job in theirs["figures"].items():
         cells = []
-        for job in JOBS:
+        for job in columns:
             figure, over = by_job.get(job), best.get((FIRST in way, job))
             times = over and figure and (figure / over if job == ALONE else over / figure)
             cells.append(f"{_short(figure)} ({times:.2f})" if times else _short(figure))
         yield [f"{name}, {way}", *cells]
+
+
+def jobs_of(ours: dict[str, Any]) -> list[str]:
+    """The columns of its table: the long documents, or everything else."""
+    return list(LONG if any(job in LONG for by_job in ours["figures"].values() for job in by_job) else JOBS)
 
 
 def _short(figure: float | None) -> str:
@@ -173,13 +181,14 @@ def table(ours: dict[str, Any], *theirs: dict[str, Any]) -> str:
     found = list[list[str]]()
     for one in theirs:
         found += [row for row in rows(ours, one) if row not in found]
-    head = [f"on an {ours['card']}", *(f"{job}, {UNITS.get(job, 'documents/s')}" for job in JOBS)]
+    head = [f"on an {ours['card']}", *(f"{job}, {UNITS.get(job, 'documents/s')}" for job in jobs_of(ours))]
     return "\n".join(f"| {' | '.join(row)} |" for row in (head, ["---"] * len(head), *found))
 
 
-def kept(folder: Path = RESULTS) -> str:
+def kept(folder: Path = RESULTS, *, long: bool = False) -> str:
     """The table of what `bench/results` keeps; empty where a side was not measured."""
-    paths = [folder / OURS, *sorted(folder.glob(THEIRS))]
+    ours, theirs = (OURS_LONG, THEIRS_LONG) if long else (OURS, THEIRS)
+    paths = [folder / ours, *sorted(folder.glob(theirs))]
     return (
         table(*(json.loads(path.read_text("utf-8")) for path in paths)) if len(paths) > 1 and paths[0].exists() else ""
     )
@@ -200,7 +209,10 @@ app = typer.Typer(add_completion=False, help=__doc__)
 
 
 @app.command("work")
-def write_work(out: Annotated[Path, typer.Option(help="The file to write.")]) -> None:
+def write_work(
+    out: Annotated[Path, typer.Option(help="The file to write.")],
+    long: Annotated[bool, typer.Option("--long", help="Documents of 8,000 and 30,000 tokens instead.")] = False,
+) -> None:
     """Write the prompts and labels as token ids."""
     from transformers import AutoTokenizer
 
@@ -208,7 +220,7 @@ def write_work(out: Annotated[Path, typer.Option(help="The file to write.")]) ->
     from pinpoint.prompting.encoder import PromptEncoder
 
     tokenizer = AutoTokenizer.from_pretrained(str(embedded_folder()), local_files_only=True)
-    made = work(PromptBuilder(PromptEncoder(tokenizer)))
+    made = work(PromptBuilder(PromptEncoder(tokenizer)), long=long)
     out.write_text(json.dumps({"digest": digest(made), "jobs": made}), "utf-8")
     for name, job in made.items():
         lengths = [sum(len(job["spans"][span]) for span in prompt) for prompt in job["prompts"]]

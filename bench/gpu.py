@@ -49,8 +49,8 @@ from pinpoint.engine.weights import shared_rows, triton_eight
 from pinpoint.settings import Settings
 
 PARTS = (
-    "checks", "eight", "proof", "kernels", "speed", "peers", "memory", "passes", "flash3", "against", "loading",
-    "usual",
+    "checks", "eight", "proof", "kernels", "speed", "peers", "memory", "passes", "flash3", "against", "against_long",
+    "loading", "usual",
 )  # fmt: skip
 QUICK_PARTS = ("checks", "speed", "memory")
 FULL_BATCHES, FULL_ERRORS = 1000, 20
@@ -115,7 +115,7 @@ def _measures(
         yield "checks", gpu_checks.all_checks
     if "eight" in parts:
         yield "eight", gpu_eight.products
-    if {"proof", "kernels", "speed", "peers", "memory", "passes", "flash3", "against"} & set(parts):
+    if {"proof", "kernels", "speed", "peers", "memory", "passes", "flash3", "against", "against_long"} & set(parts):
         loaded = gpu_model.plan_and_make(layers, Settings(device="cuda"))
         scorer = Scorer(loaded, min(8192, loaded.plan.token_budget if loaded.plan else 8192), STORE_BYTES)
         if "proof" in parts:
@@ -166,6 +166,8 @@ def _measures(
                 )
         elif "against" in parts:  # changes them too
             yield "against", lambda: gpu_against.measure(with_store(scorer, 0), out, budgets)
+        elif "against_long" in parts:  # and this
+            yield "against_long", lambda: gpu_against.measure(with_store(scorer, 0), out, budgets, long=True)
         del scorer, loaded
         _forget()
     if "loading" in parts or "usual" in parts:

@@ -33,11 +33,12 @@ NEVER = -1  # no token's id
 FLASH3 = ", FlashAttention 3"  # what ways are called that attend by it (requirements-hopper.txt)
 
 
-def measure(scorer: Scorer, out: Path, budgets: tuple[int, ...] = BUDGETS) -> Iterator[Row]:
+def measure(scorer: Scorer, out: Path, budgets: tuple[int, ...] = BUDGETS, *, long: bool = False) -> Iterator[Row]:
     """Documents a second of each job, milliseconds of one document, tokens a second of reasons. Changes the weights.
 
-    `pinpoint_against.json` in `out` holds the figures as `bench/against.py table` reads them. The largest passes come
-    first, so that a run that is cut off has what is compared.
+    `pinpoint_against.json` in `out` holds the figures as `bench/against.py table` reads them; of the `long` documents
+    `pinpoint_long.json`, and they are asked nothing else. The largest passes come first, so that a run that is cut off
+    has what is compared.
     """
     figures = dict[str, dict[str, float]]()
     attending = _attending()
@@ -49,7 +50,7 @@ def measure(scorer: Scorer, out: Path, budgets: tuple[int, ...] = BUDGETS) -> It
         scorer.record()
         for budget in sorted((budget for budget in budgets if budget <= room), reverse=True):
             scorer.token_budget = budget
-            for job, what, first in _timed():
+            for job, what, first in _timed(long):
                 order = against.FIRST if first else ""
                 forests = against.forests(scorer.prompts, what, budget, labels_first=first)
                 sides = {
@@ -60,7 +61,9 @@ def measure(scorer: Scorer, out: Path, budgets: tuple[int, ...] = BUDGETS) -> It
                     figures.setdefault(way, {})[job] = round(what.documents / median(seconds), 2)
                     yield Row(PART, f"{way}: {job}, documents/s", figures[way][job])
                 yield Row(PART, f"{job}{order}, tokens", sum(forest.total_tokens for forest in forests))
-            _write(out, scorer, figures)  # so that a run that is cut off leaves what it had
+            _write(out, scorer, figures, long)  # so that a run that is cut off leaves what it had
+        if long:
+            continue
         scorer.token_budget, way = BUDGETS[0], f"{name}{attending[name][0][0]}, passes of {min(budgets):,}"
         alone = against.forests(scorer.prompts, against.JOBS[against.ALONE], BUDGETS[0])
         alone_seconds = in_turn({way: partial(_run, scorer, alone)}, ALONE_ROUNDS)[way]
@@ -68,11 +71,14 @@ def measure(scorer: Scorer, out: Path, budgets: tuple[int, ...] = BUDGETS) -> It
         yield Row(PART, f"{way}: {against.ALONE}, ms", figures[way][against.ALONE])
         figures[way][against.REASONS] = round(_reasons(scorer), 1)
         yield Row(PART, f"{way}: {against.REASONS}, tokens/s", figures[way][against.REASONS])
-        _write(out, scorer, figures)
+        _write(out, scorer, figures, long)
 
 
-def _timed() -> Iterator[tuple[str, against.Job, bool]]:
+def _timed(long: bool) -> Iterator[tuple[str, against.Job, bool]]:
     """The jobs of many documents; those of one question also with their labels first."""
+    if long:
+        yield from ((name, job, False) for name, job in against.LONG.items())
+        return
     for first in (False, True):
         for name, job in against.JOBS.items():
             if name not in against.UNITS and not (first and job.questions > 1):
@@ -112,12 +118,12 @@ def _reasons(scorer: Scorer) -> float:
     return written / median(seconds)
 
 
-def _write(out: Path, scorer: Scorer, figures: dict[str, dict[str, float]]) -> None:
+def _write(out: Path, scorer: Scorer, figures: dict[str, dict[str, float]], long: bool) -> None:
     told = {
         **environment(),
-        "work": against.digest(against.work(scorer.prompts)),
+        "work": against.digest(against.work(scorer.prompts, long=long)),
         "card": torch.cuda.get_device_name(0),
         "weight_bytes": scorer.loaded.weight_bytes,
         "figures": figures,
     }
-    (out / against.OURS).write_text(json.dumps(told, indent=2) + "\n", "utf-8")
+    (out / (against.OURS_LONG if long else against.OURS)).write_text(json.dumps(told, indent=2) + "\n", "utf-8")

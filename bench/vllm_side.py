@@ -44,6 +44,7 @@ CAPTURED = [1, 2, 4, 8, 16, 24, 32, 64, 128, 256, 512]  # rows of the steps that
 EIGHT, SHORT, MANY = "1,000 tokens, 8 labels", "300 tokens, 8 labels", "1,000 tokens, 200 labels"
 QUESTIONS, ALONE = "470 tokens, 56 questions of 2 labels", "one document of 1,000 tokens, 8 labels"
 REASONS = "300 tokens, reasons"
+LONG = ("8,000 tokens, 8 labels", "30,000 tokens, 8 labels")
 FEW = 8  # documents whose 200 labels are scored exactly: told as documents a second all the same
 
 
@@ -67,7 +68,7 @@ class Job:
 class Side:
     """The engine and how it is asked."""
 
-    def __init__(self, args: argparse.Namespace) -> None:
+    def __init__(self, args: argparse.Namespace, longest: int) -> None:
         began = time.monotonic()
         _realistic_weights()
         from vllm import LLM, SamplingParams
@@ -82,7 +83,8 @@ class Side:
             more["compilation_config"] = {"cudagraph_capture_sizes": CAPTURED}
         self.llm = LLM(
             model=str(folder), load_format="dummy", quantization=args.quantization or None, dtype="bfloat16",
-            skip_tokenizer_init=True, enable_prefix_caching=True, enforce_eager=args.eager, max_model_len=8192,
+            skip_tokenizer_init=True, enable_prefix_caching=True, enforce_eager=args.eager,
+            max_model_len=max(8192, longest + 256),
             gpu_memory_utilization=args.memory, seed=0, **more,
         )  # fmt: skip
         self.seconds_to_load = time.monotonic() - began
@@ -194,6 +196,23 @@ def measures(side: Side, work: dict[str, Any], rounds: int) -> Iterator[tuple[st
     def rate(job: Job, run: Callable[[], object], counted: int = rounds) -> float:
         return float(job.documents) / median(side.seconds(run, counted))
 
+    for name in (EIGHT, SHORT, *LONG):
+        if name not in work:
+            continue
+        job = Job(work[name])
+        ways: dict[str, Callable[[Job], None]] = {
+            "one token": side.first,
+            "one token, labels first": lambda job: side.first(job, job.labels_first()),
+            "exact, by prompt_logprobs": side.by_prompt_logprobs,
+            "exact, by nodes": side.by_nodes,
+            f"JSON of {JSON_TOKENS} tokens": lambda job: side.write(job.prompts, JSON_TOKENS),
+        }
+        if name in LONG:  # of which a list of labels is no part, and which have too many tokens to make objects of
+            del ways["one token, labels first"], ways["exact, by prompt_logprobs"]
+        for way, ask in ways.items():
+            yield way, name, lambda ask=ask, job=job: rate(job, lambda: ask(job))  # type: ignore[misc]
+    if ALONE not in work:
+        return
     one = Job(work[ALONE])
     yield "one token", ALONE, lambda: 1e3 * median(side.seconds(lambda: side.first(one), 9))
     yield (
@@ -201,31 +220,6 @@ def measures(side: Side, work: dict[str, Any], rounds: int) -> Iterator[tuple[st
         ALONE,
         lambda: 1e3 * median(side.seconds(lambda: side.write(one.prompts, JSON_TOKENS), 3)),
     )
-    for name in (EIGHT, SHORT):
-        job = Job(work[name])
-        yield "one token", name, lambda job=job: rate(job, lambda: side.first(job))  # type: ignore[misc]
-        yield (
-            "one token, labels first",
-            name,
-            lambda job=job: (  # type: ignore[misc]
-                rate(job, lambda: side.first(job, job.labels_first()))
-            ),
-        )
-        yield (
-            "exact, by prompt_logprobs",
-            name,
-            lambda job=job: (  # type: ignore[misc]
-                rate(job, lambda: side.by_prompt_logprobs(job))
-            ),
-        )
-        yield "exact, by nodes", name, lambda job=job: rate(job, lambda: side.by_nodes(job))  # type: ignore[misc]
-        yield (
-            f"JSON of {JSON_TOKENS} tokens",
-            name,
-            lambda job=job: (  # type: ignore[misc]
-                rate(job, lambda: side.write(job.prompts, JSON_TOKENS))
-            ),
-        )
     many, few = Job(work[MANY]), Job(work[MANY], FEW)
     yield "one token", MANY, lambda: rate(many, lambda: side.first(many))
     yield "one token, labels first", MANY, lambda: rate(many, lambda: side.first(many, many.labels_first()))
@@ -290,8 +284,8 @@ def main() -> None:
         parser.error(f"there is no file {args.work}; `python bench/against.py work --out {args.work}` writes it")
     if find_spec("vllm") is None:
         parser.error("vLLM is not installed in this environment; it wants one of its own, on a machine with a card")
-    side = Side(args)
     work = json.loads(args.work.read_text("utf-8"))
+    side = Side(args, max(len(prompt) for raw in work["jobs"].values() for prompt in Job(raw).prompts))
     found = {"work": work["digest"], **told(side, args), "figures": {}, "failed": {}, "seconds_of": {}}
     print(json.dumps(found), flush=True)
     for way, name, measure in measures(side, work["jobs"], args.rounds):

@@ -280,11 +280,11 @@ def promise() -> list[str]:
     return textwrap.wrap(words.replace("%", " %"), 120)
 
 
-def against_vllm() -> str:
-    """Both sides' figures that are kept, as a table."""
+def against_vllm(*, long: bool = False) -> str:
+    """Both sides' figures that are kept, as a table; of `long` documents or of all else."""
     from bench import against
 
-    return against.kept() or "Not measured yet."
+    return against.kept(long=long) or "Not measured yet."
 
 
 def against_vllm_short() -> list[str]:

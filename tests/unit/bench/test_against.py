@@ -50,6 +50,23 @@ def test_a_table_sets_our_best_against_each_figure_of_theirs(tmp_path: Path) -> 
     assert [against._short(figure) for figure in (0.538, 15.66, 1351.26)] == ["0.538", "15.7", "1,351"]
 
 
+def test_long_documents_have_a_table_of_their_own(tmp_path: Path) -> None:
+    eight, thirty = against.LONG
+    ours = side({"int8": {eight: 5.0, thirty: 1.0}, "fp8": {eight: 4.0}})
+    theirs = side({"one token": {eight: 4.0, thirty: 0.8}}, quantization="fp8")
+    written = {"pinpoint_against": OURS, "vllm_against": THEIRS, "pinpoint_long": ours, "vllm_long": theirs}
+    for name, one in written.items():
+        (tmp_path / f"{name}.json").write_text(json.dumps(one))
+    cells = [line.strip("| ").split(" | ") for line in against.kept(tmp_path, long=True).splitlines()]
+    assert cells[0][1:] == [f"{job}, documents/s" for job in against.LONG]
+    assert cells[2:] == [
+        ["Pinpoint, int8", "5", "1"],
+        ["Pinpoint, fp8", "4", "–"],
+        ["vLLM 0.26.0 fp8, one token", "4 (1.25)", "0.8 (1.25)"],
+    ]
+    assert eight not in against.kept(tmp_path)
+
+
 def test_labels_that_stand_first_are_compared_with_such() -> None:
     ours = side({"int8": {EIGHT: 40.0}, f"int8{against.FIRST}, passes": {EIGHT: 60.0}})
     theirs = side({"one token": {EIGHT: 20.0}, f"one token{against.FIRST}": {EIGHT: 50.0}}, quantization="fp8")
@@ -87,6 +104,18 @@ def test_both_sides_are_given_the_same_prompts_and_labels(
     assert len(made[ASKED]["label_sets"]) == 1, "letters are the same of all questions"
     assert len({tuple(prompt) for prompt, _ in ours}) == 12
     assert against.digest(made) == against.digest(against.work(prompts))
+
+
+def test_the_work_of_long_documents_is_another(prompts: PromptBuilder, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(against, "JOBS", {EIGHT: against.Job(1, 40, 8)})
+    short = {name: against.Job(2, 900 + place, 8) for place, name in enumerate(against.LONG)}
+    assert [job.tokens for job in against.LONG.values()] == [8000, 30000]
+    monkeypatch.setattr(against, "LONG", short)
+    made = against.work(prompts, long=True)
+    assert list(made) == list(vllm_side.LONG)
+    fewer, more = (sum(map(len, job["spans"])) for job in made.values())
+    assert more == fewer + 2 > 1800
+    assert against.digest(made) != against.digest(against.work(prompts))
 
 
 def test_a_pass_holds_what_its_budget_has_room_for(prompts: PromptBuilder) -> None:
