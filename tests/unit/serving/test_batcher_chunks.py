@@ -3,6 +3,7 @@
 import gc
 import weakref
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -55,6 +56,14 @@ short = told(Told, 40, 6, explained=st.sampled_from([False, False, True]))
 long = told(Long, 700, 3, owner=st.sampled_from(["", "one"]))
 # A device that holds a pass of the least chunk, and every question.
 devices = st.none() | st.integers(2 * LEAST_CHUNK_TOKENS, 400)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def what_is_there_is_not_looked_over() -> Iterator[None]:
+    """Each example looks for rubbish: among its own objects, not among those of every library that tests imported."""
+    gc.freeze()
+    yield
+    gc.unfreeze()
 
 
 @settings(deadline=None, max_examples=40)
