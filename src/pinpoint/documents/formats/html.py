@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from pinpoint.documents import charsets
 from pinpoint.documents.extracted import Extracted, Page
 from pinpoint.documents.file_limits import FileLimits
 from pinpoint.documents.file_types import declared_charset
@@ -177,8 +178,7 @@ def _decoded(content: bytes, mime: str) -> str:
         if name.startswith(("utf-16", "utf-32", "ucs-2")):
             name = "utf-8"  # it would not have been found in such bytes
         try:
-            # Browsers read Latin-1 as its superset.
-            return content.decode("cp1252" if name in ("iso-8859-1", "latin1", "us-ascii") else name or "utf-8")
+            return charsets.decoded(content, name or "utf-8")
         except (LookupError, UnicodeDecodeError):
             pass
     return decode(content, mime)[0]

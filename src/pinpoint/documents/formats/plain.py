@@ -8,6 +8,7 @@ import io
 import re
 from importlib.metadata import version
 
+from pinpoint.documents import charsets
 from pinpoint.documents.extracted import Extracted, Page
 from pinpoint.documents.file_limits import FileLimits
 from pinpoint.documents.file_types import declared_charset
@@ -61,6 +62,11 @@ def decode(content: bytes, mime: str = "") -> tuple[str, str]:
             except UnicodeDecodeError:
                 raise DocumentError("invalid_encoding", f"its mark says {name}, which its bytes are not") from None
     wide = _wide(content)
+    if not wide and charsets.is_seven_bit_japanese(content):
+        try:
+            return charsets.decoded(content, "iso-2022-jp"), "text"
+        except UnicodeDecodeError:
+            pass
     try:
         return content.decode(wide or "utf-8"), "text"
     except UnicodeDecodeError:
@@ -109,21 +115,20 @@ codecs.register_error(_OTHERS, _as_windows)
 
 
 def _as_declared(content: bytes, declared: str) -> str:
-    try:
-        codec = codecs.lookup(declared)
-        if not getattr(codec, "_is_text_encoding", True):
-            raise LookupError
-    except (LookupError, ValueError):
-        raise DocumentError("invalid_encoding", f"charset {printable(declared)} is not known") from None
+    name = next(iter(charsets.codecs_of(declared)), "")
+    if not name:
+        raise DocumentError(
+            "invalid_encoding", f"charset {printable(declared)} is not known; leave it out, or correct it"
+        )
     wide = _wide(content)
-    if wide and codec.name.startswith("utf-8"):
-        raise DocumentError("invalid_encoding", f"declared as {codec.name}, and its bytes are {wide}")
+    if wide and name.startswith("utf-8"):
+        raise DocumentError("invalid_encoding", f"declared as {name}, and its bytes are {wide}")
     try:
-        return content.decode(codec.name).removeprefix("\ufeff")
+        return charsets.decoded(content, declared).removeprefix("\ufeff")
     except UnicodeDecodeError:
         found = next((name for mark, name in _MARKS if content.startswith(mark)), "")
         more = f"; its mark says {found.removesuffix('-sig')}" if found else ""
-        raise DocumentError("invalid_encoding", f"declared as {codec.name}, which its bytes are not{more}") from None
+        raise DocumentError("invalid_encoding", f"declared as {name}, which its bytes are not{more}") from None
 
 
 def _wide(content: bytes) -> str:
