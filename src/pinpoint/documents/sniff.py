@@ -16,6 +16,8 @@ from pinpoint.documents.wide import wide_letters
 from pinpoint.errors import DocumentError
 
 _HEAD_BYTES = 1024  # within which readers of PDF look for its mark
+# Within which a text says what it is: servers put their headers before those of a mail, editors comments before a page.
+_WRITTEN_BYTES = 65_536
 _PDF = b"%PDF-"
 _ZIP = b"PK\x03\x04"
 _OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
@@ -62,13 +64,16 @@ _UNREAD = (
 _SIGNED, _SIGNED_DATA = b"0", b"\x06\x09*\x86H\x86\xf7\r\x01\x07\x02"  # a sequence; signedData of PKCS #7
 _FLAT = re.compile(rb"""\s*<\?xml[^>]*>\s*<office:document\s[^>]{0,9000}?office:mimetype=["']([\w./+-]+)["']""")
 _HTML = re.compile(
-    rb"\s*(?:<\?xml[^>]*>\s*)?(?:<!--(?:(?!-->).)*-->\s*)*<(?:!doctype\s+html|html|head|body)\b", re.I | re.S
+    rb"\s*(?:(?:<!--(?:(?!-->).)*-->|<\?(?:(?!\?>).)*\?>)\s*)*<(?:!\s*doctype\s+html|html|head|body)\b", re.I | re.S
 )
 _HEADER = re.compile(rb"(?:From |(?:[!-9;-~]+:[ \t]?[^\r\n]*\r?\n(?:[ \t]+[^\r\n]*\r?\n)*))")
+# Of mails alone, and of all letters: memos and forms begin with those as well, and nothing of them may be passed over.
 _MAIL_FIELDS = re.compile(
-    rb"^(?:from|received|return-path|delivered-to|mime-version|message-id|subject|date|to):", re.I | re.M
-)
-_OF_PARTS = re.compile(rb"^content-type:\s*multipart/", re.I | re.M)  # a page that was saved with its pictures
+    rb"^(?:received|return-path|delivered-to|mime-version|message-id|content-type|content-transfer-encoding|x-mailer|"
+    rb"dkim-signature|arc-seal|thread-index|in-reply-to|references):", re.I | re.M
+)  # fmt: skip
+_ENCODED_WORD = re.compile(rb"=\?[!->@-~]{1,40}\?[bBqQ]\?[!->@-~]*\?=")  # as no letter has them
+_LETTER_FIELDS = re.compile(rb"^(?:from|subject|date|to):", re.I | re.M)
 _OOXML_FOLDERS = (("word/", "docx"), ("xl/", "xlsx"), ("ppt/", "pptx"))
 _ODF = ("odt", "ods", "odp")
 _ODF_MARK = b"mimetypeapplication/vnd.oasis.opendocument."
@@ -184,30 +189,34 @@ def _text(content: bytes, declared: str, end: str) -> FileType:
     for mark, name in _UNREAD:
         if head.startswith(mark) and not (mark.isalnum() and b"\0" not in head and _mostly_text(head)):
             raise _unsupported(name, "see the types that are read")
-    if wide := wide_letters(head):
-        plain = head[: len(head) // 2 * 2].decode(wide, "ignore").encode("utf-8", "ignore")
-    elif head.startswith((b"\xff\xfe", b"\xfe\xff")):
-        plain = head[: len(head) // 2 * 2].decode("utf-16", "ignore").encode("utf-8", "ignore")
-    else:
-        plain = head.removeprefix(b"\xef\xbb\xbf")
+    plain = content[:_WRITTEN_BYTES]
+    wide = "utf-16" if head.startswith((b"\xff\xfe", b"\xfe\xff")) else wide_letters(head)
+    if wide:
+        plain = plain[: len(plain) // 2 * 2].decode(wide, "ignore").encode("utf-8", "ignore")
+    plain = plain.removeprefix(b"\xef\xbb\xbf")
     if _HTML.match(plain):
         return FILE_TYPES["html"]
     if b"<office:document" in plain and (flat := _FLAT.match(content.removeprefix(b"\xef\xbb\xbf")[:10_000])):
         for name in _ODF:
             if FILE_TYPES[name].mime == flat[1].decode():
                 return FILE_TYPES[name]
-    if not _mostly_text(plain):
+    if not _mostly_text(plain[:_HEAD_BYTES]):
         raise _unsupported("of no known type", "see the types that are read")
-    headers = _headers(plain)
     if not any(one.text and one.answers_to(declared) for one in FILE_TYPES.values()):
-        fields = {field.lower() for field in _MAIL_FIELDS.findall(headers)}
-        fields |= {b"parts"} if _OF_PARTS.search(headers) else set()
-        if len(fields) >= (1 if declared == "message/rfc822" or end == "eml" else 2):
+        said = declared == "message/rfc822" or end == "eml"
+        if _is_mail(_headers(plain), said):
             return FILE_TYPES["eml"]
     for one in FILE_TYPES.values():
         if one.text and (one.answers_to(declared) or (declared in UNDECLARED and end in one.extensions)):
             return one
     return FILE_TYPES["text"]
+
+
+def _is_mail(headers: bytes, said: bool) -> bool:
+    """Whether a text begins with the headers of a mail; where it is said to be one, with any of them."""
+    of_mails = {field.lower() for field in _MAIL_FIELDS.findall(headers)}
+    fields = of_mails | {field.lower() for field in _LETTER_FIELDS.findall(headers)}
+    return bool(fields) if said else len(fields) > 1 and bool(of_mails or _ENCODED_WORD.search(headers))
 
 
 def _headers(head: bytes) -> bytes:

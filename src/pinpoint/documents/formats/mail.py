@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterator
 from email.message import EmailMessage, Message
 
+from pinpoint.documents import charsets
 from pinpoint.documents.extracted import Attachment, Extracted, Page
 from pinpoint.documents.file_limits import FileLimits
 from pinpoint.documents.formats import signed, tnef
@@ -24,8 +25,10 @@ _SEALED = ("application/pkcs7-mime", "application/x-pkcs7-mime", "application/pg
 # What a saved page or a letter in HTML brings along for whoever draws it.
 _FOR_BROWSERS = ("text/css", "text/javascript", "application/javascript", "application/x-javascript", "font/woff",
                  "font/woff2", "application/font-woff")  # fmt: skip
+_ENCODED_WORD = re.compile(rb"=\?([!->@-~]{1,40})\?([bBqQ])\?")  # of RFC 2047: =?CHARSET?B?…?=
 _HEADERS_END = re.compile(rb"\n\r?\n|\r\r")
 _NOT_BASE64 = re.compile("[^A-Za-z0-9+/=]+")
+_PART_MARK = re.compile(rb"^--([^\s][^\r\n]{0,69}?)[ \t]*\r?\n[A-Za-z-]+:", re.M)
 _HEADER_CHARS = 50_000
 _MAX_PARTS = 1_000
 _MAX_NESTING = 20  # of parts in parts; mails that are forwarded on and on reach ten
@@ -37,7 +40,7 @@ def read(content: bytes, mime: str, limits: FileLimits) -> Extracted:
     Raises:
         DocumentError: `nested_too_deep`, `too_many_attachments`.
     """
-    message = email.message_from_bytes(_with_utf8_headers(content), policy=email.policy.default)
+    message = email.message_from_bytes(_with_known_charsets(_with_utf8_headers(content)), policy=email.policy.default)
     parts = list(_parts(message, 0))
     text = [f"{name}: {value}" for name in HEADERS if (value := _header(message, name))]
     body, warnings = _body(parts)
@@ -90,6 +93,19 @@ def _with_utf8_headers(content: bytes) -> bytes:
         return content
 
 
+def _with_known_charsets(content: bytes) -> bytes:
+    """The mail with encodings of words in its headers by the names under which Python decodes all that is meant."""
+    end = _HEADERS_END.search(content)
+    head = content[: end.start()] if end else content
+    return _ENCODED_WORD.sub(_by_known_name, head) + content[len(head) :]
+
+
+def _by_known_name(word: re.Match[bytes]) -> bytes:
+    known = charsets.codecs_of(word[1].decode("ascii"))
+    name = {"iso2022_jp": "iso2022_jp_ext"}.get(known[0], known[0]) if known else "unknown-8bit"
+    return b"=?%s?%s?" % (name.encode("ascii"), word[2])
+
+
 def _parts(message: Message, depth: int) -> Iterator[EmailMessage]:
     """The leaves of a message; a message in it is one of them."""
     if depth > _MAX_NESTING:
@@ -102,8 +118,23 @@ def _parts(message: Message, depth: int) -> Iterator[EmailMessage]:
             if number > _MAX_PARTS:
                 raise DocumentError("too_many_attachments", f"more than {_MAX_PARTS} parts in the mail")
             yield from _parts(part, depth + 1)
+    elif message.get_content_maintype() == "multipart":
+        again = _taken_apart(message)
+        if again.is_multipart():
+            yield from _parts(again, depth + 1)
+        else:
+            yield again
     else:
         yield message
+
+
+def _taken_apart(message: EmailMessage) -> EmailMessage:
+    """A message of parts that lie between other marks than it says, by those; as text where there are none."""
+    payload = message.get_payload()
+    written = payload.encode("ascii", "surrogateescape") if isinstance(payload, str) else b""
+    mark = _PART_MARK.search(written)
+    kind = b'multipart/mixed; boundary="%s"' % mark[1].replace(b'"', b"") if mark else b"text/plain"
+    return email.message_from_bytes(b"Content-Type: %s\n\n%s" % (kind, written), policy=email.policy.default)
 
 
 def _body(parts: list[EmailMessage]) -> tuple[EmailMessage | None, list[str]]:
@@ -132,7 +163,7 @@ def _text_of(part: EmailMessage) -> tuple[str, list[str]]:
     raw = _bytes_of(part)
     charset = part.get_content_charset() or ""
     try:
-        text = raw.decode(charset) if charset else decode(raw)[0]
+        text = charsets.decoded(raw, charset) if charset else decode(raw)[0]
     except (LookupError, UnicodeDecodeError):
         text = decode(raw)[0]
     return visible_text(text) if part.get_content_type() == "text/html" else (text, [])

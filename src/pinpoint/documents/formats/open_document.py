@@ -22,6 +22,10 @@ _DRAW = "{urn:oasis:names:tc:opendocument:xmlns:drawing:1.0}"
 _OFFICE = "{urn:oasis:names:tc:opendocument:xmlns:office:1.0}"
 _STYLE = "{urn:oasis:names:tc:opendocument:xmlns:style:1.0}"
 _FO = "{urn:oasis:names:tc:opendocument:xmlns:xsl-fo-compatible:1.0}"
+_MATH = "{http://www.w3.org/1998/Math/MathML}"
+_HREF = "{http://www.w3.org/1999/xlink}href"
+_HEADERS = tuple(f"{_STYLE}header{which}" for which in ("", "-left", "-first"))
+_FOOTERS = tuple(f"{_STYLE}footer{which}" for which in ("", "-left", "-first"))
 _SOFT_BREAK = f"{_TEXT}soft-page-break"
 _PAGE_BREAK = "\f"
 _PARAGRAPHS = (f"{_TEXT}p", f"{_TEXT}h")
@@ -49,6 +53,8 @@ def read(content: bytes, mime: str, limits: FileLimits, type_name: str) -> Extra
     body = root.find(f"{_OFFICE}body")
     if body is None or not len(body):
         raise DocumentError("file_damaged", "the file has no body; save it anew")
+    embedded = _put_in_objects(archive, body) if archive is not None else 0
+    _spell_out_formulas(body)
     _mark_breaks(body, (root, styles))
     kind, warnings = body[0], list[str]()
     parts = [kind]
@@ -67,8 +73,8 @@ def read(content: bytes, mime: str, limits: FileLimits, type_name: str) -> Extra
         pages.append("\n".join(rows))
     if type_name == "odt":
         pages = [page.strip("\n") for page in pages[0].split(_PAGE_BREAK) if page.strip()] or [""]
-        head = [line for one in styles.iter(f"{_STYLE}header") for line in _lines(one)]
-        foot = [line for one in styles.iter(f"{_STYLE}footer") for line in _lines(one)]
+        head = [line for one in styles.iter(*_HEADERS) for line in _lines(one)]
+        foot = [line for one in styles.iter(*_FOOTERS) for line in _lines(one)]
         pages[0] = "\n".join([*dict.fromkeys(head), pages[0]])
         pages[-1] = "\n".join([pages[-1], *dict.fromkeys(foot)])
     read = [Page(page.replace(_PAGE_BREAK, "\n")) for page in pages]
@@ -77,11 +83,42 @@ def read(content: bytes, mime: str, limits: FileLimits, type_name: str) -> Extra
         pictures = office_parts.pictures(archive, "Pictures/", read)
         if archive.counted("Basic/", "Scripts/"):
             warnings.append("macros in the file were not read")
-        if (embedded := archive.counted("Object ", "Pictures/") - len(pictures)) > 0:
+        embedded += archive.counted("Pictures/") - len(pictures)
+        if embedded > 0:
             warnings.append(f"{counted(embedded, 'embedded file')} not read")
     elif embedded := sum(1 for _ in root.iter(f"{_OFFICE}binary-data")):
         warnings.append(f"{counted(embedded, 'embedded file')} not read")
     return Extracted(type_name, f"lxml {etree.__version__}", read, warnings, pictures)
+
+
+def _put_in_objects(archive: Archive, body: etree._Element) -> int:
+    """Put charts and formulas, which are files of their own, where they are shown; how many are something else."""
+    left = 0
+    for shown in list(body.iter(f"{_DRAW}object", f"{_DRAW}object-ole")):
+        part = f"{shown.get(_HREF, '').removeprefix('./')}/content.xml"
+        root = archive.xml(part, doctype=True) if part in archive.names else None
+        if root is None:
+            left += _HREF in shown.attrib
+        elif root.tag == f"{_MATH}math":
+            shown.append(root)
+        elif (chart := root.find(f"{_OFFICE}body/{_OFFICE}chart")) is not None:
+            shown.append(chart)
+        else:
+            left += 1
+    return left
+
+
+def _spell_out_formulas(body: etree._Element) -> None:
+    """Make a paragraph of each formula: as it was typed where the file says so, else its signs."""
+    from lxml import etree
+
+    for formula in list(body.iter(f"{_MATH}math")):
+        typed = next((one.text for one in formula.iter(f"{_MATH}annotation") if one.text), None)
+        paragraph = etree.Element(f"{_TEXT}p")
+        paragraph.text = typed or " ".join("".join(sign.split()) for sign in formula.itertext() if sign.strip())
+        parent = formula.getparent()
+        if parent is not None:
+            parent.replace(formula, paragraph)
 
 
 def _mark_breaks(body: etree._Element, roots: Iterable[etree._Element]) -> None:
