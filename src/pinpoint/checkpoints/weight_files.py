@@ -94,7 +94,8 @@ def read_headers(folder: Path) -> dict[str, StoredTensor]:
     """Every tensor of the checkpoint by name, read from the files' headers.
 
     Raises:
-        ModelError: a file is missing, cut short or damaged, or lacks a tensor that the index says it holds.
+        ModelError: a file is missing, cut short or damaged, lacks a tensor that the index says it holds, or holds one
+            that another file has with other values.
     """
     names = shard_names(folder)
     missing = [name for name in names if not (folder / name).is_file()]
@@ -112,9 +113,8 @@ def read_headers(folder: Path) -> dict[str, StoredTensor]:
         try:
             with safe_open(path, framework="numpy") as opened:
                 keys = set(opened.keys())
-                for key in keys:
-                    part = opened.get_slice(key)
-                    found[key] = StoredTensor(path, part.get_dtype(), tuple(part.get_shape()))
+                parts = {key: opened.get_slice(key) for key in keys}
+                held = {key: StoredTensor(path, one.get_dtype(), tuple(one.get_shape())) for key, one in parts.items()}
         except (SafetensorError, OSError, ValueError) as error:
             raise _damaged(path, str(error).splitlines()[0]) from None
         lacking = sorted(key for key, file in placed.items() if file == name and key not in keys)
@@ -124,6 +124,9 @@ def read_headers(folder: Path) -> dict[str, StoredTensor]:
                 f"{path} does not hold {lacking[0]}, which {INDEX_FILE} says it does; fetch the checkpoint again",
                 "MODEL_NAME",
             )
+        for key in sorted(held.keys() & found.keys()):
+            _check_alike(key, found[key].file, path)
+        found |= held
     return found
 
 
@@ -137,21 +140,51 @@ def stored_bytes(folder: Path) -> dict[str, StoredBytes]:
     """
     found: dict[str, StoredBytes] = {}
     for name in shard_names(folder):
-        path = folder / name
-        try:
-            with path.open("rb") as opened:
-                length = int.from_bytes(opened.read(8), "little")
-                if length > _MOST_HEADER_BYTES:
-                    raise ValueError("a header of such length")
-                header = json.loads(opened.read(length))
-            for key, value in header.items():
-                if key != "__metadata__":
-                    start, stop = (8 + length + offset for offset in value["data_offsets"])
-                    found[key] = StoredBytes(path, value["dtype"], tuple(value["shape"]), start, stop)
-        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-            why = error.strerror if isinstance(error, OSError) else "its header"
-            raise _damaged(path, why) from None
+        found |= _bytes_of(folder / name)
     return found
+
+
+def _bytes_of(path: Path) -> dict[str, StoredBytes]:
+    """The tensors of one file."""
+    try:
+        with path.open("rb") as opened:
+            length = int.from_bytes(opened.read(8), "little")
+            if length > _MOST_HEADER_BYTES:
+                raise ValueError("a header of such length")
+            header = json.loads(opened.read(length))
+        found: dict[str, StoredBytes] = {}
+        for key, value in header.items():
+            if key != "__metadata__":
+                start, stop = (8 + length + offset for offset in value["data_offsets"])
+                found[key] = StoredBytes(path, value["dtype"], tuple(value["shape"]), start, stop)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        why = error.strerror if isinstance(error, OSError) else "its header"
+        raise _damaged(path, why) from None
+    return found
+
+
+def _check_alike(key: str, first: Path, second: Path) -> None:
+    """Refuse a tensor that two files have with different values: which is read would be a matter of their order.
+
+    Raises:
+        ModelError: it names both.
+    """
+    one, other = _bytes_of(first)[key], _bytes_of(second)[key]
+    same = (one.dtype, one.shape) == (other.dtype, other.shape)
+    with first.open("rb") as mine, second.open("rb") as theirs:
+        mine.seek(one.start)
+        theirs.seek(other.start)
+        left = one.stop - one.start
+        while same and left:
+            size = min(left, _READ_BYTES)
+            same, left = mine.read(size) == theirs.read(size), left - size
+    if not same:
+        raise ModelError(
+            "shard_damaged",
+            f"{first} and {second} both hold {key}, with different values; fetch the checkpoint again, into an empty "
+            "folder",
+            "MODEL_NAME",
+        )
 
 
 def sha256_of(path: Path, progress: Progress | None = None) -> str:
@@ -227,9 +260,13 @@ def _index(folder: Path, *, whole: bool = False) -> dict[str, str]:
     except (OSError, ValueError, KeyError, TypeError):
         placed = None
     # A name is of a file in this folder: what an index says must not reach outside of it.
-    if not isinstance(placed, dict) or any(
-        not isinstance(name, str) or Path(name).name != name or not name.endswith(".safetensors")
-        for name in placed.values()
+    if (
+        not isinstance(placed, dict)
+        or not placed
+        or any(
+            not isinstance(name, str) or Path(name).name != name or not name.endswith(".safetensors")
+            for name in placed.values()
+        )
     ):
         raise ModelError("index_damaged", f"{path} is not an index of safetensors files; fetch it again", "MODEL_NAME")
     return placed

@@ -142,7 +142,7 @@ def test_what_is_not_finite_is_refused_wherever_it_is(precision: str, name: str,
     change_weights(folder, damage)
     error = refused(folder, precision=precision)
     assert error.code == "weight_not_finite"
-    assert name.removesuffix("weight") in error.message
+    assert f" comes of {name} in {folder / 'model.safetensors'}, with values" in error.message
 
 
 @pytest.mark.parametrize("tied", [False, True])
@@ -155,6 +155,16 @@ def test_a_tensor_that_has_no_place_is_named_and_refused(tied: bool, folder: Pat
     error = refused(folder)
     assert error.code == "checkpoint_unsuitable"
     assert "the first is score.weight in " in error.message and "model.safetensors" in error.message
+
+
+def test_a_tensor_that_is_missing_is_named_with_the_folder(folder: Path) -> None:
+    def lose(tensors: dict[str, torch.Tensor]) -> None:
+        del tensors["model.norm.weight"]
+
+    change_weights(folder, lose)
+    error = refused(folder)
+    assert error.code == "checkpoint_incomplete"
+    assert f"1 tensors of the checkpoint in {folder} are missing, the first is model.norm.weight" in error.message
 
 
 def test_what_older_versions_left_behind_is_no_reason(folder: Path) -> None:

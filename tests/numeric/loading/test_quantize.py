@@ -337,7 +337,7 @@ SPOILED: dict[str, tuple[Callable[[Path], object], str]] = {
         lambda f: edit_config(f, quantization_config={"quant_method": "bitsandbytes", "load_in_4bit": True}),
         "already quantised (bitsandbytes)",
     ),
-    "not a number": (spoil_nan, "model.layers.1.mlp.experts.gate_up_proj_scale comes of a weight with values that are"),
+    "not a number": (spoil_nan, "model.layers.1.mlp.experts.gate_up_proj_scale comes of model.layers.1."),
 }  # fmt: skip
 
 
@@ -356,7 +356,9 @@ def test_a_spoiled_source_is_refused_and_nothing_is_left(kind: str, sources: dic
         load_cpu(source)
 
 
-@pytest.mark.parametrize("spoil", ["missing", "truncated", "swapped", "index outside", "no index"])
+@pytest.mark.parametrize(
+    "spoil", ["missing", "truncated", "swapped", "twice", "not a number", "index outside", "empty index", "no index"]
+)
 def test_a_spoiled_shard_is_named(spoil: str, sources: dict[str, Path], tmp_path: Path) -> None:
     source = shutil.copytree(sources["sharded"], tmp_path / "source")
     second = source / "model-00002-of-00003.safetensors"
@@ -367,6 +369,19 @@ def test_a_spoiled_shard_is_named(spoil: str, sources: dict[str, Path], tmp_path
         second.write_bytes(second.read_bytes()[:-7])
     elif spoil == "swapped":
         shutil.copy(source / "model-00001-of-00003.safetensors", second)
+    elif spoil == "twice":
+        first, name = load_file(source / "model-00001-of-00003.safetensors"), "lm_head.weight"
+        save_file({**load_file(second), name: -first[name]}, second, metadata={"format": "pt"})
+        said = f"00001-of-00003.safetensors and {second} both hold {name}"
+    elif spoil == "not a number":
+        stored = load_file(second)
+        name = max(name for name in stored if "experts" in name)
+        stored[name][0, 0] = torch.inf
+        save_file(stored, second, metadata={"format": "pt"})
+        said = f"{name} in {second}, with values that are not finite"
+    elif spoil == "empty index":
+        (source / INDEX_FILE).write_text('{"metadata": {}, "weight_map": {}}')
+        said = f"{source / INDEX_FILE} is not an index"
     elif spoil == "index outside":
         (source / INDEX_FILE).write_text('{"weight_map": {"x": "../model-00001-of-00003.safetensors"}}')
         said = "is not an index"
@@ -376,9 +391,17 @@ def test_a_spoiled_shard_is_named(spoil: str, sources: dict[str, Path], tmp_path
     result = run(source, tmp_path / "made")
     assert result.exit_code == 1
     assert said in "".join(result.output.split("\n"))
-    assert not (tmp_path / "made").exists()
+    assert not list((tmp_path / "made").glob("*.safetensors"))
     with pytest.raises(ModelError, match=said):
         load_cpu(source)
+
+
+def test_what_two_files_have_alike_is_read_of_either(sources: dict[str, Path], tmp_path: Path) -> None:
+    source = shutil.copytree(sources["sharded"], tmp_path / "source")
+    first, second = (source / f"model-0000{number}-of-00003.safetensors" for number in (1, 2))
+    name = "lm_head.weight"
+    save_file({**load_file(second), name: load_file(first)[name]}, second, metadata={"format": "pt"})
+    assert torch.equal(load_cpu(source).model.state_dict()[name], load_file(first)[name].float())
 
 
 def test_what_is_quantised_already_is_refused(tmp_path: Path) -> None:

@@ -15,8 +15,9 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from pinpoint.engine.loading import load
-from pinpoint.engine.loading.checkpoint import check_finite, read_config
+from pinpoint.engine.loading.checkpoint import read_config
 from pinpoint.engine.loading.checkpoint_writer import write
+from pinpoint.engine.loading.finite import check_finite
 from pinpoint.engine.loading.load import LoadedModel
 from pinpoint.engine.loading.quantize_job import prepare
 from pinpoint.engine.weights import fixed_rows, fp8, triton_eight

@@ -8,7 +8,7 @@ of the same tensors of the source are a *group*, the unit in which weights are r
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
@@ -253,40 +253,23 @@ def check_layout(config: Any, headers: Mapping[str, StoredTensor]) -> None:
         )
     missing = sorted(expected.keys() - made, key=dot_natural_key)
     if missing:
-        raise ModelError(
-            "checkpoint_incomplete",
-            f"{len(missing)} tensors of the checkpoint are missing, the first is {missing[0]}; fetch it again",
-            "MODEL_NAME",
-        )
+        raise incomplete(missing, next((header.file.parent for header in headers.values()), None))
+
+
+def incomplete(missing: Sequence[str], folder: Path | None) -> ModelError:
+    """Of tensors that no weight file brings, the first of them told, and where the files are, if there is one."""
+    where = f" in {folder}" if folder else ""
+    return ModelError(
+        "checkpoint_incomplete",
+        f"{len(missing)} tensors of the checkpoint{where} are missing, the first is {missing[0]}; fetch it again",
+        "MODEL_NAME",
+    )
 
 
 def _unused(model: PreTrainedModel, keys: Iterable[str]) -> list[str]:
     """Those of `keys` that say something: not what the model's authors, or old versions of them, leave there."""
     ignored = [*LEFTOVERS, *(getattr(model, "_keys_to_ignore_on_load_unexpected", None) or ())]
     return sorted((key for key in keys if not any(re.search(each, key) for each in ignored)), key=dot_natural_key)
-
-
-def check_finite(name: str, tensor: Tensor) -> None:
-    """Refuse a part of a weight that no sound weight leads to.
-
-    Raises:
-        ModelError: it holds a value that is not finite.
-    """
-    if tensor.numel() and not _is_finite(tensor):
-        raise ModelError(
-            "weight_not_finite",
-            f"{name} comes of a weight with values that are not finite; the checkpoint is damaged, fetch it again",
-            "MODEL_NAME",
-        )
-
-
-def _is_finite(tensor: Tensor) -> bool:
-    """Whether all of it is; found without a copy of it."""
-    if tensor.dtype == torch.float8_e4m3fn:
-        # It has no infinity, and NaN are the bytes 127 and 255: the largest there is with a sign, and without.
-        return bool((tensor.view(torch.int8).amax() < 127) & (tensor.view(torch.uint8).amax() < 255))
-    # The two ends of a tensor are not finite where any of it is not.
-    return not tensor.is_floating_point() or bool(torch.stack(tensor.aminmax()).isfinite().all())
 
 
 def _wrong(what: str, stored: StoredTensor) -> ModelError:

@@ -33,7 +33,7 @@ from pinpoint.checkpoints.weight_files import (
     checksums_text,
     sha256_of,
 )
-from pinpoint.engine.loading.checkpoint import check_finite
+from pinpoint.engine.loading.finite import check_finite
 from pinpoint.engine.loading.quantize_job import JOURNAL_FILE, Job, Shard
 from pinpoint.errors import CapacityError, ModelError
 
@@ -165,9 +165,12 @@ def _write_shard(job: Job, shard: Shard, tell: Progress) -> str:
                 f"({str(error).splitlines()[0]}); fetch it again",
                 "SOURCE",
             ) from None
-        for name in job.parts(group):
+        parts = job.parts(group)
+        stored = {key: job.headers[key] for key in group.keys}
+        sources = {name: stored for name in parts}
+        for name in parts:
             tensors[name] = converted[name].to(job.expected[name].dtype).contiguous()
-            check_finite(name, tensors[name])
+            check_finite(name, tensors[name], sources.__getitem__)
             tell(tensors[name].nbytes)
     try:
         return _replace(job.destination / shard.name, lambda path: save_file(tensors, path, metadata={"format": "pt"}))

@@ -13,6 +13,7 @@ import logging
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -31,12 +32,12 @@ from pinpoint.engine.loading.architecture import check_architecture, check_quant
 from pinpoint.engine.loading.calibration import keep_outliers
 from pinpoint.engine.loading.checkpoint import (
     FORMATS,
-    check_finite,
     check_layout,
     empty_model,
     read_config,
     stored_precision,
 )
+from pinpoint.engine.loading.finite import Sources, check_finite, sources_of
 from pinpoint.engine.loading.measure import shape_of
 from pinpoint.engine.loading.pretrained import from_pretrained
 from pinpoint.engine.readings import Laps
@@ -120,7 +121,8 @@ def load(settings: Settings, laps: Laps | None = None) -> LoadedModel:
     laps.lap("headers")
     model, tokenizer = from_pretrained(_folder(source), config, precision, device, dtype, device.type in BY_RING)
     laps.lap("weights")
-    weight_bytes = check_placement(model, device, precision)
+    sources = partial(sources_of, folder=_folder(source), config=config, precision=precision)
+    weight_bytes = check_placement(model, device, precision, sources)
     laps.lap("checks")
     set_activations(model, settings.activations)
     kept = keep_outliers(model, tokenizer) if settings.activations == "int8" else {}
@@ -257,8 +259,9 @@ def context_tokens(config: Any) -> int:
     return int(getattr(config.get_text_config(), "max_position_embeddings", None) or DEFAULT_CONTEXT_TOKENS)
 
 
-def check_placement(model: PreTrainedModel, device: torch.device, precision: Precision) -> int:
-    """Bytes of all parameters and buffers, after a check that each is on `device` and all experts in `precision`.
+def check_placement(model: PreTrainedModel, device: torch.device, precision: Precision, sources: Sources) -> int:
+    """Bytes of all parameters and buffers, after a check that each is on `device` and all experts in `precision`;
+    `sources` tells what a parameter came of.
 
     Raises:
         ModelError: something lies elsewhere, on no device, or in another precision, or is not finite.
@@ -275,7 +278,7 @@ def check_placement(model: PreTrainedModel, device: torch.device, precision: Pre
         if is_fused_experts(module) and format_of(module) != wanted:
             raise ModelError("experts_not_quantised", f"the experts of {name} are not held in {precision}")
     for name, tensor in model.state_dict().items():
-        check_finite(name, tensor)
+        check_finite(name, tensor, sources)
     return total
 
 

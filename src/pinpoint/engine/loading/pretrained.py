@@ -16,11 +16,18 @@ from pinpoint.checkpoints.weight_files import TOKENIZER_FILES
 from pinpoint.engine import gpu
 from pinpoint.engine.forward import attention, norms, rotary
 from pinpoint.engine.loading.architecture import check_tokenizer, unsupported_family
-from pinpoint.engine.loading.checkpoint import FORMATS, auto_class, model_class, stored_precision, unreadable
+from pinpoint.engine.loading.checkpoint import (
+    FORMATS,
+    auto_class,
+    incomplete,
+    model_class,
+    stored_precision,
+    unreadable,
+)
 from pinpoint.engine.loading.ring import tensors_of
 from pinpoint.engine.loading.tokenizer_file import warn_of_other_tokens
 from pinpoint.engine.weights.quantizer import EXPERT_WEIGHTS, format_of, is_fused_experts
-from pinpoint.errors import CapacityError, ModelError, PinpointError
+from pinpoint.errors import CapacityError, PinpointError
 from pinpoint.planning.activations import Precision
 from pinpoint.planning.families import OWN_ATTENTION
 
@@ -105,11 +112,7 @@ def from_pretrained(
         )
     model.config._name_or_path = str(folder)
     if missing := sorted(report["missing_keys"]):
-        raise ModelError(
-            "checkpoint_incomplete",
-            f"{len(missing)} tensors of the checkpoint are missing, the first is {missing[0]}; fetch it again",
-            "MODEL_NAME",
-        )
+        raise incomplete(missing, folder)
     if any(format_of(module) is not None and hasattr(module, EXPERT_WEIGHTS[0]) for module in model.modules()):
         model.set_experts_implementation(FORMATS[precision].experts)
     elif any(is_fused_experts(module) and not _takes_groups(module) for module in model.modules()):
