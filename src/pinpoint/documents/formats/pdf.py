@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from pinpoint.documents import right_to_left
 from pinpoint.documents.extracted import Extracted, Page
 from pinpoint.documents.file_limits import FileLimits
 from pinpoint.documents.formats import pdf_notes, pdf_objects
-from pinpoint.documents.formats.pdf_runs import MOST_RUNS, Runs
+from pinpoint.documents.formats.pdf_runs import MOST_RUNS, Run, Runs
 from pinpoint.documents.formats.plain import CELL_BREAK
 from pinpoint.documents.layout import is_in_order, reading_rows, spaced
 from pinpoint.documents.visible import counted
@@ -98,7 +99,9 @@ def _page(
         boxes = runs.boxes()
         rows = reading_rows(boxes) if 1 < len(boxes) <= MOST_RUNS else []
         # The library may break a row of a table between its cells, where they are drawn one by one.
-        if rows and (not is_in_order(rows) or len(rows) < _said_lines(text)):
+        if runs.right_to_left and len(boxes) <= MOST_RUNS:
+            text = _from_right(runs.texts())
+        elif rows and (not is_in_order(rows) or len(rows) < _said_lines(text)):
             spoken = runs.texts()
             boxes, texts = [run.box for run in spoken], [" ".join(_undivided(run.text).split()) for run in spoken]
             ordered = "\n".join(spaced(boxes, row, texts, CELL_BREAK) for row in reading_rows(boxes))
@@ -115,6 +118,21 @@ def _page(
     if (not said and drawn) or scan or pasted or unreadable:
         return Page(text, "embedded" if said else "none", scanned=True)
     return Page(text, "embedded" if said else "none")
+
+
+def _from_right(spoken: list[Run]) -> str:
+    """A page with words that run from right to left, by where its letters stand: their order is not to be trusted."""
+    boxes, texts = [run.box for run in spoken], [" ".join(_undivided(run.text).split()) for run in spoken]
+    page_from_right = right_to_left.is_from_right(texts)
+    lines = list[str]()
+    for row in reading_rows(boxes):
+        said = [texts[index] for index in row]
+        if page_from_right or right_to_left.has_letters(said):
+            letters = [letter for index in row for letter in spoken[index].letters]
+            lines.append(right_to_left.line(letters, CELL_BREAK, page_from_right))
+        else:
+            lines.append(spaced(boxes, row, texts, CELL_BREAK))
+    return "\n".join(lines)
 
 
 def _said_lines(text: str) -> int:

@@ -10,10 +10,11 @@ from __future__ import annotations
 import ctypes
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from pinpoint.documents.layout import Box
+from pinpoint.documents.right_to_left import Letter
 
 MOST_RUNS = 4_000  # of one page: a drawing in letters, whose order nobody reads
 _ANGLE_SAMPLES = 12
@@ -25,15 +26,25 @@ _OF_SQUARES = re.compile(f"[{_SQUARES}]")
 _BETWEEN_SQUARES = re.compile(f"(?<=[{_SQUARES}]) (?=[{_SQUARES}])")
 
 Area = tuple[float, float, float, float]  # left, top, right, bottom in the page's units, the origin at the bottom left
+Part = tuple[Area, str, list[Letter]]  # what one object draws: where, what, and its letters where asked for
 
 
 @dataclass(slots=True)
 class Run:
-    """Text on one line without a wide gap: where it lies, the same as it is seen, and what it says, where asked for."""
+    """Text on one line without a wide gap.
+
+    Attributes:
+        area: where it lies.
+        box: the same as it is seen.
+        text: what it says, where asked for.
+        letters: each with the room that its font gives it, of `texts` as it is seen; of pages with letters that run
+            from right to left.
+    """
 
     area: Area
     box: Box
     text: str = ""
+    letters: list[Letter] = field(default_factory=list)
 
 
 class Runs:
@@ -48,7 +59,7 @@ class Runs:
             text: what it says that the page says.
         """
         self._page, self._pdfium = text_page, pdfium
-        self._right_to_left = _RIGHT_TO_LEFT.search(text) is not None
+        self.right_to_left = _RIGHT_TO_LEFT.search(text) is not None
         squares = len(_OF_SQUARES.findall(text))
         alone = sum(1 for line in text.split("\n") if len(line.strip()) == 1 and _OF_SQUARES.match(line.strip()))
         self._squares_alone = alone > 3 and alone * 2 > squares  # each drawn by itself, below the one before
@@ -58,12 +69,16 @@ class Runs:
     def boxes(self) -> list[Box]:
         """Boxes of the runs, in the order in which they are drawn."""
         areas = list(self._drawn())
-        return [run.box for run in self._joined([(area, "") for area in areas], self._turned(areas))]
+        return [run.box for run in self._joined([(area, "", []) for area in areas], self._turned(areas))]
 
     def texts(self) -> list[Run]:
         """The runs with what they say."""
         spoken = list(self._spoken())
-        return self._joined(spoken, self._turned([area for area, _ in spoken]))
+        turned = self._turned([area for area, _, _ in spoken])
+        runs = self._joined(spoken, turned)
+        for run in runs:
+            run.letters = [(letter, _seen(area, turned)) for letter, area in run.letters]
+        return runs
 
     def _drawn(self) -> Iterator[Area]:
         left, top, right, bottom = (ctypes.c_double() for _ in range(4))
@@ -72,12 +87,13 @@ class Runs:
             self._pdfium.FPDFText_GetRect(self._page, index, *places)
             yield (left.value, top.value, right.value, bottom.value)
 
-    def _spoken(self) -> Iterator[tuple[Area, str]]:
+    def _spoken(self) -> Iterator[Part]:
         """For each object that draws text its box and its letters, with a space before them where there is one."""
         pdfium, page = self._pdfium, self._page
         left, right, bottom, top = (ctypes.c_double() for _ in range(4))
         places = tuple(map(ctypes.byref, (left, right, bottom, top)))
         drawer, area, letters, gap = 0, None, list[str](), ""
+        placed, room = list[Letter](), pdfium.FS_RECTF()
         for index in range(pdfium.FPDFText_CountChars(page)):
             if pdfium.FPDFText_IsGenerated(page, index) == 1:
                 gap = " "
@@ -87,46 +103,49 @@ class Runs:
             pdfium.FPDFText_GetCharBox(page, index, *places)
             drawn = right.value - left.value > 0.001 and top.value - bottom.value > 0.001
             if by != drawer and area is not None and (drawn or gap):
-                yield area, "".join(letters)
-                area, letters = None, []
+                yield area, "".join(letters), placed
+                area, letters, placed = None, [], []
             drawer = by
             letters.append(gap + letter)
             gap = ""
             if drawn:
                 one = (left.value, top.value, right.value, bottom.value)
                 area = one if area is None else _around(area, one)
+            if self.right_to_left and by and pdfium.FPDFText_GetLooseCharBox(page, index, ctypes.byref(room)):
+                placed.append((letter, (room.left, room.top, room.right, room.bottom)))
         if area is not None:
-            yield area, "".join(letters)
+            yield area, "".join(letters), placed
 
-    def _joined(self, parts: list[tuple[Area, str]], turned: int) -> list[Run]:
+    def _joined(self, parts: list[Part], turned: int) -> list[Run]:
         """Parts that go on where the one before ends are one run."""
         runs = self._once(parts, turned)
-        if self._right_to_left:  # a number in it runs from left to right: its figures are one first
-            runs = self._once([(run.area, run.text) for run in runs], turned)
+        if self.right_to_left:  # a number in it runs from left to right: its figures are one first
+            runs = self._once([(run.area, run.text, run.letters) for run in runs], turned)
         if self._down:
             for run in runs:
                 run.text = _BETWEEN_SQUARES.sub("", run.text)
         return runs
 
-    def _once(self, parts: list[tuple[Area, str]], turned: int) -> list[Run]:
+    def _once(self, parts: list[Part], turned: int) -> list[Run]:
         runs = list[Run]()
-        for area, text in parts:
+        for area, text, letters in parts:
             box = _seen(area, turned)
             if runs and self._are_one(runs[-1], area, box):
                 last = runs[-1]
                 last.area = _around(last.area, area)
                 last.box = _seen(last.area, turned)
                 last.text += text
+                last.letters = [*last.letters, *letters] if letters else last.letters
             elif len(runs) > MOST_RUNS:
                 break
             else:
-                runs.append(Run(area, box, text))
+                runs.append(Run(area, box, text, letters))
         return runs
 
     def _are_one(self, before: Run, area: Area, box: Box) -> bool:
         if goes_on(before.box, box):
             return True
-        if self._right_to_left:
+        if self.right_to_left:
             return goes_on(_mirrored(before.box), _mirrored(box))
         # A page number in figures stands on a page whose lines run down.
         widest = max(before.area[2] - before.area[0], area[2] - area[0])
