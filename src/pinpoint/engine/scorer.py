@@ -44,10 +44,11 @@ class Scorer(ForestScorer):
     """
 
     def __init__(self, loaded: LoadedModel, token_budget: int, prefix_store_bytes: int = 0) -> None:
-        super().__init__(loaded, token_budget, prefix_store_bytes)
+        with gpu.failures_refused(lambda error: _tokenizer_fails(error, loaded.name)):
+            super().__init__(loaded, token_budget, prefix_store_bytes)
+            self.compared = check_prompts(self.prompts)
         context, made = loaded.context_tokens, loaded.plan
         self.read_tokens = context if made is None else min(context, made.read_tokens(token_budget))
-        self.compared = check_prompts(self.prompts)
         self.start: dict[str, Any] = {}
         with gpu.device_errors(), gpu.failures_refused(_fails_in_company):
             self._check_head()
@@ -174,6 +175,16 @@ class Scorer(ForestScorer):
         if time.monotonic() - self._read_s >= AVAILABLE_READ_S:
             self._available_bytes, self._read_s = psutil.virtual_memory().available, time.monotonic()
         return Memory(resident, resident, self._available_bytes, self._baseline_bytes)
+
+
+def _tokenizer_fails(error: Exception, name: str) -> ModelError:
+    """What its files say of a tokenizer is believed until it is used."""
+    return ModelError(
+        "model_unreadable",
+        f"the tokenizer of {name} fails on ordinary text ({type(error).__name__}: {str(error)[:100]}); look at what "
+        "tokenizer_config.json and tokenizer.json say, or fetch them again",
+        "MODEL_NAME",
+    )
 
 
 def _fails_in_company(error: Exception) -> ModelError:

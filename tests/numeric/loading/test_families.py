@@ -112,7 +112,30 @@ def test_a_head_that_is_no_language_models_is_refused(architecture: str, tied: b
     assert (error.code, architecture in error.message) == ("unsupported_head", True)
 
 
+def test_layers_beyond_any_model_are_refused_before_they_are_made(folder: Path) -> None:
+    change_config(folder, num_hidden_layers=10**12)
+    error = refused(folder)
+    assert error.code == "model_unreadable"
+    assert f"{folder / 'config.json'} describes a model of 1,000,000,000,000 layers" in error.message
+
+
+@pytest.mark.parametrize("said", [7, {"a": 1}, True])
+def test_a_head_that_is_said_to_be_no_name_is_refused(said: Any, folder: Path) -> None:
+    change_config(folder, architectures=said)
+    assert refused(folder).code == "unsupported_head"
+
+
 # Tokenizers
+
+
+@pytest.mark.parametrize("value", ["", [7], {"a": 1}])
+def test_a_tokenizer_that_fails_when_it_is_used_is_refused(value: Any, folder: Path) -> None:
+    path = folder / "tokenizer_config.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "model_max_length": value}))
+    loaded = load_cpu(folder)
+    with pytest.raises(ModelError, match=r"fails on ordinary text \(TypeError: .* tokenizer_config\.json") as caught:
+        Scorer(loaded, 512)
+    assert caught.value.code == "model_unreadable"
 
 
 @pytest.mark.parametrize("precision", ["int8", "bf16"])
@@ -165,6 +188,21 @@ def test_a_tensor_that_is_missing_is_named_with_the_folder(folder: Path) -> None
     error = refused(folder)
     assert error.code == "checkpoint_incomplete"
     assert f"1 tensors of the checkpoint in {folder} are missing, the first is model.norm.weight" in error.message
+
+
+@pytest.mark.parametrize("precision", ["int8", "bf16"])
+@pytest.mark.parametrize(
+    ("name", "also"),
+    [("model.norm.weight", "norm.weight"), ("model.layers.1.mlp.up_proj.weight", "layers.1.mlp.up_proj.weight")],
+)
+def test_a_parameter_under_two_names_is_refused(precision: str, name: str, also: str, folder: Path) -> None:
+    def add(tensors: dict[str, torch.Tensor]) -> None:
+        tensors[also] = tensors[name] + 1
+
+    change_weights(folder, add)
+    error = refused(folder, precision=precision)
+    assert error.code == "checkpoint_unsuitable"
+    assert f"{' and '.join(sorted((also, name)))} are both {name}; see {folder / 'model.safetensors'}" in error.message
 
 
 def test_what_older_versions_left_behind_is_no_reason(folder: Path) -> None:

@@ -322,7 +322,7 @@ SPOILED: dict[str, tuple[Callable[[Path], object], str]] = {
     "only a pickle": (spoil_pickle, "pytorch_model.bin is of another kind"),
     "no config.json": (spoil_no_config, "config.json"),
     "half a config.json": (spoil_config, "config.json"),
-    "one expert less": (lambda f: edit_weights(f, lambda t: t.pop(EXPERT)), "mlp.experts.gate_up_proj cannot be made"),
+    "one expert less": (lambda f: edit_weights(f, lambda t: t.pop(EXPERT)), "there is no number 2, and there are 3"),
     "an expert less": (
         lambda f: edit_weights(f, lambda t: [t.pop(name) for name in list(t) if f"{EXPERTS}.3." in name]),
         "has the shape",
@@ -394,6 +394,39 @@ def test_a_spoiled_shard_is_named(spoil: str, sources: dict[str, Path], tmp_path
     assert not list((tmp_path / "made").glob("*.safetensors"))
     with pytest.raises(ModelError, match=said):
         load_cpu(source)
+
+
+@pytest.mark.parametrize(
+    ("number", "kept", "said"),
+    [(9, False, "no number 2, and there are 4 up to 9"), (9, True, "no number 4, and there are 5 up to 9")],
+)
+def test_experts_with_other_numbers_are_not_taken_for_their_neighbours(
+    number: int, kept: bool, said: str, sources: dict[str, Path], tmp_path: Path
+) -> None:
+    source = shutil.copytree(sources["mixtral"], tmp_path / "source")
+    name = "model.layers.1.block_sparse_moe.experts.{}.w2.weight"
+
+    def renumber(tensors: dict[str, Tensor]) -> None:
+        tensors[name.format(number)] = tensors[name.format(2)].clone() if kept else tensors.pop(name.format(2))
+
+    edit_weights(source, renumber)
+    with pytest.raises(ModelError) as caught:
+        prepare(source, tmp_path / "made", "int8")
+    assert caught.value.code == "checkpoint_unsuitable"
+    assert f"of {name.format('*')} there is {said}; see {source / 'model.safetensors'}" in caught.value.message
+
+
+@pytest.mark.parametrize("precision", ["int8", "bf16"])
+def test_experts_that_are_stored_in_two_ways_are_refused(
+    precision: Precision, sources: dict[str, Path], tmp_path: Path
+) -> None:
+    source = shutil.copytree(sources["mixtral"], tmp_path / "source")
+    fused = load_file(sources["fused"] / "model.safetensors")
+    name = next(name for name in fused if name.endswith("gate_up_proj"))
+    edit_weights(source, lambda tensors: tensors.update({name: fused[name] + 1}))
+    with pytest.raises(ModelError, match=f"{name} .*; see .*model.safetensors") as caught:
+        load_cpu(source, precision=precision)
+    assert caught.value.code == "checkpoint_unsuitable"
 
 
 def test_what_two_files_have_alike_is_read_of_either(sources: dict[str, Path], tmp_path: Path) -> None:

@@ -47,7 +47,7 @@ def check_architecture(config: Any, name: str) -> None:
 def _check_head(config: Any, name: str) -> None:
     """What a checkpoint says it is, where it says so: the same weights under another head answer something else."""
     said = getattr(config, "architectures", None) or []
-    for architecture in [said] if isinstance(said, str) else said:
+    for architecture in said if isinstance(said, list) else [said]:
         if not str(architecture).endswith(_LANGUAGE_MODELS):
             raise ModelError(
                 "unsupported_head",

@@ -48,6 +48,10 @@ from pinpoint.planning.activations import Precision
 # What a weight may be stored in for it to be read as 16 bits, and what else a quantised checkpoint holds.
 _FLOATS = ("BF16", "F16", "F32")
 _STORED = {torch.int8: "I8", torch.uint8: "U8", torch.float32: "F32", torch.float8_e4m3fn: "F8_E4M3"}
+# Many times those of any model: a number beyond it is damage.
+_MOST_LAYERS = 10_000
+# What tells a stored expert from its neighbours.
+_EXPERT = re.compile(r"(?<=experts\.)\d+(?=\.)")
 # Constants that older versions of transformers wrote beside the weights: rotary frequencies and causal masks.
 LEFTOVERS = (r"rotary_emb\.inv_freq$", r"\.attn(ention)?\.(masked_)?bias$", r"position_ids$")
 
@@ -108,6 +112,14 @@ def read_config(folder: Path) -> Any:
             "model_unreadable",
             f"{folder / CONFIG_FILE} describes a text model within one of type {config.model_type!r}, which has none; "
             "fetch it again, or give the text model's own configuration",
+            "MODEL_NAME",
+        )
+    layers = getattr(text, "num_hidden_layers", None)
+    if isinstance(layers, int) and layers > _MOST_LAYERS:  # as many modules would be made before anything is compared
+        raise ModelError(
+            "model_unreadable",
+            f"{folder / CONFIG_FILE} describes a model of {layers:,} layers, and no more than {_MOST_LAYERS:,} are "
+            "made; fetch it again",
             "MODEL_NAME",
         )
     # Of what a pass returns, by name: whatever the file asks for, more is not looked at and less would be missed.
@@ -222,6 +234,7 @@ def check_layout(config: Any, headers: Mapping[str, StoredTensor]) -> None:
     made: set[str] = set()
     for group in groups:
         first = headers[group.keys[0]]
+        _check_members(group, headers)
         # A quantised part is stored as it is held; all else in one of the usual floats.
         held = _STORED.get(parameters[group.target].dtype) if precision else None
         allowed = (held,) if held else _FLOATS
@@ -254,6 +267,28 @@ def check_layout(config: Any, headers: Mapping[str, StoredTensor]) -> None:
     missing = sorted(expected.keys() - made, key=dot_natural_key)
     if missing:
         raise incomplete(missing, next((header.file.parent for header in headers.values()), None))
+
+
+def _check_members(group: Group, headers: Mapping[str, StoredTensor]) -> None:
+    """Refuse a parameter that is stored under two names, and experts whose numbers have gaps: they are taken in order.
+
+    Raises:
+        ModelError: it names the tensors and a file.
+    """
+    converted = isinstance(group.transform, WeightConverter)
+    numbers = dict[str, list[int]]()
+    for key in group.keys:
+        number = _EXPERT.search(key) if converted else None
+        name = _EXPERT.sub("*", key, count=1) if number else key
+        numbers.setdefault(name, []).append(int(number[0]) if number else 0)
+    for name, found in numbers.items():
+        if sorted(found) != list(range(len(found))):
+            gap = min(set(range(len(found) + 1)) - set(found))
+            said = f"of {name} there is no number {gap}, and there are {len(found)} up to {max(found)}"
+            raise _wrong(said, headers[group.keys[0]])
+    names, parts = list(numbers), group.transform.source_patterns if converted else group.keys[:1]
+    if len(names) > len(set(parts) & group.transform.collected_tensors.keys()):
+        raise _wrong(f"{names[0]} and {names[-1]} are both {group.target}", headers[group.keys[-1]])
 
 
 def incomplete(missing: Sequence[str], folder: Path | None) -> ModelError:
