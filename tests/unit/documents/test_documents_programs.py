@@ -136,3 +136,19 @@ def only_of(content: bytes) -> Extracted:
     found = read(content)
     assert len(found.pages) == 1
     return found
+
+
+def test_documents_page_shows_one_option_of_a_closed_list() -> None:
+    options = "<option>One<option{}>Two<option>Three"
+    for list_of, chosen, said in (
+        ("<select>", "", ["One"]), ("<select>", " selected", ["Two"]), ("<select size=1>", " selected", ["Two"]),
+        ("<select multiple>", " selected", ["One", "Two", "Three"]), ("<select size=3>", "", ["One", "Two", "Three"]),
+    ):  # fmt: skip
+        page = f"<html><body>Kind {list_of}{options.format(chosen)}</select> Total<select></select></body></html>"
+        assert only(page.encode()).split() == ["Kind", *said, "Total"]
+    many = "<option>x" * 100_000
+    assert only(f"<html><body><select>{many}</select></body></html>".encode()) == "x"
+
+
+def test_documents_csv_whose_separator_is_named_in_quotes() -> None:
+    assert only(b'"sep=;"\r\na,b;c\r\n', "text/csv") == "a,b | c"

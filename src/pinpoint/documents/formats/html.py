@@ -102,6 +102,7 @@ class _Visible:
     hidden: int = 0
     faint: int = 0
     _skipped: etree._Element | None = None
+    _chosen: etree._Element | None = None
     _tinted: int = 0
     _preformatted: int = 0
 
@@ -111,7 +112,7 @@ class _Visible:
             return
         tag, style = element.tag, element.get("style", "")
         invisible = "hidden" in element.attrib or _NOT_DISPLAYED.search(style) is not None
-        if tag in _NEVER_SHOWN or invisible:
+        if tag in _NEVER_SHOWN or invisible or (tag == "option" and self._chosen not in (None, element)):
             self._skipped = element
             self.hidden += invisible and _says_something(element)
             return
@@ -127,6 +128,8 @@ class _Visible:
             self.texts[-1].append("\n")
         if tag in _FIELDS:
             self.texts[-1].append(" ")
+        if tag == "select":
+            self._chosen = _chosen(element)
         if tag == "input" and element.get("type", "").lower() in _SHOWN_INPUTS:
             self.texts[-1].append(element.get("value", ""))
         self._write(element.text)
@@ -139,6 +142,8 @@ class _Visible:
                 self._write(element.tail)
             return
         tag = element.tag
+        if tag == "select":
+            self._chosen = None
         self._preformatted -= tag == "pre"
         self._tinted -= _is_tinted(element)
         if tag == "tr":
@@ -160,6 +165,14 @@ def _row(cells: list[str]) -> str:
     if len(said) == 1 or any(cell.count("\n") >= _ARRANGED_LINES for cell in said):
         return "\n".join(said)
     return joined(cells)
+
+
+def _chosen(field: etree._Element) -> etree._Element | None:
+    """The option that a closed list shows; nothing of an open one, which shows all."""
+    if "multiple" in field.attrib or field.get("size", "1").strip() not in ("", "0", "1"):
+        return None
+    options = list(field.iter("option"))
+    return next((one for one in reversed(options) if "selected" in one.attrib), options[0] if options else None)
 
 
 def _says_something(element: etree._Element) -> bool:

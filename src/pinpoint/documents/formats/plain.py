@@ -17,7 +17,7 @@ from pinpoint.documents.wide import wide_letters
 from pinpoint.errors import DocumentError
 
 CELL_BREAK = " | "
-_SEPARATOR = re.compile("\ufeff?sep=([,;|\t])\r?\n", re.I)  # as spreadsheet programs tell each other
+_SEPARATOR = re.compile('\ufeff?("?)sep=([,;|\t])\\1\r?\n', re.I)  # as spreadsheet programs tell each other
 _OTHERS = "as-windows-1252"
 _EMPTY_CELLS = re.compile(r"(?: \| ){4,}")
 _MARKS = (
@@ -81,7 +81,11 @@ def decode(content: bytes, mime: str = "") -> tuple[str, str]:
         others = [name for name in _GUESSED if name != "koi8_r"]
         best = from_bytes(content[:_GUESSED_BYTES], cp_isolation=others).best()
     if best is None:
-        raise DocumentError("invalid_encoding", "no encoding of text fits; name it: text/plain; charset=…")
+        raise DocumentError(
+            "invalid_encoding",
+            "not a type that is read, nor text in an encoding that can be told; of text, name it in `mime`: "
+            "text/plain; charset=…",
+        )
     return content.decode(best.encoding, "replace"), f"charset-normalizer {version('charset-normalizer')}"
 
 
@@ -148,7 +152,7 @@ def _wide(content: bytes) -> str:
 
 def _rows(text: str, delimiter: str | None, limits: FileLimits) -> tuple[str, list[str]]:
     if (told := _SEPARATOR.match(text)) is not None:
-        delimiter, text = told[1], text[told.end() :]
+        delimiter, text = told[2], text[told.end() :]
     if delimiter is None:
         try:
             delimiter = csv.Sniffer().sniff(text[:10_000], ",;\t|").delimiter
