@@ -114,6 +114,8 @@ def classify(
         # What is deployed elsewhere is known there alone: labels stand for it while the rest is checked.
         elsewhere = taxonomy is not None and (endpoint or url)
         request = _request({"labels": ["a", "b"]} if elsewhere else chosen, deployed, attachments, asked)
+        if as_json and as_csv:
+            raise RequestError("conflicting_fields", "either this or --json, not both", "--csv")
         if out or endpoint or url or batch:
             if as_json or as_csv:
                 raise RequestError("conflicting_fields", "results go to --out, in the format of its ending", "--json")

@@ -15,7 +15,9 @@ def serve(
     host: Annotated[
         str, typer.Option(help="What to listen on; without a key (PINPOINT_API_KEY) only this machine, if not given.")
     ] = "",
-    port: Annotated[int | None, typer.Option(help="Where to listen; PORT if not given, else 8000.")] = None,
+    port: Annotated[
+        int | None, typer.Option(help="Where to listen; PORT if not given, else 8000.", min=0, max=65_535)
+    ] = None,
 ) -> None:
     """Answer requests over HTTP: /v1/decisions, /v1/systemone, /v1/models, /classify.
 

@@ -114,6 +114,7 @@ def test_documents_files_are_found_once(folder: Path) -> None:
         (("{folder}",), "a,A", "duplicate_label"),
         (("{folder}", "--threshold", "2"), "a,b", "out_of_range"),
         (("{folder}", "--attachments", "all"), "a,b", "out_of_range"),
+        (("{folder}", "--json", "--csv"), "a,b", "conflicting_fields"),
     ],
 )
 def test_documents_questions_that_cannot_be_asked(folder: Path, words: tuple[str, ...], labels: str, said: str) -> None:
