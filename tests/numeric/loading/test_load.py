@@ -23,8 +23,9 @@ from pinpoint.checkpoints.sources import EMBEDDED_NAME, embedded_folder
 from pinpoint.checkpoints.weight_files import read_headers
 from pinpoint.engine import gpu
 from pinpoint.engine.loading import load, pretrained
-from pinpoint.engine.loading.checkpoint import FORMATS, check_layout, empty_model, read_config
+from pinpoint.engine.loading.checkpoint import FORMATS, empty_model, read_config
 from pinpoint.engine.loading.checkpoint_writer import write
+from pinpoint.engine.loading.layout import check_layout
 from pinpoint.engine.loading.quantize_job import prepare
 from pinpoint.engine.weights.quantizer import WeightQuantizer
 from pinpoint.errors import CapacityError, ModelError

@@ -32,12 +32,12 @@ from pinpoint.engine.loading.architecture import check_architecture, check_quant
 from pinpoint.engine.loading.calibration import keep_outliers
 from pinpoint.engine.loading.checkpoint import (
     FORMATS,
-    check_layout,
     empty_model,
     read_config,
     stored_precision,
 )
 from pinpoint.engine.loading.finite import Sources, check_finite, sources_of
+from pinpoint.engine.loading.layout import check_layout
 from pinpoint.engine.loading.measure import shape_of
 from pinpoint.engine.loading.pretrained import from_pretrained
 from pinpoint.engine.readings import Laps

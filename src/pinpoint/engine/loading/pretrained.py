@@ -19,11 +19,11 @@ from pinpoint.engine.loading.architecture import check_tokenizer, unsupported_fa
 from pinpoint.engine.loading.checkpoint import (
     FORMATS,
     auto_class,
-    incomplete,
     model_class,
     stored_precision,
     unreadable,
 )
+from pinpoint.engine.loading.layout import incomplete
 from pinpoint.engine.loading.ring import tensors_of
 from pinpoint.engine.loading.tokenizer_file import warn_of_other_tokens
 from pinpoint.engine.weights.quantizer import EXPERT_WEIGHTS, format_of, is_fused_experts

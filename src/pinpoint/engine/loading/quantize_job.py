@@ -17,13 +17,13 @@ from pinpoint.checkpoints.weight_files import CONFIG_FILE, INDEX_FILE, WEIGHTS_F
 from pinpoint.engine.loading.checkpoint import (
     FORMATS,
     Group,
-    check_layout,
     empty_model,
     expected_parameters,
     groups_of,
     read_config,
     stored_precision,
 )
+from pinpoint.engine.loading.layout import check_layout
 from pinpoint.engine.weights.quantizer import WeightQuantizer, part_name
 from pinpoint.errors import ModelError
 from pinpoint.planning.activations import Precision
