@@ -247,6 +247,19 @@ def _whole(shown: Shown, unseen: str, next_key: str) -> None:
         shown.press(next_key)
 
 
+@pytest.mark.parametrize(("width", "height"), SIZES)
+def test_refused_documents_are_counted_and_no_word_of_it_is_cut_off(
+    page: Page, tmp_path: Path, width: int, height: int
+) -> None:
+    page.size(width, height)
+    refused = [{"id": f"{n}", "status": "error", "error": {"code": "empty_text", "message": "x"}} for n in range(1000)]
+    with served(page, tmp_path, [result("text", "First."), *refused]) as shown:
+        shown.open()
+        assert page.run("document.getElementById('saved').textContent") == "Refused, not shown: 1000"
+        assert page.run("(one => [one.scrollHeight - one.clientHeight, one.scrollWidth - one.clientWidth])"
+                        "(document.getElementById('saved'))") == [0, 0]  # fmt: skip
+
+
 def test_a_second_tab_catches_up_with_the_first(shown: Shown) -> None:
     shown.open()
     shown.server.review.choose(shown.page.run("item.number"), LABELS[1])  # as the other tab would

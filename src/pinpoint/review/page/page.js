@@ -344,7 +344,7 @@ document.addEventListener("keydown", (event) => {
     $("save").hidden = !state.several;
     if (state.several) $("choices").setAttribute("aria-label", "labels of the document");
     document.title = `Review ${state.task}`;
-    if (state.failed) saved(`${state.failed} documents were refused and are not shown.`, false);
+    if (state.failed) saved(`Refused, not shown: ${state.failed}`, false);
     await show();
   } catch (error) {
     trouble(error instanceof TypeError ? "The command that serves it has ended." : error.message);
