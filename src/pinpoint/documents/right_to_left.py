@@ -9,6 +9,7 @@ is read from the right, and numbers and Latin words in it from the left.
 from __future__ import annotations
 
 import unicodedata
+from bisect import bisect
 from collections.abc import Iterable, Sequence
 
 from pinpoint.documents.layout import Box
@@ -156,9 +157,12 @@ def _clusters(letters: Iterable[Letter]) -> list[Letter]:
     found = [(_unturned(text), box) for text, box in found]
     found.sort(key=lambda one: one[1][0] + one[1][2])
     bases = [place for place, (base, _) in enumerate(found) if base.strip()]
+    middles = [found[place][1][0] + found[place][1][2] for place in bases]
     for text, box in marks if bases else []:
         middle = box[0] + box[2]
-        place = min(bases, key=lambda one: abs(found[one][1][0] + found[one][1][2] - middle))
+        right = bisect(middles, middle)
+        nearest = min(range(max(0, right - 1), min(len(bases), right + 1)), key=lambda one: abs(middles[one] - middle))
+        place = bases[nearest]
         found[place] = (found[place][0] + text, found[place][1])
     return found
 

@@ -70,6 +70,8 @@ def test_right_to_left_letters_of_one_glyph_marks_and_cells() -> None:
     assert right_to_left.line([("خ", box(2)), ("ا", box(1)), ("ل", box(1)), ("ل", box(0))], "") == "خلال"
     assert right_to_left.line([(letter, box(0)) for letter in "يبيبَح"], "") == "حَبيبي"
     assert right_to_left.line([("\u05b8", box(1, 2)), ("ש", box(1)), ("ל", box(0))], "") == "שָל"
+    marked = [("\u05b8", box(n, 2)) for n in range(20_000)] + [("ש", box(n)) for n in range(20_000)]
+    assert right_to_left.line(marked, "") == "ש\u05b8" * 20_000  # in no time that grows with the square
     cells = [("א", box(20)), ("ב", box(19)), ("1", box(8)), ("2", box(9)), ("ג", box(0))]
     assert right_to_left.line(cells, " | ") == "אב | 12 | ג"
     assert right_to_left.line([("1", box(0)), ("2", box(9))], " | ", page_from_right=True) == "2 | 1"
