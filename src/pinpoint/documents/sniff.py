@@ -75,6 +75,7 @@ _MAIL_FIELDS = re.compile(
 _ENCODED_WORD = re.compile(rb"=\?[!->@-~]{1,40}\?[bBqQ]\?[!->@-~]*\?=")  # as no letter has them
 _LETTER_FIELDS = re.compile(rb"^(?:from|subject|date|to):", re.I | re.M)
 _OOXML_FOLDERS = (("word/", "docx"), ("xl/", "xlsx"), ("ppt/", "pptx"))
+_OOXML_MEMBER = re.compile(rb"PK\x03\x04.{26}(?:word/|xl/|ppt/|docProps/|_rels/|\[Content_Types\])", re.S)
 _ODF = ("odt", "ods", "odp")
 _ODF_MARK = b"mimetypeapplication/vnd.oasis.opendocument."
 _MSG_MARK = "__properties_version1.0".encode("utf-16-le")
@@ -159,6 +160,8 @@ def _zip(content: bytes) -> FileType:
             if b"mimetype" + FILE_TYPES[name].mime.encode() in content[:_HEAD_BYTES]:
                 return FILE_TYPES[name]
     names = member_names(content)
+    if not names and _OOXML_MEMBER.search(content[:_WRITTEN_BYTES]):
+        raise DocumentError("file_damaged", "an Office file that is cut short or damaged; send it again")
     if "xl/workbook.bin" in names:
         raise _unsupported("a binary workbook (XLSB)", "save it as XLSX")
     if "[Content_Types].xml" in names:

@@ -8,6 +8,7 @@ from pinpoint.documents.extract import extract
 from pinpoint.documents.extracted import Extracted
 from pinpoint.documents.file_limits import FileLimits
 from pinpoint.documents.sniff import sniff
+from pinpoint.errors import DocumentError
 from tests import file_makers as make
 
 LETTER = b"From: Ann\r\nTo: Bob\r\nSubject: Invoice 7\r\nDate: 1 May\r\n"
@@ -152,3 +153,15 @@ def test_documents_page_shows_one_option_of_a_closed_list() -> None:
 
 def test_documents_csv_whose_separator_is_named_in_quotes() -> None:
     assert only(b'"sep=;"\r\na,b;c\r\n', "text/csv") == "a,b | c"
+
+
+def test_documents_office_files_that_are_cut_short_are_damaged_and_no_archives() -> None:
+    whole = (make.docx_file(["x" * 999]), make.xlsx_file({"A": [["x"]]}), make.pptx_file([("T", "B", "N")]),
+             make.odt_file("<text:p>x</text:p>"))  # fmt: skip
+    for content in whole:
+        for kept in (len(content) * 2 // 3, len(content) - 30):
+            with pytest.raises(DocumentError) as caught:
+                read(content[:kept], filename="a.docx")
+            assert caught.value.code == "file_damaged" and "again" in caught.value.message
+    with pytest.raises(DocumentError, match="ZIP"):
+        read(make.zipped({"a.txt": b"x" * 999})[:-30])
