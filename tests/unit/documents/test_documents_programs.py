@@ -165,3 +165,18 @@ def test_documents_office_files_that_are_cut_short_are_damaged_and_no_archives()
             assert caught.value.code == "file_damaged" and "again" in caught.value.message
     with pytest.raises(DocumentError, match="ZIP"):
         read(make.zipped({"a.txt": b"x" * 999})[:-30])
+
+
+def test_documents_docx_ticks_of_forms_stamps_and_parts_of_a_header() -> None:
+    w, v = "http://schemas.openxmlformats.org/wordprocessingml/2006/main", "urn:schemas-microsoft-com:vml"
+    box = "<w:r><w:fldChar><w:ffData><w:checkBox>%s</w:checkBox></w:ffData></w:fldChar></w:r>"
+    pieces = [
+        "<w:r><w:t>A</w:t><w:ptab/><w:t>B</w:t></w:r>",
+        *(f'<w:r><w:sym w:font="Wingdings" w:char="{code}"/></w:r>' for code in ("F0FE", "f0a8", "F04A")),
+        '<w:r><w:sym w:font="Symbol" w:char="F0FE"/></w:r>',
+        box % "<w:checked/>", box % '<w:default/><w:checked w:val="0"/>', box % "<w:default/>", box % "",
+        '<w:r><w:pict><v:shape><v:textpath string="PAID"/></v:shape></w:pict></w:r>',
+    ]  # fmt: skip
+    body = f'<w:document xmlns:w="{w}" xmlns:v="{v}"><w:body><w:p>{"".join(pieces)}</w:p></w:body></w:document>'
+    found = only(make.zipped({"[Content_Types].xml": b"<Types/>", "word/document.xml": body.encode()}))
+    assert found == "A\tB☑☐☒☐☒☐ PAID "

@@ -25,6 +25,7 @@ _W = "{http://schemas.openxmlformats.org/wordprocessingml/2006/main}"
 _A = "{http://schemas.openxmlformats.org/drawingml/2006/main}"
 _P = "{http://schemas.openxmlformats.org/presentationml/2006/main}"
 _M = "{http://schemas.openxmlformats.org/officeDocument/2006/math}"
+_V = "{urn:schemas-microsoft-com:vml}"
 _R = "{http://schemas.openxmlformats.org/officeDocument/2006/relationships}"
 _STRICT = (
     ("http://purl.oclc.org/ooxml/wordprocessingml/main", _W),
@@ -35,6 +36,8 @@ _STRICT = (
 _MC_FALLBACK = "{http://schemas.openxmlformats.org/markup-compatibility/2006}Fallback"
 _DELETED = (f"{_W}del", f"{_W}moveFrom", _MC_FALLBACK)
 _PAGE_BREAK = "\f"
+# Of the font Wingdings, what forms are ticked with, by the last byte of its code.
+_BOXES = {"6F": "☐", "71": "☐", "A8": "☐", "78": "☒", "FD": "☒", "FE": "☑", "52": "☑", "FB": "✗", "FC": "✓"}
 _NUMBER = re.compile(r"\d+")
 
 
@@ -197,6 +200,16 @@ def _runs(element: etree._Element, boxes: list[etree._Element]) -> Iterator[str]
             yield _PAGE_BREAK
         elif tag == f"{_W}noBreakHyphen":
             yield "-"
+        elif tag == f"{_W}ptab":  # between the left, the middle and the right of a header
+            yield "\t"
+        elif tag == f"{_W}sym":
+            boxes_of = _BOXES if child.get(f"{_W}font") == "Wingdings" else {}
+            yield boxes_of.get(child.get(f"{_W}char", "").upper()[-2:], "")
+        elif tag == f"{_W}checkBox":
+            set_to = child.find(f"{_W}checked")
+            yield "☒" if _is_on(child.find(f"{_W}default") if set_to is None else set_to) else "☐"
+        elif tag == f"{_V}textpath":  # a stamp: PAID, COPY
+            yield f" {child.get('string', '')} "
         elif tag == f"{_W}txbxContent":
             boxes.append(child)
         else:
