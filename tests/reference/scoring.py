@@ -30,8 +30,8 @@ def plain_model(quantised: PreTrainedModel) -> PreTrainedModel:
 
 @torch.inference_mode()
 def label_log_prob(plain: PreTrainedModel, prompt: Sequence[int], label: Sequence[int], stop: int) -> float:
-    """log p(label, STOP | prompt)."""
+    """log p(label, STOP | prompt); STOP itself is not read, so that it lengthens no prompt."""
     answer = [*label, stop]
-    ids = torch.tensor([[*prompt, *answer]])
+    ids = torch.tensor([[*prompt, *label]])
     log_probs = torch.log_softmax(plain(input_ids=ids, use_cache=False).logits[0].double(), dim=-1)
     return sum(float(log_probs[len(prompt) - 1 + step, token]) for step, token in enumerate(answer))
