@@ -14,8 +14,10 @@ from transformers.models.auto.configuration_auto import CONFIG_MAPPING
 from pinpoint.engine.loading.architecture import check_architecture
 from pinpoint.engine.loading.checkpoint import empty_model, unreadable
 from pinpoint.engine.loading.measure import measured_shape, shape_of
+from pinpoint.engine.loading.quantize_job import prepare
 from pinpoint.engine.scorer import Scorer
 from pinpoint.errors import ModelError
+from pinpoint.planning.activations import Precision
 from pinpoint.planning.families import ENCODER, EXACT, OWN_ATTENTION, RECURRENT, REFUSED
 from pinpoint.planning.known_models import find_shape
 from pinpoint.planning.memory_plan import plan
@@ -226,7 +228,7 @@ def test_what_older_versions_left_behind_is_no_reason(folder: Path) -> None:
 )  # fmt: skip
 @pytest.mark.parametrize("precision", ["int8", "fp8", "nf4"])
 def test_a_precision_that_would_quantise_hardly_anything_is_refused(
-    precision: str, family: str, sizes: dict[str, int], said: str, tmp_path: Path
+    precision: Precision, family: str, sizes: dict[str, int], said: str, tmp_path: Path
 ) -> None:
     """Weights in layers of another class, and experts that are not the usual ones."""
     tokenizer = chatml_tokenizer()
@@ -237,6 +239,8 @@ def test_a_precision_that_would_quantise_hardly_anything_is_refused(
     assert said in error.message and "set PINPOINT_PRECISION=bf16" in error.message
     kind = {"gpt2": "Conv1D", "jetmoe": "JetMoeParallelExperts"}[family]
     assert f"(those of {kind})" in error.message
+    with pytest.raises(ModelError, match=f"those of {kind}"):
+        prepare(saved, tmp_path / "made", precision)
     assert load_cpu(saved, precision="bf16").precision == "bf16"
 
 

@@ -328,6 +328,10 @@ SPOILED: dict[str, tuple[Callable[[Path], object], str]] = {
         "has the shape",
     ),
     "no last norm": (lambda f: edit_weights(f, lambda t: t.pop(NORM)), "the first is model.norm.weight"),
+    "another head": (
+        lambda f: edit_config(f, architectures=["MixtralForSequenceClassification"]),
+        "whose head is not a language model's",
+    ),
     "another shape": (lambda f: edit_config(f, vocab_size=7), "where its configuration needs [7, 64]"),
     "8-bit floats": (
         lambda f: edit_weights(f, lambda t: t.update({EXPERT: t[EXPERT].to(torch.float8_e4m3fn)})),

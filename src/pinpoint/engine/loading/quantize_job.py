@@ -14,6 +14,7 @@ from transformers import PreTrainedModel
 from transformers.core_model_loading import dot_natural_key
 
 from pinpoint.checkpoints.weight_files import CONFIG_FILE, INDEX_FILE, WEIGHTS_FILE, StoredTensor, read_headers
+from pinpoint.engine.loading.architecture import check_architecture, check_quantisable
 from pinpoint.engine.loading.checkpoint import (
     FORMATS,
     Group,
@@ -127,14 +128,15 @@ def prepare(
     """Check that the source can be quantised and the destination be written to. Writes nothing.
 
     Raises:
-        ModelError: the source is missing, damaged, not in 16 bits or of a kind that cannot be quantised; or the
-            destination holds a checkpoint that is not to be replaced.
+        ModelError: the source is missing, damaged, not in 16 bits, or of a kind that no worker would load or that
+            cannot be quantised; or the destination holds a checkpoint that is not to be replaced.
     """
     if not source.is_dir():
         raise ModelError("model_not_found", f"there is no folder {source}", "SOURCE")
     config = read_config(source)
     if (stored := stored_precision(config)) is not None:
         raise ModelError("already_quantised", f"{source} is already quantised to {stored}; use its original", "SOURCE")
+    check_architecture(config, str(source))
     if destination.exists() and source.resolve() == destination.resolve():
         raise ModelError("destination_in_use", "the source cannot be its own destination", "DESTINATION")
     strange = [destination / CONFIG_FILE, destination / INDEX_FILE, *destination.glob("*.safetensors")]
@@ -147,6 +149,7 @@ def prepare(
         )
     headers = read_headers(source)
     check_layout(config, headers)
+    check_quantisable(empty_model(config), precision, str(source))
     form = FORMATS[precision]
     quantizer = form.quantizer(form.config(), pre_quantized=False)
     model = empty_model(config, quantizer)
