@@ -57,7 +57,7 @@ def test_documents_file_is_cleaned_and_words_to_a_model_are_said(read_file: Read
         (b"", {}, "empty_file"),
         (b" \n\t ", {}, "empty_text"),
         (make.text_pdf([""]), {}, "empty_text"),
-        (make.docx_file([])[:300], {}, "unsupported_type"),
+        (make.docx_file([])[:300], {}, "file_damaged"),
         (make.text_pdf(["x"]), {"mime": "image/png"}, "mime_mismatch"),
         (make.locked_pdf(), {}, "pdf_encrypted"),
     ],
