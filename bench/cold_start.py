@@ -1,10 +1,10 @@
-"""From disk to a model that answers: `python bench/cold_start.py [--gb 1.5] [--parts reads,loads,starts]`.
+"""From disk to a model that answers: `python bench/cold_start.py [--gb 1.5] [--parts reads,loads,first,starts]`.
 
 A checkpoint of random weights is written, in the project's own 8 bits and in 16 bits as the Hub has it, and read in
 several ways in turn, its files dropped from the page cache before each cold round: a plain parallel read into buffers
 that are used again and again, which is the ceiling, and ways to tensors on the device, ours and those of libraries that
-are installed. Then the product's own load, and whole starts of a process, with and without reading ahead. What a
-virtual machine's host keeps of its disk is out of reach, for all sides alike.
+are installed. Then the product's own load, the first ones of a process, and whole starts, with and without reading
+ahead. What a virtual machine's host keeps of its disk is out of reach, for all sides alike.
 """
 
 from __future__ import annotations
@@ -78,6 +78,24 @@ if "--load" in sys.argv:
     print(f"started: loaded and touched, total_s={process_age_s():.2f}", file=sys.stderr)
 else:
     model.get_scorer(settings)
+"""
+
+LOADS = """
+import json, sys, time
+import torch
+from pinpoint.engine.loading.load import load
+from pinpoint.engine.readings import Laps
+from pinpoint.settings import read_settings
+if torch.cuda.is_available():
+    torch.zeros(1, device="cuda")  # the driver's first word is no part of it
+for _ in range(int(sys.argv[1])):
+    laps, began = Laps(), time.perf_counter()
+    loaded = load(read_settings(), laps)
+    if loaded.device.type == "cuda":
+        torch.cuda.synchronize()
+    print(json.dumps({"seconds": round(time.perf_counter() - began, 3), **laps.told()}))
+    del loaded
+    torch.cuda.empty_cache()
 """
 
 
@@ -300,19 +318,50 @@ def _works(name: str, side: Callable[[list[Path]], None], files: list[Path], fou
     return True
 
 
+def first(folder: Path, rounds: int) -> dict[str, Any]:
+    """Seconds of a process's first two loads from the page cache, and of its first from disk, each beside a plain read
+    just before it; where they went.
+    """
+    files, found = sorted(folder.glob("*.safetensors")), dict[str, Any]()
+    plain(files)
+    for state, loads in (("from the page cache", 2), ("from disk", 1)):
+        for _ in range(rounds):
+            _forget_files(files, state)
+            began = time.perf_counter()
+            plain(files)
+            read_s = round(time.perf_counter() - began, 3)
+            _forget_files(files, state)
+            done = subprocess.run(
+                [sys.executable, "-c", LOADS, str(loads)], env=_environment(folder), capture_output=True, text=True,
+                check=True,
+            )  # fmt: skip
+            told = [json.loads(line) for line in done.stdout.splitlines()]
+            shares = [round(read_s / one["seconds"], 3) for one in told]
+            found.setdefault(state, []).append({"plain": read_s, "loads": told, "share_of_plain": shares})
+    return found
+
+
+def _forget_files(files: list[Path], state: str) -> None:
+    if state == "from disk":
+        drop_from_cache(files)
+
+
+def _environment(folder: Path) -> dict[str, str]:
+    """Of a process that loads a checkpoint."""
+    name = "cuda" if torch.cuda.is_available() else "cpu"
+    more = {} if name == "cuda" else {"PINPOINT_COMPUTE_DTYPE": "bfloat16"}
+    return {**os.environ, "MODEL_NAME": str(folder), "PINPOINT_DEVICE": name, **more}
+
+
 def starts(folder: Path, rounds: int, ways: dict[str, list[str]]) -> dict[str, Any]:
     """Seconds of a process that begins, loads the model from disk, and can take jobs; and its own account of them."""
-    name = "cuda" if torch.cuda.is_available() else "cpu"
-    more = {"MODEL_NAME": str(folder), "PINPOINT_DEVICE": name}
-    if name == "cpu":
-        more["PINPOINT_COMPUTE_DTYPE"] = "bfloat16"
     files, found = sorted(folder.glob("*.safetensors")), dict[str, Any]()
     for _ in range(rounds):
         for way, words in ways.items():
             drop_from_cache(files)
             began = time.perf_counter()
             done = subprocess.run(
-                [sys.executable, "-c", START, *words], env={**os.environ, **more}, capture_output=True, text=True,
+                [sys.executable, "-c", START, *words], env=_environment(folder), capture_output=True, text=True,
                 check=False,
             )  # fmt: skip
             took = time.perf_counter() - began
@@ -341,7 +390,7 @@ def versions() -> dict[str, str]:
 
 def main(
     gb: Annotated[float, typer.Option(help="Size of each checkpoint.")] = 1.5,
-    parts: Annotated[str, typer.Option(help="Of reads, loads and starts, by commas.")] = "reads,loads,starts",
+    parts: Annotated[str, typer.Option(help="Of reads, loads, first and starts, by commas.")] = "reads,loads,starts",
     rounds: Annotated[int, typer.Option(help="Of each way.")] = 3,
     kinds: Annotated[str, typer.Option(help="Of int8 and bf16, by commas.")] = "int8,bf16",
     small: Annotated[bool, typer.Option(help="Layers of 0.2 GB in place of Mixtral 8x7B's.")] = True,
@@ -362,6 +411,8 @@ def main(
                 found[f"{kind}: reads"] = reads(made, rounds)
             if "loads" in parts:
                 found[f"{kind}: loads"] = loads(made, rounds)
+            if "first" in parts:
+                found[f"{kind}: first"] = first(made, rounds)
             if "starts" in parts:
                 found[f"{kind}: starts"] = starts(made, rounds, ways)
         finally:

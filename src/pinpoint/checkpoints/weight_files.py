@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 from safetensors import SafetensorError, safe_open
 
@@ -124,8 +125,8 @@ def read_headers(folder: Path) -> dict[str, StoredTensor]:
                 f"{path} does not hold {lacking[0]}, which {INDEX_FILE} says it does; fetch the checkpoint again",
                 "MODEL_NAME",
             )
-        for key in sorted(held.keys() & found.keys()):
-            _check_alike(key, found[key].file, path)
+        for first in sorted({found[key].file for key in held.keys() & found.keys()}):
+            _check_alike(first, path)
         found |= held
     return found
 
@@ -163,28 +164,35 @@ def _bytes_of(path: Path) -> dict[str, StoredBytes]:
     return found
 
 
-def _check_alike(key: str, first: Path, second: Path) -> None:
+def _check_alike(first: Path, second: Path) -> None:
     """Refuse a tensor that two files have with different values: which is read would be a matter of their order.
 
     Raises:
         ModelError: it names both.
     """
-    one, other = _bytes_of(first)[key], _bytes_of(second)[key]
-    same = (one.dtype, one.shape) == (other.dtype, other.shape)
-    with first.open("rb") as mine, second.open("rb") as theirs:
-        mine.seek(one.start)
-        theirs.seek(other.start)
-        left = one.stop - one.start
-        while same and left:
-            size = min(left, _READ_BYTES)
-            same, left = mine.read(size) == theirs.read(size), left - size
-    if not same:
-        raise ModelError(
-            "shard_damaged",
-            f"{first} and {second} both hold {key}, with different values; fetch the checkpoint again, into an empty "
-            "folder",
-            "MODEL_NAME",
-        )
+    mine, theirs = _bytes_of(first), _bytes_of(second)
+    with first.open("rb") as one, second.open("rb") as other:
+        for key in sorted(mine.keys() & theirs.keys()):
+            if not _are_alike(mine[key], one, theirs[key], other):
+                raise ModelError(
+                    "shard_damaged",
+                    f"{first} and {second} both hold {key}, with different values; fetch the checkpoint again, into an "
+                    "empty folder",
+                    "MODEL_NAME",
+                )
+
+
+def _are_alike(mine: StoredBytes, one: BinaryIO, theirs: StoredBytes, other: BinaryIO) -> bool:
+    """Whether two tensors in two open files are the same."""
+    if (mine.dtype, mine.shape) != (theirs.dtype, theirs.shape):
+        return False
+    one.seek(mine.start)
+    other.seek(theirs.start)
+    left, same = mine.stop - mine.start, True
+    while same and left:
+        size = min(left, _READ_BYTES)
+        same, left = one.read(size) == other.read(size), left - size
+    return same
 
 
 def sha256_of(path: Path, progress: Progress | None = None) -> str:

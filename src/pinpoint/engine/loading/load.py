@@ -30,12 +30,7 @@ from pinpoint.engine.loading import host_memory
 from pinpoint.engine.loading.activations import set_activations
 from pinpoint.engine.loading.architecture import check_architecture, check_quantisable
 from pinpoint.engine.loading.calibration import keep_outliers
-from pinpoint.engine.loading.checkpoint import (
-    FORMATS,
-    empty_model,
-    read_config,
-    stored_precision,
-)
+from pinpoint.engine.loading.checkpoint import FORMATS, empty_model, read_config, stored_precision
 from pinpoint.engine.loading.finite import Sources, check_finite, sources_of
 from pinpoint.engine.loading.layout import check_layout
 from pinpoint.engine.loading.measure import shape_of

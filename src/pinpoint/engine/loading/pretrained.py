@@ -16,13 +16,7 @@ from pinpoint.checkpoints.weight_files import TOKENIZER_FILES
 from pinpoint.engine import gpu
 from pinpoint.engine.forward import attention, norms, rotary
 from pinpoint.engine.loading.architecture import check_tokenizer, unsupported_family
-from pinpoint.engine.loading.checkpoint import (
-    FORMATS,
-    auto_class,
-    model_class,
-    stored_precision,
-    unreadable,
-)
+from pinpoint.engine.loading.checkpoint import FORMATS, auto_class, model_class, stored_precision, unreadable
 from pinpoint.engine.loading.layout import incomplete
 from pinpoint.engine.loading.ring import tensors_of
 from pinpoint.engine.loading.tokenizer_file import warn_of_other_tokens
